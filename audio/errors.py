@@ -1,0 +1,60 @@
+"""Why a recording could not be measured. Each kind carries its numbers; none knows of HTTP or of a vendor."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class AudioError(Exception):
+    """A recording that cannot be used. `numbers` are the keyword arguments it was raised with."""
+
+    def __init__(self, **numbers: Any) -> None:
+        self.numbers = numbers
+        super().__init__(", ".join(f"{name}={value}" for name, value in numbers.items()))
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self.__dict__["numbers"][name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+    def to_wire(self) -> dict[str, Any]:
+        return {"kind": type(self).__name__, "numbers": self.numbers}
+
+    @staticmethod
+    def from_wire(message: dict[str, Any]) -> AudioError:
+        return KINDS[message["kind"]](**message["numbers"])
+
+
+class Undecodable(AudioError):
+    """No audio could be read: not a recording, a broken file, or a codec nobody knows. Carries `reason`."""
+
+
+class TooLarge(AudioError):
+    """More bytes than accepted: `size_bytes`, `limit_bytes`."""
+
+
+class TooLong(AudioError):
+    """Longer than accepted, by its header or by what was decoded: `seconds`, `limit_seconds`."""
+
+
+class TooShort(AudioError):
+    """Shorter than any recording worth hearing: `seconds`, `required_seconds`."""
+
+
+class TooExpensive(AudioError):
+    """Decoding used up its processor time: `cpu_seconds`, `limit_seconds`."""
+
+
+class NotEnoughSpeech(AudioError):
+    """Too little speech for an embedding: `speech_seconds`, `required_seconds`."""
+
+
+class PoorQuality(AudioError):
+    """Speech that cannot carry an identity (several voices at once, destroyed signal). Carries `reason` and the figure behind it."""
+
+
+KINDS: dict[str, type[AudioError]] = {
+    kind.__name__: kind
+    for kind in (Undecodable, TooLarge, TooLong, TooShort, TooExpensive, NotEnoughSpeech, PoorQuality)
+}

@@ -1,0 +1,77 @@
+"""What the audio library hands out: plain values, importable without a decoder or a model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+SAMPLE_RATE = 16_000
+
+Samples = NDArray[np.float32]
+Embedding = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Waveform:
+    """Mono samples, nominally in [-1, 1], shape (n,)."""
+
+    samples: Samples
+    sample_rate: int = SAMPLE_RATE
+
+    @property
+    def duration_seconds(self) -> float:
+        return len(self.samples) / self.sample_rate
+
+
+@dataclass(frozen=True)
+class RawPcm:
+    """The layout of headerless PCM, which only the sender can know."""
+
+    sample_rate: int = SAMPLE_RATE
+    channels: int = 1
+    big_endian: bool = False
+
+
+@dataclass(frozen=True)
+class SpeechQuality:
+    """Figures of one recording. Levels are relative to digital full scale."""
+
+    duration_seconds: float
+    speech_seconds: float
+    snr_db: float
+    level_dbfs: float
+    clipped_ratio: float
+
+    def as_dict(self) -> dict[str, float]:
+        return dict(vars(self))
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """One measured recording: the L2-normalised embedding of `model`, shape (D,), and the 16 kHz mono FLAC to keep."""
+
+    model: str
+    embedding: Embedding
+    quality: SpeechQuality
+    flac: bytes
+
+    def to_wire(self) -> dict[str, Any]:
+        """A message of plain types and bytes; `from_wire` reads it back."""
+        return {
+            "model": self.model,
+            "embedding": self.embedding.astype("<f4").tobytes(),
+            "quality": self.quality.as_dict(),
+            "flac": self.flac,
+        }
+
+    @classmethod
+    def from_wire(cls, message: dict[str, Any]) -> Analysis:
+        return cls(
+            model=message["model"],
+            embedding=np.frombuffer(message["embedding"], "<f4"),
+            quality=SpeechQuality(**message["quality"]),
+            flac=message["flac"],
+        )
