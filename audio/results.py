@@ -10,6 +10,11 @@ from numpy.typing import NDArray
 
 SAMPLE_RATE = 16_000
 
+NOISY_BELOW_SNR_DB = 10.0
+LOW_LEVEL_BELOW_DBFS = -50.0
+CLIPPED_ABOVE_RATIO = 0.01
+DROPOUTS_ABOVE_RATIO = 0.02
+
 Samples = NDArray[np.float32]
 Embedding = NDArray[np.float32]
 
@@ -37,13 +42,25 @@ class RawPcm:
 
 @dataclass(frozen=True)
 class SpeechQuality:
-    """Figures of one recording. Levels are relative to digital full scale."""
+    """Figures of one recording. Levels are relative to digital full scale; the ratios are shares of the speech."""
 
     duration_seconds: float
     speech_seconds: float
     snr_db: float
     level_dbfs: float
     clipped_ratio: float
+    dropout_ratio: float = 0.0
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Which of `noisy`, `low_level`, `clipped`, `dropouts` make a comparison with this recording less sure."""
+        findings = {
+            "noisy": self.snr_db < NOISY_BELOW_SNR_DB,
+            "low_level": self.level_dbfs < LOW_LEVEL_BELOW_DBFS,
+            "clipped": self.clipped_ratio > CLIPPED_ABOVE_RATIO,
+            "dropouts": self.dropout_ratio > DROPOUTS_ABOVE_RATIO,
+        }
+        return tuple(name for name, found in findings.items() if found)
 
     def as_dict(self) -> dict[str, float]:
         return dict(vars(self))

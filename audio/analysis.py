@@ -1,0 +1,58 @@
+"""The whole measurement of one recording, in one call."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from audio.catalogue import DEFAULT_MODEL
+from audio.decode import MAX_BYTES, MAX_SECONDS, Overlong, decode
+from audio.denoise import denoised
+from audio.encoders import load_encoder
+from audio.errors import NotEnoughSpeech, PoorQuality, TooShort
+from audio.flac import encode_flac
+from audio.quality import measure
+from audio.results import Analysis, RawPcm, SpeechQuality, Waveform
+from audio.speech import joined, segments_of, speech_probabilities
+
+REQUIRED_SPEECH_SECONDS: Final = 1.2
+MIN_SECONDS: Final = 0.2
+MAX_CLIPPED_RATIO: Final = 0.5
+
+
+def analyze(
+    content: bytes,
+    *,
+    encoder: str = DEFAULT_MODEL,
+    raw_pcm: RawPcm | None = None,
+    denoise: bool = False,
+    trim_silence: bool = True,
+    required_speech_seconds: float = REQUIRED_SPEECH_SECONDS,
+    min_seconds: float = MIN_SECONDS,
+    max_seconds: float = MAX_SECONDS,
+    overlong: Overlong = "cut",
+    max_bytes: int = MAX_BYTES,
+) -> Analysis:
+    """Decode, find and judge the speech, embed it, keep it as FLAC.
+
+    `trim_silence` embeds the speech alone rather than the recording with its pauses; `denoise` cleans what is
+    embedded, never what is kept. The encoder hears nothing that was refused.
+
+    Raises every AudioError, UnknownModel.
+    """
+    waveform = decode(content, raw_pcm=raw_pcm, max_bytes=max_bytes, max_seconds=max_seconds, overlong=overlong)
+    if waveform.duration_seconds < min_seconds:
+        raise TooShort(seconds=waveform.duration_seconds, required_seconds=min_seconds)
+    probabilities = speech_probabilities(waveform)
+    segments = segments_of(probabilities, len(waveform.samples))
+    quality = measure(waveform, probabilities, segments)
+    _refuse_poor(quality, required_speech_seconds)
+    heard = denoised(waveform) if denoise else waveform
+    heard = joined(heard, segments) if trim_silence else heard
+    return Analysis(encoder, load_encoder(encoder).embed(heard), quality, encode_flac(waveform))
+
+
+def _refuse_poor(quality: SpeechQuality, required_speech_seconds: float) -> None:
+    if quality.speech_seconds < required_speech_seconds or not quality.speech_seconds:
+        raise NotEnoughSpeech(speech_seconds=quality.speech_seconds, required_seconds=required_speech_seconds)
+    if quality.clipped_ratio > MAX_CLIPPED_RATIO:
+        raise PoorQuality(reason="clipped", clipped_ratio=quality.clipped_ratio)

@@ -1,0 +1,62 @@
+"""The speaker models this library knows: plain facts, importable without a model runtime."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+WEIGHTS_FOLDER: Final = Path(__file__).parent / "weights"
+DEFAULT_MODEL: Final = "ge2e"
+
+
+class UnknownModel(KeyError):
+    """No model of this name is in the catalogue."""
+
+
+@dataclass(frozen=True)
+class SpeakerModel:
+    """`accept_threshold` is the raw cosine at or above which two recordings are taken for one speaker."""
+
+    name: str
+    dimension: int
+    file: str
+    sha256: str
+    licence: str
+    source: str
+    accept_threshold: float
+    equal_error_threshold: float
+    equal_error_rate: float
+    false_accept_rate: float
+    false_reject_rate: float
+    measured_on: str
+
+    @property
+    def path(self) -> Path:
+        return WEIGHTS_FOLDER / self.file
+
+
+GE2E: Final = SpeakerModel(
+    name="ge2e",
+    dimension=256,
+    file="ge2e.onnx",
+    sha256="ec8e395f446a86f8584258dd5076a233e65c5c2f9a299891e2ebfc56c1bba619",
+    licence="Apache-2.0",
+    source="resemblyzer 0.1.4, https://github.com/resemble-ai/Resemblyzer",
+    accept_threshold=0.72,
+    equal_error_threshold=0.684,
+    equal_error_rate=0.0347,
+    false_accept_rate=0.01,
+    false_reject_rate=0.0,
+    measured_on="speechocean762, 50 adults, 750 same-speaker and 750 different-speaker trials",
+)
+
+CATALOGUE: Final = {model.name: model for model in (GE2E,)}
+
+
+def find_model(name: str) -> SpeakerModel:
+    """Raises UnknownModel."""
+    try:
+        return CATALOGUE[name]
+    except KeyError:
+        raise UnknownModel(name) from None

@@ -1,0 +1,27 @@
+"""Loudness in decibels relative to digital full scale (a constant 1.0 is 0 dBFS)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from audio.results import Samples
+
+SILENCE_DBFS: Final = -120.0
+
+
+def level_dbfs(samples: Samples) -> float:
+    """Root mean square level, never below SILENCE_DBFS."""
+    power = float(np.mean(np.square(samples, dtype=np.float64))) if len(samples) else 0.0
+    return decibels(power)
+
+
+def decibels(power: float) -> float:
+    return max(SILENCE_DBFS, 10 * float(np.log10(max(power, 1e-12))))
+
+
+def raised_to(target_dbfs: float, samples: Samples, max_gain_db: float) -> Samples:
+    """Louder if below the target, never quieter."""
+    gain_db = float(np.clip(target_dbfs - level_dbfs(samples), 0, max_gain_db))
+    return samples * np.float32(10 ** (gain_db / 20))
