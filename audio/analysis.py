@@ -11,7 +11,7 @@ from audio.encoders import load_encoder
 from audio.errors import NotEnoughSpeech, PoorQuality, TooShort
 from audio.flac import encode_flac
 from audio.quality import measure
-from audio.results import Analysis, RawPcm, SpeechQuality, Waveform
+from audio.results import Analysis, RawPcm, SpeechQuality
 from audio.speech import joined, segments_of, speech_probabilities
 
 REQUIRED_SPEECH_SECONDS: Final = 1.2

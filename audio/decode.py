@@ -65,7 +65,7 @@ class _Limits:
             self._check_cpu()
             left = round((self.max_seconds - seconds) * block.sample_rate)
             seconds += block.seconds
-            if block.samples.shape[1] > left:
+            if block.count > left:
                 yield from self._last(block, left, seconds)
                 return
             yield block
@@ -88,7 +88,7 @@ def _loudest_channel(blocks: Iterable[Block]) -> int:
         samples = block.samples.astype(np.float64)
         if len(totals) != len(samples):
             count, totals, squares = 0, np.zeros(len(samples)), np.zeros(len(samples))
-        count += samples.shape[1]
+        count += block.count
         totals = totals + samples.sum(axis=1)
         squares = squares + np.square(samples).sum(axis=1)
     return int(np.argmax(squares - totals**2 / max(count, 1)))

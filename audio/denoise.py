@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-import av
 import numpy as np
 from av.audio.frame import AudioFrame
 from av.error import EOFError as EndOfStream

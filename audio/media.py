@@ -35,11 +35,16 @@ class Block:
 
     @property
     def channels(self) -> int:
-        return self.samples.shape[0]
+        return len(self.samples)
+
+    @property
+    def count(self) -> int:
+        """Samples per channel."""
+        return int(self.samples.shape[1])
 
     @property
     def seconds(self) -> float:
-        return self.samples.shape[1] / self.sample_rate
+        return self.count / self.sample_rate
 
 
 def read_blocks(content: bytes, raw_pcm: RawPcm | None) -> Iterator[Block]:
@@ -61,7 +66,7 @@ def _pcm_blocks(content: bytes, layout: RawPcm) -> Iterator[Block]:
 
 def _media_blocks(content: bytes) -> Iterator[Block]:
     try:
-        with av.open(io.BytesIO(content), options=DEMUXER_OPTIONS, metadata_errors="replace") as container:
+        with av.open(io.BytesIO(content), "r", options=DEMUXER_OPTIONS, metadata_errors="replace") as container:
             yield from _stream_blocks(container, _audio_stream(container))
     except FFmpegError as error:
         raise Undecodable(reason=f"unreadable media: {error.strerror}") from error
@@ -99,7 +104,7 @@ def _stream_blocks(container: InputContainer, stream: AudioStream) -> Iterator[B
         raise Undecodable(reason="most packets are damaged", damaged_packets=damaged)
 
 
-def _packets(container: InputContainer, stream: AudioStream) -> Iterator[Packet]:
+def _packets(container: InputContainer, stream: AudioStream) -> Iterator[Packet[AudioStream]]:
     """Packets up to the end or to the first place where the container itself is broken."""
     try:
         yield from container.demux(stream)

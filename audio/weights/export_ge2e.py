@@ -25,7 +25,7 @@ from audio.windows import WINDOW_FRAMES, mel_windows
 # resemblyzer imports a scipy submodule that no longer exists under that name.
 sys.modules.setdefault("scipy.ndimage.morphology", scipy.ndimage)
 
-from resemblyzer import VoiceEncoder  # noqa: E402
+from resemblyzer import VoiceEncoder
 
 TARGET = Path(__file__).with_name("ge2e.onnx")
 MIN_COSINE = 0.9999
