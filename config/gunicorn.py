@@ -1,0 +1,20 @@
+"""gunicorn -c config/gunicorn.py config.wsgi. No access log: addresses carry signatures, and the edge logs each request."""
+
+from typing import Any
+
+from config import settings, startup
+
+bind = f"{settings.HOST}:{settings.PORT}" if ":" not in settings.HOST else f"[{settings.HOST}]:{settings.PORT}"
+worker_class = "gthread"
+workers = settings.WEB_PROCESSES
+threads = settings.WEB_THREADS
+timeout = 60
+graceful_timeout = 20
+keepalive = 5
+max_requests = 20_000
+max_requests_jitter = 2_000
+control_socket_disable = True
+
+
+def post_worker_init(worker: Any) -> None:
+    startup.refuse_half_configured()

@@ -1,0 +1,126 @@
+"""The processes of the platform, as supervisord runs them."""
+
+from __future__ import annotations
+
+import sys
+from configparser import RawConfigParser
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from config import embedded, settings
+from config.home import PRIVATE_FILE, private_folder
+
+LOG_BYTES = 10 * settings.MEBIBYTE
+PYTHON = sys.executable
+
+
+@dataclass(frozen=True)
+class Program:
+    """`priority`: lower starts earlier and stops later. `service`: what the platform's own processes stand on."""
+
+    name: str
+    command: list[str]
+    priority: int
+    service: bool = False
+    stop_signal: str = "TERM"
+    stop_seconds: int = 20
+    account: str | None = None
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+def programs() -> list[Program]:
+    return [*_services(), _web(), _embed_worker(), _maintenance_worker(), _beat()]
+
+
+def write_supervisor_config(folder: Path) -> Path:
+    """supervisord's configuration for this installation. Nothing in it is secret."""
+    logs = private_folder(settings.HOME / "logs")
+    parser = RawConfigParser()
+    parser["supervisord"] = {
+        "nodaemon": "true",
+        "silent": "true",
+        "logfile": str(logs / "supervisord.log"),
+        "logfile_maxbytes": str(LOG_BYTES),
+        "logfile_backups": "2",
+        "pidfile": str(folder / "supervisord.pid"),
+        "directory": str(settings.BASE_DIR),
+        "umask": "077",
+    }
+    if embedded.postgres_account():
+        parser["supervisord"]["user"] = "root"
+    parser["unix_http_server"] = {"file": str(supervisor_socket(folder)), "chmod": "0700"}
+    parser["rpcinterface:supervisor"] = {
+        "supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"
+    }
+    for program in programs():
+        parser[f"program:{program.name}"] = _section(program, logs)
+    path = folder / "supervisord.conf"
+    with path.open("w") as file:
+        parser.write(file)
+    path.chmod(PRIVATE_FILE)
+    return path
+
+
+def supervisor_socket(folder: Path) -> Path:
+    return folder / "supervisor.sock"
+
+
+def _section(program: Program, logs: Path) -> dict[str, str]:
+    section = {
+        "command": " ".join(_quoted(word) for word in program.command),
+        "priority": str(program.priority),
+        "autostart": str(program.service).lower(),
+        "autorestart": "true",
+        "startsecs": "2",
+        "startretries": "5",
+        "stopsignal": program.stop_signal,
+        "stopwaitsecs": str(program.stop_seconds),
+        "killasgroup": "true",
+        "redirect_stderr": "true",
+        "stdout_logfile": str(logs / f"{program.name}.log").replace("%", "%%"),
+        "stdout_logfile_maxbytes": str(LOG_BYTES),
+        "stdout_logfile_backups": "3",
+    }
+    return section | ({"user": program.account} if program.account else {})
+
+
+def _quoted(word: str) -> str:
+    escaped = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
+    return f'"{escaped}"'
+
+
+def _services() -> list[Program]:
+    services = []
+    if settings.EMBEDDED_POSTGRES:
+        command, account = embedded.postgres_command(), embedded.postgres_account()
+        services.append(Program("postgres", command, 10, service=True, stop_signal="INT", account=account))
+    if settings.EMBEDDED_REDIS:
+        services.append(Program("redis", embedded.redis_command(), 10, service=True))
+    return services
+
+
+def _web() -> Program:
+    return Program("web", [PYTHON, "-m", "gunicorn", "-c", "python:config.gunicorn", "config.wsgi"], 30)
+
+
+def _embed_worker() -> Program:
+    count = ["--concurrency", str(settings.WORKERS)]
+    return Program("worker", [*_celery("worker"), "-Q", "embed", "-n", "embed@%h", *count, *QUIET], 20)
+
+
+def _maintenance_worker() -> Program:
+    return Program(
+        "maintenance", [*_celery("worker"), "-Q", "maintenance", "-n", "maintenance@%h", "--pool", "solo", *QUIET], 25
+    )
+
+
+def _beat() -> Program:
+    schedule = settings.HOME / "run" / "beat-schedule"
+    return Program("beat", [*_celery("beat"), "--schedule", str(schedule), "--pidfile", ""], 25)
+
+
+QUIET = ["--without-gossip", "--without-mingle"]
+
+
+def _celery(command: str) -> list[str]:
+    return [PYTHON, "-m", "celery", "-A", "config.celery", command, "--loglevel", settings.LOG_LEVEL]

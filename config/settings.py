@@ -1,0 +1,312 @@
+"""Every setting of an installation, read from the environment. docs/settings.md lists them for people."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from cryptography.fernet import Fernet
+from django.core.exceptions import ImproperlyConfigured
+from django.urls import reverse_lazy
+from django.utils.translation import gettext_lazy as _
+from environs import Env, EnvError, validate
+
+from config.home import stored_secret
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+MEBIBYTE = 1024 * 1024
+
+# --- Reading the environment -----------------------------------------------------------------------------------------
+
+env = Env()
+
+
+def required_in_production(name: str) -> str:
+    """The text of `name`, or "" outside production, where the caller has a default of its own."""
+    value = env.str(name, "").strip()
+    if PRODUCTION and not value:
+        raise ImproperlyConfigured(f"{name} must be set when OPENVPR_PRODUCTION is on")
+    return value
+
+
+def secret(name: str, file_name: str, **generate: Any) -> str:
+    return required_in_production(name) or stored_secret(HOME / "secrets" / file_name, **generate)
+
+
+def fernet_keys(text: str) -> list[str]:
+    keys = [key.strip() for key in text.split(",") if key.strip()]
+    try:
+        for key in keys:
+            Fernet(key)
+    except ValueError:
+        raise ImproperlyConfigured(
+            "OPENVPR_FIELD_KEYS must hold Fernet keys (32 bytes, URL-safe base64), separated by commas"
+        ) from None
+    return keys
+
+
+def redis_url(url: str) -> str:
+    if not url.startswith(("redis://", "rediss://", "unix://")):
+        raise ImproperlyConfigured("REDIS_URL must start with redis://, rediss:// or unix://")
+    return url
+
+
+def postgresql(database: dict[str, Any]) -> dict[str, Any]:
+    if database["ENGINE"] != "django.db.backends.postgresql":
+        raise ImproperlyConfigured("DATABASE_URL must be a postgresql:// address")
+    return database
+
+
+# --- The installation ------------------------------------------------------------------------------------------------
+
+try:
+    PRODUCTION = env.bool("OPENVPR_PRODUCTION", False)
+    DEBUG = env.bool("OPENVPR_DEBUG", False)
+    HOME = Path(env.str("OPENVPR_HOME", str(BASE_DIR / "var"))).expanduser().absolute()
+    HOST = env.str("OPENVPR_HOST", "127.0.0.1", validate=validate.Length(min=1))
+    PORT = env.int("OPENVPR_PORT", 8000, validate=validate.Range(1, 65535))
+    PUBLIC_URL = env.str("OPENVPR_PUBLIC_URL", "").rstrip("/")
+    WEB_PROCESSES = env.int("OPENVPR_WEB_PROCESSES", 2, validate=validate.Range(1, 64))
+    WEB_THREADS = env.int("OPENVPR_WEB_THREADS", 32, validate=validate.Range(1, 256))
+    WORKERS = env.int("OPENVPR_WORKERS", os.cpu_count() or 1, validate=validate.Range(1, 256))
+    QUEUE_DEPTH = env.int("OPENVPR_QUEUE_DEPTH", 32, validate=validate.Range(1, 10_000))
+    QUEUE_BYTES = env.int("OPENVPR_QUEUE_MB", 256, validate=validate.Range(1, 100_000)) * MEBIBYTE
+    ANALYSIS_DEADLINE_SECONDS = env.float("OPENVPR_DEADLINE_SECONDS", 20.0, validate=validate.Range(1, 600))
+    MAX_UPLOAD_BYTES = env.int("OPENVPR_MAX_UPLOAD_MB", 64, validate=validate.Range(1, 512)) * MEBIBYTE
+    WORKER_MEMORY_KB = env.int("OPENVPR_WORKER_MEMORY_MB", 600, validate=validate.Range(256, 64_000)) * 1024
+    RECORDING_LINK_SECONDS = env.int("OPENVPR_RECORDING_LINK_SECONDS", 7 * 24 * 3600, validate=validate.Range(60))
+    DOWNLOAD_SECONDS = env.float("OPENVPR_DOWNLOAD_SECONDS", 10.0, validate=validate.Range(1, 120))
+    LOG_LEVEL = env.str("OPENVPR_LOG_LEVEL", "INFO", validate=validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"]))
+    CELERY_TASK_ALWAYS_EAGER = env.bool("OPENVPR_EAGER", False)
+    ALLOWED_HOSTS = [host.strip() for host in required_in_production("OPENVPR_ALLOWED_HOSTS").split(",") if host.strip()]
+    CSRF_TRUSTED_ORIGINS = env.list("OPENVPR_TRUSTED_ORIGINS", [])
+    BEHIND_TLS_PROXY = env.bool("OPENVPR_BEHIND_TLS_PROXY", False)
+    S3_BUCKET = env.str("OPENVPR_S3_BUCKET", "")
+    S3_ENDPOINT = env.str("OPENVPR_S3_ENDPOINT", "")
+except EnvError as error:
+    raise ImproperlyConfigured(str(error)) from None
+
+DIALECTS = ["abcpen"]
+
+if PRODUCTION and DEBUG:
+    raise ImproperlyConfigured("OPENVPR_DEBUG must be off when OPENVPR_PRODUCTION is on")
+if PUBLIC_URL and not PUBLIC_URL.startswith(("http://", "https://")):
+    raise ImproperlyConfigured("OPENVPR_PUBLIC_URL must start with http:// or https://")
+
+ALLOWED_HOSTS = ALLOWED_HOSTS or ["*"]
+
+# --- Secrets ---------------------------------------------------------------------------------------------------------
+
+SECRET_KEY = secret("OPENVPR_SECRET_KEY", "django")
+FIELD_KEYS = fernet_keys(secret("OPENVPR_FIELD_KEYS", "fields", generate=lambda: Fernet.generate_key().decode()))
+
+# --- PostgreSQL and Redis: real ones by address, else the embedded ones in OPENVPR_HOME --------------------------------
+
+EMBEDDED_POSTGRES = not required_in_production("DATABASE_URL")
+EMBEDDED_REDIS = not required_in_production("REDIS_URL")
+POSTGRES_DATA = HOME / "postgres"
+REDIS_SOCKET = HOME / "run" / "redis.sock"
+
+if EMBEDDED_POSTGRES:
+    DATABASE: dict[str, Any] = {
+        "ENGINE": "django.db.backends.postgresql",
+        "HOST": str(POSTGRES_DATA),
+        "NAME": "openvpr",
+        "USER": "openvpr",
+        "PASSWORD": stored_secret(HOME / "secrets" / "postgres"),
+    }
+else:
+    try:
+        DATABASE = postgresql(env.dj_db_url("DATABASE_URL"))
+    except (EnvError, ValueError):
+        raise ImproperlyConfigured("DATABASE_URL must be an address like postgresql://user:password@host/name") from None
+
+DATABASES = {"default": DATABASE | {"CONN_MAX_AGE": 600, "CONN_HEALTH_CHECKS": True}}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+REDIS_URL = f"unix://{REDIS_SOCKET}" if EMBEDDED_REDIS else redis_url(env.str("REDIS_URL"))
+
+# --- Django ----------------------------------------------------------------------------------------------------------
+
+INSTALLED_APPS = [
+    "unfold",
+    "tenants",
+    "voiceprints",
+    *(f"api.{dialect}" for dialect in DIALECTS),
+    "rest_framework",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "tenants.middleware.ConsoleTenantMiddleware",
+]
+
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+APPEND_SLASH = False
+CONSOLE_PATH = "/console/"
+LOGIN_URL = reverse_lazy("admin:login")
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    }
+]
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("zh-hans", "简体中文")]
+LOCALE_PATHS = [BASE_DIR / "locale"]
+USE_I18N = True
+USE_TZ = True
+TIME_ZONE = env.str("OPENVPR_TIME_ZONE", "UTC")
+
+# --- What browsers and proxies must respect --------------------------------------------------------------------------
+
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_AGE = 12 * 3600
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BEHIND_TLS_PROXY
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+if BEHIND_TLS_PROXY:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    SECURE_HSTS_SECONDS = 365 * 24 * 3600
+
+DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_UPLOAD_BYTES
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 2_000
+DATA_UPLOAD_MAX_NUMBER_FILES = 20
+FILE_UPLOAD_MAX_MEMORY_SIZE = 8 * MEBIBYTE
+
+# --- Recordings and static files -------------------------------------------------------------------------------------
+
+if S3_BUCKET:
+    RECORDINGS: dict[str, Any] = {
+        "BACKEND": "storages.backends.s3.S3Storage",
+        "OPTIONS": {
+            "bucket_name": S3_BUCKET,
+            "endpoint_url": S3_ENDPOINT or None,
+            "default_acl": None,
+            "file_overwrite": False,
+            "querystring_auth": True,
+        },
+    }
+else:
+    RECORDINGS = {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {
+            "location": HOME / "recordings",
+            "file_permissions_mode": 0o600,
+            "directory_permissions_mode": 0o700,
+        },
+    }
+
+STORAGES = {
+    "default": RECORDINGS,
+    "recordings": RECORDINGS,
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+WHITENOISE_USE_FINDERS = True
+
+# --- REST framework: JSON in and out, every room brings its own authentication and error table -------------------------
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [],
+    "DEFAULT_PERMISSION_CLASSES": [],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "UNAUTHENTICATED_USER": None,
+    "UNICODE_JSON": True,
+    "COMPACT_JSON": True,
+}
+
+# --- Celery ----------------------------------------------------------------------------------------------------------
+
+CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://", 1)
+CELERY_TASK_SERIALIZER = "msgpack"
+CELERY_ACCEPT_CONTENT = ["msgpack"]
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_EAGER_PROPAGATES = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = False
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_MAX_MEMORY_PER_CHILD = WORKER_MEMORY_KB
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "visibility_timeout": 600,
+    "socket_timeout": 5,
+    "socket_connect_timeout": 2,
+    "health_check_interval": 10,
+    "max_retries": 1,
+    "interval_start": 0,
+    "interval_max": 0.2,
+}
+CELERY_TASK_PUBLISH_RETRY = False
+CELERY_TASK_DEFAULT_QUEUE = "maintenance"
+CELERY_TASK_ROUTES = {"voiceprints.analyze": {"queue": "embed"}}
+CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULE = {
+    "sweep-recordings": {"task": "voiceprints.sweep_recordings", "schedule": 60.0, "options": {"expires": 55}},
+}
+
+# --- Logging: one line per request at the edge; never audio, embeddings, secrets or signatures --------------------------
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": LOG_LEVEL},
+    "loggers": {
+        "django.server": {"handlers": ["console"], "propagate": False},
+        "httpcore": {"level": "WARNING"},
+        "PIL": {"level": "WARNING"},
+    },
+}
+
+# --- Console ---------------------------------------------------------------------------------------------------------
+
+UNFOLD = {
+    "SITE_TITLE": "OpenVPR",
+    "SITE_HEADER": "OpenVPR",
+    "SITE_SUBHEADER": _("Voiceprint platform"),
+    "SITE_SYMBOL": "graphic_eq",
+    "SHOW_HISTORY": True,
+    "SHOW_VIEW_ON_SITE": False,
+    "SHOW_LANGUAGES": True,
+}

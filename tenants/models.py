@@ -1,0 +1,126 @@
+"""Who owns what, and who may come in."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.conf import settings
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from tenants.fields import EncryptedTextField
+
+LAST_USED_RESOLUTION = timedelta(minutes=1)
+
+slug_validator = RegexValidator(
+    r"\A[a-z0-9][a-z0-9-]{0,62}\Z", _("Lower-case letters, digits and hyphens, at most 63, beginning with a letter or digit.")
+)
+key_validator = RegexValidator(r"\A[\x21-\x7e]{1,128}\Z", _("1 to 128 visible ASCII characters."))
+
+
+class Tenant(models.Model):
+    slug = models.CharField(_("slug"), max_length=63, unique=True, validators=[slug_validator])
+    name = models.CharField(_("name"), max_length=200)
+    app_id = models.CharField(_("application id"), max_length=128, unique=True, validators=[key_validator])
+    active = models.BooleanField(_("active"), default=True)
+    created = models.DateTimeField(_("created"), auto_now_add=True)
+    required_speech_seconds = models.FloatField(
+        _("required speech in seconds"),
+        default=1.2,
+        validators=[MinValueValidator(0.5), MaxValueValidator(60)],
+        help_text=_("A recording with less speech is refused."),
+    )
+    max_concurrent_analyses = models.PositiveIntegerField(
+        _("concurrent analyses"),
+        default=16,
+        validators=[MinValueValidator(1)],
+        help_text=_("Further recordings are refused as busy while so many are being measured."),
+    )
+
+    class Meta:
+        verbose_name = _("tenant")
+        verbose_name_plural = _("tenants")
+        ordering = ["slug"]
+
+    def __str__(self) -> str:
+        return self.slug
+
+
+class Role(models.TextChoices):
+    OWNER = "owner", _("owner")
+    OPERATOR = "operator", _("operator")
+    AUDITOR = "auditor", _("auditor")
+    VIEWER = "viewer", _("viewer")
+
+
+class Membership(models.Model):
+    tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="memberships", verbose_name=_("tenant"))
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.CASCADE, related_name="memberships", verbose_name=_("user")
+    )
+    role = models.CharField(_("role"), max_length=16, choices=Role.choices, default=Role.VIEWER)
+
+    all_tenants = models.Manager["Membership"]()
+
+    class Meta:
+        verbose_name = _("membership")
+        verbose_name_plural = _("memberships")
+        ordering = ["tenant_id", "user_id"]
+        constraints = [models.UniqueConstraint(fields=["tenant", "user"], name="one_membership_per_tenant_and_user")]
+
+    def __str__(self) -> str:
+        return f"{self.user} · {self.get_role_display()}"
+
+    @property
+    def may_change(self) -> bool:
+        return self.role in {Role.OWNER, Role.OPERATOR}
+
+    @property
+    def may_manage_credentials(self) -> bool:
+        return self.role == Role.OWNER
+
+    @property
+    def may_listen(self) -> bool:
+        return self.role in {Role.OWNER, Role.OPERATOR}
+
+
+class CredentialQuerySet(models.QuerySet["Credential"]):
+    def usable(self) -> CredentialQuerySet:
+        """Enabled, not expired, of an active tenant."""
+        return self.filter(enabled=True, tenant__active=True).filter(
+            Q(expires=None) | Q(expires__gt=timezone.now())
+        )
+
+
+class Credential(models.Model):
+    """A key pair with which a client of the tenant signs its requests, in every dialect."""
+
+    tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="credentials", verbose_name=_("tenant"))
+    key_id = models.CharField(_("key id"), max_length=128, unique=True, validators=[key_validator])
+    secret = EncryptedTextField(_("secret"))
+    enabled = models.BooleanField(_("enabled"), default=True)
+    created = models.DateTimeField(_("created"), auto_now_add=True)
+    expires = models.DateTimeField(_("expires"), null=True, blank=True)
+    last_used = models.DateTimeField(_("last used"), null=True, blank=True, editable=False)
+
+    all_tenants = CredentialQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("credential")
+        verbose_name_plural = _("credentials")
+        ordering = ["tenant_id", "-created"]
+
+    def __str__(self) -> str:
+        return self.key_id
+
+    def use_is_news(self) -> bool:
+        return self.last_used is None or timezone.now() - self.last_used > LAST_USED_RESOLUTION
+
+    def note_use(self) -> None:
+        """Of several processes that note the same minute, one writes."""
+        now = timezone.now()
+        stale = Q(last_used=None) | Q(last_used__lt=now - LAST_USED_RESOLUTION)
+        Credential.all_tenants.filter(stale, pk=self.pk).update(last_used=now)

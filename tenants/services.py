@@ -1,0 +1,99 @@
+"""Opening a tenant, and the key pairs its clients sign with."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.contrib.auth import get_user_model
+from django.db import transaction
+from django.utils import timezone
+
+from tenants.context import acting_as, naming_credential
+from tenants.models import Credential, Tenant
+
+KEY_ID_BYTES = 8
+SECRET_BYTES = 24
+FIRST_ADMIN = "admin"
+DEMO_TENANT = "demo"
+
+
+@transaction.atomic
+def create_tenant(slug: str, *, name: str = "", app_id: str = "") -> Credential:
+    """Open a tenant and issue its first credential. Raises ValidationError when a value is unfit or taken."""
+    tenant = Tenant(slug=slug, name=name or slug, app_id=app_id or secrets.token_hex(4))
+    tenant.full_clean()
+    tenant.save()
+    return issue_credential(tenant)
+
+
+@transaction.atomic
+def issue_credential(tenant: Tenant, *, key_id: str = "", secret: str = "", app_id: str = "") -> Credential:
+    """A new key pair; what a customer's clients already use can be given. Raises ValidationError when unfit or taken."""
+    if app_id:
+        tenant.app_id = app_id
+        tenant.full_clean()
+        tenant.save(update_fields=["app_id"])
+    credential = Credential(
+        tenant=tenant,
+        key_id=key_id or secrets.token_hex(KEY_ID_BYTES),
+        secret=secret or secrets.token_urlsafe(SECRET_BYTES),
+    )
+    with acting_as(tenant):
+        credential.full_clean()
+        credential.save()
+    return credential
+
+
+def rotate_credential(credential: Credential, *, overlap: timedelta) -> Credential:
+    """A successor for `credential`, which goes on working until `overlap` has passed."""
+    with acting_as(credential.tenant):
+        successor = issue_credential(credential.tenant)
+        credential.expires = timezone.now() + overlap
+        credential.save(update_fields=["expires"])
+    return successor
+
+
+def set_credential_enabled(credential: Credential, enabled: bool) -> None:
+    with acting_as(credential.tenant):
+        credential.enabled = enabled
+        credential.save(update_fields=["enabled"])
+
+
+def delete_credential(credential: Credential) -> None:
+    with acting_as(credential.tenant):
+        credential.delete()
+
+
+def find_credential(key_id: str) -> Credential | None:
+    """The usable credential of that key id, with its tenant, whoever it belongs to."""
+    with naming_credential(key_id):
+        return Credential.all_tenants.usable().select_related("tenant").filter(key_id=key_id).first()
+
+
+def note_use(credential: Credential) -> None:
+    """Record that the credential was used just now, at a resolution that costs a busy client nothing."""
+    if credential.use_is_news():
+        with acting_as(credential.tenant):
+            credential.note_use()
+
+
+@dataclass(frozen=True)
+class Provisioned:
+    """What a first start made; the secrets are shown once. Empty on every later start."""
+
+    admin_name: str = ""
+    admin_password: str = ""
+    credential: Credential | None = None
+
+
+@transaction.atomic
+def provision() -> Provisioned:
+    """Give an empty installation a platform administrator and a tenant to try things with."""
+    users = get_user_model()
+    if users.objects.exists() or Tenant.objects.exists():
+        return Provisioned()
+    password = secrets.token_urlsafe(12)
+    users.objects.create_superuser(FIRST_ADMIN, password=password)
+    return Provisioned(FIRST_ADMIN, password, create_tenant(DEMO_TENANT, name="Demo"))

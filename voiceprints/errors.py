@@ -1,0 +1,65 @@
+"""What can go wrong in the domain, in its own words and with its numbers. No HTTP, no vendor."""
+
+from __future__ import annotations
+
+
+class VoiceprintError(Exception):
+    """Base of everything the services refuse."""
+
+
+class LibraryNotFound(VoiceprintError):
+    def __init__(self, *, org_id: str, tag_id: str = "") -> None:
+        self.org_id, self.tag_id = org_id, tag_id
+        super().__init__(f"no library {org_id!r} / {tag_id!r}")
+
+
+class SpeakerNotFound(VoiceprintError):
+    def __init__(self, *, external_id: str) -> None:
+        self.external_id = external_id
+        super().__init__(f"no speaker {external_id!r}")
+
+
+class SpeakerExists(VoiceprintError):
+    def __init__(self, *, external_id: str) -> None:
+        self.external_id = external_id
+        super().__init__(f"speaker {external_id!r} exists already")
+
+
+class SpeakerNotEnrolled(VoiceprintError):
+    """The speaker is known, but too few utterances were given to compare with."""
+
+    def __init__(self, *, external_id: str, utterances: int) -> None:
+        self.external_id, self.utterances = external_id, utterances
+        super().__init__(f"speaker {external_id!r} has only {utterances} utterances so far")
+
+
+class UtteranceNotFound(VoiceprintError):
+    def __init__(self, *, utterance_id: int) -> None:
+        self.utterance_id = utterance_id
+        super().__init__(f"no utterance {utterance_id}")
+
+
+class TooBusy(VoiceprintError):
+    """More is being measured already than the platform or the tenant allows: `limit`, of `what`."""
+
+    def __init__(self, *, what: str, limit: int) -> None:
+        self.what, self.limit = what, limit
+        super().__init__(f"limit of {limit} {what} reached")
+
+
+class AnalysisTimedOut(VoiceprintError):
+    def __init__(self, *, deadline_seconds: float) -> None:
+        self.deadline_seconds = deadline_seconds
+        super().__init__(f"not measured within {deadline_seconds:g} s")
+
+
+class EngineFailed(VoiceprintError):
+    """The worker that measured the recording died or broke; the recording itself may be fine."""
+
+
+class EngineUnreachable(VoiceprintError):
+    """The broker between us and the workers does not answer."""
+
+
+class StorageFailed(VoiceprintError):
+    """The recording could not be written or read."""

@@ -1,0 +1,140 @@
+"""Having a recording measured by a worker, within bounds: so many at once, so long, and an answer in any case.
+
+Celery's own Redis result backend shares one subscription between threads and is not safe in a threaded web server, so
+a worker leaves its reply in a list of its own, and the request waits for exactly that list.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+import msgpack
+import redis
+from celery import current_app
+from django.conf import settings
+from kombu.exceptions import OperationalError
+
+from audio.errors import AudioError
+from audio.results import Analysis
+from tenants.models import Tenant
+from voiceprints.errors import AnalysisTimedOut, EngineFailed, EngineUnreachable, TooBusy
+
+logger = logging.getLogger(__name__)
+
+ANALYZE = "voiceprints.analyze"
+REPLY_KEPT_SECONDS = 30
+IN_FLIGHT = "openvpr:in-flight"
+
+# Entries are "<id>:<bytes>", scored with the second at which their request gives up, so that what a crash leaves behind
+# frees itself. Returns 0 when admitted, else which limit was reached.
+ADMIT = """
+local now = tonumber(redis.call('TIME')[1])
+local platform, tenant, entry, bytes = KEYS[1], KEYS[2], ARGV[1], tonumber(ARGV[2])
+for _, key in ipairs(KEYS) do redis.call('ZREMRANGEBYSCORE', key, '-inf', now) end
+local entries = redis.call('ZRANGE', platform, 0, -1)
+local total = bytes
+for _, other in ipairs(entries) do total = total + tonumber(string.match(other, ':(%d+)$')) end
+if #entries >= tonumber(ARGV[4]) or (#entries > 0 and total > tonumber(ARGV[5])) then return 1 end
+if redis.call('ZCARD', tenant) >= tonumber(ARGV[6]) then return 2 end
+for _, key in ipairs(KEYS) do
+    redis.call('ZADD', key, now + tonumber(ARGV[3]), entry)
+    redis.call('EXPIRE', key, tonumber(ARGV[3]) + 1)
+end
+return 0
+"""
+
+
+@cache
+def connection() -> redis.Redis:
+    """Thread-safe; a dead connection is replaced on the next call."""
+    return redis.Redis.from_url(
+        settings.REDIS_URL,
+        socket_connect_timeout=2,
+        socket_timeout=settings.ANALYSIS_DEADLINE_SECONDS + 5,
+        health_check_interval=10,
+    )
+
+
+def analyze(tenant: Tenant, content: bytes, options: dict[str, Any]) -> Analysis:
+    """Have `content` measured. Raises AudioError for the recording, or TooBusy, AnalysisTimedOut, EngineFailed,
+    EngineUnreachable for us; within the deadline in any case."""
+    if current_app.conf.task_always_eager:
+        return _read(current_app.tasks[ANALYZE].apply(args=[content, options]).get())
+    try:
+        return _measured_by_worker(tenant, content, options)
+    except (redis.RedisError, OperationalError) as error:
+        raise EngineUnreachable(type(error).__name__) from error
+
+
+def reply(job_id: str, message: dict[str, Any]) -> None:
+    """Called by the worker: hand the outcome to whoever waits for it. Nobody may be left to do so."""
+    key = _reply_key(job_id)
+    with connection().pipeline() as pipeline:
+        pipeline.rpush(key, msgpack.packb(message)).expire(key, REPLY_KEPT_SECONDS).execute()
+
+
+def _measured_by_worker(tenant: Tenant, content: bytes, options: dict[str, Any]) -> Analysis:
+    job_id = uuid.uuid4().hex
+    gives_up = time.monotonic() + settings.ANALYSIS_DEADLINE_SECONDS
+    with _admitted(tenant, job_id, len(content)):
+        current_app.send_task(
+            ANALYZE,
+            args=[content, options],
+            task_id=job_id,
+            queue="embed",
+            expires=settings.ANALYSIS_DEADLINE_SECONDS,
+        )
+        return _read(_wait(job_id, gives_up))
+
+
+@contextmanager
+def _admitted(tenant: Tenant, job_id: str, size_bytes: int) -> Iterator[None]:
+    keys = [IN_FLIGHT, f"{IN_FLIGHT}:{tenant.pk}"]
+    entry = f"{job_id}:{size_bytes}"
+    limits = [settings.QUEUE_DEPTH, settings.QUEUE_BYTES, tenant.max_concurrent_analyses]
+    lifetime = int(settings.ANALYSIS_DEADLINE_SECONDS) + 1
+    refused = connection().eval(ADMIT, len(keys), *keys, entry, size_bytes, lifetime, *limits)
+    if refused == 1:
+        raise TooBusy(what="recordings waiting on this platform", limit=settings.QUEUE_DEPTH)
+    if refused == 2:
+        raise TooBusy(what="recordings of this tenant at once", limit=tenant.max_concurrent_analyses)
+    try:
+        yield
+    finally:
+        _release(keys, entry)
+
+
+def _release(keys: list[str], entry: str) -> None:
+    try:
+        with connection().pipeline() as pipeline:
+            for key in keys:
+                pipeline.zrem(key, entry)
+            pipeline.execute()
+    except redis.RedisError:
+        logger.warning("could not release an admission; it expires by itself")
+
+
+def _wait(job_id: str, gives_up: float) -> dict[str, Any]:
+    answer = connection().blpop([_reply_key(job_id)], timeout=max(0.01, gives_up - time.monotonic()))
+    if answer is None:
+        raise AnalysisTimedOut(deadline_seconds=settings.ANALYSIS_DEADLINE_SECONDS)
+    message: dict[str, Any] = msgpack.unpackb(answer[1])
+    return message
+
+
+def _read(message: dict[str, Any]) -> Analysis:
+    if "failed" in message:
+        raise EngineFailed(message["failed"])
+    if "refused" in message:
+        raise AudioError.from_wire(message["refused"])
+    return Analysis.from_wire(message["measured"])
+
+
+def _reply_key(job_id: str) -> str:
+    return f"openvpr:reply:{job_id}"

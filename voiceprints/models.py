@@ -1,0 +1,175 @@
+"""Libraries of speakers, what they said, and the voiceprints made of it."""
+
+from __future__ import annotations
+
+from django.core.files.storage import Storage, storages
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+from pgvector.django import VectorField
+
+from tenants.models import Tenant
+from voiceprints.querysets import LibraryQuerySet, SpeakerQuerySet, UtteranceQuerySet, VoiceprintQuerySet
+
+MODEL_NAME_LENGTH = 100
+
+
+def recordings_storage() -> Storage:
+    return storages["recordings"]
+
+
+class EmbeddingModel(models.Model):
+    """A speaker model that rows were made with. No tenant owns it; it ties a model's name to its dimension."""
+
+    name = models.CharField(_("name"), max_length=MODEL_NAME_LENGTH, primary_key=True)
+    dimension = models.PositiveSmallIntegerField(_("dimension"))
+
+    class Meta:
+        verbose_name = _("embedding model")
+        verbose_name_plural = _("embedding models")
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Library(models.Model):
+    tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="libraries", verbose_name=_("tenant"))
+    org_id = models.CharField(_("organisation"), max_length=64)
+    tag_id = models.CharField(_("tag"), max_length=64, blank=True)
+    name = models.CharField(_("name"), max_length=256, blank=True)
+    info = models.TextField(_("info"), blank=True)
+    created = models.DateTimeField(_("created"), auto_now_add=True)
+
+    all_tenants = LibraryQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("library")
+        verbose_name_plural = _("libraries")
+        ordering = ["org_id", "tag_id"]
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "org_id", "tag_id"], name="one_library_per_org_and_tag")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.org_id} / {self.tag_id}" if self.tag_id else self.org_id
+
+
+class Speaker(models.Model):
+    class Status(models.TextChoices):
+        ENROLLING = "enrolling", _("enrolling")
+        ENROLLED = "enrolled", _("enrolled")
+
+    tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="speakers", verbose_name=_("tenant"))
+    library = models.ForeignKey(Library, models.CASCADE, related_name="speakers", verbose_name=_("library"))
+    external_id = models.CharField(_("speaker"), max_length=128)
+    info = models.TextField(_("info"), blank=True)
+    status = models.CharField(_("status"), max_length=16, choices=Status.choices, default=Status.ENROLLING)
+    created = models.DateTimeField(_("created"), auto_now_add=True)
+
+    all_tenants = SpeakerQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("speaker")
+        verbose_name_plural = _("speakers")
+        ordering = ["library_id", "created", "id"]
+        constraints = [
+            models.UniqueConstraint(fields=["library", "external_id"], name="external_id_is_unique_in_its_library"),
+            models.CheckConstraint(
+                condition=Q(status__in=["enrolling", "enrolled"]), name="status_is_enrolling_or_enrolled"
+            ),
+        ]
+        indexes = [models.Index(fields=["library", "created", "id"], name="speakers_oldest_first")]
+
+    def __str__(self) -> str:
+        return self.external_id
+
+    @property
+    def enrolled(self) -> bool:
+        return self.status == self.Status.ENROLLED
+
+
+class Utterance(models.Model):
+    """One recording of a speaker and what was measured in it."""
+
+    tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="utterances", verbose_name=_("tenant"))
+    speaker = models.ForeignKey(Speaker, models.CASCADE, related_name="utterances", verbose_name=_("speaker"))
+    recording = models.FileField(_("recording"), storage=recordings_storage, max_length=255, unique=True)
+    created = models.DateTimeField(_("created"), auto_now_add=True)
+    duration_seconds = models.FloatField(_("duration (s)"))
+    speech_seconds = models.FloatField(_("speech (s)"))
+    snr_db = models.FloatField(_("SNR (dB)"))
+    level_dbfs = models.FloatField(_("level (dBFS)"))
+    clipped_ratio = models.FloatField(_("clipped"))
+
+    all_tenants = UtteranceQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("utterance")
+        verbose_name_plural = _("utterances")
+        ordering = ["speaker_id", "id"]
+
+    def __str__(self) -> str:
+        return self.recording.name
+
+
+def dimension_check(name: str) -> models.CheckConstraint:
+    """Together with the foreign key on (model, dimension): no vector of a wrong length for its model."""
+    return models.CheckConstraint(
+        condition=Q(dimension=models.Func("embedding", function="vector_dims", output_field=models.IntegerField())),
+        name=name,
+    )
+
+
+class UtteranceEmbedding(models.Model):
+    """The L2-normalised embedding of one utterance by one model, kept so that a voiceprint can be made anew."""
+
+    tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="utterance_embeddings")
+    utterance = models.ForeignKey(Utterance, models.CASCADE, related_name="embeddings")
+    model = models.CharField(max_length=MODEL_NAME_LENGTH)
+    dimension = models.PositiveSmallIntegerField()
+    embedding = VectorField()
+
+    all_tenants = models.Manager["UtteranceEmbedding"]()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["utterance", "model"], name="one_embedding_per_utterance_and_model"),
+            dimension_check("utterance_embedding_has_the_dimension_of_its_model"),
+        ]
+
+
+class Voiceprint(models.Model):
+    """The normalised mean of a speaker's utterance embeddings by one model. Whoever has one can be found by a search."""
+
+    tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="voiceprints")
+    library = models.ForeignKey(Library, models.CASCADE, related_name="voiceprints")
+    speaker = models.ForeignKey(Speaker, models.CASCADE, related_name="voiceprints")
+    model = models.CharField(max_length=MODEL_NAME_LENGTH)
+    dimension = models.PositiveSmallIntegerField()
+    embedding = VectorField()
+    utterance_count = models.PositiveIntegerField()
+
+    all_tenants = VoiceprintQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["speaker", "model"], name="one_voiceprint_per_speaker_and_model"),
+            dimension_check("voiceprint_has_the_dimension_of_its_model"),
+        ]
+        indexes = [models.Index(fields=["library", "model"], name="voiceprints_of_a_library")]
+
+
+class DoomedRecording(models.Model):
+    """A file that must go unless somebody claims it: written before a file appears and before a row lets go of one.
+
+    Whatever happens in between, the sweep finds here what to remove, so no file outlives its row.
+    """
+
+    tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="doomed_recordings")
+    path = models.CharField(max_length=255, unique=True)
+    not_before = models.DateTimeField()
+
+    all_tenants = models.Manager["DoomedRecording"]()
+
+    class Meta:
+        indexes = [models.Index(fields=["not_before"], name="doomed_recordings_by_time")]

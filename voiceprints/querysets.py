@@ -1,0 +1,61 @@
+"""Small words for queries. Every sentence begins at a tenant: tenant.speakers.in_library(library).named(…)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from django.db import models
+from django.db.models import Count, F
+from pgvector.django import MaxInnerProduct
+
+from audio.results import Embedding
+
+if TYPE_CHECKING:
+    from voiceprints.models import Library, Speaker, Utterance, Voiceprint
+
+
+class LibraryQuerySet(models.QuerySet["Library"]):
+    def within(self, org_id: str, tag_id: str | None = None) -> LibraryQuerySet:
+        """The one library with exactly this tag; None means every tag of the organisation."""
+        libraries = self.filter(org_id=org_id)
+        return libraries if tag_id is None else libraries.filter(tag_id=tag_id)
+
+    def with_counts(self) -> LibraryQuerySet:
+        return self.annotate(
+            speaker_count=Count("speakers", distinct=True), utterance_count=Count("speakers__utterances", distinct=True)
+        )
+
+
+class SpeakerQuerySet(models.QuerySet["Speaker"]):
+    def in_libraries(self, libraries: models.QuerySet[Library] | Iterable[Library]) -> SpeakerQuerySet:
+        return self.filter(library__in=libraries)
+
+    def named(self, external_id: str) -> SpeakerQuerySet:
+        return self.filter(external_id=external_id)
+
+    def enrolled(self) -> SpeakerQuerySet:
+        return self.filter(status="enrolled")
+
+    def oldest_first(self) -> SpeakerQuerySet:
+        return self.order_by("created", "id")
+
+
+class UtteranceQuerySet(models.QuerySet["Utterance"]):
+    def latest_of(self, speakers: Iterable[int]) -> UtteranceQuerySet:
+        """The newest utterance of each of these speakers."""
+        return self.filter(speaker__in=speakers).order_by("speaker_id", "-id").distinct("speaker_id")
+
+
+class VoiceprintQuerySet(models.QuerySet["Voiceprint"]):
+    def of_model(self, model: str) -> VoiceprintQuerySet:
+        return self.filter(model=model)
+
+    def in_libraries(self, libraries: models.QuerySet[Library] | Iterable[Library]) -> VoiceprintQuerySet:
+        return self.filter(library__in=libraries)
+
+    def nearest(self, probe: Embedding, limit: int) -> VoiceprintQuerySet:
+        """Best first, exact; `score` is the raw cosine. Equal scores come in the order of enrolment."""
+        return self.annotate(distance=MaxInnerProduct("embedding", probe), score=-F("distance")).order_by(
+            "distance", "speaker_id"
+        )[:limit]

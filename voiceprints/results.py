@@ -1,0 +1,108 @@
+"""What the services answer: frozen values that know their own meaning."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from audio.results import RawPcm, SpeechQuality
+from voiceprints.models import Speaker, Utterance
+
+
+@dataclass(frozen=True)
+class LibraryKey:
+    """What names one library inside a tenant."""
+
+    org_id: str
+    tag_id: str = ""
+
+
+@dataclass(frozen=True)
+class AudioInput:
+    """A recording on its way in. `read` is called once, after whatever can be refused without hearing it."""
+
+    read: Callable[[], bytes]
+    raw_pcm: RawPcm | None = None
+    denoise: bool = False
+    trim_silence: bool = True
+    required_speech_seconds: float | None = None
+    """None: what the tenant asks for."""
+
+
+@dataclass(frozen=True)
+class Enrollment:
+    speaker: Speaker
+    utterances: tuple[Utterance, ...]
+    required_utterances: int
+    utterance_count: int
+
+    @property
+    def complete(self) -> bool:
+        return self.utterance_count >= self.required_utterances
+
+    @property
+    def recording(self) -> str:
+        """The path of the newest recording."""
+        return self.utterances[-1].recording.name
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two recordings held against each other: raw cosine, and the threshold of the model that made both embeddings."""
+
+    model: str
+    score: float
+    threshold: float
+    qualities: tuple[SpeechQuality, ...]
+
+    @property
+    def accepted(self) -> bool:
+        return self.score >= self.threshold
+
+
+@dataclass(frozen=True)
+class Verification(Comparison):
+    speaker: Speaker
+
+
+@dataclass(frozen=True)
+class Candidate:
+    speaker: Speaker
+    score: float
+    recording: str
+    """The path of the speaker's newest recording, "" when none was kept."""
+
+
+@dataclass(frozen=True)
+class Identification:
+    """Open set: candidates best first, of whom only those at or above the threshold are accepted."""
+
+    model: str
+    threshold: float
+    candidates: tuple[Candidate, ...]
+    quality: SpeechQuality
+
+    @property
+    def best(self) -> Candidate | None:
+        """The accepted speaker, or None: nobody in the libraries."""
+        first = self.candidates[0] if self.candidates else None
+        return first if first and first.score >= self.threshold else None
+
+
+@dataclass(frozen=True)
+class Removal:
+    """How much went."""
+
+    libraries: int = 0
+    speakers: int = 0
+    recordings: int = 0
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One line of a listing."""
+
+    speaker: Speaker
+    recording: str
+
+

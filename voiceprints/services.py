@@ -1,0 +1,328 @@
+"""What the product does. Every interface — the dialects, the console, the commands, the tasks — calls these.
+
+Each service takes the tenant first and opens its own transactions: none stays open while a recording is measured.
+`libraries` is a queryset that begins at the tenant, such as tenant.libraries.within(org_id); no match is no error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from django.db.models import QuerySet
+
+from audio.catalogue import DEFAULT_MODEL, find_model
+from audio.results import Analysis
+from tenants.context import acting_as
+from tenants.models import Tenant
+from voiceprints import jobs, recordings
+from voiceprints.errors import LibraryNotFound, SpeakerExists, SpeakerNotEnrolled, SpeakerNotFound, UtteranceNotFound
+from voiceprints.models import Library, Speaker, Utterance, UtteranceEmbedding, Voiceprint
+from voiceprints.results import (
+    AudioInput,
+    Candidate,
+    Comparison,
+    Enrollment,
+    Identification,
+    LibraryKey,
+    Listed,
+    Removal,
+    Verification,
+)
+from voiceprints.scoring import cosine, voiceprint_of
+
+DEFAULT_TOP_K = 10
+
+
+def create_library(tenant: Tenant, key: LibraryKey, *, name: str = "", info: str = "") -> Library:
+    with acting_as(tenant):
+        library, _ = tenant.libraries.get_or_create(
+            org_id=key.org_id, tag_id=key.tag_id, defaults={"name": name, "info": info}
+        )
+    return library
+
+
+def enroll(
+    tenant: Tenant,
+    key: LibraryKey,
+    external_id: str,
+    audios: Sequence[AudioInput],
+    *,
+    info: str = "",
+    required_utterances: int = 1,
+) -> Enrollment:
+    """Add utterances of a speaker, who is new or still enrolling, and complete the enrollment once there are enough.
+
+    Raises SpeakerExists for a speaker enrolled already. The library is made when it is new.
+    """
+    with acting_as(tenant):
+        _refuse_enrolled(tenant, key, external_id)
+    analyses = hear_all(tenant, audios)
+    with recordings.written(tenant, key.org_id, [analysis.flac for analysis in analyses]) as paths, acting_as(tenant):
+        library = _locked_library(tenant, key)
+        speaker = _speaker_to_enroll(library, external_id, info)
+        utterances = _store(speaker, analyses, paths)
+        return _enrolled_when_complete(speaker, utterances, required_utterances)
+
+
+def update(
+    tenant: Tenant, key: LibraryKey, external_id: str, audios: Sequence[AudioInput], *, merge: bool = False
+) -> Enrollment:
+    """Replace an enrolled speaker's utterances by these, or merge these with them. Raises SpeakerNotFound."""
+    with acting_as(tenant):
+        _speaker(tenant, key, external_id)
+    analyses = hear_all(tenant, audios)
+    with recordings.written(tenant, key.org_id, [analysis.flac for analysis in analyses]) as paths, acting_as(tenant):
+        speaker = _locked(_speaker(tenant, key, external_id))
+        if not merge:
+            _drop_utterances(tenant, speaker.utterances.all())
+        utterances = _store(speaker, analyses, paths)
+        return _enrolled_when_complete(speaker, utterances, required_utterances=1)
+
+
+def verify(tenant: Tenant, key: LibraryKey, external_id: str, audio: AudioInput) -> Verification:
+    """1:1. Raises SpeakerNotFound, or SpeakerNotEnrolled for one whose enrollment is not complete."""
+    with acting_as(tenant):
+        _voiceprint(_speaker(tenant, key, external_id))
+    analysis = hear(tenant, audio)
+    with acting_as(tenant):
+        speaker = _speaker(tenant, key, external_id)
+        score = cosine(_voiceprint(speaker, analysis.model).embedding, analysis.embedding)
+    return Verification(
+        model=analysis.model,
+        score=score,
+        threshold=find_model(analysis.model).accept_threshold,
+        qualities=(analysis.quality,),
+        speaker=speaker,
+    )
+
+
+def identify(
+    tenant: Tenant, libraries: QuerySet[Library], audio: AudioInput, *, top_k: int = DEFAULT_TOP_K
+) -> Identification:
+    """1:N over one library, several or a whole organisation, exact."""
+    analysis = hear(tenant, audio)
+    with acting_as(tenant):
+        candidates = _nearest(tenant, libraries, analysis, top_k)
+    return Identification(
+        model=analysis.model,
+        threshold=find_model(analysis.model).accept_threshold,
+        candidates=candidates,
+        quality=analysis.quality,
+    )
+
+
+def compare(tenant: Tenant, one: AudioInput, other: AudioInput) -> Comparison:
+    """Two recordings, nothing stored."""
+    first, second = hear_all(tenant, [one, other])
+    return Comparison(
+        model=first.model,
+        score=cosine(first.embedding, second.embedding),
+        threshold=find_model(first.model).accept_threshold,
+        qualities=(first.quality, second.quality),
+    )
+
+
+def list_speakers(tenant: Tenant, libraries: QuerySet[Library], *, offset: int = 0, limit: int = 100) -> list[Listed]:
+    """Oldest enrollment first."""
+    with acting_as(tenant):
+        page = tenant.speakers.in_libraries(libraries).select_related("library").oldest_first()[offset : offset + limit]
+        paths = _latest_recordings(tenant, [speaker.pk for speaker in page])
+        return [Listed(speaker, paths.get(speaker.pk, "")) for speaker in page]
+
+
+def count_speakers(tenant: Tenant, libraries: QuerySet[Library]) -> int:
+    with acting_as(tenant):
+        return tenant.speakers.in_libraries(libraries).count()
+
+
+def find_recording(tenant: Tenant, libraries: QuerySet[Library], external_id: str) -> Listed:
+    """The newest recording of a speaker; of several libraries, the first enrolled. Raises SpeakerNotFound."""
+    with acting_as(tenant):
+        speakers = tenant.speakers.in_libraries(libraries).named(external_id).select_related("library")
+        speaker = speakers.oldest_first().first()
+        if speaker is None:
+            raise SpeakerNotFound(external_id=external_id)
+        return Listed(speaker, _latest_recordings(tenant, [speaker.pk]).get(speaker.pk, ""))
+
+
+def delete_speakers(tenant: Tenant, libraries: QuerySet[Library], external_ids: Iterable[str]) -> Removal:
+    """Those of the names that are there, with everything they said. Unknown names are passed over."""
+    with acting_as(tenant):
+        named = tenant.speakers.in_libraries(libraries).filter(external_id__in=list(external_ids))
+        return _drop_speakers(tenant, named)
+
+
+def empty_libraries(tenant: Tenant, libraries: QuerySet[Library]) -> Removal:
+    with acting_as(tenant):
+        return _drop_speakers(tenant, tenant.speakers.in_libraries(libraries))
+
+
+def delete_libraries(tenant: Tenant, libraries: QuerySet[Library]) -> Removal:
+    with acting_as(tenant):
+        locked = list(libraries.select_for_update().order_by("pk"))
+        removal = _drop_speakers(tenant, tenant.speakers.in_libraries(locked))
+        tenant.libraries.filter(pk__in=[library.pk for library in locked]).delete()
+    return Removal(libraries=len(locked), speakers=removal.speakers, recordings=removal.recordings)
+
+
+def delete_library(tenant: Tenant, key: LibraryKey) -> Removal:
+    """Raises LibraryNotFound."""
+    removal = delete_libraries(tenant, tenant.libraries.within(key.org_id, key.tag_id))
+    if removal.libraries == 0:
+        raise LibraryNotFound(org_id=key.org_id, tag_id=key.tag_id)
+    return removal
+
+
+def delete_utterance(tenant: Tenant, utterance_id: int) -> Speaker:
+    """Remove one recording and remake the voiceprint of what is left; without any the speaker is enrolling again."""
+    with acting_as(tenant):
+        utterance = tenant.utterances.select_related("speaker").filter(pk=utterance_id).first()
+        if utterance is None:
+            raise UtteranceNotFound(utterance_id=utterance_id)
+        speaker = _locked(utterance.speaker)
+        _drop_utterances(tenant, speaker.utterances.filter(pk=utterance_id))
+        if speaker.enrolled:
+            _remake_voiceprints(speaker)
+        return speaker
+
+
+def hear(tenant: Tenant, audio: AudioInput) -> Analysis:
+    """Fetch and measure a recording with the tenant's model. Raises AudioError, and what jobs.analyze raises."""
+    required = audio.required_speech_seconds
+    options = {
+        "encoder": DEFAULT_MODEL,
+        "denoise": audio.denoise,
+        "trim_silence": audio.trim_silence,
+        "required_speech_seconds": tenant.required_speech_seconds if required is None else required,
+        "raw_pcm": vars(audio.raw_pcm) if audio.raw_pcm else None,
+    }
+    return jobs.analyze(tenant, audio.read(), options)
+
+
+def hear_all(tenant: Tenant, audios: Iterable[AudioInput]) -> list[Analysis]:
+    return [hear(tenant, audio) for audio in audios]
+
+
+def _refuse_enrolled(tenant: Tenant, key: LibraryKey, external_id: str) -> None:
+    libraries = tenant.libraries.within(key.org_id, key.tag_id)
+    if tenant.speakers.in_libraries(libraries).named(external_id).enrolled().exists():
+        raise SpeakerExists(external_id=external_id)
+
+
+def _speaker(tenant: Tenant, key: LibraryKey, external_id: str) -> Speaker:
+    libraries = tenant.libraries.within(key.org_id, key.tag_id)
+    speaker = tenant.speakers.in_libraries(libraries).named(external_id).select_related("library").first()
+    if speaker is None:
+        raise SpeakerNotFound(external_id=external_id)
+    return speaker
+
+
+def _locked(speaker: Speaker) -> Speaker:
+    """The same speaker, nobody else's to change until the transaction ends. Raises SpeakerNotFound when just deleted."""
+    locked = Speaker.all_tenants.select_for_update(of=["self"]).select_related("library").filter(pk=speaker.pk).first()
+    if locked is None:
+        raise SpeakerNotFound(external_id=speaker.external_id)
+    return locked
+
+
+def _locked_library(tenant: Tenant, key: LibraryKey) -> Library:
+    """The library, which cannot be deleted until the transaction ends."""
+    tenant.libraries.get_or_create(org_id=key.org_id, tag_id=key.tag_id)
+    return tenant.libraries.select_for_update(no_key=True).get(org_id=key.org_id, tag_id=key.tag_id)
+
+
+def _speaker_to_enroll(library: Library, external_id: str, info: str) -> Speaker:
+    speaker, _ = library.speakers.get_or_create(
+        external_id=external_id, defaults={"tenant_id": library.tenant_id, "info": info}
+    )
+    if speaker.enrolled:
+        raise SpeakerExists(external_id=external_id)
+    return speaker
+
+
+def _store(speaker: Speaker, analyses: Sequence[Analysis], paths: Sequence[str]) -> tuple[Utterance, ...]:
+    """Rows for recordings that are written already."""
+    recordings.claim(paths)
+    return tuple(_utterance(speaker, analysis, path) for analysis, path in zip(analyses, paths, strict=True))
+
+
+def _utterance(speaker: Speaker, analysis: Analysis, path: str) -> Utterance:
+    utterance = Utterance.all_tenants.create(
+        tenant_id=speaker.tenant_id, speaker=speaker, recording=path, **analysis.quality.as_dict()
+    )
+    UtteranceEmbedding.all_tenants.create(
+        tenant_id=speaker.tenant_id,
+        utterance=utterance,
+        model=analysis.model,
+        dimension=len(analysis.embedding),
+        embedding=analysis.embedding,
+    )
+    return utterance
+
+
+def _enrolled_when_complete(
+    speaker: Speaker, utterances: tuple[Utterance, ...], required_utterances: int
+) -> Enrollment:
+    enrollment = Enrollment(speaker, utterances, required_utterances, speaker.utterances.count())
+    if enrollment.complete:
+        _remake_voiceprints(speaker)
+    return enrollment
+
+
+def _remake_voiceprints(speaker: Speaker) -> None:
+    """One voiceprint per model from the speaker's utterance embeddings, and the status that follows."""
+    embeddings: dict[str, list[UtteranceEmbedding]] = {}
+    for row in UtteranceEmbedding.all_tenants.filter(utterance__speaker=speaker).order_by("utterance_id"):
+        embeddings.setdefault(row.model, []).append(row)
+    speaker.voiceprints.exclude(model__in=embeddings).delete()
+    for model, rows in embeddings.items():
+        Voiceprint.all_tenants.update_or_create(
+            speaker=speaker,
+            model=model,
+            defaults={
+                "tenant_id": speaker.tenant_id,
+                "library_id": speaker.library_id,
+                "dimension": rows[0].dimension,
+                "embedding": voiceprint_of([row.embedding for row in rows]),
+                "utterance_count": len(rows),
+            },
+        )
+    speaker.status = Speaker.Status.ENROLLED if embeddings else Speaker.Status.ENROLLING
+    speaker.save(update_fields=["status"])
+
+
+def _voiceprint(speaker: Speaker, model: str = DEFAULT_MODEL) -> Voiceprint:
+    voiceprint = speaker.voiceprints.of_model(model).first()
+    if voiceprint is None:
+        raise SpeakerNotEnrolled(external_id=speaker.external_id, utterances=speaker.utterances.count())
+    return voiceprint
+
+
+def _nearest(tenant: Tenant, libraries: QuerySet[Library], analysis: Analysis, top_k: int) -> tuple[Candidate, ...]:
+    searched = tenant.voiceprints.of_model(analysis.model).in_libraries(libraries)
+    found = list(searched.nearest(analysis.embedding, top_k).select_related("speaker__library"))
+    paths = _latest_recordings(tenant, [voiceprint.speaker_id for voiceprint in found])
+    return tuple(
+        Candidate(voiceprint.speaker, voiceprint.score, paths.get(voiceprint.speaker_id, "")) for voiceprint in found
+    )
+
+
+def _latest_recordings(tenant: Tenant, speakers: Iterable[int]) -> dict[int, str]:
+    return dict(tenant.utterances.latest_of(speakers).values_list("speaker_id", "recording"))
+
+
+def _drop_speakers(tenant: Tenant, speakers: QuerySet[Speaker]) -> Removal:
+    """Rows now, files after the commit. Each table in one statement, so that a large library goes quickly."""
+    doomed = list(speakers.select_for_update(of=["self"]).order_by("pk").values_list("pk", flat=True))
+    said = tenant.utterances.filter(speaker__in=doomed)
+    recordings_gone = _drop_utterances(tenant, said)
+    tenant.voiceprints.filter(speaker__in=doomed).delete()
+    tenant.speakers.filter(pk__in=doomed).delete()
+    return Removal(speakers=len(doomed), recordings=recordings_gone)
+
+
+def _drop_utterances(tenant: Tenant, utterances: QuerySet[Utterance]) -> int:
+    rows = dict(utterances.values_list("pk", "recording"))
+    recordings.let_go(tenant, rows.values())
+    tenant.utterances.filter(pk__in=rows).delete()
+    return len(rows)

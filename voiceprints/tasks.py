@@ -1,0 +1,59 @@
+"""What workers do: measure recordings, and sweep."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import redis
+from celery import Task, shared_task, signals
+
+from audio.analysis import analyze as measure
+from audio.encoders import load_encoder
+from audio.errors import AudioError
+from audio.results import RawPcm
+from voiceprints import jobs, recordings
+from audio.catalogue import DEFAULT_MODEL
+
+logger = logging.getLogger(__name__)
+
+ANALYSIS_HARD_LIMIT_SECONDS = 60
+
+
+@shared_task(bind=True, name=jobs.ANALYZE, time_limit=ANALYSIS_HARD_LIMIT_SECONDS)
+def analyze(self: Task, content: bytes, options: dict[str, Any]) -> dict[str, Any]:
+    """Measure one recording and reply with the figures or with why not. Redelivered, it is measured again: no effects."""
+    message = measured(content, options)
+    if not self.request.is_eager:
+        jobs.reply(self.request.id, message)
+    return message
+
+
+def measured(content: bytes, options: dict[str, Any]) -> dict[str, Any]:
+    raw_pcm = options.pop("raw_pcm", None)
+    try:
+        analysis = measure(content, raw_pcm=RawPcm(**raw_pcm) if raw_pcm else None, **options)
+    except AudioError as error:
+        return {"refused": error.to_wire()}
+    return {"measured": analysis.to_wire()}
+
+
+@signals.task_failure.connect
+def reply_that_it_failed(sender: Task, task_id: str, exception: BaseException, **_: Any) -> None:
+    """A worker that died cannot answer; its parent does, so that nobody waits for the deadline."""
+    if sender.name == jobs.ANALYZE and not sender.request.is_eager:
+        try:
+            jobs.reply(task_id, {"failed": type(exception).__name__})
+        except redis.RedisError:
+            logger.warning("could not report a failed analysis; its request will time out")
+
+
+@signals.worker_process_init.connect
+def warm_up(**_: Any) -> None:
+    """Load the model when a worker child begins, not when its first recording comes."""
+    load_encoder(DEFAULT_MODEL)
+
+
+@shared_task(name="voiceprints.sweep_recordings")
+def sweep_recordings() -> int:
+    return recordings.sweep()
