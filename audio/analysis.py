@@ -12,9 +12,9 @@ from audio.errors import NotEnoughSpeech, PoorQuality, TooShort
 from audio.flac import encode_flac
 from audio.quality import measure
 from audio.results import Analysis, RawPcm, SpeechQuality
-from audio.speech import joined, segments_of, speech_probabilities
+from audio.speech import segments_of, speech_probabilities, without_long_pauses
 
-REQUIRED_SPEECH_SECONDS: Final = 1.2
+REQUIRED_SPEECH_SECONDS: Final = 1.1
 MIN_SECONDS: Final = 0.2
 MAX_CLIPPED_RATIO: Final = 0.5
 
@@ -34,8 +34,7 @@ def analyze(
 ) -> Analysis:
     """Decode, find and judge the speech, embed it, keep it as FLAC.
 
-    `trim_silence` embeds the speech alone rather than the recording with its pauses; `denoise` cleans what is
-    embedded, never what is kept. The encoder hears nothing that was refused.
+    `trim_silence` leaves long pauses out of what is embedded and `denoise` cleans it; what is kept stays whole. The encoder hears nothing that was refused.
 
     Raises every AudioError, UnknownModel.
     """
@@ -47,8 +46,9 @@ def analyze(
     quality = measure(waveform, probabilities, segments)
     _refuse_poor(quality, required_speech_seconds)
     heard = denoised(waveform) if denoise else waveform
-    heard = joined(heard, segments) if trim_silence else heard
-    return Analysis(encoder, load_encoder(encoder).embed(heard), quality, encode_flac(waveform))
+    heard = without_long_pauses(heard, segments) if trim_silence else heard
+    embedding = load_encoder(encoder).embed(heard, quality.level_dbfs)
+    return Analysis(encoder, embedding, quality, encode_flac(waveform))
 
 
 def _refuse_poor(quality: SpeechQuality, required_speech_seconds: float) -> None:

@@ -114,7 +114,8 @@ def _resampler(rate: int) -> soxr.ResampleStream | None:
 
 def _flushed(resampler: soxr.ResampleStream | None) -> Samples:
     nothing = np.zeros(0, np.float32)
-    return nothing if resampler is None else resampler.resample_chunk(nothing, last=True)
+    rest: Samples = resampler.resample_chunk(nothing, last=True) if resampler else nothing
+    return rest
 
 
 def _clean(samples: Samples) -> Samples:
@@ -124,4 +125,4 @@ def _clean(samples: Samples) -> Samples:
     if not len(samples):
         raise Undecodable(reason="no samples")
     centred = samples - np.float32(samples.mean(dtype=np.float64))
-    return centred / max(np.float32(1), np.abs(centred).max())
+    return centred / np.float32(max(1.0, float(np.abs(centred).max())))

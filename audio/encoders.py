@@ -9,13 +9,10 @@ import numpy as np
 import onnxruntime
 
 from audio.catalogue import GE2E, SpeakerModel, find_model
-from audio.levels import raised_to
 from audio.onnx import load_session
 from audio.results import Embedding, Waveform
 from audio.windows import mel_windows
 
-GE2E_LEVEL_DBFS: Final = -30.0
-GE2E_MAX_GAIN_DB: Final = 60.0
 WINDOWS_PER_RUN: Final = 16
 
 
@@ -41,7 +38,7 @@ class Ge2eEncoder:
         self._session: onnxruntime.InferenceSession = load_session(model.path, model.sha256)
 
     def embed(self, waveform: Waveform) -> Embedding:
-        windows = mel_windows(raised_to(GE2E_LEVEL_DBFS, waveform.samples, GE2E_MAX_GAIN_DB))
+        windows = mel_windows(waveform.samples)
         runs = [windows[start : start + WINDOWS_PER_RUN] for start in range(0, len(windows), WINDOWS_PER_RUN)]
         partial = [self._session.run(["embeddings"], {"mels": run})[0] for run in runs]
         return _unit_length(np.concatenate(partial).mean(axis=0))

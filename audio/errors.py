@@ -51,7 +51,7 @@ class NotEnoughSpeech(AudioError):
 
 
 class PoorQuality(AudioError):
-    """Speech that cannot carry an identity (several voices at once, destroyed signal). Carries `reason` and the figure behind it."""
+    """Speech too damaged to carry an identity. Carries `reason` and the figure behind it."""
 
 
 KINDS: dict[str, type[AudioError]] = {

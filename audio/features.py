@@ -7,6 +7,7 @@ no logarithm.
 
 from __future__ import annotations
 
+import math
 from functools import cache
 from typing import Final
 
@@ -23,7 +24,7 @@ MEL_BANDS: Final = 40
 LINEAR_HZ_PER_MEL: Final = 200 / 3
 LOG_BEGINS_HZ: Final = 1000.0
 LOG_BEGINS_MEL: Final = LOG_BEGINS_HZ / LINEAR_HZ_PER_MEL
-LOG_STEP: Final = np.log(6.4) / 27
+LOG_STEP: Final = math.log(6.4) / 27
 
 Mels = NDArray[np.float32]
 
@@ -55,7 +56,7 @@ def mel_filterbank() -> NDArray[np.float32]:
 
 def _hz_to_mel(hz: float) -> float:
     """For frequencies above 1 kHz."""
-    return LOG_BEGINS_MEL + float(np.log(hz / LOG_BEGINS_HZ)) / LOG_STEP
+    return LOG_BEGINS_MEL + math.log(hz / LOG_BEGINS_HZ) / LOG_STEP
 
 
 def _mel_to_hz(mels: NDArray[np.float64]) -> NDArray[np.float64]:

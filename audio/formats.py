@@ -18,7 +18,8 @@ CODECS: Final = (
     "adpcm_ima_wav", "adpcm_ima_qt", "adpcm_ms", "g726", "g726le", "gsm", "gsm_ms", "libgsm", "libgsm_ms",
     "amrnb", "amrwb", "libopencore_amrnb", "libopencore_amrwb",
     "mp3", "mp3float", "mp2", "mp2float", "aac", "aac_latm", "alac", "flac",
-    "opus", "libopus", "vorbis", "libvorbis", "speex", "libspeex", "wmav1", "wmav2", "wmapro", "wmavoice", "ac3", "eac3",
+    "opus", "libopus", "vorbis", "libvorbis", "speex", "libspeex", "wmav1", "wmav2", "wmapro", "wmavoice",
+    "ac3", "eac3",
 )  # fmt: skip
 
 DEMUXER_OPTIONS: Final = {

@@ -23,5 +23,8 @@ def decibels(power: float) -> float:
 
 def raised_to(target_dbfs: float, samples: Samples, max_gain_db: float) -> Samples:
     """Louder if below the target, never quieter."""
-    gain_db = float(np.clip(target_dbfs - level_dbfs(samples), 0, max_gain_db))
+    return amplified(samples, min(max(0, target_dbfs - level_dbfs(samples)), max_gain_db))
+
+
+def amplified(samples: Samples, gain_db: float) -> Samples:
     return samples * np.float32(10 ** (gain_db / 20))

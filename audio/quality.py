@@ -54,7 +54,8 @@ def snr_db(samples: Samples, probabilities: NDArray[np.float32]) -> float:
 
 def _frame_powers(samples: Samples) -> NDArray[np.float64]:
     whole = len(samples) // FRAME_SAMPLES * FRAME_SAMPLES
-    return np.square(samples[:whole].reshape(-1, FRAME_SAMPLES), dtype=np.float64).mean(axis=1)
+    powers: NDArray[np.float64] = np.square(samples[:whole].reshape(-1, FRAME_SAMPLES), dtype=np.float64).mean(axis=1)
+    return powers
 
 
 def _noise_power(powers: NDArray[np.float64], probabilities: NDArray[np.float32]) -> float:

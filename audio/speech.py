@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from audio.levels import raised_to
 from audio.onnx import load_session
-from audio.results import Samples, Waveform
+from audio.results import SAMPLE_RATE, Samples, Waveform
 
 WEIGHTS: Final = Path(__file__).parent / "weights" / "silero_vad_16k_sequence.onnx"
 WEIGHTS_SHA256: Final = "9ccdacc4719d8aa7e45a77536bfabec45a03ba1f2fad5e241ab4060b24238a85"
@@ -34,6 +34,7 @@ MIN_MEAN_PROBABILITY: Final = 0.7
 MIN_SPEECH_FRAMES: Final = 4
 MIN_PAUSE_FRAMES: Final = 4
 PAD_FRAMES: Final = 1
+KEPT_PAUSE_SAMPLES: Final = SAMPLE_RATE // 2
 
 Segment = tuple[int, int]
 
@@ -47,6 +48,14 @@ def joined(waveform: Waveform, segments: list[Segment]) -> Waveform:
     """Only the segments, one after the other."""
     pieces = [waveform.samples[start:end] for start, end in segments]
     return Waveform(np.concatenate(pieces) if pieces else waveform.samples[:0])
+
+
+def without_long_pauses(waveform: Waveform, segments: list[Segment]) -> Waveform:
+    """The segments with the half second before and after each: encoders do better on speech that may breathe."""
+    keep = np.zeros(len(waveform.samples), np.bool_)
+    for start, end in segments:
+        keep[max(0, start - KEPT_PAUSE_SAMPLES) : end + KEPT_PAUSE_SAMPLES] = True
+    return Waveform(waveform.samples[keep])
 
 
 def speech_probabilities(waveform: Waveform) -> NDArray[np.float32]:

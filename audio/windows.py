@@ -7,31 +7,34 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from audio.features import HOP_SAMPLES, MEL_BANDS, ge2e_mels
-from audio.results import SAMPLE_RATE, Samples
+from audio.features import HOP_SAMPLES, ge2e_mels
+from audio.results import Samples
 
 WINDOW_FRAMES: Final = 160
-WINDOWS_PER_SECOND: Final = 1.3
-STEP_FRAMES: Final = round(SAMPLE_RATE / WINDOWS_PER_SECOND / HOP_SAMPLES)
+# Three quarters of overlap rather than the original half: measured, it lowers the error rate of short recordings.
+STEP_FRAMES: Final = WINDOW_FRAMES // 4
 # A last window of which less than this is sound, the rest padding, says little.
 MIN_COVERAGE: Final = 0.75
-# About a minute: beyond it more windows cost time and no longer move the mean.
-MAX_WINDOWS: Final = 80
+# Of a longer recording more windows cost time and hardly move the mean.
+MAX_WINDOWS: Final = 100
 
 
-def mel_windows(samples: Samples) -> NDArray[np.float32]:
+def mel_windows(samples: Samples, step_frames: int = STEP_FRAMES) -> NDArray[np.float32]:
     """Shape (windows, 160, 40); the windows of a very long recording are picked evenly from all of it."""
-    starts = _window_starts(len(samples))
+    starts = _window_starts(len(samples), step_frames)
     missing = (starts[-1] + WINDOW_FRAMES) * HOP_SAMPLES - len(samples)
     mels = ge2e_mels(np.pad(samples, (0, max(0, missing))))
-    return mels[starts[:, None] + np.arange(WINDOW_FRAMES)].reshape(-1, WINDOW_FRAMES, MEL_BANDS)
+    windows: NDArray[np.float32] = mels[starts[:, None] + np.arange(WINDOW_FRAMES)]
+    return windows
 
 
-def _window_starts(count: int) -> NDArray[np.intp]:
+def _window_starts(count: int, step_frames: int) -> NDArray[np.intp]:
     frames = count // HOP_SAMPLES + 1
-    starts = np.arange(0, max(1, frames - WINDOW_FRAMES + STEP_FRAMES + 1), STEP_FRAMES)
+    starts = np.arange(0, max(1, frames - WINDOW_FRAMES + step_frames + 1), step_frames)
     covered = (count / HOP_SAMPLES - starts[-1]) / WINDOW_FRAMES
     if covered < MIN_COVERAGE and len(starts) > 1:
         starts = starts[:-1]
-    picked = np.linspace(0, len(starts) - 1, min(len(starts), MAX_WINDOWS)).round().astype(int)
-    return starts[picked]
+    picked: NDArray[np.intp] = starts[
+        np.linspace(0, len(starts) - 1, min(len(starts), MAX_WINDOWS)).round().astype(int)
+    ]
+    return picked
