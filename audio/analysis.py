@@ -10,6 +10,7 @@ from audio.denoise import denoised
 from audio.encoders import load_encoder
 from audio.errors import NotEnoughSpeech, PoorQuality, TooShort
 from audio.flac import encode_flac
+from audio.levels import amplified
 from audio.quality import measure
 from audio.results import Analysis, RawPcm, SpeechQuality
 from audio.speech import segments_of, speech_probabilities, without_long_pauses
@@ -17,6 +18,8 @@ from audio.speech import segments_of, speech_probabilities, without_long_pauses
 REQUIRED_SPEECH_SECONDS: Final = 1.1
 MIN_SECONDS: Final = 0.2
 MAX_CLIPPED_RATIO: Final = 0.5
+# Encoders that hear power without a logarithm, as GE2E does, take loudness for a trait of the voice.
+HEARD_LEVEL_DBFS: Final = -27.0
 
 
 def analyze(
@@ -34,7 +37,8 @@ def analyze(
 ) -> Analysis:
     """Decode, find and judge the speech, embed it, keep it as FLAC.
 
-    `trim_silence` leaves long pauses out of what is embedded and `denoise` cleans it; what is kept stays whole. The encoder hears nothing that was refused.
+    `trim_silence` leaves long pauses out of what is embedded and `denoise` cleans it; what is kept stays whole.
+    The encoder hears nothing that was refused.
 
     Raises every AudioError, UnknownModel.
     """
@@ -47,8 +51,8 @@ def analyze(
     _refuse_poor(quality, required_speech_seconds)
     heard = denoised(waveform) if denoise else waveform
     heard = without_long_pauses(heard, segments) if trim_silence else heard
-    embedding = load_encoder(encoder).embed(heard, quality.level_dbfs)
-    return Analysis(encoder, embedding, quality, encode_flac(waveform))
+    heard = amplified(heard, HEARD_LEVEL_DBFS - quality.level_dbfs)
+    return Analysis(encoder, load_encoder(encoder).embed(heard), quality, encode_flac(waveform))
 
 
 def _refuse_poor(quality: SpeechQuality, required_speech_seconds: float) -> None:

@@ -19,6 +19,8 @@ from audio.results import SAMPLE_RATE, Samples
 WINDOW_SAMPLES: Final = SAMPLE_RATE * 25 // 1000
 HOP_SAMPLES: Final = SAMPLE_RATE * 10 // 1000
 MEL_BANDS: Final = 40
+# Spectra are 16 times the size of the samples they come from: few at a time keep memory and caches small.
+FRAMES_PER_BLOCK: Final = 1024
 
 # Slaney's scale (Auditory Toolbox, 1998): linear up to 1 kHz, then 27 bands for each factor of 6.4.
 LINEAR_HZ_PER_MEL: Final = 200 / 3
@@ -33,9 +35,15 @@ def ge2e_mels(samples: Samples) -> Mels:
     """Mel power of shape (1 + n // 160, 40), one row per 10 ms."""
     padded = np.pad(samples, WINDOW_SAMPLES // 2)
     frames = np.lib.stride_tricks.sliding_window_view(padded, WINDOW_SAMPLES)[::HOP_SAMPLES]
+    blocks = (frames[start : start + FRAMES_PER_BLOCK] for start in range(0, len(frames), FRAMES_PER_BLOCK))
+    return np.concatenate([_mel_power(block) for block in blocks])
+
+
+def _mel_power(frames: NDArray[np.float32]) -> Mels:
     spectrum = np.fft.rfft(frames * _hann_window(), axis=1)
     power = np.square(spectrum.real) + np.square(spectrum.imag)
-    return np.ascontiguousarray(power @ mel_filterbank().T, dtype=np.float32)
+    mels: Mels = power @ mel_filterbank().T
+    return mels
 
 
 @cache

@@ -6,15 +6,14 @@ from typing import Final
 
 import numpy as np
 
-from audio.results import Samples
+from audio.results import Samples, Waveform
 
 SILENCE_DBFS: Final = -120.0
 
 
 def level_dbfs(samples: Samples) -> float:
     """Root mean square level, never below SILENCE_DBFS."""
-    power = float(np.mean(np.square(samples, dtype=np.float64))) if len(samples) else 0.0
-    return decibels(power)
+    return decibels(float(samples @ samples) / len(samples)) if len(samples) else SILENCE_DBFS
 
 
 def decibels(power: float) -> float:
@@ -23,8 +22,12 @@ def decibels(power: float) -> float:
 
 def raised_to(target_dbfs: float, samples: Samples, max_gain_db: float) -> Samples:
     """Louder if below the target, never quieter."""
-    return amplified(samples, min(max(0, target_dbfs - level_dbfs(samples)), max_gain_db))
+    return samples * _factor(min(max(0, target_dbfs - level_dbfs(samples)), max_gain_db))
 
 
-def amplified(samples: Samples, gain_db: float) -> Samples:
-    return samples * np.float32(10 ** (gain_db / 20))
+def amplified(waveform: Waveform, gain_db: float) -> Waveform:
+    return Waveform(waveform.samples * _factor(gain_db), waveform.sample_rate)
+
+
+def _factor(gain_db: float) -> np.float32:
+    return np.float32(10 ** (gain_db / 20))

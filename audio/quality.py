@@ -54,7 +54,8 @@ def snr_db(samples: Samples, probabilities: NDArray[np.float32]) -> float:
 
 def _frame_powers(samples: Samples) -> NDArray[np.float64]:
     whole = len(samples) // FRAME_SAMPLES * FRAME_SAMPLES
-    powers: NDArray[np.float64] = np.square(samples[:whole].reshape(-1, FRAME_SAMPLES), dtype=np.float64).mean(axis=1)
+    frames = samples[:whole].reshape(-1, FRAME_SAMPLES)
+    powers: NDArray[np.float64] = np.einsum("ij,ij->i", frames, frames).astype(np.float64) / FRAME_SAMPLES
     return powers
 
 

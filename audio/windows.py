@@ -16,7 +16,7 @@ STEP_FRAMES: Final = WINDOW_FRAMES // 4
 # A last window of which less than this is sound, the rest padding, says little.
 MIN_COVERAGE: Final = 0.75
 # Of a longer recording more windows cost time and hardly move the mean.
-MAX_WINDOWS: Final = 100
+MAX_WINDOWS: Final = 64
 
 
 def mel_windows(samples: Samples, step_frames: int = STEP_FRAMES) -> NDArray[np.float32]:
@@ -34,7 +34,6 @@ def _window_starts(count: int, step_frames: int) -> NDArray[np.intp]:
     covered = (count / HOP_SAMPLES - starts[-1]) / WINDOW_FRAMES
     if covered < MIN_COVERAGE and len(starts) > 1:
         starts = starts[:-1]
-    picked: NDArray[np.intp] = starts[
-        np.linspace(0, len(starts) - 1, min(len(starts), MAX_WINDOWS)).round().astype(int)
-    ]
-    return picked
+    picked = np.linspace(0, len(starts) - 1, min(len(starts), MAX_WINDOWS)).round()
+    chosen: NDArray[np.intp] = starts[picked.astype(np.intp)]
+    return chosen
