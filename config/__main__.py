@@ -1,4 +1,7 @@
-"""`python -m config`: the whole platform on one machine."""
+"""`python -m config`: the whole platform on one machine, until Ctrl-C.
+
+`python -m config COMMAND …`: the same while that command runs; on a platform that is up already, only the command.
+"""
 
 import os
 import sys
@@ -14,4 +17,4 @@ try:
 except ImproperlyConfigured as error:
     sys.exit(f"openvpr: {error}")
 
-sys.exit(main())
+sys.exit(main(sys.argv[1:]))

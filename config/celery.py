@@ -1,11 +1,8 @@
 """The Celery application: `celery -A config.celery worker -Q embed`."""
 
 import os
-import sys
-from typing import Any
 
-from celery import Celery, signals
-from django.core.exceptions import ImproperlyConfigured
+from celery import Celery
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 

@@ -73,13 +73,13 @@ def postgres_account() -> str | None:
 
 
 def wait_for_postgres() -> None:
-    _wait("PostgreSQL", lambda: _connect_as_superuser("template1").close(), psycopg.OperationalError)
+    _wait("PostgreSQL", lambda: as_superuser().close(), psycopg.OperationalError)
 
 
 def prepare_database() -> None:
     """The plain role, its database, and the one extension that only a superuser may create. Safe to repeat."""
     role, database = settings.DATABASE["USER"], settings.DATABASE["NAME"]
-    with _connect_as_superuser("template1") as connection:
+    with as_superuser() as connection:
         connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
         connection.execute("ALTER EXTENSION vector UPDATE")
         if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role]).fetchone():
@@ -98,12 +98,12 @@ def _superuser_password() -> str:
     return stored_secret(settings.HOME / "secrets" / "postgres-superuser")
 
 
-def _connect_as_superuser(database: str) -> psycopg.Connection:
+def as_superuser() -> psycopg.Connection:
     return psycopg.connect(
         host=str(settings.POSTGRES_DATA),
         user="postgres",
         password=_superuser_password(),
-        dbname=database,
+        dbname="template1",
         autocommit=True,
         connect_timeout=2,
     )

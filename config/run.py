@@ -41,11 +41,16 @@ class Stopped(Exception):
     """Somebody asked us to stop."""
 
 
-def main() -> int:
+class AlreadyRunning(Failed):
+    """A platform with this OPENVPR_HOME is up."""
+
+
+def main(command: list[str]) -> int:
+    """Run until stopped, or while `command` runs; returns the exit status."""
     for stop in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(stop, _stop)
     try:
-        _run()
+        return _run(command)
     except Stopped:
         print("openvpr: stopped")
         return 0
@@ -54,7 +59,16 @@ def main() -> int:
         return 1
 
 
-def _run() -> NoReturn:
+def _run(command: list[str]) -> int:
+    try:
+        return _run_platform(command)
+    except AlreadyRunning:
+        if not command:
+            raise
+        return subprocess.run(command, check=False).returncode
+
+
+def _run_platform(command: list[str]) -> int:
     prepare_home()
     with Supervisor(settings.HOME / "run") as supervisor:
         wait_for_services(supervisor)
@@ -63,6 +77,8 @@ def _run() -> NoReturn:
         provisioned = provision()
         supervisor.start(program.name for program in programs.programs() if not program.service)
         wait_for_web(supervisor)
+        if command:
+            return subprocess.run(command, check=False).returncode
         print(welcome(provisioned), flush=True)
         supervisor.watch()
 
@@ -142,7 +158,7 @@ class Supervisor:
             raise Failed("an earlier start is still stopping; try again in a moment") from None
         except (OSError, http.client.HTTPException):
             return
-        raise Failed(f"already running with OPENVPR_HOME={settings.HOME}; `kill {pid}` stops it")
+        raise AlreadyRunning(f"already running with OPENVPR_HOME={settings.HOME}; `kill {pid}` stops it")
 
     def _wait_for_control(self) -> None:
         assert self.process is not None
@@ -219,8 +235,8 @@ def _curl_lines(url: str) -> list[str]:
     return [
         "Enroll a voice, then ask who is speaking (from this folder, in another terminal):",
         "",
-        f'  curl -s -F org_id=demo -F tag_id= -F spk_name=susan -F audio=@{SAMPLES}/susan/1.flac "{url}/voiceid/register?{signed}"',
-        f'  curl -s -F org_id=demo -F audio=@{SAMPLES}/susan/2.flac "{url}/voiceid/recognize?{signed}"',
+        f'  curl -s -F org_id=demo -F tag_id= -F spk_name=susan -F audio=@{SAMPLES}/susan/1.opus "{url}/voiceid/register?{signed}"',
+        f'  curl -s -F org_id=demo -F audio=@{SAMPLES}/susan/2.opus "{url}/voiceid/recognize?{signed}"',
     ]
 
 

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from django.contrib.auth import get_user_model
-from django.db import transaction
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from tenants.context import acting_as, naming_credential
 from tenants.models import Credential, Tenant
@@ -40,9 +42,13 @@ def issue_credential(tenant: Tenant, *, key_id: str = "", secret: str = "", app_
         key_id=key_id or secrets.token_hex(KEY_ID_BYTES),
         secret=secret or secrets.token_urlsafe(SECRET_BYTES),
     )
-    with acting_as(tenant):
-        credential.full_clean()
-        credential.save()
+    try:
+        with acting_as(tenant):
+            credential.full_clean()
+            credential.save()
+    except IntegrityError:
+        # Another tenant's key id: its row cannot be seen, only bumped into.
+        raise ValidationError({"key_id": _("This key id is taken.")}) from None
     return credential
 
 

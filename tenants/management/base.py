@@ -1,0 +1,41 @@
+"""What the tenant commands share."""
+
+from __future__ import annotations
+
+import json
+
+from django.core.exceptions import ValidationError
+from django.core.management.base import CommandError
+
+from tenants.context import acting_as
+from tenants.models import Credential, Tenant
+
+
+def as_json(credential: Credential) -> str:
+    return json.dumps(
+        {
+            "tenant": credential.tenant.slug,
+            "app_id": credential.tenant.app_id,
+            "key_id": credential.key_id,
+            "secret": credential.secret,
+        }
+    )
+
+
+def in_one_line(error: ValidationError) -> CommandError:
+    return CommandError("; ".join(error.messages))
+
+
+def tenant_named(slug: str) -> Tenant:
+    try:
+        return Tenant.objects.get(slug=slug)
+    except Tenant.DoesNotExist:
+        raise CommandError(f"no tenant {slug!r}") from None
+
+
+def credential_named(tenant: Tenant, key_id: str) -> Credential:
+    with acting_as(tenant):
+        credential = tenant.credentials.select_related("tenant").filter(key_id=key_id).first()
+    if credential is None:
+        raise CommandError(f"tenant {tenant.slug!r} has no credential {key_id!r}")
+    return credential

@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.management.base import BaseCommand, CommandParser
+
+from tenants.management.base import as_json, in_one_line, tenant_named
+from tenants.services import issue_credential
+
+
+class Command(BaseCommand):
+    help = "Issue a key pair for a tenant, or take over the one its clients already use; print it as one JSON object."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("tenant")
+        parser.add_argument("--key-id", default="")
+        parser.add_argument("--secret", default="")
+        parser.add_argument("--app-id", default="", help="also change the tenant's application id to this")
+
+    def handle(self, *args: Any, tenant: str, key_id: str, secret: str, app_id: str, **options: Any) -> str:
+        try:
+            return as_json(issue_credential(tenant_named(tenant), key_id=key_id, secret=secret, app_id=app_id))
+        except ValidationError as error:
+            raise in_one_line(error) from None

@@ -1,0 +1,397 @@
+"""The product, service by service, with real voices and the real encoder."""
+
+import numpy as np
+import pytest
+
+from audio.errors import NotEnoughSpeech, Undecodable
+from tenants.context import acting_as
+from tests.cast import KEN, LIBRARY, OTHER_TAG, SUSAN, VOICES, WEI, audio, silence
+from voiceprints import services
+from voiceprints.errors import LibraryNotFound, SpeakerExists, SpeakerNotEnrolled, SpeakerNotFound, UtteranceNotFound
+from voiceprints.models import Speaker, UtteranceEmbedding
+from voiceprints.results import AudioInput, LibraryKey
+from voiceprints.scoring import voiceprint_of
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def enrolled(tenant, *voices, key=LIBRARY):
+    return [services.enroll(tenant, key, voice, [audio(voice)]) for voice in voices]
+
+
+def files(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def rows(tenant):
+    with acting_as(tenant):
+        return sorted(tenant.utterances.values_list("recording", flat=True))
+
+
+def all_of(tenant):
+    return tenant.libraries.within("acme")
+
+
+def staff(tenant):
+    return tenant.libraries.within("acme", "staff")
+
+
+def names(identification):
+    return [candidate.speaker.external_id for candidate in identification.candidates]
+
+
+# --- enroll ----------------------------------------------------------------------------------------------------------
+
+
+def test_an_enrolled_voice_is_identified(acme):
+    enrolled(acme, *VOICES)
+    for voice in VOICES:
+        assert services.identify(acme, all_of(acme), audio(voice, 2)).best.speaker.external_id == voice
+
+
+def test_enrolling_keeps_one_recording(acme, recordings_folder):
+    enrolled(acme, SUSAN)
+    assert files(recordings_folder) == rows(acme)
+    assert len(rows(acme)) == 1
+
+
+def test_a_recording_is_flac_under_its_organisation_and_day(acme, recordings_folder):
+    (enrollment,) = enrolled(acme, SUSAN)
+    assert enrollment.recording.startswith("acme/2")
+    assert (recordings_folder / enrollment.recording).read_bytes().startswith(b"fLaC")
+
+
+def test_enrolling_measures_the_recording(acme):
+    (enrollment,) = enrolled(acme, SUSAN)
+    utterance = enrollment.utterances[0]
+    assert 1.2 < utterance.speech_seconds <= utterance.duration_seconds < 8
+
+
+def test_a_speaker_enrolled_already_is_refused(acme, recordings_folder):
+    enrolled(acme, SUSAN)
+    before = files(recordings_folder)
+    with pytest.raises(SpeakerExists):
+        enrolled(acme, SUSAN)
+    assert files(recordings_folder) == before
+
+
+def test_a_known_speaker_is_refused_before_the_recording_is_fetched(acme):
+    enrolled(acme, SUSAN)
+
+    def fetch():
+        pytest.fail("the recording was fetched")
+
+    with pytest.raises(SpeakerExists):
+        services.enroll(acme, LIBRARY, SUSAN, [AudioInput(read=fetch)])
+
+
+def test_the_same_name_under_another_tag_is_another_speaker(acme):
+    enrolled(acme, SUSAN)
+    enrolled(acme, SUSAN, key=OTHER_TAG)
+    assert services.count_speakers(acme, all_of(acme)) == 2
+
+
+def test_a_speaker_is_enrolling_until_there_are_enough_utterances(acme):
+    first = services.enroll(acme, LIBRARY, SUSAN, [audio(SUSAN, 1)], required_utterances=2)
+    assert (first.complete, first.speaker.status) == (False, Speaker.Status.ENROLLING)
+    second = services.enroll(acme, LIBRARY, SUSAN, [audio(SUSAN, 2)], required_utterances=2)
+    assert (second.complete, second.speaker.status) == (True, Speaker.Status.ENROLLED)
+
+
+def test_a_speaker_still_enrolling_is_not_found_by_a_search(acme):
+    services.enroll(acme, LIBRARY, SUSAN, [audio(SUSAN, 1)], required_utterances=2)
+    assert services.identify(acme, all_of(acme), audio(SUSAN, 2)).candidates == ()
+
+
+def test_several_utterances_at_once_make_one_voiceprint(acme):
+    services.enroll(acme, LIBRARY, SUSAN, [audio(SUSAN, n) for n in (1, 2, 3)], required_utterances=3)
+    with acting_as(acme):
+        voiceprint = acme.voiceprints.get()
+        embeddings = [row.embedding for row in UtteranceEmbedding.all_tenants.all()]
+    assert voiceprint.utterance_count == 3
+    np.testing.assert_allclose(voiceprint.embedding, voiceprint_of(embeddings), atol=1e-6)
+
+
+@pytest.mark.parametrize(("bad", "error"), [(silence(), NotEnoughSpeech), (AudioInput(read=lambda: b"x"), Undecodable)])
+def test_a_recording_that_cannot_be_used_leaves_nothing(acme, recordings_folder, bad, error):
+    with pytest.raises(error):
+        services.enroll(acme, LIBRARY, SUSAN, [bad])
+    assert files(recordings_folder) == []
+    assert services.count_speakers(acme, all_of(acme)) == 0
+
+
+def test_one_bad_recording_of_several_leaves_nothing(acme, recordings_folder):
+    with pytest.raises(NotEnoughSpeech):
+        services.enroll(acme, LIBRARY, SUSAN, [audio(SUSAN), silence()], required_utterances=2)
+    assert files(recordings_folder) == []
+    assert services.count_speakers(acme, all_of(acme)) == 0
+
+
+def test_too_little_speech_carries_its_numbers(acme):
+    with pytest.raises(NotEnoughSpeech) as refused:
+        services.enroll(acme, LIBRARY, SUSAN, [silence()])
+    assert (refused.value.speech_seconds, refused.value.required_seconds) == (0.0, acme.required_speech_seconds)
+
+
+def test_the_tenant_decides_how_much_speech_is_enough(acme):
+    acme.required_speech_seconds = 30
+    with pytest.raises(NotEnoughSpeech):
+        enrolled(acme, SUSAN)
+
+
+@pytest.mark.parametrize("org_id", ["..", ".", "a\\b", "%2e%2e", "名字" * 32])
+def test_an_organisation_cannot_name_its_way_out_of_the_recordings(acme, recordings_folder, org_id):
+    (enrollment,) = enrolled(acme, SUSAN, key=LibraryKey(org_id))
+    assert files(recordings_folder) == [enrollment.recording]
+
+
+# --- verify, compare -------------------------------------------------------------------------------------------------
+
+
+def test_a_speaker_is_accepted_as_itself(acme):
+    enrolled(acme, SUSAN)
+    assert services.verify(acme, LIBRARY, SUSAN, audio(SUSAN, 2)).accepted
+
+
+def test_another_voice_is_not_accepted(acme):
+    enrolled(acme, SUSAN)
+    assert not services.verify(acme, LIBRARY, SUSAN, audio(KEN)).accepted
+
+
+def test_nobody_can_be_verified_against_an_unknown_speaker(acme):
+    with pytest.raises(SpeakerNotFound):
+        services.verify(acme, LIBRARY, SUSAN, audio(SUSAN))
+
+
+def test_nobody_can_be_verified_against_a_speaker_still_enrolling(acme):
+    services.enroll(acme, LIBRARY, SUSAN, [audio(SUSAN)], required_utterances=2)
+    with pytest.raises(SpeakerNotEnrolled):
+        services.verify(acme, LIBRARY, SUSAN, audio(SUSAN))
+
+
+def test_two_recordings_of_one_voice_compare_as_one_speaker(acme):
+    assert services.compare(acme, audio(SUSAN, 1), audio(SUSAN, 2)).accepted
+
+
+def test_two_voices_compare_as_two(acme):
+    assert not services.compare(acme, audio(SUSAN), audio(KEN)).accepted
+
+
+# --- identify --------------------------------------------------------------------------------------------------------
+
+
+def test_candidates_come_best_first(acme):
+    enrolled(acme, *VOICES)
+    scores = [candidate.score for candidate in services.identify(acme, all_of(acme), audio(KEN, 2)).candidates]
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_the_score_is_the_cosine_of_probe_and_voiceprint(acme):
+    enrolled(acme, SUSAN)
+    identification = services.identify(acme, all_of(acme), audio(SUSAN, 2))
+    verification = services.verify(acme, LIBRARY, SUSAN, audio(SUSAN, 2))
+    assert identification.candidates[0].score == pytest.approx(verification.score, abs=1e-5)
+
+
+def test_a_stranger_is_nobody(acme):
+    enrolled(acme, SUSAN, WEI)
+    identification = services.identify(acme, all_of(acme), audio(KEN))
+    assert identification.best is None
+    assert len(identification.candidates) == 2
+
+
+def test_no_more_candidates_than_asked_for(acme):
+    enrolled(acme, *VOICES)
+    assert len(services.identify(acme, all_of(acme), audio(KEN), top_k=2).candidates) == 2
+
+
+def test_a_search_stays_in_its_libraries(acme):
+    enrolled(acme, SUSAN)
+    enrolled(acme, KEN, key=OTHER_TAG)
+    assert names(services.identify(acme, staff(acme), audio(KEN, 2))) == [SUSAN]
+
+
+def test_equal_scores_come_in_the_order_of_enrolment(acme):
+    order = ["second", "first", "third"]
+    for name in order:
+        services.enroll(acme, LIBRARY, name, [audio(SUSAN)])
+    assert names(services.identify(acme, all_of(acme), audio(SUSAN))) == order
+
+
+def test_an_unknown_library_holds_nobody(acme):
+    assert services.identify(acme, acme.libraries.within("nowhere"), audio(SUSAN)).candidates == ()
+
+
+# --- update ----------------------------------------------------------------------------------------------------------
+
+
+def test_replacing_forgets_the_old_voice(acme):
+    enrolled(acme, SUSAN)
+    services.update(acme, LIBRARY, SUSAN, [audio(KEN)])
+    assert services.verify(acme, LIBRARY, SUSAN, audio(KEN, 2)).accepted
+    assert not services.verify(acme, LIBRARY, SUSAN, audio(SUSAN, 2)).accepted
+
+
+def test_replacing_removes_the_old_recording(acme, recordings_folder):
+    enrolled(acme, SUSAN)
+    update = services.update(acme, LIBRARY, SUSAN, [audio(SUSAN, 2)])
+    assert files(recordings_folder) == rows(acme) == [update.recording]
+
+
+def test_merging_keeps_what_was_said_before(acme, recordings_folder):
+    enrolled(acme, SUSAN)
+    assert services.update(acme, LIBRARY, SUSAN, [audio(SUSAN, 2)], merge=True).utterance_count == 2
+    assert len(files(recordings_folder)) == 2
+
+
+def test_an_unknown_speaker_cannot_be_updated(acme):
+    with pytest.raises(SpeakerNotFound):
+        services.update(acme, LIBRARY, SUSAN, [audio(SUSAN)])
+
+
+def test_a_failed_update_changes_nothing(acme, recordings_folder):
+    enrolled(acme, SUSAN)
+    before = files(recordings_folder)
+    with pytest.raises(NotEnoughSpeech):
+        services.update(acme, LIBRARY, SUSAN, [silence()])
+    assert files(recordings_folder) == rows(acme) == before
+
+
+# --- list, count, find -----------------------------------------------------------------------------------------------
+
+
+def test_speakers_are_listed_oldest_first_and_in_pages(acme):
+    enrolled(acme, WEI, SUSAN, KEN)
+    page = services.list_speakers(acme, all_of(acme), offset=1, limit=2)
+    assert [listed.speaker.external_id for listed in page] == [SUSAN, KEN]
+
+
+def test_a_listing_names_each_speakers_newest_recording(acme):
+    enrolled(acme, SUSAN)
+    newest = services.update(acme, LIBRARY, SUSAN, [audio(SUSAN, 2)], merge=True).recording
+    assert [listed.recording for listed in services.list_speakers(acme, all_of(acme))] == [newest]
+
+
+def test_counting_can_be_narrowed_to_a_tag(acme):
+    enrolled(acme, SUSAN, KEN)
+    enrolled(acme, WEI, key=OTHER_TAG)
+    assert (services.count_speakers(acme, all_of(acme)), services.count_speakers(acme, staff(acme))) == (3, 2)
+
+
+def test_a_speakers_recording_is_found(acme):
+    (enrollment,) = enrolled(acme, SUSAN)
+    assert services.find_recording(acme, all_of(acme), SUSAN).recording == enrollment.recording
+
+
+def test_the_recording_of_an_unknown_speaker_is_not_found(acme):
+    with pytest.raises(SpeakerNotFound):
+        services.find_recording(acme, all_of(acme), SUSAN)
+
+
+# --- delete ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_deleted_speaker_takes_everything_along(acme, recordings_folder):
+    enrolled(acme, SUSAN)
+    removal = services.delete_speakers(acme, all_of(acme), [SUSAN])
+    assert (removal.speakers, removal.recordings) == (1, 1)
+    assert files(recordings_folder) == rows(acme) == []
+
+
+def test_deleting_passes_over_unknown_names(acme):
+    enrolled(acme, SUSAN)
+    assert services.delete_speakers(acme, all_of(acme), ["nobody", SUSAN]).speakers == 1
+
+
+def test_emptying_a_library_leaves_the_others(acme, recordings_folder):
+    enrolled(acme, SUSAN, KEN)
+    (guest,) = enrolled(acme, WEI, key=OTHER_TAG)
+    assert services.empty_libraries(acme, staff(acme)).speakers == 2
+    assert files(recordings_folder) == rows(acme) == [guest.recording]
+
+
+def test_an_emptied_library_can_be_built_anew(acme):
+    enrolled(acme, SUSAN)
+    services.empty_libraries(acme, staff(acme))
+    enrolled(acme, SUSAN)
+    assert services.count_speakers(acme, staff(acme)) == 1
+
+
+def test_a_deleted_library_is_gone_with_its_speakers(acme, recordings_folder):
+    enrolled(acme, SUSAN)
+    removal = services.delete_library(acme, LIBRARY)
+    assert (removal.libraries, removal.speakers, removal.recordings) == (1, 1, 1)
+    assert files(recordings_folder) == []
+
+
+def test_an_unknown_library_cannot_be_deleted(acme):
+    with pytest.raises(LibraryNotFound):
+        services.delete_library(acme, LIBRARY)
+
+
+def test_without_one_utterance_the_voiceprint_is_that_of_the_others(acme):
+    services.enroll(acme, LIBRARY, SUSAN, [audio(SUSAN), audio(KEN)], required_utterances=2)
+    with acting_as(acme):
+        kens = acme.utterances.latest("id")
+    services.delete_utterance(acme, kens.pk)
+    with acting_as(acme):
+        voiceprint = acme.voiceprints.get()
+        (embedding,) = (row.embedding for row in UtteranceEmbedding.all_tenants.all())
+    np.testing.assert_allclose(voiceprint.embedding, embedding, atol=1e-6)
+
+
+def test_without_any_utterance_a_speaker_is_enrolling_again(acme, recordings_folder):
+    (enrollment,) = enrolled(acme, SUSAN)
+    speaker = services.delete_utterance(acme, enrollment.utterances[0].pk)
+    assert speaker.status == Speaker.Status.ENROLLING
+    assert files(recordings_folder) == []
+    assert services.identify(acme, all_of(acme), audio(SUSAN)).candidates == ()
+
+
+# --- globex tries acme's ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def acme_susan(acme, globex):
+    return enrolled(acme, SUSAN)[0]
+
+
+def test_globex_finds_nobody_of_acme(acme_susan, globex):
+    assert services.identify(globex, all_of(globex), audio(SUSAN, 2)).candidates == ()
+
+
+def test_globex_cannot_search_acmes_libraries_even_when_handed_them(acme_susan, acme, globex):
+    assert services.identify(globex, all_of(acme), audio(SUSAN, 2)).candidates == ()
+
+
+def test_globex_cannot_verify_acmes_speaker(acme_susan, globex):
+    with pytest.raises(SpeakerNotFound):
+        services.verify(globex, LIBRARY, SUSAN, audio(SUSAN, 2))
+
+
+def test_globex_cannot_update_acmes_speaker(acme_susan, globex):
+    with pytest.raises(SpeakerNotFound):
+        services.update(globex, LIBRARY, SUSAN, [audio(KEN)])
+
+
+def test_globex_lists_and_counts_nobody_of_acme(acme_susan, globex):
+    assert services.list_speakers(globex, all_of(globex)) == []
+    assert services.count_speakers(globex, all_of(globex)) == 0
+
+
+def test_globex_cannot_delete_anything_of_acme(acme_susan, acme, globex, recordings_folder):
+    services.delete_speakers(globex, all_of(acme), [SUSAN])
+    services.empty_libraries(globex, all_of(acme))
+    services.delete_libraries(globex, all_of(acme))
+    assert services.count_speakers(acme, all_of(acme)) == 1
+    assert len(files(recordings_folder)) == 1
+
+
+def test_globex_cannot_delete_acmes_utterance(acme_susan, globex):
+    with pytest.raises(UtteranceNotFound):
+        services.delete_utterance(globex, acme_susan.utterances[0].pk)
+
+
+def test_globex_may_use_the_same_names(acme_susan, globex):
+    enrolled(globex, SUSAN)
+    assert services.count_speakers(globex, all_of(globex)) == 1
