@@ -39,6 +39,14 @@ class UtteranceNotFound(VoiceprintError):
         super().__init__(f"no utterance {utterance_id}")
 
 
+class RecordingNotFound(VoiceprintError):
+    """No such recording, or not one that this caller may hear."""
+
+    def __init__(self, *, path: str) -> None:
+        self.path = path
+        super().__init__(f"no recording {path!r}")
+
+
 class TooBusy(VoiceprintError):
     """More is being measured already than the platform or the tenant allows: `limit`, of `what`."""
 

@@ -1,0 +1,148 @@
+"""Handing out recordings: addresses that expire, and responses that a player can seek in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import PurePosixPath
+from typing import Any
+
+from django.conf import settings
+from django.core.files.storage import storages
+from django.core.signing import BadSignature, TimestampSigner
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.utils.cache import get_conditional_response, patch_cache_control
+
+from tenants.context import acting_as
+from tenants.models import Tenant
+from voiceprints.errors import RecordingNotFound, StorageFailed
+
+CONTENT_TYPE = "audio/flac"
+CHUNK_BYTES = 64 * 1024
+ONE_RANGE = re.compile(r"bytes=[ \t]*(\d{0,18})-(\d{0,18})[ \t]*", re.ASCII)
+
+_signer = TimestampSigner(salt="voiceprints.recording")
+
+
+def link_token(tenant: Tenant, path: str) -> str:
+    """What an address carries so that whoever holds it may fetch this one recording for a while. One URL segment."""
+    signed = _signer.sign(f"{tenant.pk}:{path}")
+    return f"{tenant.pk}{signed.removeprefix(f'{tenant.pk}:{path}')}"
+
+
+def tenant_of_link(token: str, path: str) -> Tenant:
+    """Who gave out this address. Raises RecordingNotFound when it is forged, has expired, or its tenant is closed."""
+    tenant_id, _, signature = token.partition(":")
+    try:
+        _signer.unsign(f"{tenant_id}:{path}:{signature}", max_age=timedelta(seconds=settings.RECORDING_LINK_SECONDS))
+        return Tenant.objects.get(pk=int(tenant_id), active=True)
+    except (BadSignature, Tenant.DoesNotExist):
+        raise RecordingNotFound(path=path) from None
+
+
+def refuse_foreign_recording(tenant: Tenant, path: str) -> None:
+    """Raises RecordingNotFound unless somebody in the tenant's libraries said this."""
+    with acting_as(tenant):
+        if not tenant.utterances.filter(recording=path).exists():
+            raise RecordingNotFound(path=path)
+
+
+def recording_response(request: HttpRequest, path: str) -> HttpResponseBase:
+    """The recording, or the part that `Range` asks for; whether the caller may have it was decided before.
+
+    Raises RecordingNotFound or StorageFailed.
+    """
+    file, size = _opened(path)
+    etag = f'"{PurePosixPath(path).stem}"'
+    unchanged = get_conditional_response(request, etag=etag)
+    if unchanged is not None:
+        file.close()
+        return unchanged
+    response = _response(request, file, size, etag)
+    response["Accept-Ranges"] = "bytes"
+    response["ETag"] = etag
+    patch_cache_control(response, private=True)
+    return response
+
+
+@dataclass(frozen=True)
+class Span:
+    """Bytes `first` to `last`, both included, as HTTP counts."""
+
+    first: int
+    last: int
+
+    @property
+    def length(self) -> int:
+        return self.last - self.first + 1
+
+
+class Slice(Iterator[bytes]):
+    """Part of an open file, in chunks; closes the file with itself."""
+
+    def __init__(self, file: Any, span: Span) -> None:
+        file.seek(span.first)
+        self._file = file
+        self._left = span.length
+
+    def __next__(self) -> bytes:
+        chunk: bytes = self._file.read(min(CHUNK_BYTES, self._left))
+        if not chunk:
+            raise StopIteration
+        self._left -= len(chunk)
+        return chunk
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def requested_span(header: str, size: int) -> Span | None:
+    """The bytes a Range header asks for; None when it is absent or not one plain range, which means all of them.
+
+    An empty span stands for a range that the file cannot satisfy.
+    """
+    match = ONE_RANGE.fullmatch(header)
+    if match is None or not any(match.groups()):
+        return None
+    first, last = match.groups()
+    if not first:
+        return Span(max(0, size - int(last)), size - 1)
+    if last and int(last) < int(first):
+        return None
+    return Span(int(first), min(int(last or size), size - 1))
+
+
+def _opened(path: str) -> tuple[Any, int]:
+    try:
+        file = storages["recordings"].open(path, "rb")
+        size = file.size
+    except FileNotFoundError:
+        raise RecordingNotFound(path=path) from None
+    except OSError as error:
+        raise StorageFailed(type(error).__name__) from error
+    return file, size
+
+
+def _response(request: HttpRequest, file: Any, size: int, etag: str) -> HttpResponseBase:
+    span = None
+    if request.headers.get("If-Range", etag) == etag:
+        span = requested_span(request.headers.get("Range", ""), size)
+    if span is not None and span.length <= 0:
+        file.close()
+        return HttpResponse(status=416, headers={"Content-Range": f"bytes */{size}"})
+    response = _body(request, file, span or Span(0, size - 1))
+    if span is not None:
+        response.status_code = 206
+        response["Content-Range"] = f"bytes {span.first}-{span.last}/{size}"
+    return response
+
+
+def _body(request: HttpRequest, file: Any, span: Span) -> HttpResponseBase:
+    headers = {"Content-Length": str(span.length)}
+    if request.method == "HEAD":
+        file.close()
+        return HttpResponse(content_type=CONTENT_TYPE, headers=headers)
+    return StreamingHttpResponse(Slice(file, span), content_type=CONTENT_TYPE, headers=headers)
