@@ -124,5 +124,6 @@ def _clean(samples: Samples) -> Samples:
         raise Undecodable(reason="samples are not finite numbers")
     if not len(samples):
         raise Undecodable(reason="no samples")
-    centred = samples - np.float32(samples.mean(dtype=np.float64))
-    return centred / np.float32(max(1.0, float(np.abs(centred).max())))
+    samples -= np.float32(samples.mean(dtype=np.float64))
+    samples /= np.float32(max(1.0, float(samples.max()), -float(samples.min())))
+    return samples

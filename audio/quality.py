@@ -78,11 +78,11 @@ def clipped_ratio(samples: Samples) -> float:
 
 def dropout_ratio(samples: Samples) -> float:
     """Share of the samples that lie in a run of one unchanging value, as lost packets leave it."""
-    return _in_runs(np.diff(samples, prepend=np.nan) == 0, DROPOUT_RUN_SAMPLES) if len(samples) else 0.0
+    return _in_runs(samples[1:] == samples[:-1], DROPOUT_RUN_SAMPLES)
 
 
 def _in_runs(flags: NDArray[np.bool_], min_run: int) -> float:
     """Share of all positions that are in runs of at least `min_run` set flags."""
     edges = np.flatnonzero(np.diff(flags.astype(np.int8), prepend=0, append=0))
     lengths = edges[1::2] - edges[::2]
-    return float(lengths[lengths >= min_run].sum()) / len(flags)
+    return float(lengths[lengths >= min_run].sum()) / max(1, len(flags))
