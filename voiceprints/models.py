@@ -100,6 +100,7 @@ class Utterance(models.Model):
     snr_db = models.FloatField(_("SNR (dB)"))
     level_dbfs = models.FloatField(_("level (dBFS)"))
     clipped_ratio = models.FloatField(_("clipped"))
+    dropout_ratio = models.FloatField(_("dropped out"))
 
     all_tenants = UtteranceQuerySet.as_manager()
 

@@ -21,12 +21,9 @@ ANALYSIS_HARD_LIMIT_SECONDS = 60
 
 
 @shared_task(bind=True, name=jobs.ANALYZE, time_limit=ANALYSIS_HARD_LIMIT_SECONDS)
-def analyze(self: Task, content: bytes, options: dict[str, Any]) -> dict[str, Any]:
+def analyze(self: Task, content: bytes, options: dict[str, Any]) -> None:
     """Measure one recording and reply with the figures or with why not. Redelivered, it is measured again: no effects."""
-    message = measured(content, options)
-    if not self.request.is_eager:
-        jobs.reply(self.request.id, message)
-    return message
+    jobs.reply(self.request.id, measured(content, options))
 
 
 def measured(content: bytes, options: dict[str, Any]) -> dict[str, Any]:
@@ -41,7 +38,7 @@ def measured(content: bytes, options: dict[str, Any]) -> dict[str, Any]:
 @signals.task_failure.connect
 def reply_that_it_failed(sender: Task, task_id: str, exception: BaseException, **_: Any) -> None:
     """A worker that died cannot answer; its parent does, so that nobody waits for the deadline."""
-    if sender.name == jobs.ANALYZE and not sender.request.is_eager:
+    if sender.name == jobs.ANALYZE:
         try:
             jobs.reply(task_id, {"failed": type(exception).__name__})
         except redis.RedisError:

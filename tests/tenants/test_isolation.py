@@ -27,7 +27,9 @@ def rows_of(tenant, django_user_model):
     user = django_user_model.objects.create(username=f"someone at {tenant.slug}")
     vector = [1.0] + [0.0] * 255
     made_by = {"tenant": tenant, "model": "ge2e", "dimension": 256, "embedding": vector}
-    quality = dict.fromkeys(["duration_seconds", "speech_seconds", "snr_db", "level_dbfs", "clipped_ratio"], 1.0)
+    quality = dict.fromkeys(
+        ["duration_seconds", "speech_seconds", "snr_db", "level_dbfs", "clipped_ratio", "dropout_ratio"], 1.0
+    )
     with acting_as(tenant):
         Membership.all_tenants.create(tenant=tenant, user=user)
         library = Library.all_tenants.create(tenant=tenant, org_id="org")
@@ -190,9 +192,14 @@ def test_a_role_above_row_level_security_may_not_serve(attribute, undo):
             superuser.execute(f"ALTER ROLE openvpr {undo}")
 
 
-@pytest.mark.parametrize(("version", "acceptable"), [("0.7.4", False), ("0.8.0", True), ("0.10.1", True), ("1.0", True)])
+@pytest.mark.parametrize(
+    ("version", "acceptable"), [("0.7.4", False), ("0.8.0", True), ("0.10.1", True), ("1.0", True)]
+)
 def test_pgvector_must_be_recent_enough(version, acceptable):
-    raw("CREATE TEMP VIEW pg_available_extensions AS SELECT 'vector' AS name, %s AS installed_version, '' AS default_version" % repr(version))
+    raw(
+        "CREATE TEMP VIEW pg_available_extensions AS SELECT 'vector' AS name, %s AS installed_version, '' AS default_version"
+        % repr(version)
+    )
     raw("SET LOCAL search_path = pg_temp, pg_catalog, public")
     with nullcontext() if acceptable else pytest.raises(ImproperlyConfigured, match=f"found {version}"):
         refuse_unsafe_database()

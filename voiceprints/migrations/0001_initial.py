@@ -80,6 +80,7 @@ class Migration(migrations.Migration):
                 ('snr_db', models.FloatField(verbose_name='SNR (dB)')),
                 ('level_dbfs', models.FloatField(verbose_name='level (dBFS)')),
                 ('clipped_ratio', models.FloatField(verbose_name='clipped')),
+                ('dropout_ratio', models.FloatField(verbose_name='dropped out')),
                 ('speaker', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='utterances', to='voiceprints.speaker', verbose_name='speaker')),
                 ('tenant', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='utterances', to='tenants.tenant', verbose_name='tenant')),
             ],

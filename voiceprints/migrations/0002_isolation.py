@@ -39,8 +39,4 @@ class Migration(migrations.Migration):
             MODEL_AND_DIMENSION, "ALTER TABLE voiceprints_embeddingmodel DROP CONSTRAINT model_and_dimension"
         ),
         *(of_a_known_model(table) for table in VECTOR_TABLES),
-        migrations.RunSQL(
-            "INSERT INTO voiceprints_embeddingmodel (name, dimension) VALUES ('ge2e', 256)",
-            "DELETE FROM voiceprints_embeddingmodel WHERE name = 'ge2e'",
-        ),
     ]

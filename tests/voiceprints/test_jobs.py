@@ -1,0 +1,253 @@
+"""Recordings measured by a real Celery worker over a real Redis, and what happens when either dies."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import psutil
+import pytest
+from celery import current_app
+
+from audio.errors import NotEnoughSpeech
+from config import embedded
+from tests.cast import LIBRARY, SUSAN, audio, recording, silence
+from tests.platform import running
+from voiceprints import jobs, services
+from voiceprints.errors import AnalysisTimedOut, EngineFailed, EngineUnreachable, TooBusy
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+OPTIONS = {"required_speech_seconds": 1.2}
+
+
+@pytest.fixture(autouse=True)
+def through_the_queue():
+    current_app.conf.task_always_eager = False
+    yield
+    current_app.conf.task_always_eager = True
+    jobs.connection().flushall()
+
+
+@pytest.fixture(autouse=True)
+def short_deadline(settings):
+    settings.ANALYSIS_DEADLINE_SECONDS = 8.0
+
+
+def celery_worker(*options):
+    command = [sys.executable, "-m", "celery", "-A", "config.celery", "worker", "-Q", "embed", "--concurrency", "1"]
+    return subprocess.Popen([*command, "--without-gossip", "--without-mingle", *options], start_new_session=True)
+
+
+def wait_until_ready():
+    for _ in range(600):
+        if current_app.control.ping(timeout=0.1):
+            return
+    pytest.fail("the worker did not start")
+
+
+@pytest.fixture
+def worker():
+    process = celery_worker()
+    wait_until_ready()
+    yield process
+    for child in psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []:
+        child.kill()
+    process.kill()
+    process.wait()
+
+
+def measure(tenant, content=None):
+    return jobs.analyze(tenant, content or recording(SUSAN), OPTIONS)
+
+
+def pool_child(worker):
+    """The one process of the worker that measures."""
+    for _ in range(100):
+        if children := psutil.Process(worker.pid).children():
+            return children[0]
+        time.sleep(0.05)
+    raise AssertionError("the worker has no child")
+
+
+# --- In the ordinary case --------------------------------------------------------------------------------------------
+
+
+def test_a_worker_measures_the_recording(acme, worker):
+    analysis = measure(acme)
+    assert (analysis.model, len(analysis.embedding)) == ("ge2e", 256)
+    assert analysis.flac.startswith(b"fLaC")
+
+
+def test_why_a_recording_was_refused_comes_back_with_its_numbers(acme, worker):
+    with pytest.raises(NotEnoughSpeech) as refused:
+        measure(acme, silence().read())
+    assert refused.value.required_seconds == 1.2
+
+
+def test_many_requests_at_once_each_get_their_own_answer(acme, worker, settings):
+    settings.QUEUE_DEPTH = acme.max_concurrent_analyses = 40
+    voices = [recording(SUSAN), silence().read()] * 10
+    with ThreadPoolExecutor(20) as pool:
+        outcomes = list(pool.map(lambda content: outcome_of(acme, content), voices))
+    assert outcomes == ["measured", "NotEnoughSpeech"] * 10
+
+
+def outcome_of(tenant, content):
+    try:
+        measure(tenant, content)
+    except Exception as error:
+        return type(error).__name__
+    return "measured"
+
+
+# --- Bounds ----------------------------------------------------------------------------------------------------------
+
+
+def test_beyond_the_depth_of_the_queue_a_request_is_refused_at_once(acme, settings):
+    settings.QUEUE_DEPTH = 1
+    with admitted_by(acme), pytest.raises(TooBusy):
+        measure(acme)
+
+
+def test_beyond_the_tenants_concurrency_a_request_is_refused_at_once(acme):
+    acme.max_concurrent_analyses = 1
+    with admitted_by(acme), pytest.raises(TooBusy, match="of this tenant"):
+        measure(acme)
+
+
+def test_one_tenants_concurrency_is_not_anothers(acme, globex, worker):
+    acme.max_concurrent_analyses = globex.max_concurrent_analyses = 1
+    with admitted_by(acme):
+        assert measure(globex)
+
+
+def test_beyond_the_bytes_of_the_queue_a_request_is_refused_at_once(acme, settings):
+    settings.QUEUE_BYTES = 1000
+    with admitted_by(acme), pytest.raises(TooBusy):
+        measure(acme)
+
+
+def test_a_single_recording_larger_than_the_queue_is_still_admitted(acme, settings, worker):
+    settings.QUEUE_BYTES = 1000
+    assert measure(acme)
+
+
+def test_a_finished_request_makes_room(acme, settings, worker):
+    settings.QUEUE_DEPTH = 1
+    assert measure(acme)
+    assert measure(acme)
+
+
+def test_room_that_a_crash_left_taken_frees_itself(acme, settings):
+    settings.QUEUE_DEPTH, settings.ANALYSIS_DEADLINE_SECONDS = 1, 0.1
+    taken = admitted_by(acme)
+    taken.__enter__()
+    time.sleep(2.1)
+    with admitted_by(acme):
+        pass
+
+
+def admitted_by(tenant):
+    return jobs._admitted(tenant, "another", 2000)
+
+
+# --- When something dies ---------------------------------------------------------------------------------------------
+
+
+def test_without_any_worker_the_request_gives_up_at_its_deadline(acme, settings):
+    settings.ANALYSIS_DEADLINE_SECONDS = 0.5
+    with pytest.raises(AnalysisTimedOut):
+        measure(acme)
+
+
+def test_a_recording_whose_request_gave_up_is_not_measured_later(acme, settings, caplog):
+    settings.ANALYSIS_DEADLINE_SECONDS = 0.5
+    with pytest.raises(AnalysisTimedOut):
+        measure(acme)
+    time.sleep(0.6)
+    process = celery_worker()
+    wait_until_ready()
+    time.sleep(0.5)
+    process.kill()
+    process.wait()
+    assert jobs.connection().keys("openvpr:reply:*") == []
+
+
+def test_a_worker_killed_while_it_measures_is_reported_before_the_deadline(acme, worker):
+    stopped = pool_child(worker)
+    stopped.suspend()
+    threading.Timer(0.5, stopped.kill).start()
+    with pytest.raises(EngineFailed):
+        measure(acme)
+
+
+def test_after_a_worker_was_killed_the_next_recording_is_measured(acme, worker):
+    pool_child(worker).kill()
+    assert measure(acme)
+
+
+def test_a_request_in_flight_when_redis_dies_fails_cleanly(acme, own_redis):
+    threading.Timer(0.5, own_redis.kill).start()
+    with pytest.raises(EngineUnreachable):
+        measure(acme)
+
+
+def test_without_redis_a_request_fails_cleanly(acme, own_redis):
+    own_redis.kill()
+    own_redis.wait()
+    with pytest.raises(EngineUnreachable):
+        measure(acme)
+
+
+def test_a_recording_leaves_nothing_behind_in_redis(acme, worker):
+    measure(acme)
+    left = [key for key in jobs.connection().keys("*") if not key.startswith((b"_kombu", b"unacked"))]
+    assert left == []
+
+
+def test_an_enrollment_whose_worker_dies_leaves_nothing(acme, worker, recordings_folder):
+    stopped = pool_child(worker)
+    stopped.suspend()
+    threading.Timer(0.5, stopped.kill).start()
+    with pytest.raises(EngineFailed):
+        services.enroll(acme, LIBRARY, SUSAN, [audio(SUSAN)])
+    assert services.count_speakers(acme, acme.libraries.within("acme")) == 0
+    assert not recordings_folder.exists()
+
+
+def test_no_part_of_a_recording_reaches_the_workers_log(acme, capfd, worker):
+    analysis = measure(acme)
+    with pytest.raises(NotEnoughSpeech):
+        measure(acme, silence().read())
+    log = "".join(capfd.readouterr())
+    assert "flac" not in log
+    assert analysis.embedding.tobytes()[:8].hex() not in log
+
+
+@pytest.fixture
+def own_redis(settings, tmp_path_factory):
+    """A Redis to kill: the one of the other tests lives on."""
+    socket = tmp_path_factory.mktemp("redis") / "r.sock"
+    command = [word.replace(str(settings.REDIS_SOCKET), str(socket)) for word in embedded.redis_command()]
+    settings.REDIS_URL = f"unix://{socket}"
+    jobs.connection.cache_clear()
+    with running(command) as process, broker_at(f"redis+socket://{socket}"):
+        embedded.wait_for_redis()
+        yield process
+    jobs.connection.cache_clear()
+
+
+@contextmanager
+def broker_at(url):
+    kept = current_app.conf.broker_url, current_app.conf.broker_write_url
+    current_app.conf.broker_url = current_app.conf.broker_write_url = url
+    current_app.pool.force_close_all()
+    current_app._pool = None
+    yield
+    current_app.conf.broker_url, current_app.conf.broker_write_url = kept
+    current_app._pool = None

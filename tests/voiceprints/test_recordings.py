@@ -1,0 +1,80 @@
+"""Files and rows: what happens when one of them fails."""
+
+from datetime import timedelta
+
+import pytest
+from django.core.files.storage import FileSystemStorage, storages
+from django.utils import timezone
+
+from tenants.context import acting_as, acting_as_platform
+from tests.cast import LIBRARY, SUSAN, audio
+from voiceprints import recordings, services
+from voiceprints.errors import StorageFailed
+from voiceprints.models import DoomedRecording
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+class FullDisk(FileSystemStorage):
+    def _save(self, name, content):
+        raise OSError(28, "No space left on device")
+
+
+class ReadOnlyDisk(FileSystemStorage):
+    def delete(self, name):
+        raise OSError(30, "Read-only file system")
+
+
+@pytest.fixture
+def disk(settings, recordings_folder):
+    def replace(backend):
+        options = {"BACKEND": f"tests.voiceprints.test_recordings.{backend}", "OPTIONS": {"location": recordings_folder}}
+        settings.STORAGES = settings.STORAGES | {"recordings": options}
+
+    return replace
+
+
+def doomed():
+    with acting_as_platform():
+        return DoomedRecording.all_tenants.count()
+
+
+def test_a_full_disk_enrolls_nobody(acme, disk):
+    disk("FullDisk")
+    with pytest.raises(StorageFailed):
+        services.enroll(acme, LIBRARY, SUSAN, [audio(SUSAN)])
+    assert services.count_speakers(acme, acme.libraries.all()) == 0
+    assert doomed() == 0
+
+
+def test_a_file_that_cannot_be_removed_is_removed_by_a_later_sweep(acme, disk, recordings_folder):
+    path = services.enroll(acme, LIBRARY, SUSAN, [audio(SUSAN)]).recording
+    disk("ReadOnlyDisk")
+    services.delete_speakers(acme, acme.libraries.all(), [SUSAN])
+    assert (recordings_folder / path).exists()
+    disk("FullDisk")
+    assert recordings.sweep() == 1
+    assert not (recordings_folder / path).exists()
+
+
+def test_the_sweep_leaves_a_file_whose_row_is_being_written(acme, recordings_folder):
+    with recordings.written(acme, "acme", [b"flac"]) as (path,):
+        assert recordings.sweep() == 0
+        with acting_as(acme):
+            recordings.claim([path])
+    assert (recordings_folder / path).exists()
+
+
+def test_a_file_swept_too_early_is_not_claimed(acme):
+    with pytest.raises(StorageFailed), recordings.written(acme, "acme", [b"flac"]) as paths:
+        with acting_as_platform():
+            DoomedRecording.all_tenants.update(not_before=timezone.now() - timedelta(minutes=1))
+        recordings.sweep()
+        with acting_as(acme):
+            recordings.claim(paths)
+
+
+def test_the_sweep_leaves_files_that_have_their_rows(acme, recordings_folder):
+    path = services.enroll(acme, LIBRARY, SUSAN, [audio(SUSAN)]).recording
+    recordings.sweep()
+    assert storages["recordings"].exists(path)
