@@ -18,6 +18,7 @@ from audio.results import SAMPLE_RATE, RawPcm, Samples, Waveform
 MAX_BYTES: Final = 32 * 1024 * 1024
 MAX_SECONDS: Final = 300.0
 MAX_CPU_SECONDS: Final = 5.0
+BLOCKS_PER_CPU_CHECK: Final = 32
 
 Overlong = Literal["cut", "refuse"]
 
@@ -61,8 +62,9 @@ class _Limits:
     def applied_to(self, blocks: Iterable[Block]) -> Iterator[Block]:
         """The blocks of the first `max_seconds`, as long as the processor time lasts."""
         seconds = 0.0
-        for block in blocks:
-            self._check_cpu()
+        for number, block in enumerate(blocks):
+            if number % BLOCKS_PER_CPU_CHECK == 0:
+                self._check_cpu()
             left = round((self.max_seconds - seconds) * block.sample_rate)
             seconds += block.seconds
             if block.count > left:

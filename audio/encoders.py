@@ -13,7 +13,7 @@ from audio.onnx import load_session
 from audio.results import Embedding, Waveform
 from audio.windows import mel_windows
 
-WINDOWS_PER_RUN: Final = 16
+WINDOWS_PER_RUN: Final = 8
 
 
 class SpeakerEncoder(Protocol):

@@ -16,7 +16,7 @@ STEP_FRAMES: Final = WINDOW_FRAMES // 4
 # A last window of which less than this is sound, the rest padding, says little.
 MIN_COVERAGE: Final = 0.75
 # Of a longer recording more windows cost time and hardly move the mean.
-MAX_WINDOWS: Final = 64
+MAX_WINDOWS: Final = 48
 
 
 def mel_windows(samples: Samples, step_frames: int = STEP_FRAMES) -> NDArray[np.float32]:
