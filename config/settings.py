@@ -9,7 +9,6 @@ from typing import Any
 from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
 from django.urls import reverse_lazy
-from django.utils.translation import gettext_lazy as _
 from environs import Env, EnvError, validate
 
 from config.home import stored_secret
@@ -79,7 +78,9 @@ try:
     DOWNLOAD_SECONDS = env.float("OPENVPR_DOWNLOAD_SECONDS", 10.0, validate=validate.Range(1, 120))
     LOG_LEVEL = env.str("OPENVPR_LOG_LEVEL", "INFO", validate=validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"]))
     CELERY_TASK_ALWAYS_EAGER = env.bool("OPENVPR_EAGER", False)
-    ALLOWED_HOSTS = [host.strip() for host in required_in_production("OPENVPR_ALLOWED_HOSTS").split(",") if host.strip()]
+    ALLOWED_HOSTS = [
+        host.strip() for host in required_in_production("OPENVPR_ALLOWED_HOSTS").split(",") if host.strip()
+    ]
     CSRF_TRUSTED_ORIGINS = env.list("OPENVPR_TRUSTED_ORIGINS", [])
     BEHIND_TLS_PROXY = env.bool("OPENVPR_BEHIND_TLS_PROXY", False)
     S3_BUCKET = env.str("OPENVPR_S3_BUCKET", "")
@@ -120,7 +121,9 @@ else:
     try:
         DATABASE = postgresql(env.dj_db_url("DATABASE_URL"))
     except (EnvError, ValueError):
-        raise ImproperlyConfigured("DATABASE_URL must be an address like postgresql://user:password@host/name") from None
+        raise ImproperlyConfigured(
+            "DATABASE_URL must be an address like postgresql://user:password@host/name"
+        ) from None
 
 DATABASES = {"default": DATABASE | {"CONN_MAX_AGE": 600, "CONN_HEALTH_CHECKS": True}}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -130,12 +133,13 @@ REDIS_URL = f"unix://{REDIS_SOCKET}" if EMBEDDED_REDIS else redis_url(env.str("R
 # --- Django ----------------------------------------------------------------------------------------------------------
 
 INSTALLED_APPS = [
-    "unfold",
+    "unfold.apps.BasicAppConfig",
+    "unfold.contrib.filters",
     "tenants",
     "voiceprints",
     *(f"api.{dialect}" for dialect in DIALECTS),
     "rest_framework",
-    "django.contrib.admin",
+    "config.apps.ConsoleConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -154,6 +158,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "config.csp.ConsolePolicyMiddleware",
     "tenants.middleware.ConsoleTenantMiddleware",
 ]
 
@@ -238,7 +243,6 @@ STORAGES = {
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
 STATIC_URL = "/static/"
-STATIC_ROOT = BASE_DIR / "staticfiles"
 WHITENOISE_USE_FINDERS = True
 
 # --- REST framework: JSON in and out, every room brings its own authentication and error table -------------------------
@@ -295,7 +299,9 @@ LOGGING = {
     "loggers": {
         "django.server": {"handlers": ["console"], "propagate": False},
         "httpcore": {"level": "WARNING"},
-        "PIL": {"level": "WARNING"},
+        # One line per request is written at the edge; Celery's own two per task say nothing more.
+        "celery.app.trace": {"level": "WARNING"},
+        "celery.worker.strategy": {"level": "WARNING"},
     },
 }
 
@@ -304,9 +310,12 @@ LOGGING = {
 UNFOLD = {
     "SITE_TITLE": "OpenVPR",
     "SITE_HEADER": "OpenVPR",
-    "SITE_SUBHEADER": _("Voiceprint platform"),
+    "SITE_SUBHEADER": "config.console.subheader",
     "SITE_SYMBOL": "graphic_eq",
+    "SITE_URL": None,
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
     "SHOW_LANGUAGES": True,
+    "SCRIPTS": ["config.console.scripts"],
+    "SIDEBAR": {"navigation": "config.console.navigation"},
 }

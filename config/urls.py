@@ -5,6 +5,9 @@ from django.contrib import admin
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect
 from django.urls import include, path
+from django.views.i18n import set_language
+
+CONSOLE = settings.CONSOLE_PATH.lstrip("/")
 
 
 def home(request: HttpRequest) -> HttpResponse:
@@ -18,26 +21,13 @@ def alive(request: HttpRequest) -> HttpResponse:
 urlpatterns = [
     path("", home),
     path("health/live", alive),
-    path(settings.CONSOLE_PATH.lstrip("/"), admin.site.urls),
+    path(f"{CONSOLE}language", set_language, name="set_language"),
+    path(CONSOLE, admin.site.urls),
     *(path("", include(f"api.{dialect}.urls")) for dialect in settings.DIALECTS),
 ]
 
 
-def problem(status: int, title: str) -> JsonResponse:
-    return JsonResponse({"status": status, "title": title}, status=status)
-
-
-def handler400(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return problem(400, "bad request")
-
-
-def handler403(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return problem(403, "forbidden")
-
-
-def handler404(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return problem(404, "not found")
-
-
-def handler500(request: HttpRequest) -> HttpResponse:
-    return problem(500, "internal error")
+handler400 = "config.problems.bad_request"
+handler403 = "config.problems.forbidden"
+handler404 = "config.problems.not_found"
+handler500 = "config.problems.internal_error"

@@ -1,0 +1,82 @@
+"""The console as a whole: who may enter, what stands in its sidebar, and which tenant a member works in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.templatetags.static import static
+from django.urls import URLPattern, path, reverse
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_POST
+from unfold.sites import UnfoldAdminSite
+
+from tenants.console import is_platform_staff, may_enter, may_manage_access, membership_of
+from tenants.forms import ConsoleLoginForm
+from tenants.middleware import CHOSEN_TENANT
+from voiceprints.overview import overview_for
+from voiceprints.views import recording
+
+
+class ConsoleSite(UnfoldAdminSite):
+    login_form = ConsoleLoginForm
+    enable_nav_sidebar = True
+
+    def has_permission(self, request: HttpRequest) -> bool:
+        return may_enter(request)
+
+    def extra_urls(self) -> list[URLPattern]:
+        return [
+            path("tenant/", self.admin_view(require_POST(choose_tenant)), name="choose_tenant"),
+            path("recordings/<int:utterance_id>.flac", self.admin_view(recording), name="recording"),
+        ]
+
+    def each_context(self, request: HttpRequest) -> dict[str, Any]:
+        choice = {"memberships": getattr(request, "memberships", []), "membership": membership_of(request)}
+        return super().each_context(request) | choice
+
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        return super().index(request, {"title": _("Home"), "overview": overview_for(request), **(extra_context or {})})
+
+
+def choose_tenant(request: HttpRequest) -> HttpResponse:
+    """Only a tenant of the member's own can be chosen; others are as unknown as none."""
+    wanted = request.POST.get("tenant", "")
+    mine = {str(membership.tenant_id) for membership in getattr(request, "memberships", [])}
+    if wanted not in mine:
+        raise Http404
+    request.session[CHOSEN_TENANT] = int(wanted)
+    return redirect("admin:index")
+
+
+def subheader(request: HttpRequest) -> Any:
+    membership = membership_of(request)
+    return f"{membership.tenant.name} · {membership.get_role_display()}" if membership else _("Voiceprint platform")
+
+
+def navigation(request: HttpRequest) -> list[dict[str, Any]]:
+    groups = [_group(_("Voiceprints"), HOME, LIBRARIES, SPEAKERS)]
+    if may_manage_access(request):
+        groups.append(_group(_("Access"), CREDENTIALS, MEMBERS))
+    if is_platform_staff(request):
+        groups.append(_group(_("Platform"), TENANTS, USERS))
+    return groups
+
+
+HOME = (_("Home"), "dashboard", "admin:index")
+LIBRARIES = (_("Libraries"), "library_music", "admin:voiceprints_library_changelist")
+SPEAKERS = (_("Speakers"), "record_voice_over", "admin:voiceprints_speaker_changelist")
+CREDENTIALS = (_("Credentials"), "key", "admin:tenants_credential_changelist")
+MEMBERS = (_("Members"), "group", "admin:tenants_membership_changelist")
+TENANTS = (_("Tenants"), "apartment", "admin:tenants_tenant_changelist")
+USERS = (_("Users"), "manage_accounts", "admin:auth_user_changelist")
+
+
+def _group(title: Any, *items: tuple[Any, str, str]) -> dict[str, Any]:
+    entries = [{"title": name, "icon": icon, "link": reverse(view)} for name, icon, view in items]
+    return {"title": title, "separator": False, "items": entries}
+
+
+def scripts(request: HttpRequest) -> str:
+    return static("console/copy.js")

@@ -1,0 +1,229 @@
+"""Console pages about access: tenants, credentials, members and users."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.auth import get_user_model
+from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.models import Group
+from django.contrib.auth.models import User as DjangoUser
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+from unfold.decorators import action, display
+from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+
+from tenants import services
+from tenants.console import PlatformAdmin, TenantAdmin, TenantForm, is_platform_staff, may_manage_access
+from tenants.forms import CredentialForm, MemberForm, NewMemberForm, RotationForm
+from tenants.members import is_last_owner
+from tenants.models import Credential, Membership, Role, Tenant
+from tenants.secret_once import go_and_see, is_unseen, keep_unseen, mark_seen
+
+User = get_user_model()
+admin.site.unregister(User)
+admin.site.unregister(Group)
+
+ROLE_COLOURS = {Role.OWNER: "primary", Role.OPERATOR: "info", Role.AUDITOR: "warning", Role.VIEWER: "default"}
+STATE_COLOURS = {"active": "success", "disabled": "default", "expired": "warning"}
+
+
+@admin.register(Tenant)
+class TenantsAdmin(PlatformAdmin):
+    list_display = ["slug", "name", "app_id", "active", "created"]
+    list_filter = ["active"]
+    search_fields = ["slug", "name", "app_id"]
+    policy_fields = ["active", "required_speech_seconds", "max_concurrent_analyses"]
+
+    def has_delete_permission(self, request: HttpRequest, obj: Tenant | None = None) -> bool:
+        return False
+
+    def get_fields(self, request: HttpRequest, obj: Tenant | None = None) -> list[str]:
+        naming = ["slug", "name", "app_id"]
+        return [*naming, *self.policy_fields, "created"] if obj else naming
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Tenant | None = None) -> list[str]:
+        return ["slug", "created"] if obj else []
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        form = super().get_form(request, obj, change, **kwargs)
+        if not change:
+            form.base_fields["name"].required = form.base_fields["app_id"].required = False
+            form.base_fields["name"].help_text = _("Left empty, the slug stands in.")
+            form.base_fields["app_id"].help_text = _("Left empty, one is generated.")
+        return form
+
+    def save_model(self, request: HttpRequest, obj: Tenant, form: Any, change: bool) -> None:
+        if change:
+            super().save_model(request, obj, form, change)
+            return
+        credential = services.create_tenant(obj.slug, name=obj.name, app_id=obj.app_id)
+        obj.pk = credential.tenant_id
+        keep_unseen(request, credential)
+
+    def response_add(self, request: HttpRequest, obj: Tenant, post_url_continue: str | None = None) -> HttpResponse:
+        return go_and_see(request)
+
+
+@admin.register(Credential)
+class CredentialAdmin(TenantAdmin):
+    form = CredentialForm
+    list_display = ["key_id", "state", "expires", "last_used", "created"]
+    list_filter = ["enabled"]
+    list_select_related = ["tenant"]
+    search_fields = ["key_id"]
+    actions = ["enable", "disable"]
+    actions_detail = ["rotate"]
+    fixed_fields = ["key_id", "expires", "last_used", "created"]
+
+    def may_read(self, request: HttpRequest) -> bool:
+        return may_manage_access(request)
+
+    def may_write(self, request: HttpRequest) -> bool:
+        return may_manage_access(request)
+
+    def get_urls(self) -> list[URLPattern]:
+        secret = self.admin_site.admin_view(self.secret_view)
+        return [path("<int:credential_id>/secret/", secret, name="tenants_credential_secret"), *super().get_urls()]
+
+    def get_fields(self, request: HttpRequest, obj: Credential | None = None) -> list[str]:
+        fields = [*self.fixed_fields, "enabled"] if obj else ["key_id", "secret"]
+        return ["tenant", *fields] if is_platform_staff(request) else fields
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        return super().get_form(request, obj, change, **kwargs | ({"form": TenantForm} if change else {}))
+
+    @display(description=_("state"), ordering="enabled", label=STATE_COLOURS)
+    def state(self, credential: Credential) -> tuple[str, Any]:
+        if not credential.enabled:
+            return "disabled", _("disabled")
+        if credential.expires and credential.expires <= timezone.now():
+            return "expired", _("expired")
+        return "active", _("active")
+
+    def save_model(self, request: HttpRequest, obj: Credential, form: Any, change: bool) -> None:
+        if change:
+            services.set_credential_enabled(obj, obj.enabled)
+            return
+        issued = services.issue_credential(obj.tenant, key_id=obj.key_id, secret=obj.secret)
+        obj.pk, obj.key_id = issued.pk, issued.key_id
+        keep_unseen(request, issued)
+
+    def response_add(self, request: HttpRequest, obj: Credential, post_url_continue: str | None = None) -> HttpResponse:
+        return go_and_see(request)
+
+    def delete_model(self, request: HttpRequest, obj: Credential) -> None:
+        services.delete_credential(obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Credential]) -> None:
+        for credential in queryset.select_related("tenant"):
+            services.delete_credential(credential)
+
+    @action(description=_("Enable"), permissions=["change"])
+    def enable(self, request: HttpRequest, queryset: QuerySet[Credential]) -> None:
+        self._set_enabled(request, queryset, True)
+
+    @action(description=_("Disable"), permissions=["change"])
+    def disable(self, request: HttpRequest, queryset: QuerySet[Credential]) -> None:
+        self._set_enabled(request, queryset, False)
+
+    def _set_enabled(self, request: HttpRequest, queryset: QuerySet[Credential], enabled: bool) -> None:
+        changed = list(queryset.select_related("tenant"))
+        for credential in changed:
+            services.set_credential_enabled(credential, enabled)
+            self.log_change(request, credential, [{"changed": {"fields": ["enabled"]}}])
+        done = ngettext("%d credential changed.", "%d credentials changed.", len(changed))
+        messages.success(request, done % len(changed))
+
+    @action(description=_("Rotate"), url_path="rotate", permissions=["change"], icon="autorenew")
+    def rotate(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        credential = self.get_object(request, object_id)
+        if credential is None:
+            return self.not_found(request, object_id)
+        form = RotationForm(request.POST or None)
+        if not form.is_valid():
+            return self._form_page(request, credential, form)
+        successor = services.rotate_credential(credential, overlap=timedelta(hours=form.cleaned_data["overlap_hours"]))
+        self.log_addition(request, successor, [{"added": {}}])
+        keep_unseen(request, successor)
+        return go_and_see(request)
+
+    def _form_page(self, request: HttpRequest, credential: Credential, form: RotationForm) -> HttpResponse:
+        context = self.admin_site.each_context(request) | {
+            "title": _("Rotate %s") % credential,
+            "explanation": _("A new key pair is made now and shown once."),
+            "form": form,
+            "button": _("Rotate"),
+            "back": "admin:tenants_credential_changelist",
+        }
+        return TemplateResponse(request, "console/form.html", context)
+
+    def secret_view(self, request: HttpRequest, credential_id: int) -> HttpResponse:
+        credential = self.get_object(request, str(credential_id)) if self.may_read(request) else None
+        if credential is None:
+            return self.not_found(request, credential_id)
+        if not is_unseen(request, credential_id):
+            messages.warning(request, _("A secret is shown once only. Rotate the credential to get a new one."))
+            return redirect("admin:tenants_credential_change", credential_id)
+        mark_seen(request)
+        context = self.admin_site.each_context(request) | {"title": _("Secret"), "credential": credential}
+        return TemplateResponse(request, "console/secret.html", context)
+
+
+@admin.register(Membership)
+class MembershipAdmin(TenantAdmin):
+    list_display = ["user", "role_badge"]
+    list_filter = ["role"]
+    list_select_related = ["user", "tenant"]
+    search_fields = ["user__username"]
+    fixed_fields = ["user"]
+    actions = None
+
+    def may_read(self, request: HttpRequest) -> bool:
+        return may_manage_access(request)
+
+    def may_write(self, request: HttpRequest) -> bool:
+        return may_manage_access(request)
+
+    def get_fields(self, request: HttpRequest, obj: Membership | None = None) -> list[str]:
+        fields = ["user", "role"] if obj else ["user_name", "role"]
+        return ["tenant", *fields] if is_platform_staff(request) else fields
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        form: Any = super().get_form(request, obj, change, form=MemberForm if change else NewMemberForm, **kwargs)
+        form.keeps_an_owner = not is_platform_staff(request)
+        return form
+
+    def has_delete_permission(self, request: HttpRequest, obj: Membership | None = None) -> bool:
+        allowed = super().has_delete_permission(request, obj)
+        return allowed and (obj is None or is_platform_staff(request) or not is_last_owner(obj))
+
+    @display(description=_("role"), ordering="role", label=ROLE_COLOURS)
+    def role_badge(self, membership: Membership) -> tuple[str, str]:
+        return membership.role, membership.get_role_display()
+
+
+@admin.register(User)
+class UserAdmin(PlatformAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
+    form = UserChangeForm
+    add_form = UserCreationForm
+    change_password_form = AdminPasswordChangeForm
+    list_display = ["username", "email", "is_active", "is_superuser", "last_login"]
+    list_filter = ["is_active", "is_superuser"]
+    fieldsets = [
+        (None, {"fields": ["username", "password", "first_name", "last_name", "email"]}),
+        (_("Access"), {"fields": ["is_active", "is_superuser", "last_login", "date_joined"]}),
+    ]
+    readonly_fields = ["last_login", "date_joined"]
+    filter_horizontal = ()
+
+    def has_delete_permission(self, request: HttpRequest, obj: DjangoUser | None = None) -> bool:
+        return super().has_delete_permission(request, obj) and obj != request.user

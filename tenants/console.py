@@ -1,0 +1,145 @@
+"""What console pages of every tenant share: whose rows they begin at, and what a role may do there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django import forms
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from unfold.admin import ModelAdmin
+
+from tenants.models import Membership, Tenant
+
+
+def membership_of(request: HttpRequest) -> Membership | None:
+    return getattr(request, "membership", None)
+
+
+def is_platform_staff(request: HttpRequest) -> bool:
+    return request.user.is_active and request.user.is_superuser
+
+
+def may_enter(request: HttpRequest) -> bool:
+    return is_platform_staff(request) or (request.user.is_active and membership_of(request) is not None)
+
+
+def may_change(request: HttpRequest) -> bool:
+    membership = membership_of(request)
+    return is_platform_staff(request) or (membership is not None and membership.may_change)
+
+
+def may_manage_access(request: HttpRequest) -> bool:
+    """Credentials and members."""
+    membership = membership_of(request)
+    return is_platform_staff(request) or (membership is not None and membership.may_manage_credentials)
+
+
+def may_listen(request: HttpRequest) -> bool:
+    membership = membership_of(request)
+    return is_platform_staff(request) or (membership is not None and membership.may_listen)
+
+
+def own_rows(request: HttpRequest, rows: QuerySet[Any]) -> QuerySet[Any]:
+    """Those of `rows` that belong to the member's tenant; all of them for platform staff; none for strangers."""
+    if is_platform_staff(request):
+        return rows
+    membership = membership_of(request)
+    return rows.filter(tenant=membership.tenant_id) if membership else rows.none()
+
+
+class TenantForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A form whose tenant may be settled before anything is typed, and counts in every check of uniqueness."""
+
+    settled_tenant: Tenant | None = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.settled_tenant:
+            self.instance.tenant = self.settled_tenant
+
+    def _get_validation_exclusions(self) -> set[str]:
+        excluded: set[str] = super()._get_validation_exclusions()  # type: ignore[misc]
+        return excluded - {"tenant"} if self.instance.tenant_id else excluded
+
+
+class TenantAdmin(ModelAdmin):
+    """Pages over rows that belong to tenants. Members begin at their own tenant; platform staff see and choose."""
+
+    form = TenantForm
+    fixed_fields: Sequence[str] = ()
+    list_per_page = 50
+    show_full_result_count = False
+    list_filter_submit = True
+
+    def may_read(self, request: HttpRequest) -> bool:
+        return may_enter(request)
+
+    def may_write(self, request: HttpRequest) -> bool:
+        return may_change(request)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return own_rows(request, super().get_queryset(request))
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return self.may_read(request)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self.may_read(request)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return self.may_write(request)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self.may_write(request)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self.may_write(request)
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        first, *others = super().get_list_display(request)
+        return [first, "tenant", *others] if is_platform_staff(request) else [first, *others]
+
+    def get_list_filter(self, request: HttpRequest) -> list[Any]:
+        filters = super().get_list_filter(request)
+        return ["tenant", *filters] if is_platform_staff(request) else [*filters]
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        fields = super().get_fields(request, obj)
+        return ["tenant", *fields] if is_platform_staff(request) else [*fields]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        fields = super().get_readonly_fields(request, obj)
+        return [*fields, "tenant", *self.fixed_fields] if obj else [*fields]
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> type[TenantForm]:
+        form: type[TenantForm] = super().get_form(request, obj, change, **kwargs)
+        membership = membership_of(request)
+        form.settled_tenant = membership.tenant if membership and not change else None
+        return form
+
+    def not_found(self, request: HttpRequest, object_id: object) -> HttpResponse:
+        """The same answer for what does not exist and for what another tenant has."""
+        return self._get_obj_does_not_exist_redirect(request, self.opts, str(object_id))
+
+
+class PlatformAdmin(ModelAdmin):
+    """Pages for platform staff alone."""
+
+    list_per_page = 50
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return is_platform_staff(request)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return is_platform_staff(request)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return is_platform_staff(request)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return is_platform_staff(request)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return is_platform_staff(request)

@@ -1,0 +1,112 @@
+"""What people type into the console about credentials, members and themselves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib.auth import get_user_model
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext_lazy as _
+from unfold.forms import AuthenticationForm
+from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminTextInputWidget
+
+from tenants.console import TenantForm
+from tenants.context import memberships_of, naming_credential
+from tenants.members import is_last_owner
+from tenants.models import Credential, Membership, Role, key_validator
+
+SHORTEST_SECRET = 8
+LONGEST_SECRET = 256
+DAY_HOURS = 24
+LONGEST_OVERLAP_HOURS = 90 * DAY_HOURS
+
+
+class ConsoleLoginForm(AuthenticationForm):
+    """Lets in platform staff and members of an active tenant; to everybody else the password might as well be wrong."""
+
+    def confirm_login_allowed(self, user: AbstractBaseUser) -> None:
+        if not user.is_active or not (getattr(user, "is_superuser", False) or _belongs_somewhere(user)):
+            raise self.get_invalid_login_error()
+
+
+def _belongs_somewhere(user: AbstractBaseUser) -> bool:
+    with memberships_of(user.pk):
+        return Membership.all_tenants.filter(user=user.pk, tenant__active=True).exists()
+
+
+class CredentialForm(TenantForm):
+    key_id = forms.CharField(
+        label=_("Key id"),
+        required=False,
+        max_length=128,
+        validators=[key_validator],
+        widget=UnfoldAdminTextInputWidget,
+        help_text=_("Leave empty for a generated one, or give the one that your clients use already."),
+    )
+    secret = forms.CharField(
+        label=_("Secret"),
+        required=False,
+        min_length=SHORTEST_SECRET,
+        max_length=LONGEST_SECRET,
+        widget=UnfoldAdminTextInputWidget(attrs={"autocomplete": "off"}),
+        help_text=_("Leave empty for a generated one. It is shown once and never again."),
+    )
+
+    def clean_key_id(self) -> str:
+        key_id: str = self.cleaned_data["key_id"]
+        if key_id and _is_taken(key_id):
+            raise ValidationError(_("This key id is in use already."), code="unique")
+        return key_id
+
+
+def _is_taken(key_id: str) -> bool:
+    """Key ids name one credential of the whole platform, so other tenants' count too."""
+    with naming_credential(key_id):
+        return Credential.all_tenants.filter(key_id=key_id).exists()
+
+
+class RotationForm(forms.Form):
+    overlap_hours = forms.IntegerField(
+        label=_("Hours of overlap"),
+        initial=DAY_HOURS,
+        min_value=0,
+        max_value=LONGEST_OVERLAP_HOURS,
+        widget=UnfoldAdminIntegerFieldWidget,
+        help_text=_("The old key pair goes on working for so long, while your clients change over."),
+    )
+
+
+class NewMemberForm(TenantForm):
+    user_name = forms.CharField(
+        label=_("User name"),
+        max_length=150,
+        widget=UnfoldAdminTextInputWidget(attrs={"autocomplete": "off"}),
+        help_text=_("Of somebody who has an account on this platform."),
+    )
+
+    def clean_user_name(self) -> str:
+        user_name: str = self.cleaned_data["user_name"]
+        users = get_user_model().objects.filter(is_active=True, is_superuser=False)
+        found = users.filter(username=user_name).first()
+        if found is None:
+            raise ValidationError(_("There is no active account of this name."), code="unknown")
+        self.instance.user = found
+        return user_name
+
+    def _get_validation_exclusions(self) -> set[str]:
+        excluded = super()._get_validation_exclusions()
+        return excluded - {"user"} if self.instance.user_id else excluded
+
+
+class MemberForm(TenantForm):
+    """`keeps_an_owner`: set for members, who must not leave their tenant without one."""
+
+    keeps_an_owner = True
+
+    def clean_role(self) -> Any:
+        role = self.cleaned_data["role"]
+        if self.keeps_an_owner and role != Role.OWNER and is_last_owner(self.instance):
+            raise ValidationError(_("The tenant would have no owner left."), code="last_owner")
+        return role

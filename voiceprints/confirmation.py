@@ -1,0 +1,52 @@
+"""Nothing is removed in the console before a page has said how much goes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.utils.translation import gettext as _
+
+from voiceprints.removals import Undertaking, in_words
+
+CONFIRMED = "confirmed"
+NAMES_SHOWN = 10
+
+
+def is_confirmed(request: HttpRequest) -> bool:
+    return request.method == "POST" and CONFIRMED in request.POST
+
+
+def carry_out(request: HttpRequest, undertaking: Undertaking, chosen: QuerySet[Any]) -> None:
+    removal = undertaking.carry_out(chosen)
+    messages.success(request, _("Removed: %s.") % ", ".join(in_words(removal)))
+
+
+def confirmation_page(
+    request: HttpRequest, site_context: dict[str, Any], undertaking: Undertaking, chosen: QuerySet[Any], back: str
+) -> HttpResponse:
+    count = chosen.count()
+    context = site_context | {
+        "title": undertaking.question,
+        "button": undertaking.button,
+        "consequences": in_words(undertaking.foresee(chosen)),
+        "names": [str(one) for one in chosen[:NAMES_SHOWN]],
+        "more": max(0, count - NAMES_SHOWN),
+        "repeated": _selection(request),
+        "confirmed": CONFIRMED,
+        "back": back,
+    }
+    return TemplateResponse(request, "console/confirm.html", context)
+
+
+def _selection(request: HttpRequest) -> list[tuple[str, str]]:
+    """What the list page posted, to be posted again: every page's rows are named by their filter, not one by one."""
+    across = request.POST.get("select_across", "0")
+    keys = [] if across == "1" else request.POST.getlist(ACTION_CHECKBOX_NAME)
+    some_key = request.POST.getlist(ACTION_CHECKBOX_NAME)[:1] if across == "1" else []
+    fields = [(name, request.POST[name]) for name in ("action", "index", "select_across") if name in request.POST]
+    return [*fields, *((ACTION_CHECKBOX_NAME, key) for key in [*keys, *some_key])]

@@ -1,0 +1,50 @@
+"""What the console's home page says about a tenant, or about the whole platform."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.db.models import Count, Q, QuerySet, Sum
+from django.http import HttpRequest
+
+from audio.catalogue import DEFAULT_MODEL, SpeakerModel, find_model
+from tenants.console import own_rows
+from voiceprints.models import Library, Speaker, Utterance
+
+HOUR_SECONDS = 3600
+NEWEST_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Overview:
+    libraries: int
+    enrolled: int
+    enrolling: int
+    recordings: int
+    audio_seconds: float
+    newest: QuerySet[Speaker]
+    model: SpeakerModel
+
+    @property
+    def audio_hours(self) -> float:
+        return self.audio_seconds / HOUR_SECONDS
+
+    @property
+    def equal_error_percent(self) -> float:
+        return 100 * self.model.equal_error_rate
+
+
+def overview_for(request: HttpRequest) -> Overview:
+    speakers = own_rows(request, Speaker.all_tenants.all())
+    enrolled = Count("pk", filter=Q(status=Speaker.Status.ENROLLED))
+    enrolling = Count("pk", filter=Q(status=Speaker.Status.ENROLLING))
+    kept = own_rows(request, Utterance.all_tenants.all()).aggregate(
+        recordings=Count("pk"), audio_seconds=Sum("duration_seconds", default=0.0)
+    )
+    return Overview(
+        libraries=own_rows(request, Library.all_tenants.all()).count(),
+        **speakers.aggregate(enrolled=enrolled, enrolling=enrolling),
+        **kept,
+        newest=speakers.select_related("library").order_by("-created", "-id")[:NEWEST_SHOWN],
+        model=find_model(DEFAULT_MODEL),
+    )

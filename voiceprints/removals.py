@@ -1,0 +1,111 @@
+"""Removing what somebody picked out in the console, which may lie in several libraries and, for staff, tenants."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import QuerySet
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+
+from tenants.models import Tenant
+from voiceprints import services
+from voiceprints.models import Library, Speaker, Utterance
+from voiceprints.results import Removal
+
+
+@dataclass(frozen=True)
+class Undertaking:
+    """A removal that is announced before it is carried out."""
+
+    question: str | Promise
+    button: str | Promise
+    foresee: Callable[[QuerySet[Any]], Removal]
+    carry_out: Callable[[QuerySet[Any]], Removal]
+
+
+def remove_speakers(speakers: QuerySet[Speaker]) -> Removal:
+    names: dict[Library, list[str]] = defaultdict(list)
+    for speaker in speakers.select_related("library__tenant"):
+        names[speaker.library].append(speaker.external_id)
+    return _sum(
+        services.delete_speakers(library.tenant, library.tenant.libraries.filter(pk=library.pk), external_ids)
+        for library, external_ids in names.items()
+    )
+
+
+def remove_libraries(libraries: QuerySet[Library]) -> Removal:
+    return _for_each_tenant(libraries, services.delete_libraries)
+
+
+def empty_libraries(libraries: QuerySet[Library]) -> Removal:
+    return _for_each_tenant(libraries, services.empty_libraries)
+
+
+def remove_utterances(utterances: QuerySet[Utterance]) -> Removal:
+    chosen = list(utterances.select_related("tenant"))
+    for utterance in chosen:
+        services.delete_utterance(utterance.tenant, utterance.pk)
+    return Removal(recordings=len(chosen))
+
+
+def speakers_foreseen(speakers: QuerySet[Speaker]) -> Removal:
+    said = Utterance.all_tenants.filter(speaker__in=speakers.order_by().values("pk"))
+    return Removal(speakers=speakers.count(), recordings=said.count())
+
+
+def contents_foreseen(libraries: QuerySet[Library]) -> Removal:
+    return speakers_foreseen(Speaker.all_tenants.filter(library__in=libraries.order_by().values("pk")))
+
+
+def libraries_foreseen(libraries: QuerySet[Library]) -> Removal:
+    contents = contents_foreseen(libraries)
+    return Removal(libraries=libraries.count(), speakers=contents.speakers, recordings=contents.recordings)
+
+
+def utterances_foreseen(utterances: QuerySet[Utterance]) -> Removal:
+    return Removal(recordings=utterances.count())
+
+
+def in_words(removal: Removal) -> list[str]:
+    libraries = ngettext("%d library", "%d libraries", removal.libraries) % removal.libraries
+    speakers = ngettext("%d voiceprint", "%d voiceprints", removal.speakers) % removal.speakers
+    recordings = ngettext("%d recording", "%d recordings", removal.recordings) % removal.recordings
+    return [*([libraries] if removal.libraries else []), *([speakers] if removal.speakers else []), recordings]
+
+
+DELETE_LIBRARIES = Undertaking(
+    _("Delete these libraries with everybody in them?"), _("Delete"), libraries_foreseen, remove_libraries
+)
+EMPTY_LIBRARIES = Undertaking(
+    _("Empty these libraries? They stay, without anybody in them."), _("Empty"), contents_foreseen, empty_libraries
+)
+DELETE_SPEAKERS = Undertaking(
+    _("Delete these speakers with everything they said?"), _("Delete"), speakers_foreseen, remove_speakers
+)
+DELETE_UTTERANCES = Undertaking(
+    _("Delete this recording? The voiceprint is made anew of what is left."),
+    _("Delete"),
+    utterances_foreseen,
+    remove_utterances,
+)
+
+
+def _for_each_tenant(libraries: QuerySet[Library], service: Callable[[Tenant, QuerySet[Library]], Removal]) -> Removal:
+    chosen: dict[Tenant, list[int]] = defaultdict(list)
+    for library in libraries.select_related("tenant"):
+        chosen[library.tenant].append(library.pk)
+    return _sum(service(tenant, tenant.libraries.filter(pk__in=keys)) for tenant, keys in chosen.items())
+
+
+def _sum(removals: Any) -> Removal:
+    parts = list(removals)
+    return Removal(
+        libraries=sum(part.libraries for part in parts),
+        speakers=sum(part.speakers for part in parts),
+        recordings=sum(part.recordings for part in parts),
+    )

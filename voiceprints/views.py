@@ -1,0 +1,27 @@
+"""Console-only views."""
+
+from __future__ import annotations
+
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest
+from django.http.response import HttpResponseBase
+from django.views.decorators.http import require_safe
+
+from tenants.console import may_listen, own_rows
+from voiceprints.errors import RecordingNotFound
+from voiceprints.models import Utterance
+from voiceprints.serving import recording_response
+
+
+@require_safe
+def recording(request: HttpRequest, utterance_id: int) -> HttpResponseBase:
+    """The sound itself, for whoever may hear it. Another tenant's recording is as unknown as one that never was."""
+    utterance = own_rows(request, Utterance.all_tenants.all()).filter(pk=utterance_id).first()
+    if utterance is None:
+        raise Http404
+    if not may_listen(request):
+        raise PermissionDenied
+    try:
+        return recording_response(request, utterance.recording.name)
+    except RecordingNotFound:
+        raise Http404 from None

@@ -1,0 +1,27 @@
+"""Figures of a recording as people read them."""
+
+from __future__ import annotations
+
+from django.utils.formats import localize
+from django.utils.translation import gettext as _
+
+from audio.results import CLIPPED_ABOVE_RATIO
+
+
+def seconds(value: float) -> str:
+    return _("%s s") % localize(round(value, 1))
+
+
+def decibels(value: float) -> str:
+    return _("%s dB") % localize(round(value))
+
+
+def full_scale_decibels(value: float) -> str:
+    return _("%s dBFS") % localize(round(value))
+
+
+def clipping(ratio: float) -> str:
+    if ratio == 0:
+        return _("none")
+    percent = localize(round(100 * ratio, 2))
+    return (_("clipped, %s %%") if ratio > CLIPPED_ABOVE_RATIO else _("slight, %s %%")) % percent
