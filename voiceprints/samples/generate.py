@@ -59,7 +59,7 @@ VOICES: Final = {
     "andrea": Voice(_espeak("en-us+Andrea", 70)),
     "callum": Voice(_flite("awb")),
     "ken": Voice(_flite("kal16", 0.9), size=1.11),
-    "klaus": Voice(_espeak("en-us+klatt4", 20)),
+    "klaus": Voice(_espeak("en-us+klatt2", 60)),
     "wei": Voice(_espeak("cmn+aunty", 20, 220), MANDARIN),
     "robert": Voice(_flite("rms", 0.85), size=1.22),
     "stephanie": Voice(_espeak("en-us+steph", 20)),
