@@ -11,6 +11,7 @@ import av
 import numpy as np
 import soxr
 from av.audio.frame import AudioFrame
+from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
 from audio.decode import decode
@@ -53,6 +54,17 @@ def encoded(
         frame = AudioFrame.from_ndarray(np.ascontiguousarray(planes), format="fltp", layout=stream.layout.name)
         frame.sample_rate, frame.time_base, frame.pts = rate, Fraction(1, rate), 0
         for packet in [*stream.encode(frame), *stream.encode(None)]:
+            file.mux(packet)
+    return output.getvalue()
+
+
+def silent_film() -> bytes:
+    """Matroska with one black picture and no sound."""
+    output = io.BytesIO()
+    with av.open(output, "w", format="matroska") as file:
+        stream = file.add_stream("ffv1", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 16, 16, "yuv420p"
+        for packet in [*stream.encode(VideoFrame(16, 16, "yuv420p")), *stream.encode(None)]:
             file.mux(packet)
     return output.getvalue()
 

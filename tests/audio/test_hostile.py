@@ -21,6 +21,7 @@ HOSTILE = {row["file"].removeprefix("hostile/"): row for row in expectations("ho
 # What the table leaves to the product.
 REFUSED_BY_POLICY = {"short_1s.wav": "NotEnoughSpeech", "clipped_hard.wav": "PoorQuality"}
 READ_BY_POLICY = {"long_61s.mp3", "long_300s.opus", "two_speakers_overlap.wav", "two_speakers_in_turn.wav"}
+STILL_READABLE = {"truncated_data.wav", "header_lies_longer.wav", "odd_bytes.wav", "corrupt_middle.flac"}
 WARNED = {"clipped_18dB.wav": "clipped", "snr_0dB_white.wav": "noisy", "packet_loss_15pct.wav": "dropouts"}
 
 

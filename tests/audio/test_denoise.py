@@ -1,0 +1,55 @@
+"""Denoising removes noise, keeps time, and helps the encoder to recognise a voice in noise."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from audio.analysis import analyze
+from audio.denoise import denoised
+from audio.levels import level_dbfs
+from audio.results import Waveform
+from tests.audio.recordings import correlation, noise, sample, spoken, wav
+
+
+def test_noise_becomes_fainter() -> None:
+    hiss = noise(3, level=0.05)
+
+    cleaned = denoised(Waveform(hiss)).samples
+
+    assert level_dbfs(cleaned[8_000:]) < level_dbfs(hiss) - 15
+
+
+def test_clean_speech_stays_in_its_place() -> None:
+    speech = spoken()
+
+    assert correlation(denoised(Waveform(speech)).samples, speech) > 0.95
+
+
+@pytest.mark.parametrize("count", [0, 1, 479, 16_000, 16_001])
+def test_the_length_stays_the_same(count: int) -> None:
+    assert len(denoised(Waveform(noise(2)[:count])).samples) == count
+
+
+def test_two_recordings_are_cleaned_independently() -> None:
+    first = denoised(Waveform(spoken())).samples
+    denoised(Waveform(noise(2, level=0.5)))
+
+    np.testing.assert_array_equal(denoised(Waveform(spoken())).samples, first)
+
+
+@pytest.mark.parametrize("voice", ["susan", "callum"])
+def test_a_voice_in_noise_is_more_like_itself_when_cleaned(voice: str) -> None:
+    speech = spoken(voice)
+    noisy = wav(speech + noise(len(speech) / 16_000, level=0.3 * float(speech.std())))
+    enrolled = analyze(sample(voice, 2)).embedding
+
+    as_is, cleaned = (analyze(noisy, denoise=choice).embedding @ enrolled for choice in (False, True))
+
+    assert cleaned > as_is
+
+
+def test_what_is_kept_is_the_recording_as_it_came() -> None:
+    noisy = wav(spoken() + noise(len(spoken()) / 16_000, level=0.02))
+
+    assert analyze(noisy, denoise=True).flac == analyze(noisy).flac
