@@ -128,7 +128,9 @@ def _initdb(data: Path) -> None:
             cwd="/",
         )
     except subprocess.CalledProcessError as error:
-        raise ImproperlyConfigured(f"PostgreSQL could not be initialised: {error.stderr.strip().splitlines()[-1]}") from None
+        raise ImproperlyConfigured(
+            f"PostgreSQL could not be initialised: {error.stderr.strip().splitlines()[-1]}"
+        ) from None
     finally:
         password_file.unlink()
 
@@ -139,7 +141,15 @@ def _hand_over(data: Path) -> None:
         account = pwd.getpwnam(POSTGRES_ACCOUNT)
     except KeyError:
         subprocess.run(
-            ["useradd", "--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin", POSTGRES_ACCOUNT],
+            [
+                "useradd",
+                "--system",
+                "--user-group",
+                "--no-create-home",
+                "--shell",
+                "/usr/sbin/nologin",
+                POSTGRES_ACCOUNT,
+            ],
             check=True,
         )
         account = pwd.getpwnam(POSTGRES_ACCOUNT)

@@ -143,7 +143,9 @@ class Supervisor:
             for info in self._infos():
                 if info["statename"] == "RUNNING" and info["start"] != born.get(info["name"]):
                     born[info["name"]] = info["start"]
-                    print(f"openvpr: {info['name']} died and was started again; see {info['stdout_logfile']}", flush=True)
+                    print(
+                        f"openvpr: {info['name']} died and was started again; see {info['stdout_logfile']}", flush=True
+                    )
 
     def _infos(self) -> list[dict[str, Any]]:
         try:

@@ -45,7 +45,9 @@ def refuse_unsafe_database() -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user")
         (above_the_law,) = cursor.fetchone()
-        cursor.execute("SELECT coalesce(installed_version, default_version) FROM pg_available_extensions WHERE name = 'vector'")
+        cursor.execute(
+            "SELECT coalesce(installed_version, default_version) FROM pg_available_extensions WHERE name = 'vector'"
+        )
         pgvector = cursor.fetchone()
     if above_the_law:
         raise ImproperlyConfigured(

@@ -16,7 +16,8 @@ from tenants.fields import EncryptedTextField
 LAST_USED_RESOLUTION = timedelta(minutes=1)
 
 slug_validator = RegexValidator(
-    r"\A[a-z0-9][a-z0-9-]{0,62}\Z", _("Lower-case letters, digits and hyphens, at most 63, beginning with a letter or digit.")
+    r"\A[a-z0-9][a-z0-9-]{0,62}\Z",
+    _("Lower-case letters, digits and hyphens, at most 63, beginning with a letter or digit."),
 )
 key_validator = RegexValidator(r"\A[\x21-\x7e]{1,128}\Z", _("1 to 128 visible ASCII characters."))
 
@@ -90,9 +91,7 @@ class Membership(models.Model):
 class CredentialQuerySet(models.QuerySet["Credential"]):
     def usable(self) -> CredentialQuerySet:
         """Enabled, not expired, of an active tenant."""
-        return self.filter(enabled=True, tenant__active=True).filter(
-            Q(expires=None) | Q(expires__gt=timezone.now())
-        )
+        return self.filter(enabled=True, tenant__active=True).filter(Q(expires=None) | Q(expires__gt=timezone.now()))
 
 
 class Credential(models.Model):

@@ -13,7 +13,7 @@ from django.core.files.storage import storages
 from config import embedded
 from tenants.models import Credential, Tenant
 from tenants.services import create_tenant
-from tests.platform import running
+from tests.servers import POSTGRES, REDIS
 
 SAMPLES = Path(settings.BASE_DIR) / "voiceprints" / "samples"
 
@@ -23,14 +23,12 @@ def services() -> Iterator[None]:
     """A real PostgreSQL with pgvector and a real Redis: those of the environment, else the embedded ones."""
     with ExitStack() as stack:
         if settings.EMBEDDED_REDIS:
-            embedded.prepare_redis()
-            stack.enter_context(running(embedded.redis_command()))
+            REDIS.start()
+            stack.callback(REDIS.stop)
         if settings.EMBEDDED_POSTGRES:
-            embedded.prepare_postgres()
-            stack.enter_context(running(embedded.postgres_command(), embedded.postgres_account()))
-            embedded.wait_for_postgres()
+            POSTGRES.start(embedded.postgres_account())
+            stack.callback(POSTGRES.stop)
             embedded.prepare_database()
-        embedded.wait_for_redis()
         yield
 
 
@@ -43,7 +41,9 @@ def django_db_modify_db_settings(services: None, django_db_modify_db_settings: N
 def recordings_folder(tmp_path: Path, settings) -> Path:
     """Every test keeps its recordings in a folder of its own."""
     folder = tmp_path / "recordings"
-    kept = dict(settings.STORAGES["recordings"], OPTIONS=settings.STORAGES["recordings"]["OPTIONS"] | {"location": folder})
+    kept = dict(
+        settings.STORAGES["recordings"], OPTIONS=settings.STORAGES["recordings"]["OPTIONS"] | {"location": folder}
+    )
     settings.STORAGES = settings.STORAGES | {"recordings": kept}
     storages._storages.clear()
     return folder

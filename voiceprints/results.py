@@ -104,5 +104,3 @@ class Listed:
 
     speaker: Speaker
     recording: str
-
-

@@ -8,19 +8,22 @@ import numpy as np
 
 from audio.results import Embedding
 
+Vector = Embedding | Sequence[float]
 
-def normalised(vector: Embedding) -> Embedding:
+
+def normalised(vector: Vector) -> Embedding:
     """Raises ValueError for a vector without direction, which could be compared with nothing."""
-    length = float(np.linalg.norm(vector))
+    direction = np.asarray(vector, dtype=np.float32)
+    length = float(np.linalg.norm(direction))
     if not np.isfinite(length) or length == 0.0:
         raise ValueError("an embedding needs a finite, non-zero length")
-    return (vector / length).astype(np.float32)
+    return direction / length
 
 
-def voiceprint_of(embeddings: Sequence[Embedding]) -> Embedding:
+def voiceprint_of(embeddings: Sequence[Vector]) -> Embedding:
     """The normalised mean of a speaker's utterance embeddings of one model."""
     return normalised(np.mean(np.stack(embeddings), axis=0))
 
 
-def cosine(one: Embedding, other: Embedding) -> float:
+def cosine(one: Vector, other: Vector) -> float:
     return float(np.dot(normalised(one), normalised(other)))

@@ -23,7 +23,8 @@ ANALYSIS_HARD_LIMIT_SECONDS = 60
 @shared_task(bind=True, name=jobs.ANALYZE, time_limit=ANALYSIS_HARD_LIMIT_SECONDS)
 def analyze(self: Task, content: bytes, options: dict[str, Any]) -> None:
     """Measure one recording and reply with the figures or with why not. Redelivered, it is measured again: no effects."""
-    jobs.reply(self.request.id, measured(content, options))
+    reply = jobs.reply_here if self.request.is_eager else jobs.reply
+    reply(self.request.id, measured(content, options))
 
 
 def measured(content: bytes, options: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
@@ -18,60 +17,155 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name='Tenant',
+            name="Tenant",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('slug', models.CharField(max_length=63, unique=True, validators=[django.core.validators.RegexValidator('\\A[a-z0-9][a-z0-9-]{0,62}\\Z', 'Lower-case letters, digits and hyphens, at most 63, beginning with a letter or digit.')], verbose_name='slug')),
-                ('name', models.CharField(max_length=200, verbose_name='name')),
-                ('app_id', models.CharField(max_length=128, unique=True, validators=[django.core.validators.RegexValidator('\\A[\\x21-\\x7e]{1,128}\\Z', '1 to 128 visible ASCII characters.')], verbose_name='application id')),
-                ('active', models.BooleanField(default=True, verbose_name='active')),
-                ('created', models.DateTimeField(auto_now_add=True, verbose_name='created')),
-                ('required_speech_seconds', models.FloatField(default=1.2, help_text='A recording with less speech is refused.', validators=[django.core.validators.MinValueValidator(0.5), django.core.validators.MaxValueValidator(60)], verbose_name='required speech in seconds')),
-                ('max_concurrent_analyses', models.PositiveIntegerField(default=16, help_text='Further recordings are refused as busy while so many are being measured.', validators=[django.core.validators.MinValueValidator(1)], verbose_name='concurrent analyses')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "slug",
+                    models.CharField(
+                        max_length=63,
+                        unique=True,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "\\A[a-z0-9][a-z0-9-]{0,62}\\Z",
+                                "Lower-case letters, digits and hyphens, at most 63, beginning with a letter or digit.",
+                            )
+                        ],
+                        verbose_name="slug",
+                    ),
+                ),
+                ("name", models.CharField(max_length=200, verbose_name="name")),
+                (
+                    "app_id",
+                    models.CharField(
+                        max_length=128,
+                        unique=True,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "\\A[\\x21-\\x7e]{1,128}\\Z", "1 to 128 visible ASCII characters."
+                            )
+                        ],
+                        verbose_name="application id",
+                    ),
+                ),
+                ("active", models.BooleanField(default=True, verbose_name="active")),
+                ("created", models.DateTimeField(auto_now_add=True, verbose_name="created")),
+                (
+                    "required_speech_seconds",
+                    models.FloatField(
+                        default=1.2,
+                        help_text="A recording with less speech is refused.",
+                        validators=[
+                            django.core.validators.MinValueValidator(0.5),
+                            django.core.validators.MaxValueValidator(60),
+                        ],
+                        verbose_name="required speech in seconds",
+                    ),
+                ),
+                (
+                    "max_concurrent_analyses",
+                    models.PositiveIntegerField(
+                        default=16,
+                        help_text="Further recordings are refused as busy while so many are being measured.",
+                        validators=[django.core.validators.MinValueValidator(1)],
+                        verbose_name="concurrent analyses",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'tenant',
-                'verbose_name_plural': 'tenants',
-                'ordering': ['slug'],
+                "verbose_name": "tenant",
+                "verbose_name_plural": "tenants",
+                "ordering": ["slug"],
             },
         ),
         migrations.CreateModel(
-            name='Credential',
+            name="Credential",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('key_id', models.CharField(max_length=128, unique=True, validators=[django.core.validators.RegexValidator('\\A[\\x21-\\x7e]{1,128}\\Z', '1 to 128 visible ASCII characters.')], verbose_name='key id')),
-                ('secret', tenants.fields.EncryptedTextField(verbose_name='secret')),
-                ('enabled', models.BooleanField(default=True, verbose_name='enabled')),
-                ('created', models.DateTimeField(auto_now_add=True, verbose_name='created')),
-                ('expires', models.DateTimeField(blank=True, null=True, verbose_name='expires')),
-                ('last_used', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='last used')),
-                ('tenant', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='credentials', to='tenants.tenant', verbose_name='tenant')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "key_id",
+                    models.CharField(
+                        max_length=128,
+                        unique=True,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "\\A[\\x21-\\x7e]{1,128}\\Z", "1 to 128 visible ASCII characters."
+                            )
+                        ],
+                        verbose_name="key id",
+                    ),
+                ),
+                ("secret", tenants.fields.EncryptedTextField(verbose_name="secret")),
+                ("enabled", models.BooleanField(default=True, verbose_name="enabled")),
+                ("created", models.DateTimeField(auto_now_add=True, verbose_name="created")),
+                ("expires", models.DateTimeField(blank=True, null=True, verbose_name="expires")),
+                ("last_used", models.DateTimeField(blank=True, editable=False, null=True, verbose_name="last used")),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="credentials",
+                        to="tenants.tenant",
+                        verbose_name="tenant",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'credential',
-                'verbose_name_plural': 'credentials',
-                'ordering': ['tenant_id', '-created'],
+                "verbose_name": "credential",
+                "verbose_name_plural": "credentials",
+                "ordering": ["tenant_id", "-created"],
             },
             managers=[
-                ('all_tenants', django.db.models.manager.Manager()),
+                ("all_tenants", django.db.models.manager.Manager()),
             ],
         ),
         migrations.CreateModel(
-            name='Membership',
+            name="Membership",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('role', models.CharField(choices=[('owner', 'owner'), ('operator', 'operator'), ('auditor', 'auditor'), ('viewer', 'viewer')], default='viewer', max_length=16, verbose_name='role')),
-                ('user', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='memberships', to=settings.AUTH_USER_MODEL, verbose_name='user')),
-                ('tenant', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='memberships', to='tenants.tenant', verbose_name='tenant')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "role",
+                    models.CharField(
+                        choices=[
+                            ("owner", "owner"),
+                            ("operator", "operator"),
+                            ("auditor", "auditor"),
+                            ("viewer", "viewer"),
+                        ],
+                        default="viewer",
+                        max_length=16,
+                        verbose_name="role",
+                    ),
+                ),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="memberships",
+                        to=settings.AUTH_USER_MODEL,
+                        verbose_name="user",
+                    ),
+                ),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="memberships",
+                        to="tenants.tenant",
+                        verbose_name="tenant",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'membership',
-                'verbose_name_plural': 'memberships',
-                'ordering': ['tenant_id', 'user_id'],
-                'constraints': [models.UniqueConstraint(fields=('tenant', 'user'), name='one_membership_per_tenant_and_user')],
+                "verbose_name": "membership",
+                "verbose_name_plural": "memberships",
+                "ordering": ["tenant_id", "user_id"],
+                "constraints": [
+                    models.UniqueConstraint(fields=("tenant", "user"), name="one_membership_per_tenant_and_user")
+                ],
             },
             managers=[
-                ('all_tenants', django.db.models.manager.Manager()),
+                ("all_tenants", django.db.models.manager.Manager()),
             ],
         ),
     ]

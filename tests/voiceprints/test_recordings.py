@@ -28,7 +28,10 @@ class ReadOnlyDisk(FileSystemStorage):
 @pytest.fixture
 def disk(settings, recordings_folder):
     def replace(backend):
-        options = {"BACKEND": f"tests.voiceprints.test_recordings.{backend}", "OPTIONS": {"location": recordings_folder}}
+        options = {
+            "BACKEND": f"tests.voiceprints.test_recordings.{backend}",
+            "OPTIONS": {"location": recordings_folder},
+        }
         settings.STORAGES = settings.STORAGES | {"recordings": options}
 
     return replace

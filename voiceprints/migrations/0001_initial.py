@@ -9,169 +9,285 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('tenants', '0001_initial'),
+        ("tenants", "0001_initial"),
     ]
 
     operations = [
         VectorExtension(),
         migrations.CreateModel(
-            name='EmbeddingModel',
+            name="EmbeddingModel",
             fields=[
-                ('name', models.CharField(max_length=100, primary_key=True, serialize=False, verbose_name='name')),
-                ('dimension', models.PositiveSmallIntegerField(verbose_name='dimension')),
+                ("name", models.CharField(max_length=100, primary_key=True, serialize=False, verbose_name="name")),
+                ("dimension", models.PositiveSmallIntegerField(verbose_name="dimension")),
             ],
             options={
-                'verbose_name': 'embedding model',
-                'verbose_name_plural': 'embedding models',
+                "verbose_name": "embedding model",
+                "verbose_name_plural": "embedding models",
             },
         ),
         migrations.CreateModel(
-            name='Library',
+            name="Library",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('org_id', models.CharField(max_length=64, verbose_name='organisation')),
-                ('tag_id', models.CharField(blank=True, max_length=64, verbose_name='tag')),
-                ('name', models.CharField(blank=True, max_length=256, verbose_name='name')),
-                ('info', models.TextField(blank=True, verbose_name='info')),
-                ('created', models.DateTimeField(auto_now_add=True, verbose_name='created')),
-                ('tenant', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='libraries', to='tenants.tenant', verbose_name='tenant')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("org_id", models.CharField(max_length=64, verbose_name="organisation")),
+                ("tag_id", models.CharField(blank=True, max_length=64, verbose_name="tag")),
+                ("name", models.CharField(blank=True, max_length=256, verbose_name="name")),
+                ("info", models.TextField(blank=True, verbose_name="info")),
+                ("created", models.DateTimeField(auto_now_add=True, verbose_name="created")),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="libraries",
+                        to="tenants.tenant",
+                        verbose_name="tenant",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'library',
-                'verbose_name_plural': 'libraries',
-                'ordering': ['org_id', 'tag_id'],
+                "verbose_name": "library",
+                "verbose_name_plural": "libraries",
+                "ordering": ["org_id", "tag_id"],
             },
             managers=[
-                ('all_tenants', django.db.models.manager.Manager()),
+                ("all_tenants", django.db.models.manager.Manager()),
             ],
         ),
         migrations.CreateModel(
-            name='Speaker',
+            name="Speaker",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('external_id', models.CharField(max_length=128, verbose_name='speaker')),
-                ('info', models.TextField(blank=True, verbose_name='info')),
-                ('status', models.CharField(choices=[('enrolling', 'enrolling'), ('enrolled', 'enrolled')], default='enrolling', max_length=16, verbose_name='status')),
-                ('created', models.DateTimeField(auto_now_add=True, verbose_name='created')),
-                ('library', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='speakers', to='voiceprints.library', verbose_name='library')),
-                ('tenant', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='speakers', to='tenants.tenant', verbose_name='tenant')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("external_id", models.CharField(max_length=128, verbose_name="speaker")),
+                ("info", models.TextField(blank=True, verbose_name="info")),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[("enrolling", "enrolling"), ("enrolled", "enrolled")],
+                        default="enrolling",
+                        max_length=16,
+                        verbose_name="status",
+                    ),
+                ),
+                ("created", models.DateTimeField(auto_now_add=True, verbose_name="created")),
+                (
+                    "library",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="speakers",
+                        to="voiceprints.library",
+                        verbose_name="library",
+                    ),
+                ),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="speakers",
+                        to="tenants.tenant",
+                        verbose_name="tenant",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'speaker',
-                'verbose_name_plural': 'speakers',
-                'ordering': ['library_id', 'created', 'id'],
+                "verbose_name": "speaker",
+                "verbose_name_plural": "speakers",
+                "ordering": ["library_id", "created", "id"],
             },
             managers=[
-                ('all_tenants', django.db.models.manager.Manager()),
+                ("all_tenants", django.db.models.manager.Manager()),
             ],
         ),
         migrations.CreateModel(
-            name='Utterance',
+            name="Utterance",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('recording', models.FileField(max_length=255, storage=voiceprints.models.recordings_storage, unique=True, upload_to='', verbose_name='recording')),
-                ('created', models.DateTimeField(auto_now_add=True, verbose_name='created')),
-                ('duration_seconds', models.FloatField(verbose_name='duration (s)')),
-                ('speech_seconds', models.FloatField(verbose_name='speech (s)')),
-                ('snr_db', models.FloatField(verbose_name='SNR (dB)')),
-                ('level_dbfs', models.FloatField(verbose_name='level (dBFS)')),
-                ('clipped_ratio', models.FloatField(verbose_name='clipped')),
-                ('dropout_ratio', models.FloatField(verbose_name='dropped out')),
-                ('speaker', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='utterances', to='voiceprints.speaker', verbose_name='speaker')),
-                ('tenant', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='utterances', to='tenants.tenant', verbose_name='tenant')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "recording",
+                    models.FileField(
+                        max_length=255,
+                        storage=voiceprints.models.recordings_storage,
+                        unique=True,
+                        upload_to="",
+                        verbose_name="recording",
+                    ),
+                ),
+                ("created", models.DateTimeField(auto_now_add=True, verbose_name="created")),
+                ("duration_seconds", models.FloatField(verbose_name="duration (s)")),
+                ("speech_seconds", models.FloatField(verbose_name="speech (s)")),
+                ("snr_db", models.FloatField(verbose_name="SNR (dB)")),
+                ("level_dbfs", models.FloatField(verbose_name="level (dBFS)")),
+                ("clipped_ratio", models.FloatField(verbose_name="clipped")),
+                ("dropout_ratio", models.FloatField(verbose_name="dropped out")),
+                (
+                    "speaker",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="utterances",
+                        to="voiceprints.speaker",
+                        verbose_name="speaker",
+                    ),
+                ),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="utterances",
+                        to="tenants.tenant",
+                        verbose_name="tenant",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'utterance',
-                'verbose_name_plural': 'utterances',
-                'ordering': ['speaker_id', 'id'],
+                "verbose_name": "utterance",
+                "verbose_name_plural": "utterances",
+                "ordering": ["speaker_id", "id"],
             },
             managers=[
-                ('all_tenants', django.db.models.manager.Manager()),
+                ("all_tenants", django.db.models.manager.Manager()),
             ],
         ),
         migrations.CreateModel(
-            name='UtteranceEmbedding',
+            name="UtteranceEmbedding",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('model', models.CharField(max_length=100)),
-                ('dimension', models.PositiveSmallIntegerField()),
-                ('embedding', pgvector.django.vector.VectorField()),
-                ('tenant', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='utterance_embeddings', to='tenants.tenant')),
-                ('utterance', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='embeddings', to='voiceprints.utterance')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("model", models.CharField(max_length=100)),
+                ("dimension", models.PositiveSmallIntegerField()),
+                ("embedding", pgvector.django.vector.VectorField()),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="utterance_embeddings",
+                        to="tenants.tenant",
+                    ),
+                ),
+                (
+                    "utterance",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="embeddings",
+                        to="voiceprints.utterance",
+                    ),
+                ),
             ],
             managers=[
-                ('all_tenants', django.db.models.manager.Manager()),
+                ("all_tenants", django.db.models.manager.Manager()),
             ],
         ),
         migrations.CreateModel(
-            name='Voiceprint',
+            name="Voiceprint",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('model', models.CharField(max_length=100)),
-                ('dimension', models.PositiveSmallIntegerField()),
-                ('embedding', pgvector.django.vector.VectorField()),
-                ('utterance_count', models.PositiveIntegerField()),
-                ('library', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='voiceprints', to='voiceprints.library')),
-                ('speaker', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='voiceprints', to='voiceprints.speaker')),
-                ('tenant', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='voiceprints', to='tenants.tenant')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("model", models.CharField(max_length=100)),
+                ("dimension", models.PositiveSmallIntegerField()),
+                ("embedding", pgvector.django.vector.VectorField()),
+                ("utterance_count", models.PositiveIntegerField()),
+                (
+                    "library",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="voiceprints",
+                        to="voiceprints.library",
+                    ),
+                ),
+                (
+                    "speaker",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="voiceprints",
+                        to="voiceprints.speaker",
+                    ),
+                ),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="voiceprints", to="tenants.tenant"
+                    ),
+                ),
             ],
             managers=[
-                ('all_tenants', django.db.models.manager.Manager()),
+                ("all_tenants", django.db.models.manager.Manager()),
             ],
         ),
         migrations.CreateModel(
-            name='DoomedRecording',
+            name="DoomedRecording",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('path', models.CharField(max_length=255, unique=True)),
-                ('not_before', models.DateTimeField()),
-                ('tenant', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='doomed_recordings', to='tenants.tenant')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("path", models.CharField(max_length=255, unique=True)),
+                ("not_before", models.DateTimeField()),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="doomed_recordings",
+                        to="tenants.tenant",
+                    ),
+                ),
             ],
             options={
-                'indexes': [models.Index(fields=['not_before'], name='doomed_recordings_by_time')],
+                "indexes": [models.Index(fields=["not_before"], name="doomed_recordings_by_time")],
             },
             managers=[
-                ('all_tenants', django.db.models.manager.Manager()),
+                ("all_tenants", django.db.models.manager.Manager()),
             ],
         ),
         migrations.AddConstraint(
-            model_name='library',
-            constraint=models.UniqueConstraint(fields=('tenant', 'org_id', 'tag_id'), name='one_library_per_org_and_tag'),
+            model_name="library",
+            constraint=models.UniqueConstraint(
+                fields=("tenant", "org_id", "tag_id"), name="one_library_per_org_and_tag"
+            ),
         ),
         migrations.AddIndex(
-            model_name='speaker',
-            index=models.Index(fields=['library', 'created', 'id'], name='speakers_oldest_first'),
+            model_name="speaker",
+            index=models.Index(fields=["library", "created", "id"], name="speakers_oldest_first"),
         ),
         migrations.AddConstraint(
-            model_name='speaker',
-            constraint=models.UniqueConstraint(fields=('library', 'external_id'), name='external_id_is_unique_in_its_library'),
+            model_name="speaker",
+            constraint=models.UniqueConstraint(
+                fields=("library", "external_id"), name="external_id_is_unique_in_its_library"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='speaker',
-            constraint=models.CheckConstraint(condition=models.Q(('status__in', ['enrolling', 'enrolled'])), name='status_is_enrolling_or_enrolled'),
+            model_name="speaker",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("status__in", ["enrolling", "enrolled"])), name="status_is_enrolling_or_enrolled"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='utteranceembedding',
-            constraint=models.UniqueConstraint(fields=('utterance', 'model'), name='one_embedding_per_utterance_and_model'),
+            model_name="utteranceembedding",
+            constraint=models.UniqueConstraint(
+                fields=("utterance", "model"), name="one_embedding_per_utterance_and_model"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='utteranceembedding',
-            constraint=models.CheckConstraint(condition=models.Q(('dimension', models.Func('embedding', function='vector_dims', output_field=models.IntegerField()))), name='utterance_embedding_has_the_dimension_of_its_model'),
+            model_name="utteranceembedding",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("dimension", models.Func("embedding", function="vector_dims", output_field=models.IntegerField()))
+                ),
+                name="utterance_embedding_has_the_dimension_of_its_model",
+            ),
         ),
         migrations.AddIndex(
-            model_name='voiceprint',
-            index=models.Index(fields=['library', 'model'], name='voiceprints_of_a_library'),
+            model_name="voiceprint",
+            index=models.Index(fields=["library", "model"], name="voiceprints_of_a_library"),
         ),
         migrations.AddConstraint(
-            model_name='voiceprint',
-            constraint=models.UniqueConstraint(fields=('speaker', 'model'), name='one_voiceprint_per_speaker_and_model'),
+            model_name="voiceprint",
+            constraint=models.UniqueConstraint(
+                fields=("speaker", "model"), name="one_voiceprint_per_speaker_and_model"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='voiceprint',
-            constraint=models.CheckConstraint(condition=models.Q(('dimension', models.Func('embedding', function='vector_dims', output_field=models.IntegerField()))), name='voiceprint_has_the_dimension_of_its_model'),
+            model_name="voiceprint",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("dimension", models.Func("embedding", function="vector_dims", output_field=models.IntegerField()))
+                ),
+                name="voiceprint_has_the_dimension_of_its_model",
+            ),
         ),
     ]

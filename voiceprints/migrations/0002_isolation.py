@@ -15,8 +15,7 @@ POINTERS = [
 VECTOR_TABLES = ["utteranceembedding", "voiceprint"]
 
 MODEL_AND_DIMENSION = (
-    "ALTER TABLE voiceprints_embeddingmodel"
-    " ADD CONSTRAINT model_and_dimension UNIQUE (name, dimension)"
+    "ALTER TABLE voiceprints_embeddingmodel ADD CONSTRAINT model_and_dimension UNIQUE (name, dimension)"
 )
 
 

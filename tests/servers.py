@@ -1,0 +1,34 @@
+"""The PostgreSQL and the Redis of the test run, which a test may kill and start again."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from collections.abc import Callable
+
+from django.conf import settings
+
+from config import embedded
+
+
+class Server:
+    def __init__(self, prepare: Callable[[], None], command: Callable[[], list[str]], wait: Callable[[], None]) -> None:
+        self.prepare, self.command, self.wait = prepare, command, wait
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self, account: str | None = None) -> None:
+        self.prepare()
+        with (settings.HOME / "servers.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                self.command(), user=account, group=account, cwd="/", stdout=log, stderr=log
+            )
+        self.wait()
+
+    def stop(self, how: int = signal.SIGINT) -> None:
+        assert self.process
+        self.process.send_signal(how)
+        self.process.wait(30)
+
+
+REDIS = Server(embedded.prepare_redis, embedded.redis_command, embedded.wait_for_redis)
+POSTGRES = Server(embedded.prepare_postgres, embedded.postgres_command, embedded.wait_for_postgres)
