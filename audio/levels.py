@@ -20,14 +20,11 @@ def decibels(power: float) -> float:
     return max(SILENCE_DBFS, 10 * float(np.log10(max(power, 1e-12))))
 
 
-def raised_to(target_dbfs: float, samples: Samples, max_gain_db: float) -> Samples:
+def raised_to(target_dbfs: float, waveform: Waveform, max_gain_db: float) -> Waveform:
     """Louder if below the target, never quieter."""
-    return samples * _factor(min(max(0, target_dbfs - level_dbfs(samples)), max_gain_db))
+    missing_db = target_dbfs - level_dbfs(waveform.samples)
+    return amplified(waveform, min(missing_db, max_gain_db)) if missing_db > 0 else waveform
 
 
 def amplified(waveform: Waveform, gain_db: float) -> Waveform:
-    return Waveform(waveform.samples * _factor(gain_db), waveform.sample_rate)
-
-
-def _factor(gain_db: float) -> np.float32:
-    return np.float32(10 ** (gain_db / 20))
+    return Waveform(waveform.samples * np.float32(10 ** (gain_db / 20)), waveform.sample_rate)

@@ -83,6 +83,7 @@ def dropout_ratio(samples: Samples) -> float:
 
 def _in_runs(flags: NDArray[np.bool_], min_run: int) -> float:
     """Share of all positions that are in runs of at least `min_run` set flags."""
-    edges = np.flatnonzero(np.diff(flags.astype(np.int8), prepend=0, append=0))
+    padded = np.pad(flags, 1)
+    edges = np.flatnonzero(padded[1:] != padded[:-1])
     lengths = edges[1::2] - edges[::2]
     return float(lengths[lengths >= min_run].sum()) / max(1, len(flags))

@@ -60,10 +60,9 @@ def without_long_pauses(waveform: Waveform, segments: list[Segment]) -> Waveform
 
 def speech_probabilities(waveform: Waveform) -> NDArray[np.float32]:
     """One probability of speech per 32 ms frame, shape (ceil(n / 512),)."""
-    samples = raised_to(LISTENING_LEVEL_DBFS, waveform.samples, MAX_GAIN_DB)
     hidden = cell = np.zeros(STATE_SHAPE, np.float32)
     probabilities = [np.zeros(0, np.float32)]
-    for frames in _runs(samples):
+    for frames in _runs(raised_to(LISTENING_LEVEL_DBFS, waveform, MAX_GAIN_DB).samples):
         found, hidden, cell = _session().run(["speech_probs", "hn", "cn"], {"input": frames, "h": hidden, "c": cell})
         probabilities.append(found)
     return np.concatenate(probabilities)
