@@ -145,6 +145,14 @@ def find_recording(tenant: Tenant, libraries: QuerySet[Library], external_id: st
         return Listed(speaker, _latest_recordings(tenant, [speaker.pk]).get(speaker.pk, ""))
 
 
+def delete_speaker(tenant: Tenant, libraries: QuerySet[Library], external_id: str) -> Removal:
+    """Whoever bears the name, in each of the libraries. Raises SpeakerNotFound when nobody does."""
+    removal = delete_speakers(tenant, libraries, [external_id])
+    if removal.speakers == 0:
+        raise SpeakerNotFound(external_id=external_id)
+    return removal
+
+
 def delete_speakers(tenant: Tenant, libraries: QuerySet[Library], external_ids: Iterable[str]) -> Removal:
     """Those of the names that are there, with everything they said. Unknown names are passed over."""
     with acting_as(tenant):
