@@ -12,7 +12,7 @@ from audio.errors import NotEnoughSpeech, PoorQuality, TooShort
 from audio.flac import encode_flac
 from audio.levels import amplified
 from audio.quality import measure
-from audio.results import Analysis, RawPcm, SpeechQuality, Waveform
+from audio.results import Analysis, RawPcm, SpeechQuality
 from audio.speech import segments_of, speech_probabilities, without_long_pauses
 
 REQUIRED_SPEECH_SECONDS: Final = 1.1
@@ -20,8 +20,6 @@ MIN_SECONDS: Final = 0.2
 MAX_CLIPPED_RATIO: Final = 0.5
 # Encoders that hear power without a logarithm, as GE2E does, take loudness for a trait of the voice.
 HEARD_LEVEL_DBFS: Final = -27.0
-# Cleaning takes 40 ms per second; a minute of speech says all about a voice that five would.
-MAX_DENOISED_SECONDS: Final = 60
 
 
 def analyze(
@@ -52,13 +50,9 @@ def analyze(
     quality = measure(waveform, probabilities, segments)
     _refuse_poor(quality, required_speech_seconds)
     heard = without_long_pauses(waveform, segments) if trim_silence else waveform
-    heard = denoised(_beginning(heard, MAX_DENOISED_SECONDS)) if denoise else heard
     heard = amplified(heard, HEARD_LEVEL_DBFS - quality.level_dbfs)
+    heard = denoised(heard) if denoise else heard
     return Analysis(encoder, load_encoder(encoder).embed(heard), quality, encode_flac(waveform))
-
-
-def _beginning(waveform: Waveform, seconds: int) -> Waveform:
-    return Waveform(waveform.samples[: seconds * waveform.sample_rate])
 
 
 def _refuse_poor(quality: SpeechQuality, required_speech_seconds: float) -> None:
