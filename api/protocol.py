@@ -1,0 +1,216 @@
+"""What all rooms share: who is calling, how a failure becomes an answer, and one log line per request.
+
+A room brings an authentication class, a table of answers, and a view set made of `DialectViewSet`. It has no other way
+to answer a failure than its table, so whatever goes wrong is said in the words of its vendor.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.db import Error as DatabaseFailed
+from django.http import HttpRequest, QueryDict, UnreadablePostError
+from django.http.response import HttpResponseBase
+from rest_framework.exceptions import MethodNotAllowed
+from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.parsers import BaseParser
+from rest_framework.renderers import BaseRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import ViewSet
+
+from audio.errors import AudioError, TooLarge
+from tenants.models import Credential, Tenant
+from tenants.services import find_credential, note_use
+from voiceprints.errors import EngineFailed, EngineUnreachable, StorageFailed
+
+logger = logging.getLogger("openvpr.api")
+
+# Compared with in place of the secret of a key that does not exist.
+NOBODYS_SECRET = "an unknown key takes as long as a wrong signature"  # noqa: S105
+DRAIN_BYTES = 1024 * 1024 * 1024
+DRAIN_SECONDS = 10.0
+DRAIN_CHUNK_BYTES = 256 * 1024
+OUR_FAULT = (EngineFailed, EngineUnreachable, StorageFailed, DatabaseFailed)
+FIT_KEY_ID = re.compile(r"[\x21-\x7e]{1,128}")
+REQUEST_ID = "X-Request-Id"
+FIT_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+class AccessRefused(Exception):
+    """The request does not prove on whose behalf it comes. The subclasses are for vendors that tell them apart."""
+
+
+class UnknownKey(AccessRefused):
+    pass
+
+
+class WrongSignature(AccessRefused):
+    pass
+
+
+class OutsideTimeWindow(AccessRefused):
+    pass
+
+
+class Malformed(Exception):
+    """Something required is missing, or has not the form it must have. The text names what."""
+
+
+class Unacceptable(Exception):
+    """Well-formed, but not a value we take. The text names what."""
+
+
+class UnknownPath(Exception):
+    """Nothing is served here."""
+
+
+def signing_credential(key_id: str, is_signed_with: Callable[[str], bool]) -> Credential:
+    """The credential of `key_id`, once `is_signed_with` recognises its secret. Raises UnknownKey or WrongSignature.
+
+    An unknown key is compared as well, so that the time taken does not tell which keys exist.
+    """
+    known = find_credential(key_id) if FIT_KEY_ID.fullmatch(key_id) else None
+    signed = is_signed_with(known.secret if known else NOBODYS_SECRET)
+    if known is None:
+        raise UnknownKey
+    if not signed:
+        raise WrongSignature
+    note_use(known)
+    return known
+
+
+def known_kind(table: Mapping[type[BaseException], Any], error: BaseException) -> type[BaseException]:
+    """The nearest class that has a line in the table. Every table has one for Exception: the unforeseen."""
+    return next(kind for kind in type(error).__mro__ if kind in table)
+
+
+def sent_form(request: Request) -> QueryDict:
+    """Fields and files of a form body, empty without one."""
+    try:
+        sent = request.data
+    except LookupError:
+        raise Malformed("a part names an encoding that does not exist") from None
+    return sent if isinstance(sent, QueryDict) else QueryDict()
+
+
+def described(error: AudioError) -> str:
+    """What was found against what is asked, such as "speech_seconds 0.8, required_seconds 1.2"."""
+    return ", ".join(
+        f"{name} {value:.6g}" if isinstance(value, float) else f"{name} {value}"
+        for name, value in error.numbers.items()
+    )
+
+
+def public_address(request: HttpRequest, path: str) -> str:
+    """The address under which a client reaches `path` of ours, which begins with a slash."""
+    return (settings.PUBLIC_URL or request.build_absolute_uri("/").removesuffix("/")) + path
+
+
+def refuse_unreadable_body(request: HttpRequest) -> None:
+    """Judge the body by its head, before a byte of it is read. Raises TooLarge or Malformed."""
+    declared = str(request.META.get("CONTENT_LENGTH") or "0")
+    if not (declared.isascii() and declared.isdecimal()):
+        raise Malformed("Content-Length")
+    if int(declared) > settings.MAX_UPLOAD_BYTES:
+        raise TooLarge(size_bytes=int(declared), limit_bytes=settings.MAX_UPLOAD_BYTES)
+    if "chunked" in request.META.get("HTTP_TRANSFER_ENCODING", "").lower() and declared == "0":
+        raise Malformed("a body needs a Content-Length")
+
+
+def drain(request: HttpRequest) -> None:
+    """Read what is left of the body, within reason: a client in the middle of sending would not see our answer."""
+    gives_up = time.monotonic() + DRAIN_SECONDS
+    left = DRAIN_BYTES
+    try:
+        while left > 0 and time.monotonic() < gives_up:
+            chunk = request.read(DRAIN_CHUNK_BYTES)
+            if not chunk:
+                return
+            left -= len(chunk)
+    except UnreadablePostError:
+        return
+
+
+class OneFormat(BaseContentNegotiation):
+    """A dialect has one format, whatever the request says it would accept."""
+
+    def select_parser(self, request: Request, parsers: Iterable[BaseParser]) -> BaseParser | None:
+        offered = request.content_type.partition(";")[0].strip().lower()
+        return next((parser for parser in parsers if parser.media_type == offered), None)
+
+    def select_renderer(
+        self,
+        request: Request,  # noqa: ARG002
+        renderers: Iterable[BaseRenderer],
+        format_suffix: str | None = None,  # noqa: ARG002
+    ) -> tuple[BaseRenderer, str]:
+        only = next(iter(renderers))
+        return only, only.media_type or ""
+
+
+class DialectViewSet(ViewSet):
+    """Operations of one dialect. `self.tenant` is whoever signed the request."""
+
+    answers: ClassVar[Mapping[type[BaseException], Any]]
+    content_negotiation_class = OneFormat
+    # Several dialects delete with GET, so HEAD is nothing that may reach an operation unasked.
+    http_method_names = ["get", "post"]
+
+    tenant: Tenant
+
+    def refusal(self, answer: Any, error: Exception) -> Response:
+        """The line of the table as a reply in the dialect's form."""
+        raise NotImplementedError
+
+    def outcome(self, response: HttpResponseBase) -> str:
+        """The dialect's code, for the log."""
+        return str(response.status_code)
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        began = time.monotonic()
+        # Whatever charset a client claims, the dialects speak UTF-8.
+        request.encoding = "utf-8"
+        response = super().dispatch(request, *args, **kwargs)
+        drain(request)
+        response[REQUEST_ID] = request_id(request)
+        self._log(response, milliseconds=(time.monotonic() - began) * 1000)
+        return response
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        method = (request.method or "").lower()
+        if method not in self.http_method_names or method not in self.action_map:
+            raise MethodNotAllowed(method)
+        super().initial(request, *args, **kwargs)
+        self.tenant = request.user  # type: ignore[assignment]
+        refuse_unreadable_body(request._request)
+
+    def handle_exception(self, exc: Exception) -> Response:
+        kind = known_kind(self.answers, exc)
+        if kind is Exception:
+            logger.error("unforeseen failure", exc_info=exc)
+        elif isinstance(exc, OUR_FAULT):
+            logger.warning("our failure", exc_info=exc)
+        return self.refusal(self.answers[kind], exc)
+
+    def _log(self, response: HttpResponseBase, *, milliseconds: float) -> None:
+        logger.info(
+            "%s tenant=%s operation=%s outcome=%s ms=%.0f",
+            response[REQUEST_ID],
+            getattr(self, "tenant", None) or "-",
+            self.action or "-",
+            self.outcome(response),
+            milliseconds,
+        )
+
+
+def request_id(request: HttpRequest) -> str:
+    """The caller's own, when it is fit for a log, so that both logs can be laid side by side."""
+    given = request.headers.get(REQUEST_ID, "")
+    return given if FIT_REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
