@@ -59,7 +59,7 @@ class Client:
         return self._data("POST", operation, {"Content-Type": content_type}, body)
 
     def _data(self, method: str, operation: str, headers: Mapping[str, str], body: bytes) -> Any:
-        signed = {**headers, **signed_headers(self._appid, self._secret)}
+        signed = [*headers.items(), *signed_headers(self._appid, self._secret).items()]
         try:
             url = f"{self._url}/voiceid/{operation}"
             reply = self._pool.request(method, url, headers=signed, content=body, extensions={"timeout": TIMEOUTS})
