@@ -80,3 +80,7 @@ def _group(title: Any, *items: tuple[Any, str, str]) -> dict[str, Any]:
 
 def scripts(request: HttpRequest) -> str:
     return static("console/copy.js")
+
+
+def favicon(request: HttpRequest) -> str:
+    return static("console/icon.svg")

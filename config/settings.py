@@ -312,6 +312,7 @@ UNFOLD = {
     "SITE_HEADER": "OpenVPR",
     "SITE_SUBHEADER": "config.console.subheader",
     "SITE_SYMBOL": "graphic_eq",
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": "config.console.favicon"}],
     "SITE_URL": None,
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,

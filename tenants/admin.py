@@ -22,7 +22,7 @@ from unfold.decorators import action, display
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from tenants import services
-from tenants.console import PlatformAdmin, TenantAdmin, TenantForm, is_platform_staff, may_manage_access
+from tenants.console import PlatformAdmin, TenantAdmin, TenantForm, is_platform_staff, may_manage_access, refuse_unless
 from tenants.forms import CredentialForm, MemberForm, NewMemberForm, RotationForm
 from tenants.members import is_last_owner
 from tenants.models import Credential, Membership, Role, Tenant
@@ -167,7 +167,8 @@ class CredentialAdmin(TenantAdmin):
         return TemplateResponse(request, "console/form.html", context)
 
     def secret_view(self, request: HttpRequest, credential_id: int) -> HttpResponse:
-        credential = self.get_object(request, str(credential_id)) if self.may_read(request) else None
+        refuse_unless(self.may_read(request))
+        credential = self.get_object(request, str(credential_id))
         if credential is None:
             return self.not_found(request, credential_id)
         if not is_unseen(request, credential_id):
@@ -212,7 +213,7 @@ class MembershipAdmin(TenantAdmin):
 
 
 @admin.register(User)
-class UserAdmin(PlatformAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
+class UserAdmin(DjangoUserAdmin, PlatformAdmin):  # type: ignore[type-arg]
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django import forms
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from unfold.admin import ModelAdmin
@@ -41,6 +42,11 @@ def may_listen(request: HttpRequest) -> bool:
     return is_platform_staff(request) or (membership is not None and membership.may_listen)
 
 
+def refuse_unless(allowed: bool) -> None:
+    if not allowed:
+        raise PermissionDenied
+
+
 def own_rows(request: HttpRequest, rows: QuerySet[Any]) -> QuerySet[Any]:
     """Those of `rows` that belong to the member's tenant; all of them for platform staff; none for strangers."""
     if is_platform_staff(request):
@@ -64,13 +70,21 @@ class TenantForm(forms.ModelForm):  # type: ignore[type-arg]
         return excluded - {"tenant"} if self.instance.tenant_id else excluded
 
 
-class TenantAdmin(ModelAdmin):
+class ConsoleAdmin(ModelAdmin):
+    """Pages with one way to save."""
+
+    list_per_page = 50
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], **kwargs: Any) -> HttpResponse:
+        one_button = {"show_save_and_add_another": False, "show_save_and_continue": False}
+        return super().render_change_form(request, context | one_button, **kwargs)
+
+
+class TenantAdmin(ConsoleAdmin):
     """Pages over rows that belong to tenants. Members begin at their own tenant; platform staff see and choose."""
 
     form = TenantForm
     fixed_fields: Sequence[str] = ()
-    list_per_page = 50
-    show_full_result_count = False
     list_filter_submit = True
 
     def may_read(self, request: HttpRequest) -> bool:
@@ -124,10 +138,8 @@ class TenantAdmin(ModelAdmin):
         return self._get_obj_does_not_exist_redirect(request, self.opts, str(object_id))
 
 
-class PlatformAdmin(ModelAdmin):
+class PlatformAdmin(ConsoleAdmin):
     """Pages for platform staff alone."""
-
-    list_per_page = 50
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return is_platform_staff(request)

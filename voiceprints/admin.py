@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.core.exceptions import PermissionDenied
-from django.db.models import Count, QuerySet
+from django.db.models import QuerySet, TextField
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.loader import render_to_string
@@ -16,10 +15,12 @@ from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import action, display
+from unfold.widgets import UnfoldAdminTextareaWidget
 
-from tenants.console import TenantAdmin, may_change, may_enter, may_listen, own_rows
+from tenants.console import TenantAdmin, may_change, may_enter, may_listen, own_rows, refuse_unless
 from voiceprints import wording
 from voiceprints.confirmation import carry_out, confirmation_page, is_confirmed
+from voiceprints.counting import count_of
 from voiceprints.filters import LibraryFilter, OrganisationFilter
 from voiceprints.models import Library, Speaker, Utterance
 from voiceprints.removals import (
@@ -37,6 +38,7 @@ class RemovableAdmin(TenantAdmin):
     """Rows whose recordings go with them: every removal is announced, then carried out by the services."""
 
     deletion: Undertaking
+    formfield_overrides = {TextField: {"widget": UnfoldAdminTextareaWidget(attrs={"rows": 3})}}
 
     @action(description=_("Delete"), permissions=["delete"])
     def delete_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
@@ -81,7 +83,9 @@ class LibraryAdmin(RemovableAdmin):
     deletion = DELETE_LIBRARIES
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Library]:
-        return super().get_queryset(request).with_counts()  # type: ignore[attr-defined]
+        enrolled = count_of(Speaker.all_tenants.all(), by="library")
+        said = count_of(Utterance.all_tenants.all(), by="speaker__library")
+        return super().get_queryset(request).annotate(speaker_count=enrolled, utterance_count=said)
 
     @display(description=_("speakers"), ordering="speaker_count")
     def speakers(self, library: Any) -> str:
@@ -109,6 +113,9 @@ class UtteranceInline(TabularInline):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Utterance]:
         return own_rows(request, super().get_queryset(request)).order_by("-created", "-pk")
+
+    def get_count(self, request: HttpRequest, obj: Any = None) -> int:
+        return obj.utterance_count if obj else 0
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         first = ["player"] if may_listen(request) else []
@@ -165,12 +172,11 @@ class UtteranceInline(TabularInline):
 class SpeakerAdmin(RemovableAdmin):
     list_display = ["external_id", "library", "status_badge", "recordings", "created"]
     list_filter = [LibraryFilter, ("status", ChoicesDropdownFilter)]
-    list_select_related = ["library", "tenant"]
     search_fields = ["external_id", "info"]
     ordering = ["-created", "-pk"]
     actions = ["delete_selected"]
-    fields = ["external_id", "library", "status_badge", "created", "info"]
-    readonly_fields = ["external_id", "library", "status_badge", "created"]
+    fields = ["external_id", "library", "status", "created", "info"]
+    readonly_fields = ["external_id", "library", "status", "created"]
     inlines = [UtteranceInline]
     deletion = DELETE_SPEAKERS
 
@@ -180,7 +186,8 @@ class SpeakerAdmin(RemovableAdmin):
         return [path(address, view, name="voiceprints_speaker_remove_recording"), *super().get_urls()]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Speaker]:
-        return super().get_queryset(request).annotate(utterance_count=Count("utterances"))
+        said = count_of(Utterance.all_tenants.all(), by="speaker")
+        return super().get_queryset(request).select_related("library", "tenant").annotate(utterance_count=said)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -205,8 +212,3 @@ class SpeakerAdmin(RemovableAdmin):
         carry_out(request, DELETE_UTTERANCES, utterances)
         self.log_change(request, speaker, [{"deleted": {"name": str(_("recording")), "object": str(utterance_id)}}])
         return redirect(self.page_address(speaker_id))
-
-
-def refuse_unless(allowed: bool) -> None:
-    if not allowed:
-        raise PermissionDenied

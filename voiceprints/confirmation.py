@@ -31,7 +31,8 @@ def confirmation_page(
 ) -> HttpResponse:
     count = chosen.count()
     context = site_context | {
-        "title": undertaking.question,
+        "title": _("Are you sure?"),
+        "question": undertaking.question % {"count": count},
         "button": undertaking.button,
         "consequences": in_words(undertaking.foresee(chosen)),
         "names": [str(one) for one in chosen[:NAMES_SHOWN]],
@@ -44,9 +45,9 @@ def confirmation_page(
 
 
 def _selection(request: HttpRequest) -> list[tuple[str, str]]:
-    """What the list page posted, to be posted again: every page's rows are named by their filter, not one by one."""
-    across = request.POST.get("select_across", "0")
-    keys = [] if across == "1" else request.POST.getlist(ACTION_CHECKBOX_NAME)
-    some_key = request.POST.getlist(ACTION_CHECKBOX_NAME)[:1] if across == "1" else []
+    """What the list page posted, to be posted again. All rows of a filter are named by it, not one by one."""
+    keys = request.POST.getlist(ACTION_CHECKBOX_NAME)
+    if request.POST.get("select_across") == "1":
+        keys = keys[:1]
     fields = [(name, request.POST[name]) for name in ("action", "index", "select_across") if name in request.POST]
-    return [*fields, *((ACTION_CHECKBOX_NAME, key) for key in [*keys, *some_key])]
+    return [*fields, *((ACTION_CHECKBOX_NAME, key) for key in keys)]

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import QuerySet
-from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
+from django.utils.translation import ngettext, ngettext_lazy
 
 from tenants.models import Tenant
 from voiceprints import services
@@ -20,10 +19,10 @@ from voiceprints.results import Removal
 
 @dataclass(frozen=True)
 class Undertaking:
-    """A removal that is announced before it is carried out."""
+    """A removal that is announced before it is carried out. `question` is a lazy plural over `count`."""
 
-    question: str | Promise
-    button: str | Promise
+    question: Any
+    button: Any
     foresee: Callable[[QuerySet[Any]], Removal]
     carry_out: Callable[[QuerySet[Any]], Removal]
 
@@ -79,16 +78,39 @@ def in_words(removal: Removal) -> list[str]:
 
 
 DELETE_LIBRARIES = Undertaking(
-    _("Delete these libraries with everybody in them?"), _("Delete"), libraries_foreseen, remove_libraries
+    ngettext_lazy(
+        "Delete this library with everybody in it?", "Delete these %(count)d libraries with everybody in them?", "count"
+    ),
+    _("Delete"),
+    libraries_foreseen,
+    remove_libraries,
 )
 EMPTY_LIBRARIES = Undertaking(
-    _("Empty these libraries? They stay, without anybody in them."), _("Empty"), contents_foreseen, empty_libraries
+    ngettext_lazy(
+        "Empty this library? It stays, with nobody in it.",
+        "Empty these %(count)d libraries? They stay, with nobody in them.",
+        "count",
+    ),
+    _("Empty"),
+    contents_foreseen,
+    empty_libraries,
 )
 DELETE_SPEAKERS = Undertaking(
-    _("Delete these speakers with everything they said?"), _("Delete"), speakers_foreseen, remove_speakers
+    ngettext_lazy(
+        "Delete this speaker with everything they said?",
+        "Delete these %(count)d speakers with everything they said?",
+        "count",
+    ),
+    _("Delete"),
+    speakers_foreseen,
+    remove_speakers,
 )
 DELETE_UTTERANCES = Undertaking(
-    _("Delete this recording? The voiceprint is made anew of what is left."),
+    ngettext_lazy(
+        "Delete this recording? The voiceprint is made anew of what is left.",
+        "Delete these %(count)d recordings? The voiceprint is made anew of what is left.",
+        "count",
+    ),
     _("Delete"),
     utterances_foreseen,
     remove_utterances,

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
 from django.views.decorators.http import require_safe
 
-from tenants.console import may_listen, own_rows
+from tenants.console import may_listen, own_rows, refuse_unless
 from voiceprints.errors import RecordingNotFound
 from voiceprints.models import Utterance
 from voiceprints.serving import recording_response
@@ -19,8 +18,7 @@ def recording(request: HttpRequest, utterance_id: int) -> HttpResponseBase:
     utterance = own_rows(request, Utterance.all_tenants.all()).filter(pk=utterance_id).first()
     if utterance is None:
         raise Http404
-    if not may_listen(request):
-        raise PermissionDenied
+    refuse_unless(may_listen(request))
     try:
         return recording_response(request, utterance.recording.name)
     except RecordingNotFound:

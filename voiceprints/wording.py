@@ -7,6 +7,8 @@ from django.utils.translation import gettext as _
 
 from audio.results import CLIPPED_ABOVE_RATIO
 
+HARDLY_CLIPPED_RATIO = 0.001
+
 
 def seconds(value: float) -> str:
     return _("%s s") % localize(round(value, 1))
@@ -21,7 +23,7 @@ def full_scale_decibels(value: float) -> str:
 
 
 def clipping(ratio: float) -> str:
-    if ratio == 0:
+    if ratio < HARDLY_CLIPPED_RATIO:
         return _("none")
-    percent = localize(round(100 * ratio, 2))
-    return (_("clipped, %s %%") if ratio > CLIPPED_ABOVE_RATIO else _("slight, %s %%")) % percent
+    percent = localize(round(100 * ratio, 1))
+    return (_("heavy, %s %%") if ratio > CLIPPED_ABOVE_RATIO else _("slight, %s %%")) % percent

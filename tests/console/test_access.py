@@ -1,0 +1,201 @@
+"""Tenants, key pairs and members through the console."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.test import Client
+from django.utils import timezone
+
+from tenants.context import acting_as
+from tenants.models import Credential, Membership, Role, Tenant
+from tenants.services import find_credential
+from tests.console.people import PASSWORD, join, member, signed_in
+
+pytestmark = pytest.mark.django_db
+
+
+def credentials_of(tenant: Tenant) -> dict[str, Credential]:
+    with acting_as(tenant):
+        return {credential.key_id: credential for credential in tenant.credentials.all()}
+
+
+def role_of(tenant: Tenant, user) -> str:
+    with acting_as(tenant):
+        return tenant.memberships.get(user=user).role
+
+
+def test_a_new_secret_is_shown_once(client_of, acme):
+    client = client_of("owner")
+    page = client.post("/console/tenants/credential/add/", {"key_id": "mine"}, follow=True)
+    secret = credentials_of(acme)["mine"].secret
+    assert secret in page.content.decode()
+    assert "no-store" in page.headers["Cache-Control"]
+    again = client.get(page.redirect_chain[-1][0], follow=True)
+    assert secret not in again.content.decode()
+    assert "A secret is shown once only" in again.content.decode()
+
+
+def test_no_secret_lies_in_the_session_or_on_any_page(client_of, acme):
+    client = client_of("owner")
+    client.post("/console/tenants/credential/add/", {"key_id": "mine"})
+    credential = credentials_of(acme)["mine"]
+    assert credential.secret not in str(dict(client.session))
+    for page in ("", f"{credential.pk}/change/", f"{credential.pk}/history/"):
+        assert credential.secret not in client.get(f"/console/tenants/credential/{page}").content.decode()
+
+
+def test_clients_keep_the_key_pair_they_have(client_of, acme):
+    client_of("owner").post("/console/tenants/credential/add/", {"key_id": "old-key", "secret": "old-secret"})
+    assert credentials_of(acme)["old-key"].secret == "old-secret"
+
+
+def test_a_key_id_of_another_tenant_is_refused(client_of, acme, globex_credential):
+    page = client_of("owner").post("/console/tenants/credential/add/", {"key_id": globex_credential.key_id})
+    assert "This key id is in use already." in page.content.decode()
+    assert globex_credential.key_id not in credentials_of(acme)
+
+
+def test_a_disabled_credential_lets_nobody_in_until_enabled(client_of, acme_credential):
+    client = client_of("owner")
+    for action, usable in [("disable", False), ("enable", True)]:
+        client.post("/console/tenants/credential/", {"action": action, "_selected_action": [acme_credential.pk]})
+        assert (find_credential(acme_credential.key_id) is not None) is usable
+
+
+def test_rotating_shows_the_successor_and_lets_the_old_one_end(client_of, acme, acme_credential):
+    client = client_of("owner")
+    address = f"/console/tenants/credential/{acme_credential.pk}/rotate/"
+    page = client.post(address, {"overlap_hours": "3"}, follow=True).content.decode()
+    old, successor = sorted(credentials_of(acme).values(), key=lambda credential: credential.pk)
+    assert successor.secret in page
+    assert timedelta(hours=2) < old.expires - timezone.now() <= timedelta(hours=3)
+
+
+def test_a_credential_is_deleted_after_a_question(client_of, acme, acme_credential):
+    client = client_of("owner")
+    address = f"/console/tenants/credential/{acme_credential.pk}/delete/"
+    assert acme_credential.key_id in client.get(address).content.decode()
+    client.post(address, {"post": "yes"})
+    assert credentials_of(acme) == {}
+
+
+def test_a_new_tenant_shows_its_first_secret(client_of):
+    page = client_of("staff").post("/console/tenants/tenant/add/", {"slug": "initech"}, follow=True)
+    tenant = Tenant.objects.get(slug="initech")
+    (credential,) = credentials_of(tenant).values()
+    assert credential.secret in page.content.decode()
+    assert tenant.app_id in page.content.decode()
+
+
+def test_a_taken_slug_is_refused_in_words(client_of):
+    page = client_of("staff").post("/console/tenants/tenant/add/", {"slug": "acme"})
+    assert "already exists" in page.content.decode()
+
+
+def test_staff_change_what_a_tenant_is_allowed(client_of, acme):
+    policy = {"name": "Acme & Co", "app_id": "abc", "required_speech_seconds": "2.5", "max_concurrent_analyses": "3"}
+    client_of("staff").post(f"/console/tenants/tenant/{acme.pk}/change/", policy)
+    acme.refresh_from_db()
+    assert (acme.name, acme.active, acme.required_speech_seconds) == ("Acme & Co", False, 2.5)
+
+
+def test_members_of_a_closed_tenant_stay_outside(client_of, acme):
+    client = client_of("owner")
+    Tenant.objects.filter(pk=acme.pk).update(active=False)
+    assert client.get("/console/").headers["Location"].startswith("/console/login/")
+
+
+def test_an_owner_adds_a_member_by_name(client_of, acme):
+    newcomer = get_user_model().objects.create_user("nina")
+    client_of("owner").post("/console/tenants/membership/add/", {"user_name": "nina", "role": "operator"})
+    assert role_of(acme, newcomer) == Role.OPERATOR
+
+
+@pytest.mark.parametrize(("name", "complaint"), [("nosuch", "no active account"), ("victor", "already exists")])
+def test_a_member_who_cannot_be_added_is_explained(name, complaint, client_of, acme_rows):
+    page = client_of("owner").post("/console/tenants/membership/add/", {"user_name": name, "role": "viewer"})
+    assert complaint in page.content.decode()
+
+
+def test_an_owner_cannot_choose_another_tenant_for_a_member(client_of, acme, globex):
+    newcomer = get_user_model().objects.create_user("nina")
+    data = {"user_name": "nina", "role": "owner", "tenant": globex.pk}
+    client_of("owner").post("/console/tenants/membership/add/", data)
+    assert role_of(acme, newcomer) == Role.OWNER
+    with acting_as(globex):
+        assert not globex.memberships.filter(user=newcomer).exists()
+
+
+def test_the_last_owner_can_neither_leave_nor_step_down(client_of, acme):
+    client = client_of("owner")
+    with acting_as(acme):
+        last = acme.memberships.get(role=Role.OWNER)
+    address = f"/console/tenants/membership/{last.pk}"
+    assert client.post(f"{address}/delete/", {"post": "yes"}).status_code == 403
+    assert "no owner left" in client.post(f"{address}/change/", {"role": "viewer"}).content.decode()
+    assert role_of(acme, last.user) == Role.OWNER
+
+
+def test_one_of_two_owners_can_leave(client_of, acme):
+    client = client_of("owner")
+    second = member(acme, Role.OWNER, "second")
+    client.post(f"/console/tenants/membership/{second.pk}/delete/", {"post": "yes"})
+    with acting_as(acme):
+        assert acme.memberships.filter(role=Role.OWNER).count() == 1
+
+
+def test_a_member_of_two_tenants_works_in_the_chosen_one(acme, globex):
+    user = member(acme, Role.OWNER).user
+    join(user, globex, Role.VIEWER)
+    client = signed_in(user)
+    assert "Acme · owner" in client.get("/console/").content.decode()
+    client.post("/console/tenant/", {"tenant": globex.pk})
+    assert "Globex · viewer" in client.get("/console/").content.decode()
+    assert client.get("/console/tenants/credential/").status_code == 403
+
+
+@pytest.mark.parametrize("wanted", ["{globex}", "999999", "x", ""])
+def test_only_an_own_tenant_can_be_chosen(wanted, client_of, globex):
+    client = client_of("owner")
+    assert client.post("/console/tenant/", {"tenant": wanted.format(globex=globex.pk)}).status_code == 404
+    assert "Acme" in client.get("/console/").content.decode()
+
+
+def test_choosing_a_tenant_needs_a_token_against_forgery(acme):
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(member(acme, Role.OWNER).user)
+    assert client.post("/console/tenant/", {"tenant": acme.pk}).status_code == 403
+
+
+@pytest.mark.parametrize("name", ["member", "stranger", "staff"])
+def test_signing_in_takes_a_membership_or_the_platform(name, acme):
+    member(acme, Role.VIEWER, "member")
+    get_user_model().objects.create_user("stranger", password=PASSWORD, is_staff=True)
+    get_user_model().objects.create_superuser("staff", password=PASSWORD)
+    client = Client()
+    response = client.post("/console/login/?next=/console/", {"username": name, "password": PASSWORD})
+    assert (response.status_code == 302) is (name != "stranger")
+    assert (client.get("/console/").status_code == 200) is (name != "stranger")
+
+
+def test_staff_create_users_who_then_sign_in(client_of, acme):
+    data = {"username": "nina", "usable_password": "true", "password1": PASSWORD, "password2": PASSWORD}
+    client_of("staff").post("/console/auth/user/add/", data)
+    user = get_user_model().objects.get(username="nina")
+    assert user.check_password(PASSWORD)
+    assert not user.is_superuser
+
+
+def test_staff_choose_the_tenant_of_a_member(client_of, globex):
+    user = get_user_model().objects.create_user("nina")
+    data = {"tenant": globex.pk, "user_name": "nina", "role": "owner"}
+    client_of("staff").post("/console/tenants/membership/add/", data)
+    assert role_of(globex, user) == Role.OWNER
+
+
+def test_the_console_keeps_memberships_behind_row_level_security(acme):
+    member(acme, Role.OWNER)
+    assert not Membership.all_tenants.exists()

@@ -1,0 +1,164 @@
+"""The console as a person uses it: a real Chromium against a running server."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+
+from tenants.models import Role, Tenant
+from tests.console.people import PASSWORD, enrolled, member
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+QUIET = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
+PATIENCE_MS = 10_000
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", *QUIET]
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if path is None and os.environ.get("CI"):
+        pytest.fail("no Chromium on this machine")
+    return path or pytest.skip("no Chromium on this machine")
+
+
+@pytest.fixture
+def page(chromium: str, live_server, monkeypatch) -> Iterator[Page]:
+    """A fresh browser that must not complain, above all not about the content security policy."""
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")  # Playwright runs an event loop in this very thread.
+    complaints: list[str] = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+        page = browser.new_page(base_url=live_server.url, locale="en-US")
+        page.set_default_timeout(PATIENCE_MS)
+        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        yield page
+        browser.close()
+    assert complaints == []
+
+
+@pytest.fixture
+def people(acme: Tenant) -> None:
+    enrolled(acme, "alice", "susan", utterances=2)
+    enrolled(acme, "bob", "ken")
+    enrolled(acme, "carol", "stephanie", tag_id="guests")
+
+
+def sign_in(page: Page, tenant: Tenant, role: Role = Role.OWNER) -> None:
+    user = member(tenant, role).user
+    page.goto("/console/")
+    page.get_by_label("Username").fill(user.username)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    expect(page.locator("#figure-libraries")).to_be_visible()
+
+
+def test_a_speaker_is_found_heard_and_deleted(page, acme, people, recordings_folder):
+    sign_in(page, acme)
+    expect(page.locator("#figure-enrolled")).to_have_text("3")
+
+    open_in_sidebar(page, "Libraries")
+    page.get_by_placeholder("Type to search").fill("staff")
+    page.keyboard.press("Enter")
+    row = page.get_by_role("row").filter(has_text="acme / staff")
+    expect(row).to_be_visible()
+    expect(page.get_by_role("row").filter(has_text="acme / guests")).to_have_count(0)
+
+    row.get_by_role("link", name="2", exact=True).click()
+    page.get_by_role("link", name="alice", exact=True).click()
+    play_first_recording(page)
+
+    page.get_by_role("link", name=re.compile("Delete")).last.click()
+    expect(page.locator("#consequences")).to_contain_text("2 recordings")
+    page.get_by_role("button", name="Delete").click()
+    expect(page.get_by_text("Removed: 1 voiceprint, 2 recordings.")).to_be_visible()
+
+    open_in_sidebar(page, "Home")
+    expect(page.locator("#figure-enrolled")).to_have_text("2")
+    assert len(list(recordings_folder.rglob("*.flac"))) == 2
+
+
+def open_in_sidebar(page: Page, title: str) -> None:
+    page.locator("#nav-sidebar").get_by_text(title, exact=True).click()
+
+
+def play_first_recording(page: Page) -> None:
+    player = page.locator("audio").first
+    player.evaluate("audio => audio.play()")
+    page.wait_for_function("() => document.querySelector('audio').currentTime > 0.1")
+    assert 1 < player.evaluate("audio => audio.duration") < 30
+    player.evaluate("audio => audio.pause()")
+
+
+def test_a_recording_can_be_sought_in(page, acme, people):
+    sign_in(page, acme)
+    page.goto("/console/voiceprints/speaker/?q=alice")
+    page.get_by_role("link", name="alice", exact=True).click()
+    play_first_recording(page)
+    page.locator("audio").first.evaluate("audio => { audio.currentTime = audio.duration - 0.5 }")
+    page.wait_for_function(
+        "() => { const a = document.querySelector('audio'); return !a.seeking && a.currentTime > 1 }"
+    )
+
+
+def test_several_speakers_are_chosen_and_deleted_at_once(page, acme, people):
+    sign_in(page, acme, Role.OPERATOR)
+    page.goto("/console/voiceprints/speaker/")
+    for box in page.locator("input.action-select").all()[-2:]:
+        box.check()
+    page.locator("select[name=action]").select_option("delete_selected")
+    page.get_by_role("button", name="Run").click()
+    expect(page.locator("#consequences")).to_contain_text("2 voiceprints")
+    page.get_by_role("button", name="Delete").click()
+    expect(page.get_by_role("row").filter(has_text="acme /")).to_have_count(1)
+
+
+def test_a_secret_is_copied_and_never_shown_again(page, acme):
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    sign_in(page, acme)
+    page.goto("/console/tenants/credential/add/")
+    page.get_by_role("button", name="Save").click()
+    secret = page.locator("#secret").inner_text()
+    page.locator("#secret + button").click()
+    expect(page.locator("#secret + button")).to_contain_text("check")
+    assert page.evaluate("() => navigator.clipboard.readText()") == secret
+    page.reload()
+    expect(page.get_by_text("A secret is shown once only.")).to_be_visible()
+    assert secret not in page.content()
+
+
+def test_filters_open_and_narrow_the_list(page, acme, people):
+    sign_in(page, acme)
+    page.goto("/console/voiceprints/speaker/")
+    page.get_by_text("Filters", exact=True).first.click()
+    page.locator("select[name=library]").select_option(label="acme / guests")
+    page.get_by_role("button", name="Apply Filters").click()
+    expect(page.get_by_role("row").filter(has_text="acme /")).to_have_count(1)
+
+
+def test_chinese_is_chosen_and_spoken(page, acme, people):
+    sign_in(page, acme)
+    page.get_by_text("unfold_more").click()
+    page.get_by_role("button", name="简体中文").click()
+    expect(page.locator("#nav-sidebar").get_by_text("声纹库", exact=True)).to_be_visible()
+    for address in ["", "voiceprints/library/", "voiceprints/speaker/", "tenants/credential/", "tenants/membership/"]:
+        page.goto(f"/console/{address}")
+        assert english_words(page) == set()
+    page.goto("/console/voiceprints/speaker/?q=alice")
+    page.get_by_role("link", name="alice", exact=True).click()
+    expect(page.get_by_text("信噪比").first).to_be_visible()
+    assert english_words(page) == set()
+
+
+def english_words(page: Page) -> set[str]:
+    """Words a reader of Chinese would stumble over, less names, units and the glyphs of the icon font."""
+    page.evaluate("() => document.querySelectorAll('.material-symbols-outlined, code').forEach(one => one.remove())")
+    known = r"OpenVPR|Acme|acme|staff|guests|alice|bob|carol|dBFS?|ID|ge2e|owner|speechocean762.*|[0-9a-f]{16}"
+    return set(re.findall(r"[A-Za-z][A-Za-z ]{2,}", re.sub(known, "", page.locator("body").inner_text())))

@@ -1,0 +1,136 @@
+"""How pages are served: few queries, nothing from elsewhere, errors in words."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from tenants.services import issue_credential
+from tests.console.people import enrolled
+
+MOST_QUERIES = 12
+TRANSACTION_CONTROL = {"BEGIN", "COMMIT"}
+LISTS = [
+    "/console/",
+    "/console/voiceprints/library/",
+    "/console/voiceprints/speaker/",
+    "/console/voiceprints/speaker/?q=alice&status__exact=enrolled",
+    "/console/tenants/credential/",
+    "/console/tenants/membership/",
+]
+STAFF_LISTS = [*LISTS, "/console/tenants/tenant/", "/console/auth/user/"]
+
+
+def queries(client, address: str) -> int:
+    with CaptureQueriesContext(
+        connection,
+    ) as captured:
+        assert client.get(address).status_code == 200
+    return len([query for query in captured if query["sql"] not in TRANSACTION_CONTROL])
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("who", ["owner", "staff"])
+def test_pages_take_few_queries_however_many_rows(who, client_of, acme, acme_rows):
+    client = client_of(who)
+    pages = [
+        *(STAFF_LISTS if who == "staff" else LISTS),
+        f"/console/voiceprints/speaker/{acme_rows.speaker.pk}/change/",
+    ]
+    for page in pages:
+        client.get(page)
+    few = {page: queries(client, page) for page in pages}
+    for number, voice in enumerate(["ken", "wei", "klaus"]):
+        enrolled(acme, f"person {number}", voice, tag_id=f"tag {number}")
+        issue_credential(acme)
+    enrolled(acme, "alice", "andrea", tag_id="guests", utterances=3)
+    many = {page: queries(client, page) for page in pages}
+    assert many == few
+    assert {page: count for page, count in many.items() if count > MOST_QUERIES} == {}
+
+
+@pytest.mark.django_db
+def test_console_pages_load_nothing_from_elsewhere(client_of, acme_rows):
+    client = client_of("owner")
+    for page in [*LISTS, f"/console/voiceprints/speaker/{acme_rows.speaker.pk}/change/"]:
+        text = client.get(page).content.decode()
+        assert re.findall(r"""(?:src|href|action)=["'](?:https?:)?//""", text) == []
+        assert re.findall(r"<script(?![^>]*\bsrc=)(?![^>]*application/json)[^>]*>", text) == []
+
+
+@pytest.mark.django_db
+def test_console_pages_carry_a_content_security_policy(client_of):
+    policy = client_of("owner").get("/console/").headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "script-src 'self' 'unsafe-eval';" in policy
+
+
+def test_other_answers_carry_no_console_policy(client):
+    assert "Content-Security-Policy" not in client.get("/health/live").headers
+
+
+@pytest.mark.parametrize("asset", ["console/copy.js", "console/icon.svg", "unfold/css/styles.css"])
+def test_static_files_are_served_without_collecting_them(asset, client):
+    response = client.get(f"/static/{asset}")
+    assert (response.status_code, bool(b"".join(response))) == (200, True)
+
+
+@pytest.mark.django_db
+def test_an_unknown_console_page_is_explained(client_of):
+    response = client_of("owner").get("/console/voiceprints/nothing/")
+    assert response.status_code == 404
+    assert "There is nothing here" in response.content.decode()
+
+
+def test_elsewhere_errors_are_json(client):
+    response = client.get("/nowhere")
+    assert (response.status_code, response.json()) == (404, {"status": 404, "title": "not found"})
+
+
+@pytest.mark.django_db
+def test_a_recording_is_played_in_parts(client_of, acme_rows):
+    address = f"/console/recordings/{acme_rows.utterance.pk}.flac"
+    response = client_of("operator").get(address, headers={"range": "bytes=0-3"})
+    assert (response.status_code, b"".join(response.streaming_content)) == (206, b"fLaC")
+
+
+@pytest.mark.django_db
+def test_a_recording_whose_file_is_lost_is_not_found(client_of, acme_rows, recordings_folder):
+    (recordings_folder / acme_rows.utterance.recording.name).unlink()
+    response = client_of("operator").get(f"/console/recordings/{acme_rows.utterance.pk}.flac")
+    assert response.status_code == 404
+
+
+@pytest.mark.django_db
+def test_home_counts_what_the_tenant_keeps(client_of, acme, globex, acme_rows):
+    enrolled(globex, "gail", "ken")
+    overview = client_of("owner").get("/console/").context["overview"]
+    assert (overview.libraries, overview.enrolled, overview.enrolling, overview.recordings) == (1, 1, 0, 2)
+    platform = client_of("staff").get("/console/").context["overview"]
+    assert (platform.libraries, platform.enrolled, platform.recordings) == (2, 2, 3)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("query", ["?library=x", "?library=" + "9" * 30, "?library=²"])
+def test_a_senseless_filter_finds_nobody(query, client_of, acme_rows):
+    response = client_of("owner").get(f"/console/voiceprints/speaker/{query}")
+    assert list(response.context["cl"].result_list) == []
+
+
+@pytest.mark.django_db
+def test_a_library_keeps_the_names_that_clients_use(client_of, acme, acme_rows):
+    data = {"org_id": "other", "tag_id": "other", "name": "Staff", "info": ""}
+    client_of("owner").post(f"/console/voiceprints/library/{acme_rows.library.pk}/change/", data)
+    page = client_of("viewer").get(f"/console/voiceprints/library/{acme_rows.library.pk}/change/")
+    library = page.context["original"]
+    assert (library.org_id, library.tag_id, library.name) == ("acme", "staff", "Staff")
+
+
+@pytest.mark.django_db
+def test_a_second_library_of_one_name_is_refused_in_words(client_of, acme_rows):
+    page = client_of("owner").post("/console/voiceprints/library/add/", {"org_id": "acme", "tag_id": "staff"})
+    assert page.status_code == 200
+    assert page.context["errors"]

@@ -1,0 +1,161 @@
+"""Who may open and do what: the table of docs/console.md, asked of the running console."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+from django.contrib.messages import get_messages
+from django.test import Client
+
+from tenants.models import Role
+from tests.console.people import member, signed_in
+
+pytestmark = pytest.mark.django_db
+
+READERS = {"staff", "owner", "operator", "auditor", "viewer"}
+LISTENERS = CHANGERS = {"staff", "owner", "operator"}
+OWNERS = {"staff", "owner"}
+STAFF = {"staff"}
+
+LISTS = {
+    "": READERS,
+    "voiceprints/library/": READERS,
+    "voiceprints/library/add/": CHANGERS,
+    "voiceprints/speaker/": READERS,
+    "voiceprints/speaker/add/": set(),
+    "tenants/credential/": OWNERS,
+    "tenants/credential/add/": OWNERS,
+    "tenants/membership/": OWNERS,
+    "tenants/membership/add/": OWNERS,
+    "tenants/tenant/": STAFF,
+    "tenants/tenant/add/": STAFF,
+    "auth/user/": STAFF,
+    "auth/user/add/": STAFF,
+}
+ROWS = {
+    "voiceprints/library/{library}/change/": READERS,
+    "voiceprints/library/{library}/history/": READERS,
+    "voiceprints/library/{library}/delete/": CHANGERS,
+    "voiceprints/speaker/{speaker}/change/": READERS,
+    "voiceprints/speaker/{speaker}/history/": READERS,
+    "voiceprints/speaker/{speaker}/delete/": CHANGERS,
+    "voiceprints/speaker/{speaker}/recordings/{utterance}/delete/": CHANGERS,
+    "recordings/{utterance}.flac": LISTENERS,
+    "tenants/credential/{credential}/change/": OWNERS,
+    "tenants/credential/{credential}/history/": OWNERS,
+    "tenants/credential/{credential}/rotate/": OWNERS,
+    "tenants/credential/{credential}/secret/": OWNERS,
+    "tenants/credential/{credential}/delete/": OWNERS,
+    "tenants/membership/{membership}/change/": OWNERS,
+    "tenants/membership/{membership}/delete/": OWNERS,
+}
+DEEDS = {
+    "voiceprints/library/add/": ({"org_id": "new"}, CHANGERS),
+    "voiceprints/library/{library}/change/": ({"name": "Staff"}, CHANGERS),
+    "voiceprints/speaker/{speaker}/change/": ({"info": "Reception"}, CHANGERS),
+    "tenants/credential/{credential}/change/": ({"enabled": "on"}, OWNERS),
+    "tenants/membership/{membership}/change/": ({"role": "auditor"}, OWNERS),
+    "tenants/credential/add/": ({"key_id": "another"}, OWNERS),
+    "tenants/credential/{credential}/rotate/": ({"overlap_hours": "1"}, OWNERS),
+    "tenants/membership/{membership}/delete/": ({"post": "yes"}, OWNERS),
+    "voiceprints/speaker/{speaker}/recordings/{utterance}/delete/": ({"confirmed": "yes"}, CHANGERS),
+    "voiceprints/speaker/{speaker}/delete/": ({"confirmed": "yes"}, CHANGERS),
+    "voiceprints/library/{library}/delete/": ({"confirmed": "yes"}, CHANGERS),
+}
+MEMBERS_OF_ACME = ["owner", "operator", "auditor", "viewer"]
+
+
+def address(template: str, rows: SimpleNamespace) -> str:
+    return "/console/" + template.format(**{name: row.pk for name, row in vars(rows).items()})
+
+
+def answer(response) -> str:
+    if response.streaming:
+        list(response)
+    location = response.headers.get("Location", "")
+    if response.status_code == 404 or location == "/console/":
+        return "not found"
+    if response.status_code == 403:
+        return "forbidden"
+    return "login" if location.startswith("/console/login/") else "allowed"
+
+
+def expected(allowed: dict[str, set[str]], who: str) -> dict[str, str]:
+    return {page: "allowed" if who in roles else "forbidden" for page, roles in allowed.items()}
+
+
+@pytest.mark.parametrize("who", ["staff", *MEMBERS_OF_ACME])
+def test_a_role_opens_what_the_table_says(who, client_of, acme_rows):
+    client = client_of(who)
+    table = LISTS | ROWS
+    assert {page: answer(client.get(address(page, acme_rows))) for page in table} == expected(table, who)
+
+
+@pytest.mark.parametrize("who", MEMBERS_OF_ACME)
+def test_a_role_does_what_the_table_says(who, client_of, acme_rows):
+    client = client_of(who)
+    answers = {page: answer(client.post(address(page, acme_rows), data)) for page, (data, _) in DEEDS.items()}
+    assert answers == expected({page: roles for page, (_, roles) in DEEDS.items()}, who)
+
+
+def test_nobody_comes_in_without_signing_in(client_of, acme_rows):
+    client = client_of("nobody")
+    assert {answer(client.get(address(page, acme_rows))) for page in LISTS | ROWS} == {"login"}
+
+
+def test_another_tenant_finds_nothing_of_acme(client_of, acme_rows):
+    client = client_of("globex")
+    assert {answer(client.get(address(page, acme_rows))) for page in ROWS} == {"not found"}
+
+
+def test_another_tenant_changes_nothing_of_acme(client_of, acme_rows):
+    client = client_of("globex")
+    deeds = {page: data for page, (data, _) in DEEDS.items() if "{" in page}
+    assert {answer(client.post(address(page, acme_rows), data)) for page, data in deeds.items()} == {"not found"}
+
+
+@pytest.mark.parametrize("page", ROWS)
+def test_what_another_tenant_has_looks_like_what_never_was(page, globex, acme_rows):
+    user = member(globex, Role.OWNER).user
+    nothing = SimpleNamespace(**{name: SimpleNamespace(pk=10**9 + row.pk) for name, row in vars(acme_rows).items()})
+    assert reply(signed_in(user), page, acme_rows) == reply(signed_in(user), page, nothing)
+
+
+def reply(client: Client, page: str, rows: SimpleNamespace) -> tuple[int, str, list[str]]:
+    response = client.get(address(page, rows))
+    said = [str(message) for message in get_messages(response.wsgi_request)]
+    for name, row in vars(rows).items():
+        said = [text.replace(str(row.pk), name) for text in said]
+    return response.status_code, response.headers.get("Location", ""), said
+
+
+@pytest.mark.parametrize("listing", ["voiceprints/library/", "voiceprints/speaker/", "tenants/credential/"])
+def test_lists_searches_and_filters_show_own_rows_only(listing, client_of, acme_rows):
+    client = client_of("globex")
+    texts = ["alice", "acme", acme_rows.credential.key_id]
+    for query in ["", "?q=a", f"?library={acme_rows.library.pk}", "?org=acme"]:
+        page = client.get(f"/console/{listing}{query}").content.decode().replace(query.removeprefix("?"), "")
+        assert not [text for text in texts if f">{text}" in page]
+
+
+def test_a_posted_selection_of_anothers_rows_does_nothing(client_of, acme, acme_rows):
+    client = client_of("globex")
+    selection = {"action": "delete_selected", "_selected_action": [acme_rows.speaker.pk], "confirmed": "yes"}
+    client.post("/console/voiceprints/speaker/", selection)
+    assert client_of("owner").get(address("voiceprints/speaker/{speaker}/change/", acme_rows)).status_code == 200
+
+
+@pytest.mark.parametrize("who", ["auditor", "viewer"])
+def test_readers_get_no_bulk_actions(who, client_of, acme_rows):
+    client = client_of(who)
+    for listing, row in [("library", acme_rows.library), ("speaker", acme_rows.speaker)]:
+        selection = {"action": "delete_selected", "_selected_action": [row.pk], "confirmed": "yes"}
+        client.post(f"/console/voiceprints/{listing}/", selection)
+    assert client.get(address("voiceprints/speaker/{speaker}/change/", acme_rows)).status_code == 200
+
+
+@pytest.mark.parametrize(("who", "hears"), [("operator", True), ("auditor", False), ("viewer", False)])
+def test_only_those_who_may_listen_see_a_player(who, hears, client_of, acme_rows):
+    page = client_of(who).get(address("voiceprints/speaker/{speaker}/change/", acme_rows)).content.decode()
+    assert ("<audio" in page) is hears

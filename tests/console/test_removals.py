@@ -1,0 +1,106 @@
+"""What is deleted in the console is gone: rows and files, after a page that said how much goes."""
+
+from __future__ import annotations
+
+import pytest
+
+from tenants.context import acting_as
+from tests.console.people import enrolled
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def files_in(folder) -> int:
+    return sum(1 for path in folder.rglob("*.flac"))
+
+
+def counts(tenant) -> tuple[int, int, int]:
+    with acting_as(tenant):
+        return tenant.libraries.count(), tenant.speakers.count(), tenant.utterances.count()
+
+
+@pytest.fixture
+def acme_people(acme):
+    """Two people in one library, one of the same name in another."""
+    enrolled(acme, "alice", "susan", utterances=2)
+    enrolled(acme, "bob", "ken")
+    return enrolled(acme, "alice", "stephanie", tag_id="guests")
+
+
+def select(rows, action: str, **extra: str) -> dict[str, object]:
+    return {"action": action, "_selected_action": [row.pk for row in rows], **extra}
+
+
+def test_deleting_a_speaker_says_how_many_recordings_go(client_of, acme_rows):
+    page = client_of("operator").get(f"/console/voiceprints/speaker/{acme_rows.speaker.pk}/delete/").content.decode()
+    assert "1 voiceprint<" in page
+    assert "2 recordings" in page
+
+
+def test_asking_alone_deletes_nothing(client_of, acme, acme_rows, recordings_folder):
+    client_of("operator").post(f"/console/voiceprints/speaker/{acme_rows.speaker.pk}/delete/")
+    assert (counts(acme), files_in(recordings_folder)) == ((1, 1, 2), 2)
+
+
+def test_deleting_a_speaker_removes_rows_and_files(client_of, acme, acme_rows, recordings_folder):
+    address = f"/console/voiceprints/speaker/{acme_rows.speaker.pk}/delete/"
+    response = client_of("operator").post(address, {"confirmed": "yes"}, follow=True)
+    assert "Removed: 1 voiceprint, 2 recordings." in response.content.decode()
+    assert (counts(acme), files_in(recordings_folder)) == ((1, 0, 0), 0)
+
+
+def test_deleting_one_of_two_speakers_of_one_name_spares_the_other(client_of, acme, acme_people, recordings_folder):
+    guest, _ = acme_people
+    client_of("owner").post("/console/voiceprints/speaker/", select([guest], "delete_selected", confirmed="yes"))
+    assert (counts(acme), files_in(recordings_folder)) == ((2, 2, 3), 3)
+
+
+def test_staff_delete_speakers_of_several_tenants_at_once(client_of, acme, globex, recordings_folder):
+    speakers = [enrolled(tenant, "alice")[0] for tenant in (acme, globex)]
+    client_of("staff").post("/console/voiceprints/speaker/", select(speakers, "delete_selected", confirmed="yes"))
+    assert (counts(acme), counts(globex), files_in(recordings_folder)) == ((1, 0, 0), (1, 0, 0), 0)
+
+
+def test_a_selection_across_pages_follows_the_filter(client_of, acme, acme_people, recordings_folder):
+    guest, _ = acme_people
+    client = client_of("owner")
+    across = select([guest], "delete_selected", select_across="1", index="0")
+    address = f"/console/voiceprints/speaker/?library={guest.library_id}"
+    assert "1 voiceprint<" in client.post(address, across).content.decode()
+    client.post(address, across | {"confirmed": "yes"})
+    assert (counts(acme), files_in(recordings_folder)) == ((2, 2, 3), 3)
+
+
+def test_emptying_a_library_keeps_it(client_of, acme, acme_people, recordings_folder):
+    guest, _ = acme_people
+    client = client_of("operator")
+    page = client.post("/console/voiceprints/library/", select([guest.library], "empty")).content.decode()
+    assert "1 recording<" in page
+    client.post("/console/voiceprints/library/", select([guest.library], "empty", confirmed="yes"))
+    assert (counts(acme), files_in(recordings_folder)) == ((2, 2, 3), 3)
+
+
+def test_deleting_libraries_takes_everybody_in_them(client_of, acme, acme_people, recordings_folder):
+    with acting_as(acme):
+        libraries = list(acme.libraries.all())
+    client = client_of("operator")
+    page = client.post("/console/voiceprints/library/", select(libraries, "delete_selected")).content.decode()
+    assert all(words in page for words in ("2 libraries", "3 voiceprints", "4 recordings"))
+    client.post("/console/voiceprints/library/", select(libraries, "delete_selected", confirmed="yes"))
+    assert (counts(acme), files_in(recordings_folder)) == ((0, 0, 0), 0)
+
+
+def test_removing_one_recording_keeps_the_speaker_enrolled(client_of, acme, acme_rows, recordings_folder):
+    address = f"/console/voiceprints/speaker/{acme_rows.speaker.pk}/recordings/{acme_rows.utterance.pk}/delete/"
+    client_of("operator").post(address, {"confirmed": "yes"})
+    assert (counts(acme), files_in(recordings_folder)) == ((1, 1, 1), 1)
+    with acting_as(acme):
+        assert acme.speakers.enrolled().exists()
+
+
+def test_a_recording_is_removed_under_its_own_speaker_only(client_of, acme, acme_rows):
+    other, _ = enrolled(acme, "bob", "ken")
+    address = f"/console/voiceprints/speaker/{other.pk}/recordings/{acme_rows.utterance.pk}/delete/"
+    response = client_of("operator").post(address, {"confirmed": "yes"})
+    assert response.headers["Location"] == "/console/"
+    assert counts(acme) == (1, 2, 3)

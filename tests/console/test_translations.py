@@ -1,0 +1,90 @@
+"""Everything the console says can be said in Simplified Chinese, and the compiled catalogue is the written one."""
+
+from __future__ import annotations
+
+import ast
+import gettext
+import re
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.utils import translation
+from django.utils.translation.template import templatize
+
+CATALOGUE = settings.BASE_DIR / "locale" / "zh_Hans" / "LC_MESSAGES"
+ROOMS = ["tenants", "voiceprints", "config"]
+SINGULAR = {"_", "gettext", "gettext_lazy", "gettext_noop"}
+PLURAL = {"ngettext", "ngettext_lazy"}
+CALL = re.compile(r"\b(_|gettext|ngettext)\((u?'(?:[^'\\]|\\.)*'|u?\"(?:[^\"\\]|\\.)*\")")
+
+
+def said_in_python(path: Path) -> set[str]:
+    calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+    named = [call for call in calls if isinstance(call.func, ast.Name) and call.func.id in SINGULAR | PLURAL]
+    return {ast.literal_eval(call.args[0]) for call in named}
+
+
+def said_in_template(path: Path) -> set[str]:
+    return {ast.literal_eval(text) for _, text in CALL.findall(templatize(path.read_text()))}
+
+
+def said() -> set[str]:
+    python = [path for room in ROOMS for path in (settings.BASE_DIR / room).rglob("*.py")]
+    templates = (settings.BASE_DIR / "templates").rglob("*.html")
+    return set().union(*map(said_in_python, python), *map(said_in_template, templates))
+
+
+def written() -> dict[str, str]:
+    """The .po file; each message stands on one line."""
+    entries = (CATALOGUE / "django.po").read_text().split("\n\n")[1:]
+    keys = [re.search(r'^msgid (".*")$', entry, re.MULTILINE)[1] for entry in entries]
+    texts = [re.search(r'^msgstr(?:\[0\])? (".*")$', entry, re.MULTILINE)[1] for entry in entries]
+    return {ast.literal_eval(key): ast.literal_eval(text) for key, text in zip(keys, texts, strict=True)}
+
+
+def compiled() -> dict[str, str]:
+    with (CATALOGUE / "django.mo").open("rb") as file:
+        catalogue = gettext.GNUTranslations(file)._catalog
+    texts = {key[0] if isinstance(key, tuple) else key: text for key, text in catalogue.items()}
+    return {key: text for key, text in texts.items() if key}
+
+
+def test_the_search_for_words_finds_some():
+    assert {"Copy", "%d voiceprint", "speaker", "%(enrolling)s still enrolling"} <= said()
+
+
+def test_everything_said_is_translated():
+    catalogue = written()
+    assert {text for text in said() if not catalogue.get(text)} == set()
+
+
+def test_nothing_is_translated_that_nobody_says():
+    assert set(written()) - said() == set()
+
+
+def test_the_compiled_catalogue_is_the_written_one():
+    assert compiled() == written()
+
+
+def test_placeholders_survive_translation():
+    def placeholders(text: str) -> set[str]:
+        return set(re.findall(r"%\(\w+\)\w|%[sd]|\{\}", text)) - {"%(count)d"}
+
+    assert [key for key, text in written().items() if placeholders(key) != placeholders(text)] == []
+
+
+@pytest.mark.django_db
+def test_the_language_switch_is_remembered(client_of):
+    client = client_of("owner")
+    client.post("/console/language", {"language": "zh-hans", "next": "/console/"})
+    page = client.get("/console/").content.decode()
+    assert "声纹库" in page
+    assert "Libraries" not in page
+
+
+@pytest.mark.django_db
+def test_model_names_are_translated(client_of):
+    with translation.override("zh-hans"):
+        page = client_of("owner").get("/console/voiceprints/speaker/", headers={"accept-language": "zh-CN"})
+    assert "说话人" in page.content.decode()
