@@ -9,6 +9,7 @@ import http.client
 import os
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -71,6 +72,7 @@ def _run(command: list[str]) -> int:
 def _run_platform(command: list[str]) -> int:
     prepare_home()
     with Supervisor(settings.HOME / "run") as supervisor:
+        refuse_taken_port()
         wait_for_services(supervisor)
         startup.refuse_half_configured()
         call_command("migrate", verbosity=0, interactive=False)
@@ -172,6 +174,18 @@ class Supervisor:
             except UNREACHABLE:
                 time.sleep(0.05)
         raise Failed(f"the process manager did not start; see {settings.HOME / 'logs' / 'supervisord.log'}")
+
+
+def refuse_taken_port() -> None:
+    """Say so at once, rather than after the web server's own attempts."""
+    family = socket.AF_INET6 if ":" in settings.HOST else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.HOST.strip("[]"), settings.PORT))
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise Failed(f"cannot listen on {settings.HOST}:{settings.PORT}: {reason}; set OPENVPR_PORT") from None
 
 
 def prepare_home() -> None:

@@ -30,7 +30,7 @@ class Tenant(models.Model):
     created = models.DateTimeField(_("created"), auto_now_add=True)
     required_speech_seconds = models.FloatField(
         _("required speech in seconds"),
-        default=1.2,
+        default=1.1,
         validators=[MinValueValidator(0.5), MaxValueValidator(60)],
         help_text=_("A recording with less speech is refused."),
     )

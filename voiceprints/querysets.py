@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from django.db import models
-from django.db.models import Count, F
+from django.db.models import Count
 from pgvector.django import MaxInnerProduct
 
 from audio.results import Embedding
@@ -54,8 +54,10 @@ class VoiceprintQuerySet(models.QuerySet["Voiceprint"]):
     def in_libraries(self, libraries: models.QuerySet[Library] | Iterable[Library]) -> VoiceprintQuerySet:
         return self.filter(library__in=libraries)
 
-    def nearest(self, probe: Embedding, limit: int) -> VoiceprintQuerySet:
-        """Best first, exact; `score` is the raw cosine. Equal scores come in the order of enrolment."""
-        return self.annotate(distance=MaxInnerProduct("embedding", probe), score=-F("distance")).order_by(
-            "distance", "speaker_id"
-        )[:limit]
+    def nearest(self, probe: Embedding, limit: int) -> list[tuple[int, float]]:
+        """(speaker id, raw cosine), best first, exact; equal scores in the order of enrollment.
+
+        Nothing is joined: PostgreSQL would join every row before it sorts, and only the best are wanted.
+        """
+        ranked = self.annotate(distance=MaxInnerProduct("embedding", probe)).order_by("distance", "speaker_id")
+        return [(speaker, -distance) for speaker, distance in ranked.values_list("speaker_id", "distance")[:limit]]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from django.conf import settings
 from django.db.models import QuerySet
 
 from audio.catalogue import DEFAULT_MODEL, find_model
@@ -203,6 +204,7 @@ def hear(tenant: Tenant, audio: AudioInput) -> Analysis:
         "trim_silence": audio.trim_silence,
         "required_speech_seconds": tenant.required_speech_seconds if required is None else required,
         "raw_pcm": vars(audio.raw_pcm) if audio.raw_pcm else None,
+        "max_bytes": settings.MAX_UPLOAD_BYTES,
     }
     return jobs.analyze(tenant, audio.read(), options)
 
@@ -307,12 +309,11 @@ def _voiceprint(speaker: Speaker, model: str = DEFAULT_MODEL) -> Voiceprint:
 
 
 def _nearest(tenant: Tenant, libraries: QuerySet[Library], analysis: Analysis, top_k: int) -> tuple[Candidate, ...]:
-    searched = tenant.voiceprints.of_model(analysis.model).in_libraries(libraries)
-    found = list(searched.nearest(analysis.embedding, top_k).select_related("speaker__library"))
-    paths = _latest_recordings(tenant, [voiceprint.speaker_id for voiceprint in found])
-    return tuple(
-        Candidate(voiceprint.speaker, voiceprint.score, paths.get(voiceprint.speaker_id, "")) for voiceprint in found
-    )
+    searched = tenant.voiceprints.of_model(analysis.model).in_libraries(list(libraries))
+    scores = dict(searched.nearest(analysis.embedding, top_k))
+    speakers = tenant.speakers.select_related("library").in_bulk(scores)
+    paths = _latest_recordings(tenant, scores)
+    return tuple(Candidate(speakers[pk], score, paths.get(pk, "")) for pk, score in scores.items())
 
 
 def _latest_recordings(tenant: Tenant, speakers: Iterable[int]) -> dict[int, str]:

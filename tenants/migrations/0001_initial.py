@@ -53,7 +53,7 @@ class Migration(migrations.Migration):
                 (
                     "required_speech_seconds",
                     models.FloatField(
-                        default=1.2,
+                        default=1.1,
                         help_text="A recording with less speech is refused.",
                         validators=[
                             django.core.validators.MinValueValidator(0.5),

@@ -30,7 +30,7 @@ from voiceprints.results import AudioInput
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-OPTIONS = {"required_speech_seconds": 1.2}
+OPTIONS = {"required_speech_seconds": 1.1}
 
 
 @pytest.fixture(autouse=True)
@@ -132,7 +132,7 @@ def test_a_worker_measures_the_recording(acme, worker):
 def test_why_a_recording_was_refused_comes_back_with_its_numbers(acme, worker):
     with pytest.raises(NotEnoughSpeech) as refused:
         measure(acme, silence().read())
-    assert refused.value.required_seconds == 1.2
+    assert refused.value.required_seconds == 1.1
 
 
 def test_many_requests_at_once_each_get_their_own_answer(acme, worker, settings):

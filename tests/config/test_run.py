@@ -1,0 +1,207 @@
+"""The whole platform, started as a user starts it, and treated badly."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from django.conf import settings
+
+pytestmark = [pytest.mark.platform, pytest.mark.timeout(300)]
+
+PATIENCE_SECONDS = 90
+
+
+class Platform:
+    def __init__(self, home: Path, port: int) -> None:
+        self.home, self.port = home, port
+        self.environment = {
+            name: value for name, value in os.environ.items() if not name.startswith(("OPENVPR", "DATABASE", "REDIS"))
+        } | {"OPENVPR_HOME": str(home), "OPENVPR_PORT": str(port), "OPENVPR_WORKERS": "1", "PYTHONUNBUFFERED": "1"}
+        self.printed = ""
+
+    def start(self) -> None:
+        self.printed = ""
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "config"],
+            cwd=settings.BASE_DIR,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self.reader = threading.Thread(target=self._read)
+        self.reader.start()
+        self.wait_for(lambda: "/voiceid/recognize" in self.printed or self.process.poll() is not None)
+
+    def _read(self) -> None:
+        assert self.process.stdout
+        with self.process.stdout as lines:
+            for line in lines:
+                self.printed += line
+
+    def stop(self) -> int:
+        self.process.send_signal(signal.SIGINT)
+        status = self.process.wait(PATIENCE_SECONDS)
+        self.reader.join()
+        return status
+
+    def shell(self, line: str) -> dict:
+        output = subprocess.run(["bash", "-c", line], cwd=settings.BASE_DIR, env=self.environment, capture_output=True)
+        return json.loads(output.stdout)
+
+    def curl_lines(self) -> list[str]:
+        return re.findall(r"^\s+(curl .*)$", self.printed, re.MULTILINE)
+
+    def enroll(self) -> dict:
+        return self.shell(self.curl_lines()[0])
+
+    def identify(self) -> dict:
+        return self.shell(self.curl_lines()[1])
+
+    def process_named(self, *words: str) -> psutil.Process:
+        """The topmost process of this platform whose command line has all these words."""
+        for process in psutil.Process(self.process.pid).children(recursive=True):
+            if all(any(word in part for part in process.cmdline()) for word in words):
+                return process
+        raise AssertionError(f"no process {words}")
+
+    def wait_for(self, condition) -> None:
+        gives_up = time.monotonic() + PATIENCE_SECONDS
+        while not condition():
+            assert time.monotonic() < gives_up, self.printed
+            time.sleep(0.1)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def platform() -> Iterator[Platform]:
+    with tempfile.TemporaryDirectory(prefix="openvpr-run-", ignore_cleanup_errors=True) as folder:
+        platform = Platform(Path(folder), free_port())
+        platform.start()
+        yield platform
+        platform.stop()
+
+
+def is_success(reply: dict) -> bool:
+    return reply["code"] == "0"
+
+
+def test_it_prints_how_to_reach_it(platform):
+    assert f"http://127.0.0.1:{platform.port}/console/" in platform.printed
+    assert re.search(r"login +admin / \S{12,}", platform.printed)
+    assert "secret shown once" in platform.printed
+
+
+def test_the_printed_curl_lines_enroll_and_identify(platform):
+    assert is_success(platform.enroll())
+    assert platform.identify()["data"][0]["spk_name"] == "susan"
+
+
+def test_the_console_answers(platform):
+    with urllib.request.urlopen(f"http://127.0.0.1:{platform.port}/console/") as page:
+        assert b"OpenVPR" in page.read()
+
+
+def test_nothing_listens_on_the_network_but_the_web_server(platform):
+    processes = psutil.Process(platform.process.pid).children(recursive=True)
+    ports = {c.laddr.port for process in processes for c in process.net_connections() if c.status == psutil.CONN_LISTEN}
+    assert ports == {platform.port}
+
+
+def test_secrets_and_logs_are_private(platform):
+    assert {file.stat().st_mode & 0o777 for file in (platform.home / "secrets").iterdir()} == {0o600}
+    assert (platform.home / "logs").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_second_start_in_the_same_home_is_refused(platform):
+    second = subprocess.run(
+        [sys.executable, "-m", "config"],
+        cwd=settings.BASE_DIR,
+        env=platform.environment,
+        capture_output=True,
+        text=True,
+    )
+    assert second.returncode == 1
+    assert "already running" in second.stderr
+
+
+def test_a_taken_port_is_named(platform, tmp_path_factory):
+    home = tempfile.mkdtemp(prefix="openvpr-run-")
+    second = subprocess.run(
+        [sys.executable, "-m", "config"],
+        cwd=settings.BASE_DIR,
+        env=platform.environment | {"OPENVPR_HOME": home},
+        capture_output=True,
+        text=True,
+    )
+    assert second.returncode == 1
+    assert f"cannot listen on 127.0.0.1:{platform.port}" in second.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("gunicorn",), ("celery", "embed"), ("celery", "beat"), ("redis-server",), ("bin/postgres", "-D")],
+    ids=lambda words: " ".join(words),
+)
+def test_a_killed_process_is_started_again_and_the_platform_recovers(platform, words):
+    killed = platform.process_named(*words)
+    killed.kill()
+    for _ in range(3):
+        assert platform.shell(platform.curl_lines()[1] + ' || echo \'{"code": "no answer"}\'')["code"] in {
+            "0",
+            "10700",
+            "10800",
+            "16003",
+            "no answer",
+        }
+    platform.wait_for(lambda: "died and was started again" in platform.printed)
+    platform.printed = platform.printed.replace("died and was started again", "was started again")
+    platform.wait_for(lambda: is_success(platform.shell(platform.curl_lines()[1] + ' || echo \'{"code": ""}\'')))
+
+
+def test_no_secret_signature_or_recording_is_in_the_logs(platform):
+    secret = re.search(r"key +(\S+) / (\S+)", platform.printed)
+    logs = b"".join(path.read_bytes() for path in (platform.home / "logs").iterdir())
+    assert secret[2].encode() not in logs
+    assert b"signa=" not in logs
+    assert b"OpusHead" not in logs
+    assert b"fLaC" not in logs
+
+
+def test_ctrl_c_stops_everything_and_a_restart_finds_everything(platform):
+    processes = psutil.Process(platform.process.pid).children(recursive=True)
+    assert platform.stop() == 0
+    assert not [process for process in processes if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
+    assert "stopped" in platform.printed
+    platform.start()
+    assert platform.identify()["data"][0]["spk_name"] == "susan"
+    assert "shown once" not in platform.printed
+
+
+def test_a_platform_that_runs_a_command_ends_with_it_and_its_status():
+    with tempfile.TemporaryDirectory(prefix="openvpr-run-", ignore_cleanup_errors=True) as folder:
+        platform = Platform(Path(folder), free_port())
+        command = [sys.executable, "-c", "import sys; sys.exit(7)"]
+        ran = subprocess.run(
+            [sys.executable, "-m", "config", *command], cwd=settings.BASE_DIR, env=platform.environment, check=False
+        )
+    assert ran.returncode == 7

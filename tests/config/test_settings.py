@@ -1,0 +1,96 @@
+"""Nonsense in the environment is refused with one line, and production refuses to start half-configured."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from cryptography.fernet import Fernet
+from django.conf import settings
+
+PRODUCTION = {
+    "OPENVPR_PRODUCTION": "1",
+    "OPENVPR_SECRET_KEY": "k" * 50,
+    "OPENVPR_FIELD_KEYS": Fernet.generate_key().decode(),
+    "OPENVPR_ALLOWED_HOSTS": "voice.example.com",
+    "DATABASE_URL": "postgresql://openvpr:secret@db.example.com/openvpr",
+    "REDIS_URL": "redis://redis.example.com/0",
+}
+
+
+def start(tmp_path, **environment):
+    """What a command says when it starts with these variables."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("OPENVPR", "DATABASE", "REDIS"))}
+    return subprocess.run(
+        [sys.executable, "manage.py", "diffsettings"],
+        cwd=settings.BASE_DIR,
+        env=kept | {"OPENVPR_HOME": str(tmp_path)} | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_nothing_needs_to_be_set(tmp_path):
+    assert start(tmp_path).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "nonsense"),
+    [
+        ("OPENVPR_PORT", "eight thousand"),
+        ("OPENVPR_PORT", "70000"),
+        ("OPENVPR_WORKERS", "0"),
+        ("OPENVPR_DEBUG", "perhaps"),
+        ("OPENVPR_DEADLINE_SECONDS", "-1"),
+        ("OPENVPR_LOG_LEVEL", "LOUD"),
+        ("OPENVPR_FIELD_KEYS", "short"),
+        ("OPENVPR_PUBLIC_URL", "voice.example.com"),
+        ("DATABASE_URL", "mysql://root@localhost/openvpr"),
+        ("DATABASE_URL", "nonsense"),
+        ("REDIS_URL", "localhost:6379"),
+        ("OPENVPR_TIME_ZONE", "Mars/Olympus"),
+    ],
+)
+def test_nonsense_is_refused_with_one_line_that_names_it(tmp_path, name, nonsense):
+    refused = start(tmp_path, **{name: nonsense})
+    assert refused.returncode != 0
+    assert len(refused.stderr.splitlines()) == 1
+    assert name in refused.stderr
+
+
+def test_production_starts_when_everything_is_set(tmp_path):
+    assert start(tmp_path, **PRODUCTION).returncode == 0
+
+
+@pytest.mark.parametrize("name", [name for name in PRODUCTION if name != "OPENVPR_PRODUCTION"])
+def test_production_refuses_to_start_without(tmp_path, name):
+    refused = start(tmp_path, **{key: value for key, value in PRODUCTION.items() if key != name})
+    assert refused.returncode != 0
+    assert len(refused.stderr.splitlines()) == 1
+    assert name in refused.stderr
+
+
+def test_production_refuses_to_debug(tmp_path):
+    refused = start(tmp_path, **PRODUCTION, OPENVPR_DEBUG="1")
+    assert "OPENVPR_DEBUG must be off" in refused.stderr
+
+
+def test_generated_secrets_are_their_owners_alone(tmp_path):
+    start(tmp_path)
+    assert {path.stat().st_mode & 0o777 for path in (tmp_path / "secrets").iterdir()} == {0o600}
+
+
+def test_generated_secrets_stay(tmp_path):
+    start(tmp_path)
+    first = {path.name: path.read_text() for path in (tmp_path / "secrets").iterdir()}
+    start(tmp_path)
+    assert {path.name: path.read_text() for path in (tmp_path / "secrets").iterdir()} == first
+
+
+def test_two_processes_that_start_at_once_agree_on_the_secrets(tmp_path):
+    both = [sys.executable, "-c", "from config import settings; print(settings.SECRET_KEY)"]
+    environment = os.environ | {"OPENVPR_HOME": str(tmp_path)}
+    pair = [subprocess.Popen(both, cwd=settings.BASE_DIR, env=environment, stdout=subprocess.PIPE) for _ in range(2)]
+    keys = {process.communicate()[0] for process in pair}
+    assert len(keys) == 1
