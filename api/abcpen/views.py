@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -126,8 +126,12 @@ class NothingHereViewSet(AbcpenViewSet):
     authentication_classes = []
     http_method_names = METHODS
 
-    def refuse(self, request: Request) -> Response:  # noqa: ARG002
+    def refuse(self, request: Request) -> NoReturn:  # noqa: ARG002
         raise UnknownPath
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:  # noqa: ARG002
+        """No more is asked of a request to nowhere."""
+        self.refuse(request)
 
 
 def form(request: Request) -> Fields:

@@ -35,13 +35,13 @@ class Abcpen:
     def raw_get(self, operation: str, **fields: Any) -> HttpResponseBase:
         return self.client.get(f"/voiceid/{operation}?{urlencode(fields, doseq=True)}", headers=self.headers())
 
-    def register(self, audio: bytes, name: str = "susan", **fields: Any) -> dict[str, Any]:
+    def register(self, content: bytes, name: str = "susan", /, **fields: Any) -> dict[str, Any]:
         return self.post(
-            "register", **{"spk_name": name, "org_id": "acme", "tag_id": "t1", "audio": part(audio)} | fields
+            "register", **{"spk_name": name, "org_id": "acme", "tag_id": "t1", "audio": part(content)} | fields
         )
 
-    def recognize(self, audio: bytes, **fields: Any) -> dict[str, Any]:
-        return self.post("recognize", **{"org_id": "acme", "audio": part(audio)} | fields)
+    def recognize(self, content: bytes, /, **fields: Any) -> dict[str, Any]:
+        return self.post("recognize", **{"org_id": "acme", "audio": part(content)} | fields)
 
     def headers(self) -> dict[str, str]:
         """Signed by the server's clock, which a test may have set."""
@@ -60,3 +60,10 @@ def part(content: bytes, name: str = "audio.opus", content_type: str = "audio/*"
 def fixed(seconds: int) -> Any:
     """A clock that stands at this Unix second."""
     return lambda: datetime.fromtimestamp(seconds, UTC)
+
+
+def fetched(client: Client, address: str, method: str = "get", **options: Any) -> HttpResponseBase:
+    """The reply behind an address that we gave out, read to its end."""
+    reply = getattr(client, method)(address.removeprefix("http://testserver"), **options)
+    reply.body = reply.getvalue()
+    return reply
