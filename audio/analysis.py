@@ -34,8 +34,9 @@ def analyze(
     max_seconds: float = MAX_SECONDS,
     overlong: Overlong = "cut",
     max_bytes: int = MAX_BYTES,
+    keep: bool = True,
 ) -> Analysis:
-    """Decode, find and judge the speech, embed it, keep it as FLAC.
+    """Decode, find and judge the speech, embed it, and with `keep` encode the recording as FLAC.
 
     `trim_silence` leaves long pauses out of what is embedded and `denoise` cleans it; what is kept stays whole.
     The encoder hears nothing that was refused.
@@ -52,7 +53,7 @@ def analyze(
     heard = without_long_pauses(waveform, segments) if trim_silence else waveform
     heard = amplified(heard, HEARD_LEVEL_DBFS - quality.level_dbfs)
     heard = denoised(heard) if denoise else heard
-    return Analysis(encoder, load_encoder(encoder).embed(heard), quality, encode_flac(waveform))
+    return Analysis(encoder, load_encoder(encoder).embed(heard), quality, encode_flac(waveform) if keep else b"")
 
 
 def _refuse_poor(quality: SpeechQuality, required_speech_seconds: float) -> None:

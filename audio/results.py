@@ -68,7 +68,10 @@ class SpeechQuality:
 
 @dataclass(frozen=True)
 class Analysis:
-    """One measured recording: the L2-normalised embedding of `model`, shape (D,), and the 16 kHz mono FLAC to keep."""
+    """One measured recording.
+
+    `embedding` is that of `model`, L2-normalised, shape (D,); `flac` is the 16 kHz mono copy to keep, or empty.
+    """
 
     model: str
     embedding: Embedding

@@ -57,7 +57,7 @@ def enroll(
     """
     with acting_as(tenant):
         _refuse_enrolled(tenant, key, external_id)
-    analyses = hear_all(tenant, audios)
+    analyses = hear_all(tenant, audios, keep=True)
     with recordings.written(tenant, key.org_id, [analysis.flac for analysis in analyses]) as paths, acting_as(tenant):
         library = _locked_library(tenant, key)
         speaker = _speaker_to_enroll(library, external_id, info)
@@ -71,7 +71,7 @@ def update(
     """Replace an enrolled speaker's utterances by these, or merge these with them. Raises SpeakerNotFound."""
     with acting_as(tenant):
         _speaker(tenant, key, external_id)
-    analyses = hear_all(tenant, audios)
+    analyses = hear_all(tenant, audios, keep=True)
     with recordings.written(tenant, key.org_id, [analysis.flac for analysis in analyses]) as paths, acting_as(tenant):
         speaker = _locked(_speaker(tenant, key, external_id))
         if not merge:
@@ -195,8 +195,11 @@ def delete_utterance(tenant: Tenant, utterance_id: int) -> Speaker:
         return speaker
 
 
-def hear(tenant: Tenant, audio: AudioInput) -> Analysis:
-    """Fetch and measure a recording with the tenant's model. Raises AudioError, and what jobs.analyze raises."""
+def hear(tenant: Tenant, audio: AudioInput, *, keep: bool = False) -> Analysis:
+    """Fetch and measure a recording with the tenant's model; `keep` brings its FLAC along.
+
+    Raises AudioError, and what jobs.analyze raises.
+    """
     required = audio.required_speech_seconds
     options = {
         "encoder": DEFAULT_MODEL,
@@ -204,13 +207,14 @@ def hear(tenant: Tenant, audio: AudioInput) -> Analysis:
         "trim_silence": audio.trim_silence,
         "required_speech_seconds": tenant.required_speech_seconds if required is None else required,
         "raw_pcm": vars(audio.raw_pcm) if audio.raw_pcm else None,
+        "keep": keep,
         "max_bytes": settings.MAX_UPLOAD_BYTES,
     }
     return jobs.analyze(tenant, audio.read(), options)
 
 
-def hear_all(tenant: Tenant, audios: Iterable[AudioInput]) -> list[Analysis]:
-    return [hear(tenant, audio) for audio in audios]
+def hear_all(tenant: Tenant, audios: Iterable[AudioInput], *, keep: bool = False) -> list[Analysis]:
+    return [hear(tenant, audio, keep=keep) for audio in audios]
 
 
 def _refuse_enrolled(tenant: Tenant, key: LibraryKey, external_id: str) -> None:
@@ -228,7 +232,7 @@ def _speaker(tenant: Tenant, key: LibraryKey, external_id: str) -> Speaker:
 
 
 def _locked(speaker: Speaker) -> Speaker:
-    """The same speaker, nobody else's to change until the transaction ends. Raises SpeakerNotFound when just deleted."""
+    """The same speaker, nobody else's to change until the transaction ends. Raises SpeakerNotFound: just deleted."""
     locked = Speaker.all_tenants.select_for_update(of=["self"]).select_related("library").filter(pk=speaker.pk).first()
     if locked is None:
         raise SpeakerNotFound(external_id=speaker.external_id)
