@@ -175,8 +175,6 @@ class DialectViewSet(ViewSet):
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         began = time.monotonic()
-        # Whatever charset a client claims, the dialects speak UTF-8.
-        request.encoding = "utf-8"
         response = super().dispatch(request, *args, **kwargs)
         drain(request)
         response[REQUEST_ID] = request_id(request)
@@ -187,6 +185,8 @@ class DialectViewSet(ViewSet):
         method = (request.method or "").lower()
         if method not in self.http_method_names or method not in self.action_map:
             raise MethodNotAllowed(method)
+        # Whatever charset a client claims, the dialects speak UTF-8.
+        request._request.encoding = "utf-8"
         super().initial(request, *args, **kwargs)
         self.tenant = request.user  # type: ignore[assignment]
         refuse_unreadable_body(request._request)
