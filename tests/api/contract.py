@@ -1,6 +1,6 @@
 """What every dialect must do, said once in our own words. A dialect supplies a `Speaking` client and its words for no.
 
-A test module of a dialect subclasses `Contract` and overrides the fixtures `us` and `them`: clients of two tenants, both
+A test module of a dialect subclasses `Contract` and overrides `us` and `them`: clients of two tenants, both
 talking about a library of the same name.
 """
 
