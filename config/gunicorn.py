@@ -5,7 +5,8 @@ from typing import Any
 from config import settings, startup
 
 bind = f"{settings.HOST}:{settings.PORT}" if ":" not in settings.HOST else f"[{settings.HOST}]:{settings.PORT}"
-worker_class = "gthread"
+worker_class = "config.worker.Worker"
+http_parser = "python"
 workers = settings.WEB_PROCESSES
 threads = settings.WEB_THREADS
 timeout = 60
