@@ -78,8 +78,12 @@ def _group(title: Any, *items: tuple[Any, str, str]) -> dict[str, Any]:
     return {"title": title, "separator": False, "items": entries}
 
 
-def scripts(request: HttpRequest) -> str:
+def script(request: HttpRequest) -> str:
     return static("console/copy.js")
+
+
+def style(request: HttpRequest) -> str:
+    return static("console/console.css")
 
 
 def favicon(request: HttpRequest) -> str:

@@ -320,6 +320,7 @@ UNFOLD = {
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
     "SHOW_LANGUAGES": True,
-    "SCRIPTS": ["config.console.scripts"],
+    "SCRIPTS": ["config.console.script"],
+    "STYLES": ["config.console.style"],
     "SIDEBAR": {"navigation": "config.console.navigation"},
 }

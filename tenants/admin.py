@@ -213,7 +213,7 @@ class MembershipAdmin(TenantAdmin):
 
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin, PlatformAdmin):  # type: ignore[type-arg]
+class UserAdmin(DjangoUserAdmin, PlatformAdmin):  # type: ignore[type-arg,misc]
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm

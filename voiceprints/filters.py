@@ -26,7 +26,10 @@ class OrganisationFilter(DropdownFilter):
         return [(name, name) for name in names]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return queryset.within(self.value()) if self.value() else queryset  # type: ignore[attr-defined]
+        chosen = self.value()
+        if not chosen:
+            return queryset
+        return queryset.none() if "\0" in chosen else queryset.filter(org_id=chosen)
 
 
 class LibraryFilter(DropdownFilter):

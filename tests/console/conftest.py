@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 
 import pytest
 from django.test import Client
+from django.utils import translation
 
 from tenants.models import Credential, Role, Tenant
 from tests.console.people import client_for, enrolled, member
@@ -15,6 +16,13 @@ from tests.console.people import client_for, enrolled, member
 @pytest.fixture(autouse=True)
 def quick_passwords(settings) -> None:
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture(autouse=True)
+def language_ends_with_the_test() -> Iterator[None]:
+    """A page leaves the language of its reader behind in this thread."""
+    yield
+    translation.deactivate()
 
 
 @pytest.fixture

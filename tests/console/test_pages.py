@@ -121,6 +121,13 @@ def test_a_senseless_filter_finds_nobody(query, client_of, acme_rows):
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize("query", ["?org=%00", "?org=nobody"])
+def test_a_senseless_organisation_has_no_libraries(query, client_of, acme_rows):
+    response = client_of("owner").get(f"/console/voiceprints/library/{query}")
+    assert list(response.context["cl"].result_list) == []
+
+
+@pytest.mark.django_db
 def test_a_library_keeps_the_names_that_clients_use(client_of, acme, acme_rows):
     data = {"org_id": "other", "tag_id": "other", "name": "Staff", "info": ""}
     client_of("owner").post(f"/console/voiceprints/library/{acme_rows.library.pk}/change/", data)
