@@ -1,0 +1,109 @@
+"""What all rooms share."""
+
+import io
+
+import pytest
+from django.http import UnreadablePostError
+
+from api import protocol
+from api.protocol import (
+    AccessRefused,
+    Malformed,
+    UnknownKey,
+    WrongSignature,
+    described,
+    drain,
+    known_kind,
+    public_address,
+    refuse_unreadable_body,
+    request_id,
+    signing_credential,
+)
+from audio.errors import NotEnoughSpeech, TooLarge
+
+
+def test_the_nearest_class_of_the_table_counts():
+    table = {Exception: 1, AccessRefused: 2, UnknownKey: 3}
+    kinds = [known_kind(table, error) for error in [UnknownKey(), WrongSignature(), ValueError()]]
+    assert kinds == [UnknownKey, AccessRefused, Exception]
+
+
+def test_the_numbers_of_a_refused_recording_are_told():
+    error = NotEnoughSpeech(speech_seconds=0.8000000001, required_seconds=2)
+    assert described(error) == "speech_seconds 0.8, required_seconds 2"
+
+
+@pytest.mark.django_db
+def test_a_credential_is_given_to_whoever_knows_its_secret(acme_credential):
+    found = signing_credential(acme_credential.key_id, lambda secret: secret == acme_credential.secret)
+    assert found == acme_credential
+
+
+@pytest.mark.django_db
+def test_a_wrong_secret_is_a_wrong_signature(acme_credential):
+    with pytest.raises(WrongSignature):
+        signing_credential(acme_credential.key_id, lambda secret: False)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("key_id", ["nobody", "", "\x00", "名", "a" * 500])
+def test_an_unknown_key_is_compared_all_the_same(key_id):
+    compared = []
+    with pytest.raises(UnknownKey):
+        signing_credential(key_id, lambda secret: compared.append(secret) or True)
+    assert len(compared) == 1
+
+
+def test_what_is_left_of_a_body_is_read(rf):
+    request = rf.post("/", b"x" * 1_000_000, content_type="audio/wav")
+    drain(request)
+    assert request.read(1) == b""
+
+
+def test_no_more_than_reasonable_is_read(rf, monkeypatch):
+    monkeypatch.setattr(protocol, "DRAIN_BYTES", 1000)
+    monkeypatch.setattr(protocol, "DRAIN_CHUNK_BYTES", 500)
+    request = rf.post("/", b"x" * 5000, content_type="audio/wav")
+    drain(request)
+    assert len(request.read()) == 4000
+
+
+def test_a_client_that_went_away_ends_the_reading(rf):
+    class Gone(io.RawIOBase):
+        def read(self, size=-1):
+            raise UnreadablePostError
+
+    request = rf.post("/", b"x", content_type="audio/wav")
+    request._stream = Gone()
+    drain(request)
+
+
+def test_a_large_body_is_refused_by_its_head(rf, settings):
+    settings.MAX_UPLOAD_BYTES = 10
+    with pytest.raises(TooLarge) as refusal:
+        refuse_unreadable_body(rf.post("/", b"x" * 11, content_type="audio/wav"))
+    assert refusal.value.limit_bytes == 10
+
+
+@pytest.mark.parametrize("length", ["-1", "1e3", "１"])
+def test_a_length_that_is_no_number_is_malformed(rf, length):
+    with pytest.raises(Malformed):
+        refuse_unreadable_body(rf.post("/", CONTENT_LENGTH=length))
+
+
+def test_addresses_begin_with_the_request_by_default(rf):
+    assert public_address(rf.get("/x", HTTP_HOST="vpr.test:8000"), "/a") == "http://vpr.test:8000/a"
+
+
+def test_addresses_begin_with_the_public_one_when_set(rf, settings):
+    settings.PUBLIC_URL = "https://voices.example"
+    assert public_address(rf.get("/x"), "/a") == "https://voices.example/a"
+
+
+def test_the_callers_request_id_is_kept(rf):
+    assert request_id(rf.get("/", HTTP_X_REQUEST_ID="trace-1.a")) == "trace-1.a"
+
+
+@pytest.mark.parametrize("given", ["", "a b", "a" * 65, "é"])
+def test_an_unfit_request_id_is_replaced(rf, given):
+    assert len(request_id(rf.get("/", HTTP_X_REQUEST_ID=given))) == 32
