@@ -42,7 +42,7 @@ def test_a_credential_is_given_to_whoever_knows_its_secret(acme_credential):
 @pytest.mark.django_db
 def test_a_wrong_secret_is_a_wrong_signature(acme_credential):
     with pytest.raises(WrongSignature):
-        signing_credential(acme_credential.key_id, lambda secret: False)
+        signing_credential(acme_credential.key_id, lambda _: False)
 
 
 @pytest.mark.django_db
@@ -70,7 +70,7 @@ def test_no_more_than_reasonable_is_read(rf, monkeypatch):
 
 def test_a_client_that_went_away_ends_the_reading(rf):
     class Gone(io.RawIOBase):
-        def read(self, size=-1):
+        def read(self, *_):
             raise UnreadablePostError
 
     request = rf.post("/", b"x", content_type="audio/wav")
