@@ -147,9 +147,9 @@ class OneFormat(BaseContentNegotiation):
 
     def select_renderer(
         self,
-        request: Request,  # noqa: ARG002
+        request: Request,
         renderers: Iterable[BaseRenderer],
-        format_suffix: str | None = None,  # noqa: ARG002
+        format_suffix: str | None = None,
     ) -> tuple[BaseRenderer, str]:
         only = next(iter(renderers))
         return only, only.media_type or ""

@@ -150,7 +150,7 @@ class GuardedBackend(httpcore.NetworkBackend):
         self,
         host: str,
         port: int,
-        timeout: float | None = None,  # noqa: ARG002
+        timeout: float | None = None,
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
@@ -176,14 +176,14 @@ class GuardedStream(httpcore.NetworkStream):
     def __init__(self, stream: httpcore.NetworkStream, deadline: Deadline, limit_bytes: int) -> None:
         self._stream, self._deadline, self._left = stream, deadline, limit_bytes
 
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         content = self._stream.read(max_bytes, self._deadline.left())
         self._left -= len(content)
         if self._left < 0:
             raise DownloadFailed(reason="too much besides the recording")
         return content
 
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
         self._stream.write(buffer, self._deadline.left())
 
     def close(self) -> None:
@@ -193,7 +193,7 @@ class GuardedStream(httpcore.NetworkStream):
         self,
         ssl_context: ssl.SSLContext,
         server_hostname: str | None = None,
-        timeout: float | None = None,  # noqa: ARG002
+        timeout: float | None = None,
     ) -> httpcore.NetworkStream:
         secured = self._stream.start_tls(ssl_context, server_hostname, self._deadline.left())
         return GuardedStream(secured, self._deadline, self._left)

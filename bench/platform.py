@@ -22,7 +22,7 @@ from audio.analysis import analyze  # noqa: E402
 from audio.catalogue import DEFAULT_MODEL, find_model  # noqa: E402
 from audio.results import Embedding  # noqa: E402
 from bench.analysis import five_seconds  # noqa: E402
-from config.run import local_address  # noqa: E402
+from config.welcome import local_address  # noqa: E402
 from tenants.context import acting_as  # noqa: E402
 from tenants.models import Credential, Tenant  # noqa: E402
 from tenants.services import create_tenant  # noqa: E402

@@ -207,8 +207,9 @@ def _wait(name: str, probe, failure: type[Exception]) -> None:  # type: ignore[n
     while True:
         try:
             probe()
-            return
         except failure as error:
             if time.monotonic() > gives_up:
                 raise ImproperlyConfigured(f"{name} does not answer: {error}") from None
             time.sleep(0.05)
+        else:
+            return

@@ -1,4 +1,7 @@
-"""gunicorn -c config/gunicorn.py config.wsgi. No access log: addresses carry signatures, and the edge logs each request."""
+"""gunicorn -c python:config.gunicorn config.wsgi
+
+There is no access log: addresses carry signatures, and the edge of the API logs each request without them.
+"""
 
 from typing import Any
 
@@ -17,5 +20,5 @@ max_requests_jitter = 2_000
 control_socket_disable = True
 
 
-def post_worker_init(worker: Any) -> None:
+def post_worker_init(_: Any) -> None:
     startup.refuse_half_configured()

@@ -82,7 +82,7 @@ try:
     ALLOWED_HOSTS = [
         host.strip() for host in required_in_production("OPENVPR_ALLOWED_HOSTS").split(",") if host.strip()
     ]
-    CSRF_TRUSTED_ORIGINS = env.list("OPENVPR_TRUSTED_ORIGINS", [])
+    CSRF_TRUSTED_ORIGINS: list[str] = env.list("OPENVPR_TRUSTED_ORIGINS", [])
     BEHIND_TLS_PROXY = env.bool("OPENVPR_BEHIND_TLS_PROXY", False)
     S3_BUCKET = env.str("OPENVPR_S3_BUCKET", "")
     S3_ENDPOINT = env.str("OPENVPR_S3_ENDPOINT", "")
@@ -103,7 +103,7 @@ ALLOWED_HOSTS = ALLOWED_HOSTS or ["*"]
 SECRET_KEY = secret("OPENVPR_SECRET_KEY", "django")
 FIELD_KEYS = fernet_keys(secret("OPENVPR_FIELD_KEYS", "fields", generate=lambda: Fernet.generate_key().decode()))
 
-# --- PostgreSQL and Redis: real ones by address, else the embedded ones in OPENVPR_HOME --------------------------------
+# --- PostgreSQL and Redis: real ones by address, else the embedded ones in OPENVPR_HOME ------------------------------
 
 EMBEDDED_POSTGRES = not required_in_production("DATABASE_URL")
 EMBEDDED_REDIS = not required_in_production("REDIS_URL")
@@ -248,7 +248,7 @@ STORAGES = {
 STATIC_URL = "/static/"
 WHITENOISE_USE_FINDERS = True
 
-# --- REST framework: JSON in and out, every room brings its own authentication and error table -------------------------
+# --- REST framework: JSON in and out, every room brings its own authentication and error table -----------------------
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [],
@@ -291,7 +291,7 @@ CELERY_BEAT_SCHEDULE = {
     "sweep-recordings": {"task": "voiceprints.sweep_recordings", "schedule": 60.0, "options": {"expires": 55}},
 }
 
-# --- Logging: one line per request at the edge; never audio, embeddings, secrets or signatures --------------------------
+# --- Logging: one line per request at the edge; never audio, embeddings, secrets or signatures -----------------------
 
 LOGGING = {
     "version": 1,

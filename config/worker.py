@@ -44,7 +44,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         conn.sock.settimeout(STALLED_SECONDS)
         return super().handle_request(req, conn)
 
-    def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:  # noqa: ARG002
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """In JSON, and without repeating the request in the log: its address may carry a signature."""
         status = next((status for kind, status in STATUS_OF.items() if isinstance(exc, kind)), None)
         if status is None:

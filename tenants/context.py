@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from django.db import connection, transaction
 
 if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser
+
     from tenants.models import Tenant
 
 NOBODY = {"app.tenant": "", "app.platform": "", "app.key_id": "", "app.user": ""}
@@ -19,7 +21,7 @@ _current: ContextVar[dict[str, str]] = ContextVar("row_level_security", default=
 
 @contextmanager
 def acting_as(tenant: Tenant) -> Iterator[None]:
-    """One transaction that sees and changes the rows of `tenant` alone. May stand inside another; the outer one returns."""
+    """One transaction that sees and changes the rows of `tenant` alone. It may stand inside another, which returns."""
     with _seeing({"app.tenant": str(tenant.pk)}):
         yield
 
@@ -39,9 +41,9 @@ def naming_credential(key_id: str) -> Iterator[None]:
 
 
 @contextmanager
-def memberships_of(user_id: int) -> Iterator[None]:
+def memberships_of(user: AbstractBaseUser) -> Iterator[None]:
     """One transaction that sees the memberships of one signed-in user."""
-    with _seeing({"app.user": str(user_id)}):
+    with _seeing({"app.user": str(user.pk)}):
         yield
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cryptography.fernet import Fernet, MultiFernet
 from django.conf import settings
@@ -15,7 +15,13 @@ def cipher(keys: tuple[str, ...]) -> MultiFernet:
     return MultiFernet([Fernet(key) for key in keys])
 
 
-class EncryptedTextField(models.TextField):
+if TYPE_CHECKING:
+    TextField = models.TextField[str, str]
+else:
+    TextField = models.TextField
+
+
+class EncryptedTextField(TextField):
     """Encrypts with the first of settings.FIELD_KEYS, reads with any of them, so that keys can be rotated."""
 
     def get_prep_value(self, value: Any) -> Any:

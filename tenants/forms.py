@@ -32,7 +32,7 @@ class ConsoleLoginForm(AuthenticationForm):
 
 
 def _belongs_somewhere(user: AbstractBaseUser) -> bool:
-    with memberships_of(user.pk):
+    with memberships_of(user):
         return Membership.all_tenants.filter(user=user.pk, tenant__active=True).exists()
 
 

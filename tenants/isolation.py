@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
 from django.db.migrations import RunSQL
@@ -15,7 +17,7 @@ PLATFORM = "(SELECT current_setting('app.platform', true)) = 'on'"
 
 def isolate(table: str, **extra_policies: str) -> RunSQL:
     """The migration step that puts `table` behind its tenant. `extra_policies`: name → condition for SELECT."""
-    statements = [
+    statements: list[Any] = [
         f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY",
         f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY",
         f"CREATE POLICY tenant_sees_own_rows ON {table} USING ({OWN_ROWS})",
@@ -23,7 +25,7 @@ def isolate(table: str, **extra_policies: str) -> RunSQL:
         *(f"CREATE POLICY {name} ON {table} FOR SELECT USING ({rule})" for name, rule in extra_policies.items()),
     ]
     names = ["tenant_sees_own_rows", "platform_sees_all_rows", *extra_policies]
-    reverse = [f"DROP POLICY {name} ON {table}" for name in names]
+    reverse: list[Any] = [f"DROP POLICY {name} ON {table}" for name in names]
     return RunSQL(statements, [*reverse, f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY"])
 
 

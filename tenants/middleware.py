@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from typing import cast
 
 from django.conf import settings
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 
@@ -16,7 +18,7 @@ CHOSEN_TENANT = "tenant"
 
 
 class ConsoleTenantMiddleware:
-    """Puts `request.membership` (None for platform staff and strangers) and runs the page as its tenant, in one transaction."""
+    """Runs a page in one transaction as the tenant of `request.membership`, which is None for platform staff."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -44,7 +46,7 @@ def _view_of(request: HttpRequest) -> AbstractContextManager[None]:
 
 def chosen_membership(request: HttpRequest) -> Membership | None:
     """The membership the user works under: the tenant chosen in this session, else the first."""
-    with memberships_of(request.user.pk):
+    with memberships_of(cast(AbstractBaseUser, request.user)):
         mine = list(
             Membership.all_tenants.filter(user=request.user.pk, tenant__active=True)
             .select_related("tenant")

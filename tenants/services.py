@@ -32,7 +32,7 @@ def create_tenant(slug: str, *, name: str = "", app_id: str = "") -> Credential:
 
 @transaction.atomic
 def issue_credential(tenant: Tenant, *, key_id: str = "", secret: str = "", app_id: str = "") -> Credential:
-    """A new key pair; what a customer's clients already use can be given. Raises ValidationError when unfit or taken."""
+    """A new key pair, or the one a customer's clients already use. Raises ValidationError when unfit or taken."""
     if app_id:
         tenant.app_id = app_id
         tenant.full_clean()

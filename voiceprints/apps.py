@@ -22,6 +22,6 @@ class VoiceprintsConfig(AppConfig):
 
 def write_down_models(sender: AppConfig, using: str, **_: Any) -> None:
     """Rows may only carry a model that the database knows, with its dimension."""
-    known = sender.get_model("EmbeddingModel").objects.using(using)
+    known = sender.get_model("EmbeddingModel")._default_manager.using(using)
     for model in CATALOGUE.values():
         known.get_or_create(name=model.name, defaults={"dimension": model.dimension})

@@ -81,7 +81,9 @@ def reply(job_id: str, message: dict[str, Any]) -> None:
     """
     key = _reply_key(job_id)
     with connection().pipeline() as pipeline:
-        pipeline.rpush(key, msgpack.packb(message)).expire(key, REPLY_KEPT_SECONDS).execute()
+        pipeline.rpush(key, msgpack.packb(message))
+        pipeline.expire(key, REPLY_KEPT_SECONDS)
+        pipeline.execute()
 
 
 def reply_here(job_id: str, message: dict[str, Any]) -> None:
@@ -91,7 +93,7 @@ def reply_here(job_id: str, message: dict[str, Any]) -> None:
 
 def _measured_here(content: bytes, options: dict[str, Any]) -> Analysis:
     job_id = uuid.uuid4().hex
-    current_app.tasks[ANALYZE].apply(args=[content, options], task_id=job_id).get()
+    current_app.tasks[ANALYZE].apply(args=(content, options), task_id=job_id).get()
     return _read(_replies_here.pop(job_id))
 
 

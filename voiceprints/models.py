@@ -110,7 +110,7 @@ class Utterance(models.Model):
         ordering = ["speaker_id", "id"]
 
     def __str__(self) -> str:
-        return self.recording.name
+        return str(self.recording)
 
 
 def dimension_check(name: str) -> models.CheckConstraint:
@@ -138,9 +138,12 @@ class UtteranceEmbedding(models.Model):
             dimension_check("utterance_embedding_has_the_dimension_of_its_model"),
         ]
 
+    def __str__(self) -> str:
+        return f"{self.model} of utterance {self.utterance_id}"
+
 
 class Voiceprint(models.Model):
-    """The normalised mean of a speaker's utterance embeddings by one model. Whoever has one can be found by a search."""
+    """The normalised mean of a speaker's utterance embeddings by one model. Whoever has one is found by a search."""
 
     tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="voiceprints")
     library = models.ForeignKey(Library, models.CASCADE, related_name="voiceprints")
@@ -159,6 +162,9 @@ class Voiceprint(models.Model):
         ]
         indexes = [models.Index(fields=["library", "model"], name="voiceprints_of_a_library")]
 
+    def __str__(self) -> str:
+        return f"{self.model} of speaker {self.speaker_id}"
+
 
 class DoomedRecording(models.Model):
     """A file that must go unless somebody claims it: written before a file appears and before a row lets go of one.
@@ -174,3 +180,6 @@ class DoomedRecording(models.Model):
 
     class Meta:
         indexes = [models.Index(fields=["not_before"], name="doomed_recordings_by_time")]
+
+    def __str__(self) -> str:
+        return self.path

@@ -12,7 +12,7 @@ from pgvector.django import MaxInnerProduct
 from audio.results import Embedding
 
 if TYPE_CHECKING:
-    from voiceprints.models import Library, Speaker, Utterance, Voiceprint
+    from voiceprints.models import Library, Speaker, Utterance, Voiceprint  # noqa: F401
 
 
 class LibraryQuerySet(models.QuerySet["Library"]):

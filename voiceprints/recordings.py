@@ -12,7 +12,7 @@ import re
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from urllib.parse import quote
 
 from django.core.files.base import ContentFile
@@ -73,7 +73,7 @@ def let_go(tenant: Tenant, paths: Iterable[str]) -> None:
     transaction.on_commit(lambda: remove_doomed(tenant, doomed))
 
 
-def doom(tenant: Tenant, paths: Iterable[str], *, not_before: object) -> None:
+def doom(tenant: Tenant, paths: Iterable[str], *, not_before: datetime) -> None:
     DoomedRecording.all_tenants.bulk_create(
         DoomedRecording(tenant=tenant, path=path, not_before=not_before) for path in paths
     )

@@ -43,7 +43,7 @@ class Enrollment:
     @property
     def recording(self) -> str:
         """The path of the newest recording."""
-        return self.utterances[-1].recording.name
+        return str(self.utterances[-1].recording)
 
 
 @dataclass(frozen=True)

@@ -225,7 +225,9 @@ def _refuse_enrolled(tenant: Tenant, key: LibraryKey, external_id: str) -> None:
 
 def _speaker(tenant: Tenant, key: LibraryKey, external_id: str) -> Speaker:
     libraries = tenant.libraries.within(key.org_id, key.tag_id)
-    speaker = tenant.speakers.in_libraries(libraries).named(external_id).select_related("library").first()
+    speaker: Speaker | None = (
+        tenant.speakers.in_libraries(libraries).named(external_id).select_related("library").first()
+    )
     if speaker is None:
         raise SpeakerNotFound(external_id=external_id)
     return speaker
@@ -233,7 +235,9 @@ def _speaker(tenant: Tenant, key: LibraryKey, external_id: str) -> Speaker:
 
 def _locked(speaker: Speaker) -> Speaker:
     """The same speaker, nobody else's to change until the transaction ends. Raises SpeakerNotFound: just deleted."""
-    locked = Speaker.all_tenants.select_for_update(of=["self"]).select_related("library").filter(pk=speaker.pk).first()
+    locked: Speaker | None = (
+        Speaker.all_tenants.select_for_update(of=["self"]).select_related("library").filter(pk=speaker.pk).first()
+    )
     if locked is None:
         raise SpeakerNotFound(external_id=speaker.external_id)
     return locked
@@ -306,7 +310,7 @@ def _remake_voiceprints(speaker: Speaker) -> None:
 
 
 def _voiceprint(speaker: Speaker, model: str = DEFAULT_MODEL) -> Voiceprint:
-    voiceprint = speaker.voiceprints.of_model(model).first()
+    voiceprint: Voiceprint | None = speaker.voiceprints.of_model(model).first()
     if voiceprint is None:
         raise SpeakerNotEnrolled(external_id=speaker.external_id, utterances=speaker.utterances.count())
     return voiceprint

@@ -9,11 +9,11 @@ import redis
 from celery import Task, shared_task, signals
 
 from audio.analysis import analyze as measure
+from audio.catalogue import DEFAULT_MODEL
 from audio.encoders import load_encoder
 from audio.errors import AudioError
 from audio.results import RawPcm
 from voiceprints import jobs, recordings
-from audio.catalogue import DEFAULT_MODEL
 
 logger = logging.getLogger(__name__)
 
@@ -21,10 +21,10 @@ ANALYSIS_HARD_LIMIT_SECONDS = 60
 
 
 @shared_task(bind=True, name=jobs.ANALYZE, time_limit=ANALYSIS_HARD_LIMIT_SECONDS)
-def analyze(self: Task, content: bytes, options: dict[str, Any]) -> None:
-    """Measure one recording and reply with the figures or with why not. Redelivered, it is measured again: no effects."""
+def analyze(self: Task[Any, Any], content: bytes, options: dict[str, Any]) -> None:
+    """Measure one recording and reply with the figures or with why not. It changes nothing, so it may run twice."""
     reply = jobs.reply_here if self.request.is_eager else jobs.reply
-    reply(self.request.id, measured(content, options))
+    reply(str(self.request.id), measured(content, options))
 
 
 def measured(content: bytes, options: dict[str, Any]) -> dict[str, Any]:
@@ -37,7 +37,7 @@ def measured(content: bytes, options: dict[str, Any]) -> dict[str, Any]:
 
 
 @signals.task_failure.connect
-def reply_that_it_failed(sender: Task, task_id: str, exception: BaseException, **_: Any) -> None:
+def reply_that_it_failed(sender: Task[Any, Any], task_id: str, exception: BaseException, **_: Any) -> None:
     """A worker that died cannot answer; its parent does, so that nobody waits for the deadline."""
     if sender.name == jobs.ANALYZE:
         try:

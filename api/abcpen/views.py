@@ -126,10 +126,10 @@ class NothingHereViewSet(AbcpenViewSet):
     authentication_classes = []
     http_method_names = METHODS
 
-    def refuse(self, request: Request) -> NoReturn:  # noqa: ARG002
+    def refuse(self, request: Request) -> NoReturn:
         raise UnknownPath
 
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:  # noqa: ARG002
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """No more is asked of a request to nowhere."""
         self.refuse(request)
 

@@ -3,9 +3,10 @@
 import django.core.validators
 import django.db.models.deletion
 import django.db.models.manager
-import tenants.fields
 from django.conf import settings
 from django.db import migrations, models
+
+import tenants.fields
 
 
 class Migration(migrations.Migration):

@@ -173,7 +173,7 @@ def test_a_user_sees_its_own_memberships_alone(acme, globex, django_user_model):
     rows_of(acme, django_user_model)
     rows_of(globex, django_user_model)
     user = django_user_model.objects.get(username="someone at acme")
-    with memberships_of(user.pk):
+    with memberships_of(user):
         assert [membership.user for membership in Membership.all_tenants.select_related("user")] == [user]
 
 
@@ -197,8 +197,8 @@ def test_a_role_above_row_level_security_may_not_serve(attribute, undo):
 )
 def test_pgvector_must_be_recent_enough(version, acceptable):
     raw(
-        "CREATE TEMP VIEW pg_available_extensions AS SELECT 'vector' AS name, %s AS installed_version, '' AS default_version"
-        % repr(version)
+        "CREATE TEMP VIEW pg_available_extensions AS"
+        f" SELECT 'vector' AS name, '{version}' AS installed_version, '' AS default_version"
     )
     raw("SET LOCAL search_path = pg_temp, pg_catalog, public")
     with nullcontext() if acceptable else pytest.raises(ImproperlyConfigured, match=f"found {version}"):

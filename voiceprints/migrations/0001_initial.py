@@ -3,9 +3,10 @@
 import django.db.models.deletion
 import django.db.models.manager
 import pgvector.django.vector
-from pgvector.django import VectorExtension
-import voiceprints.models
 from django.db import migrations, models
+from pgvector.django import VectorExtension
+
+import voiceprints.models
 
 
 class Migration(migrations.Migration):

@@ -1,0 +1,138 @@
+"""A supervisord of our own: started, asked, watched and stopped."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import signal
+import subprocess
+import sys
+import time
+import xmlrpc.client
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from supervisor.xmlrpc import SupervisorTransport
+
+from config import programs, settings
+
+START_SECONDS = 60.0
+STOP_SECONDS = 45.0
+WATCH_SECONDS = 1.0
+UNREACHABLE = (OSError, http.client.HTTPException, xmlrpc.client.Error)
+LOG = settings.HOME / "logs" / "supervisord.log"
+
+
+class Failed(Exception):
+    """The platform cannot run on; the text says why in one line."""
+
+
+class AlreadyRunning(Failed):
+    """A platform with this OPENVPR_HOME is up."""
+
+
+@contextmanager
+def supervised(folder: Path) -> Iterator[Supervisor]:
+    """Our programs under a supervisord in a session of its own, so that Ctrl-C reaches us and we stop it in order."""
+    _refuse_second(folder)
+    config = programs.write_supervisor_config(folder)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "supervisor.supervisord", "--configuration", str(config)],
+        start_new_session=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        supervisor = Supervisor(folder, process)
+        supervisor.wait_for_control()
+        yield supervisor
+    finally:
+        _stop(process)
+
+
+@dataclass(frozen=True)
+class Supervisor:
+    folder: Path
+    process: subprocess.Popen[bytes]
+
+    def start(self, names: Iterable[str]) -> None:
+        for name in names:
+            _control(self.folder).startProcess(name, False)
+
+    def refuse_fatal(self) -> None:
+        """Raise Failed for a program that died, was started again, and could not stay up."""
+        if self.process.poll() is not None:
+            raise Failed(f"the process manager ended by itself; see {LOG}")
+        for info in self._infos():
+            if info["statename"] == "FATAL":
+                raise Failed(f"{info['name']} cannot run; see {info['stdout_logfile']}\n  {_last_line(info)}")
+
+    def watch(self) -> NoReturn:
+        born = {info["name"]: info["start"] for info in self._infos()}
+        while True:
+            time.sleep(WATCH_SECONDS)
+            self.refuse_fatal()
+            for info in self._infos():
+                name = info["name"]
+                if info["statename"] == "RUNNING" and info["start"] != born.get(name):
+                    born[name] = info["start"]
+                    print(f"openvpr: {name} died and was started again; see {info['stdout_logfile']}", flush=True)
+
+    def wait_for_control(self) -> None:
+        gives_up = time.monotonic() + START_SECONDS
+        while self.process.poll() is None and time.monotonic() < gives_up:
+            if _pid(self.folder):
+                return
+            time.sleep(0.05)
+        raise Failed(f"the process manager did not start; see {LOG}")
+
+    def _infos(self) -> list[dict[str, Any]]:
+        try:
+            return list(_control(self.folder).getAllProcessInfo())
+        except UNREACHABLE as error:
+            raise Failed(f"the process manager does not answer: {error}") from None
+
+
+def _control(folder: Path) -> Any:
+    """A connection that failed once stays unusable, so each call gets a fresh one."""
+    transport = SupervisorTransport(serverurl=f"unix://{programs.supervisor_socket(folder)}")
+    return xmlrpc.client.ServerProxy("http://supervisor", transport).supervisor
+
+
+def _pid(folder: Path) -> int | None:
+    try:
+        return int(_control(folder).getPID())
+    except UNREACHABLE:
+        return None
+
+
+def _refuse_second(folder: Path) -> None:
+    try:
+        pid = _control(folder).getPID()
+    except xmlrpc.client.Fault:
+        raise Failed("an earlier start is still stopping; try again in a moment") from None
+    except (OSError, http.client.HTTPException):
+        return
+    raise AlreadyRunning(f"already running with OPENVPR_HOME={settings.HOME}; `kill {pid}` stops it")
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """In order, and not to be hurried by a second Ctrl-C."""
+    for impatience in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(impatience, signal.SIG_IGN)
+    process.terminate()
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def _last_line(info: dict[str, Any]) -> str:
+    try:
+        lines = Path(info["stdout_logfile"]).read_text(errors="replace").strip().splitlines()
+    except OSError:
+        return ""
+    return lines[-1] if lines else ""

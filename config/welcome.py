@@ -1,0 +1,63 @@
+"""What a start prints: where the platform is, how to get in, and two lines to try it with."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+
+from audio.catalogue import DEFAULT_MODEL, find_model
+from config import settings
+from tenants.services import Provisioned
+
+EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
+SAMPLES = "voiceprints/samples"
+
+
+def local_address() -> str:
+    """How this machine reaches the web server, whatever addresses it listens on."""
+    host = settings.HOST.strip("[]")
+    host = EVERY_ADDRESS.get(host, host)
+    return f"http://{f'[{host}]' if ':' in host else host}:{settings.PORT}"
+
+
+def welcome(new: Provisioned) -> str:
+    url = settings.PUBLIC_URL or local_address()
+    model = find_model(DEFAULT_MODEL)
+    return "\n".join(
+        [
+            "",
+            "OpenVPR is running. Ctrl-C stops it.",
+            "",
+            f"  console    {url}{settings.CONSOLE_PATH}",
+            *_secrets_shown_once(new),
+            f"  model      {model.name}, equal error rate {model.equal_error_rate:.1%} on {model.measured_on}",
+            f"  state      {settings.HOME}, logs in {settings.HOME / 'logs'}",
+            "",
+            "Enroll a voice, then ask who is speaking (from this folder, in another terminal):",
+            "",
+            *_curl_lines(local_address()),
+            "",
+        ]
+    )
+
+
+def _secrets_shown_once(new: Provisioned) -> list[str]:
+    login = [f"  login      {new.admin_name} / {new.admin_password}    (shown once)"] if new.admin_password else []
+    if not new.credential:
+        return login
+    tenant = new.credential.tenant
+    return [
+        *login,
+        f"  tenant     {tenant.slug}, app_id {tenant.app_id}",
+        f"  key        {new.credential.key_id} / {new.credential.secret}    (secret shown once)",
+    ]
+
+
+def _curl_lines(url: str) -> list[str]:
+    signed = f"$({shlex.quote(os.path.relpath(sys.executable))} manage.py abcpen_signature demo)"
+    fields = "-F org_id=demo -F tag_id= -F spk_name=susan"
+    return [
+        f'  curl -s {fields} -F audio=@{SAMPLES}/susan/1.opus "{url}/voiceid/register?{signed}"',
+        f'  curl -s -F org_id=demo -F audio=@{SAMPLES}/susan/2.opus "{url}/voiceid/recognize?{signed}"',
+    ]
