@@ -3,6 +3,7 @@
 There is no access log: addresses carry signatures, and the edge of the API logs each request without them.
 """
 
+import gc
 from typing import Any
 
 from config import settings, startup
@@ -22,3 +23,6 @@ control_socket_disable = True
 
 def post_worker_init(_: Any) -> None:
     startup.refuse_half_configured()
+    # What is loaded now stays for good; the collector need not look through it again and again.
+    gc.collect()
+    gc.freeze()

@@ -30,13 +30,16 @@ def isolate(table: str, **extra_policies: str) -> RunSQL:
 
 
 def same_tenant(table: str, column: str, target: str) -> RunSQL:
-    """The migration step by which a row of `table` can only point at a row of `target` of its own tenant."""
+    """The migration step by which a row of `table` can only point at a row of `target` of its own tenant.
+
+    Unlike Django's own, this foreign key is checked at once: a row cannot come to hang on what is being deleted.
+    """
     unique, foreign = f"{target}_tenant_and_id", f"{table}_{column}_of_same_tenant"
     return RunSQL(
         [
             f"CREATE UNIQUE INDEX IF NOT EXISTS {unique} ON {target} (tenant_id, id)",
             f"ALTER TABLE {table} ADD CONSTRAINT {foreign} FOREIGN KEY (tenant_id, {column})"
-            f" REFERENCES {target} (tenant_id, id) DEFERRABLE INITIALLY DEFERRED",
+            f" REFERENCES {target} (tenant_id, id)",
         ],
         [f"ALTER TABLE {table} DROP CONSTRAINT {foreign}"],
     )

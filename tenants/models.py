@@ -88,12 +88,6 @@ class Membership(models.Model):
         return self.role in {Role.OWNER, Role.OPERATOR}
 
 
-class CredentialQuerySet(models.QuerySet["Credential"]):
-    def usable(self) -> CredentialQuerySet:
-        """Enabled, not expired, of an active tenant."""
-        return self.filter(enabled=True, tenant__active=True).filter(Q(expires=None) | Q(expires__gt=timezone.now()))
-
-
 class Credential(models.Model):
     """A key pair with which a client of the tenant signs its requests, in every dialect."""
 
@@ -105,7 +99,7 @@ class Credential(models.Model):
     expires = models.DateTimeField(_("expires"), null=True, blank=True)
     last_used = models.DateTimeField(_("last used"), null=True, blank=True, editable=False)
 
-    all_tenants = CredentialQuerySet.as_manager()
+    all_tenants = models.Manager["Credential"]()
 
     class Meta:
         verbose_name = _("credential")
@@ -114,6 +108,10 @@ class Credential(models.Model):
 
     def __str__(self) -> str:
         return self.key_id
+
+    @property
+    def usable(self) -> bool:
+        return self.enabled and self.tenant.active and (self.expires is None or self.expires > timezone.now())
 
     def use_is_news(self) -> bool:
         return self.last_used is None or timezone.now() - self.last_used > LAST_USED_RESOLUTION

@@ -1,7 +1,8 @@
 """Having a recording measured by a worker, within bounds: so many at once, so long, and an answer in any case.
 
-Celery's own Redis result backend shares one subscription between threads and is not safe in a threaded web server, so
-a worker leaves its reply in a list of its own, and the request waits for exactly that list.
+The recording and the reply lie in Redis under keys of their own, which expire. A message of the queue would carry the
+recording in base64 inside JSON, twice. And Celery's own result backend shares one subscription between threads, which
+is not safe in a threaded web server; here each request waits for exactly its own list.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ ANALYZE = "voiceprints.analyze"
 REPLY_KEPT_SECONDS = 30
 IN_FLIGHT = "openvpr:in-flight"
 
+_recordings_here: dict[str, bytes] = {}
 _replies_here: dict[str, dict[str, Any]] = {}
 
 # Entries are "<id>:<bytes>", scored with the second at which their request gives up, so that what a crash leaves behind
@@ -74,36 +76,46 @@ def analyze(tenant: Tenant, content: bytes, options: dict[str, Any]) -> Analysis
         raise EngineUnreachable(type(error).__name__) from error
 
 
+def recording_of(job_id: str) -> bytes | None:
+    """Called by the worker: what to measure, or None when nobody waits for it any more."""
+    if current_app.conf.task_always_eager:
+        return _recordings_here.get(job_id)
+    content: bytes | None = connection().get(_recording_key(job_id))  # type: ignore[assignment]
+    return content
+
+
 def reply(job_id: str, message: dict[str, Any]) -> None:
     """Called by the worker: hand the outcome to whoever waits for it. Nobody may be left to do so.
 
     It is no return value of the task, because Celery writes those to its log.
     """
-    key = _reply_key(job_id)
+    if current_app.conf.task_always_eager:
+        _replies_here[job_id] = message
+        return
     with connection().pipeline() as pipeline:
-        pipeline.rpush(key, msgpack.packb(message))
-        pipeline.expire(key, REPLY_KEPT_SECONDS)
+        pipeline.rpush(_reply_key(job_id), msgpack.packb(message))
+        pipeline.expire(_reply_key(job_id), REPLY_KEPT_SECONDS)
         pipeline.execute()
-
-
-def reply_here(job_id: str, message: dict[str, Any]) -> None:
-    """The same for a task that runs inside the process that waits."""
-    _replies_here[job_id] = message
 
 
 def _measured_here(content: bytes, options: dict[str, Any]) -> Analysis:
     job_id = uuid.uuid4().hex
-    current_app.tasks[ANALYZE].apply(args=(content, options), task_id=job_id).get()
-    return _read(_replies_here.pop(job_id))
+    _recordings_here[job_id] = content
+    try:
+        current_app.tasks[ANALYZE].apply(args=(options,), task_id=job_id).get()
+        return _read(_replies_here.pop(job_id))
+    finally:
+        del _recordings_here[job_id]
 
 
 def _measured_by_worker(tenant: Tenant, content: bytes, options: dict[str, Any]) -> Analysis:
     job_id = uuid.uuid4().hex
     gives_up = time.monotonic() + settings.ANALYSIS_DEADLINE_SECONDS
     with _admitted(tenant, job_id, len(content)):
+        connection().set(_recording_key(job_id), content, px=int(1000 * settings.ANALYSIS_DEADLINE_SECONDS))
         current_app.send_task(
             ANALYZE,
-            args=[content, options],
+            args=[options],
             task_id=job_id,
             queue="embed",
             expires=settings.ANALYSIS_DEADLINE_SECONDS,
@@ -125,12 +137,13 @@ def _admitted(tenant: Tenant, job_id: str, size_bytes: int) -> Iterator[None]:
     try:
         yield
     finally:
-        _release(keys, entry)
+        _release(job_id, keys, entry)
 
 
-def _release(keys: list[str], entry: str) -> None:
+def _release(job_id: str, keys: list[str], entry: str) -> None:
     try:
         with connection().pipeline() as pipeline:
+            pipeline.delete(_recording_key(job_id))
             for key in keys:
                 pipeline.zrem(key, entry)
             pipeline.execute()
@@ -152,6 +165,10 @@ def _read(message: dict[str, Any]) -> Analysis:
     if "refused" in message:
         raise AudioError.from_wire(message["refused"])
     return Analysis.from_wire(message["measured"])
+
+
+def _recording_key(job_id: str) -> str:
+    return f"openvpr:recording:{job_id}"
 
 
 def _reply_key(job_id: str) -> str:

@@ -13,6 +13,7 @@ from audio.results import Embedding
 
 if TYPE_CHECKING:
     from voiceprints.models import Library, Speaker, Utterance, Voiceprint  # noqa: F401
+    from voiceprints.results import LibraryKey
 
 
 class LibraryQuerySet(models.QuerySet["Library"]):
@@ -30,6 +31,9 @@ class LibraryQuerySet(models.QuerySet["Library"]):
 class SpeakerQuerySet(models.QuerySet["Speaker"]):
     def in_libraries(self, libraries: models.QuerySet[Library] | Iterable[Library]) -> SpeakerQuerySet:
         return self.filter(library__in=libraries)
+
+    def in_library(self, key: LibraryKey) -> SpeakerQuerySet:
+        return self.filter(library__org_id=key.org_id, library__tag_id=key.tag_id)
 
     def named(self, external_id: str) -> SpeakerQuerySet:
         return self.filter(external_id=external_id)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import re
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from urllib.parse import quote
@@ -43,19 +43,27 @@ def new_path(org_id: str) -> str:
     return f"{folder_of(org_id)}/{timezone.now():%Y%m%d}/{uuid.uuid4()}.flac"
 
 
+def plan(tenant: Tenant, org_id: str, count: int) -> list[str]:
+    """Paths for recordings to come, doomed until they are claimed. Commit before writing there."""
+    paths = [new_path(org_id) for _ in range(count)]
+    doom(tenant, paths, not_before=timezone.now() + TIME_TO_CLAIM)
+    return paths
+
+
 @contextmanager
-def written(tenant: Tenant, org_id: str, recordings: Iterable[bytes]) -> Iterator[list[str]]:
-    """The paths of freshly written files. Those that the block did not `claim` are removed again when it fails."""
-    contents = {new_path(org_id): recording for recording in recordings}
-    with acting_as(tenant):
-        doom(tenant, contents, not_before=timezone.now() + TIME_TO_CLAIM)
+def removed_on_failure(tenant: Tenant, paths: Sequence[str]) -> Iterator[None]:
+    """What the block wrote to its planned paths goes again when it fails."""
     try:
-        for path, content in contents.items():
-            _write(path, content)
-        yield list(contents)
+        yield
     except BaseException:
-        remove_doomed(tenant, contents)
+        remove_doomed(tenant, paths)
         raise
+
+
+def write(paths: Sequence[str], contents: Sequence[bytes]) -> None:
+    """Raises StorageFailed."""
+    for path, content in zip(paths, contents, strict=True):
+        _write(path, content)
 
 
 def claim(paths: Iterable[str]) -> None:

@@ -6,7 +6,8 @@ Each service takes the tenant first and opens its own transactions: none stays o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 from django.conf import settings
 from django.db.models import QuerySet
@@ -15,9 +16,9 @@ from audio.catalogue import DEFAULT_MODEL, find_model
 from audio.results import Analysis
 from tenants.context import acting_as
 from tenants.models import Tenant
-from voiceprints import jobs, recordings
+from voiceprints import gallery, jobs, recordings
 from voiceprints.errors import LibraryNotFound, SpeakerExists, SpeakerNotEnrolled, SpeakerNotFound, UtteranceNotFound
-from voiceprints.models import Library, Speaker, Utterance, UtteranceEmbedding, Voiceprint
+from voiceprints.models import Library, Speaker, Voiceprint
 from voiceprints.results import (
     AudioInput,
     Candidate,
@@ -29,7 +30,7 @@ from voiceprints.results import (
     Removal,
     Verification,
 )
-from voiceprints.scoring import cosine, voiceprint_of
+from voiceprints.scoring import cosine
 
 DEFAULT_TOP_K = 10
 
@@ -57,12 +58,10 @@ def enroll(
     """
     with acting_as(tenant):
         _refuse_enrolled(tenant, key, external_id)
-    analyses = hear_all(tenant, audios, keep=True)
-    with recordings.written(tenant, key.org_id, [analysis.flac for analysis in analyses]) as paths, acting_as(tenant):
-        library = _locked_library(tenant, key)
-        speaker = _speaker_to_enroll(library, external_id, info)
-        utterances = _store(speaker, analyses, paths)
-        return _enrolled_when_complete(speaker, utterances, required_utterances)
+        paths = recordings.plan(tenant, key.org_id, len(audios))
+    with _heard_and_written(tenant, audios, paths) as analyses, acting_as(tenant):
+        speaker, earlier = gallery.admit(tenant, key, external_id, info, complete=len(audios) >= required_utterances)
+        return gallery.add_utterances(speaker, earlier, analyses, paths, required_utterances)
 
 
 def update(
@@ -71,13 +70,12 @@ def update(
     """Replace an enrolled speaker's utterances by these, or merge these with them. Raises SpeakerNotFound."""
     with acting_as(tenant):
         _speaker(tenant, key, external_id)
-    analyses = hear_all(tenant, audios, keep=True)
-    with recordings.written(tenant, key.org_id, [analysis.flac for analysis in analyses]) as paths, acting_as(tenant):
-        speaker = _locked(_speaker(tenant, key, external_id))
+        paths = recordings.plan(tenant, key.org_id, len(audios))
+    with _heard_and_written(tenant, audios, paths) as analyses, acting_as(tenant):
+        speaker = gallery.locked_speaker(_speaker(tenant, key, external_id))
         if not merge:
-            _drop_utterances(tenant, speaker.utterances.all())
-        utterances = _store(speaker, analyses, paths)
-        return _enrolled_when_complete(speaker, utterances, required_utterances=1)
+            gallery.forget(speaker)
+        return gallery.add_utterances(speaker, gallery.embeddings_of(speaker), analyses, paths, required_utterances=1)
 
 
 def verify(tenant: Tenant, key: LibraryKey, external_id: str, audio: AudioInput) -> Verification:
@@ -158,18 +156,18 @@ def delete_speakers(tenant: Tenant, libraries: QuerySet[Library], external_ids: 
     """Those of the names that are there, with everything they said. Unknown names are passed over."""
     with acting_as(tenant):
         named = tenant.speakers.in_libraries(libraries).filter(external_id__in=list(external_ids))
-        return _drop_speakers(tenant, named)
+        return gallery.drop_speakers(tenant, named)
 
 
 def empty_libraries(tenant: Tenant, libraries: QuerySet[Library]) -> Removal:
     with acting_as(tenant):
-        return _drop_speakers(tenant, tenant.speakers.in_libraries(libraries))
+        return gallery.drop_speakers(tenant, tenant.speakers.in_libraries(libraries))
 
 
 def delete_libraries(tenant: Tenant, libraries: QuerySet[Library]) -> Removal:
     with acting_as(tenant):
         locked = list(libraries.select_for_update().order_by("pk"))
-        removal = _drop_speakers(tenant, tenant.speakers.in_libraries(locked))
+        removal = gallery.drop_speakers(tenant, tenant.speakers.in_libraries(locked))
         tenant.libraries.filter(pk__in=[library.pk for library in locked]).delete()
     return Removal(libraries=len(locked), speakers=removal.speakers, recordings=removal.recordings)
 
@@ -188,10 +186,10 @@ def delete_utterance(tenant: Tenant, utterance_id: int) -> Speaker:
         utterance = tenant.utterances.select_related("speaker").filter(pk=utterance_id).first()
         if utterance is None:
             raise UtteranceNotFound(utterance_id=utterance_id)
-        speaker = _locked(utterance.speaker)
-        _drop_utterances(tenant, speaker.utterances.filter(pk=utterance_id))
+        speaker = gallery.locked_speaker(utterance.speaker)
+        gallery.drop_utterances(tenant, speaker.utterances.filter(pk=utterance_id))
         if speaker.enrolled:
-            _remake_voiceprints(speaker)
+            gallery.remake_voiceprints(speaker)
         return speaker
 
 
@@ -217,96 +215,26 @@ def hear_all(tenant: Tenant, audios: Iterable[AudioInput], *, keep: bool = False
     return [hear(tenant, audio, keep=keep) for audio in audios]
 
 
+@contextmanager
+def _heard_and_written(tenant: Tenant, audios: Sequence[AudioInput], paths: Sequence[str]) -> Iterator[list[Analysis]]:
+    """The recordings measured, and written to their paths for as long as the block succeeds."""
+    with recordings.removed_on_failure(tenant, paths):
+        analyses = hear_all(tenant, audios, keep=True)
+        recordings.write(paths, [analysis.flac for analysis in analyses])
+        yield analyses
+
+
 def _refuse_enrolled(tenant: Tenant, key: LibraryKey, external_id: str) -> None:
-    libraries = tenant.libraries.within(key.org_id, key.tag_id)
-    if tenant.speakers.in_libraries(libraries).named(external_id).enrolled().exists():
+    if tenant.speakers.in_library(key).named(external_id).enrolled().exists():
         raise SpeakerExists(external_id=external_id)
 
 
 def _speaker(tenant: Tenant, key: LibraryKey, external_id: str) -> Speaker:
-    libraries = tenant.libraries.within(key.org_id, key.tag_id)
-    speaker: Speaker | None = (
-        tenant.speakers.in_libraries(libraries).named(external_id).select_related("library").first()
-    )
+    named = tenant.speakers.in_library(key).named(external_id)
+    speaker: Speaker | None = named.select_related("library").first()
     if speaker is None:
         raise SpeakerNotFound(external_id=external_id)
     return speaker
-
-
-def _locked(speaker: Speaker) -> Speaker:
-    """The same speaker, nobody else's to change until the transaction ends. Raises SpeakerNotFound: just deleted."""
-    locked: Speaker | None = (
-        Speaker.all_tenants.select_for_update(of=["self"]).select_related("library").filter(pk=speaker.pk).first()
-    )
-    if locked is None:
-        raise SpeakerNotFound(external_id=speaker.external_id)
-    return locked
-
-
-def _locked_library(tenant: Tenant, key: LibraryKey) -> Library:
-    """The library, which cannot be deleted until the transaction ends."""
-    tenant.libraries.get_or_create(org_id=key.org_id, tag_id=key.tag_id)
-    return tenant.libraries.select_for_update(no_key=True).get(org_id=key.org_id, tag_id=key.tag_id)
-
-
-def _speaker_to_enroll(library: Library, external_id: str, info: str) -> Speaker:
-    speaker, _ = library.speakers.get_or_create(
-        external_id=external_id, defaults={"tenant_id": library.tenant_id, "info": info}
-    )
-    if speaker.enrolled:
-        raise SpeakerExists(external_id=external_id)
-    return speaker
-
-
-def _store(speaker: Speaker, analyses: Sequence[Analysis], paths: Sequence[str]) -> tuple[Utterance, ...]:
-    """Rows for recordings that are written already."""
-    recordings.claim(paths)
-    return tuple(_utterance(speaker, analysis, path) for analysis, path in zip(analyses, paths, strict=True))
-
-
-def _utterance(speaker: Speaker, analysis: Analysis, path: str) -> Utterance:
-    utterance = Utterance.all_tenants.create(
-        tenant_id=speaker.tenant_id, speaker=speaker, recording=path, **analysis.quality.as_dict()
-    )
-    UtteranceEmbedding.all_tenants.create(
-        tenant_id=speaker.tenant_id,
-        utterance=utterance,
-        model=analysis.model,
-        dimension=len(analysis.embedding),
-        embedding=analysis.embedding,
-    )
-    return utterance
-
-
-def _enrolled_when_complete(
-    speaker: Speaker, utterances: tuple[Utterance, ...], required_utterances: int
-) -> Enrollment:
-    enrollment = Enrollment(speaker, utterances, required_utterances, speaker.utterances.count())
-    if enrollment.complete:
-        _remake_voiceprints(speaker)
-    return enrollment
-
-
-def _remake_voiceprints(speaker: Speaker) -> None:
-    """One voiceprint per model from the speaker's utterance embeddings, and the status that follows."""
-    embeddings: dict[str, list[UtteranceEmbedding]] = {}
-    for row in UtteranceEmbedding.all_tenants.filter(utterance__speaker=speaker).order_by("utterance_id"):
-        embeddings.setdefault(row.model, []).append(row)
-    speaker.voiceprints.exclude(model__in=embeddings).delete()
-    for model, rows in embeddings.items():
-        Voiceprint.all_tenants.update_or_create(
-            speaker=speaker,
-            model=model,
-            defaults={
-                "tenant_id": speaker.tenant_id,
-                "library_id": speaker.library_id,
-                "dimension": rows[0].dimension,
-                "embedding": voiceprint_of([row.embedding for row in rows]),
-                "utterance_count": len(rows),
-            },
-        )
-    speaker.status = Speaker.Status.ENROLLED if embeddings else Speaker.Status.ENROLLING
-    speaker.save(update_fields=["status"])
 
 
 def _voiceprint(speaker: Speaker, model: str = DEFAULT_MODEL) -> Voiceprint:
@@ -326,20 +254,3 @@ def _nearest(tenant: Tenant, libraries: QuerySet[Library], analysis: Analysis, t
 
 def _latest_recordings(tenant: Tenant, speakers: Iterable[int]) -> dict[int, str]:
     return dict(tenant.utterances.latest_of(speakers).values_list("speaker_id", "recording"))
-
-
-def _drop_speakers(tenant: Tenant, speakers: QuerySet[Speaker]) -> Removal:
-    """Rows now, files after the commit. Each table in one statement, so that a large library goes quickly."""
-    doomed = list(speakers.select_for_update(of=["self"]).order_by("pk").values_list("pk", flat=True))
-    said = tenant.utterances.filter(speaker__in=doomed)
-    recordings_gone = _drop_utterances(tenant, said)
-    tenant.voiceprints.filter(speaker__in=doomed).delete()
-    tenant.speakers.filter(pk__in=doomed).delete()
-    return Removal(speakers=len(doomed), recordings=recordings_gone)
-
-
-def _drop_utterances(tenant: Tenant, utterances: QuerySet[Utterance]) -> int:
-    rows = dict(utterances.values_list("pk", "recording"))
-    recordings.let_go(tenant, rows.values())
-    tenant.utterances.filter(pk__in=rows).delete()
-    return len(rows)

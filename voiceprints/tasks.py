@@ -21,10 +21,12 @@ ANALYSIS_HARD_LIMIT_SECONDS = 60
 
 
 @shared_task(bind=True, name=jobs.ANALYZE, time_limit=ANALYSIS_HARD_LIMIT_SECONDS)
-def analyze(self: Task[Any, Any], content: bytes, options: dict[str, Any]) -> None:
+def analyze(self: Task[Any, Any], options: dict[str, Any]) -> None:
     """Measure one recording and reply with the figures or with why not. It changes nothing, so it may run twice."""
-    reply = jobs.reply_here if self.request.is_eager else jobs.reply
-    reply(str(self.request.id), measured(content, options))
+    job_id = str(self.request.id)
+    content = jobs.recording_of(job_id)
+    if content is not None:
+        jobs.reply(job_id, measured(content, options))
 
 
 def measured(content: bytes, options: dict[str, Any]) -> dict[str, Any]:

@@ -126,7 +126,6 @@ def test_the_policy_is_evaluated_once_per_query(model, acme_rows, acme):
 def test_a_speaker_cannot_point_into_another_tenants_library(acme_rows, globex):
     with pytest.raises(DatabaseError, match="of_same_tenant"), transaction.atomic(), acting_as(globex):
         Speaker.all_tenants.create(tenant=globex, library_id=acme_rows[Library], external_id="spy")
-        raw("SET CONSTRAINTS ALL IMMEDIATE")
 
 
 def test_a_vector_must_have_the_dimension_of_its_model(acme_rows, acme):

@@ -60,21 +60,28 @@ def test_a_file_that_cannot_be_removed_is_removed_by_a_later_sweep(acme, disk, r
     assert not (recordings_folder / path).exists()
 
 
+def planned(tenant):
+    with acting_as(tenant):
+        return recordings.plan(tenant, "acme", 1)
+
+
 def test_the_sweep_leaves_a_file_whose_row_is_being_written(acme, recordings_folder):
-    with recordings.written(acme, "acme", [b"flac"]) as (path,):
-        assert recordings.sweep() == 0
-        with acting_as(acme):
-            recordings.claim([path])
-    assert (recordings_folder / path).exists()
+    paths = planned(acme)
+    recordings.write(paths, [b"flac"])
+    assert recordings.sweep() == 0
+    with acting_as(acme):
+        recordings.claim(paths)
+    assert (recordings_folder / paths[0]).exists()
 
 
 def test_a_file_swept_too_early_is_not_claimed(acme):
-    with pytest.raises(StorageFailed), recordings.written(acme, "acme", [b"flac"]) as paths:
-        with acting_as_platform():
-            DoomedRecording.all_tenants.update(not_before=timezone.now() - timedelta(minutes=1))
-        recordings.sweep()
-        with acting_as(acme):
-            recordings.claim(paths)
+    paths = planned(acme)
+    recordings.write(paths, [b"flac"])
+    with acting_as_platform():
+        DoomedRecording.all_tenants.update(not_before=timezone.now() - timedelta(minutes=1))
+    recordings.sweep()
+    with pytest.raises(StorageFailed), acting_as(acme):
+        recordings.claim(paths)
 
 
 def test_the_sweep_leaves_files_that_have_their_rows(acme, recordings_folder):
