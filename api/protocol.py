@@ -59,6 +59,10 @@ class OutsideTimeWindow(AccessRefused):
     pass
 
 
+class TenantClosed(AccessRefused):
+    """The request is rightly signed, for a tenant that is not active."""
+
+
 class Malformed(Exception):
     """Something required is missing, or has not the form it must have. The text names what."""
 
@@ -72,7 +76,9 @@ class UnknownPath(Exception):
 
 
 def signing_credential(key_id: str, is_signed_with: Callable[[str], bool]) -> Credential:
-    """The credential of `key_id`, once `is_signed_with` recognises its secret. Raises UnknownKey or WrongSignature.
+    """The credential of `key_id`, once `is_signed_with` recognises its secret.
+
+    Raises UnknownKey, WrongSignature, or TenantClosed, which only a rightful signer gets to know.
 
     An unknown key is compared as well, so that the time taken does not tell which keys exist.
     """
@@ -82,6 +88,8 @@ def signing_credential(key_id: str, is_signed_with: Callable[[str], bool]) -> Cr
         raise UnknownKey
     if not signed:
         raise WrongSignature
+    if not known.tenant.active:
+        raise TenantClosed
     note_use(known)
     return known
 

@@ -26,7 +26,6 @@ from audio.analysis import analyze  # noqa: E402
 from audio.catalogue import DEFAULT_MODEL, find_model  # noqa: E402
 from audio.results import Embedding  # noqa: E402
 from bench.analysis import five_seconds  # noqa: E402
-from config.welcome import local_address  # noqa: E402
 from tenants.context import acting_as  # noqa: E402
 from tenants.models import Credential, Tenant  # noqa: E402
 from tenants.services import create_tenant  # noqa: E402
@@ -75,7 +74,7 @@ def overhead(credential: Credential, content: bytes) -> None:
 
 def sender(credential: Credential, content: bytes) -> Callable[..., None]:
     """Sends the recording to an operation over one kept connection, as barely as the standard library can."""
-    connection = http.client.HTTPConnection(local_address().removeprefix("http://"))
+    connection = http.client.HTTPConnection(settings.LOCAL_URL.removeprefix("http://"))
 
     def send(operation: str, **fields: str) -> None:
         content_type, body = multipart(fields, content)
@@ -219,7 +218,7 @@ def children_of(word: str) -> list[float]:
 
 
 def client_of(credential: Credential) -> Client:
-    return Client(local_address(), credential.key_id, credential.secret)
+    return Client(settings.LOCAL_URL, credential.key_id, credential.secret)
 
 
 def milliseconds(deed: Callable[[], object]) -> float:

@@ -19,7 +19,7 @@ from django.core.management import call_command
 from config import embedded, programs, settings, startup
 from config.home import private_folder
 from config.supervision import START_SECONDS, AlreadyRunning, Failed, Supervisor, supervised
-from config.welcome import local_address, welcome
+from config.welcome import welcome
 from tenants.services import provision
 
 
@@ -102,13 +102,13 @@ def wait_for_web(supervisor: Supervisor) -> None:
         supervisor.refuse_fatal()
         if time.monotonic() > gives_up:
             raise Failed(
-                f"the web server does not answer at {local_address()}; see {settings.HOME / 'logs' / 'web.log'}"
+                f"the web server does not answer at {settings.LOCAL_URL}; see {settings.HOME / 'logs' / 'web.log'}"
             )
         time.sleep(0.1)
 
 
 def web_is_up() -> bool:
-    host = local_address().removeprefix("http://")
+    host = settings.LOCAL_URL.removeprefix("http://")
     connection = http.client.HTTPConnection(host, timeout=2)
     try:
         connection.request("GET", "/health/live")

@@ -16,6 +16,7 @@ from config.home import stored_secret
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 MEBIBYTE = 1024 * 1024
+EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 
 # --- Reading the environment -----------------------------------------------------------------------------------------
 
@@ -52,10 +53,34 @@ def redis_url(url: str) -> str:
     return url
 
 
+def local_url(host: str, port: int) -> str:
+    """How this machine reaches the web server, whatever addresses it listens on."""
+    bare = host.strip("[]")
+    bare = EVERY_ADDRESS.get(bare, bare)
+    return f"http://{f'[{bare}]' if ':' in bare else bare}:{port}"
+
+
 def postgresql(database: dict[str, Any]) -> dict[str, Any]:
     if database["ENGINE"] != "django.db.backends.postgresql":
         raise ImproperlyConfigured("DATABASE_URL must be a postgresql:// address")
     return database
+
+
+def s3_recordings(bucket: str, endpoint: str) -> dict[str, Any]:
+    """Credentials and region come from where boto3 finds them: its own variables, files, or the machine's role."""
+    options = {
+        "bucket_name": bucket,
+        "endpoint_url": endpoint or None,
+        "default_acl": None,
+        "file_overwrite": False,
+        "querystring_auth": True,
+    }
+    return {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": options}
+
+
+def local_recordings(folder: Path) -> dict[str, Any]:
+    options = {"location": folder, "file_permissions_mode": 0o600, "directory_permissions_mode": 0o700}
+    return {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": options}
 
 
 # --- The installation ------------------------------------------------------------------------------------------------
@@ -97,6 +122,7 @@ if PUBLIC_URL and not PUBLIC_URL.startswith(("http://", "https://")):
     raise ImproperlyConfigured("OPENVPR_PUBLIC_URL must start with http:// or https://")
 
 ALLOWED_HOSTS = ALLOWED_HOSTS or ["*"]
+LOCAL_URL = local_url(HOST, PORT)
 
 # --- Secrets ---------------------------------------------------------------------------------------------------------
 
@@ -219,26 +245,7 @@ FILE_UPLOAD_MAX_MEMORY_SIZE = 8 * MEBIBYTE
 
 # --- Recordings and static files -------------------------------------------------------------------------------------
 
-if S3_BUCKET:
-    RECORDINGS: dict[str, Any] = {
-        "BACKEND": "storages.backends.s3.S3Storage",
-        "OPTIONS": {
-            "bucket_name": S3_BUCKET,
-            "endpoint_url": S3_ENDPOINT or None,
-            "default_acl": None,
-            "file_overwrite": False,
-            "querystring_auth": True,
-        },
-    }
-else:
-    RECORDINGS = {
-        "BACKEND": "django.core.files.storage.FileSystemStorage",
-        "OPTIONS": {
-            "location": HOME / "recordings",
-            "file_permissions_mode": 0o600,
-            "directory_permissions_mode": 0o700,
-        },
-    }
+RECORDINGS = s3_recordings(S3_BUCKET, S3_ENDPOINT) if S3_BUCKET else local_recordings(HOME / "recordings")
 
 STORAGES = {
     "default": RECORDINGS,

@@ -10,19 +10,11 @@ from audio.catalogue import DEFAULT_MODEL, find_model
 from config import settings
 from tenants.services import Provisioned
 
-EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 SAMPLES = "voiceprints/samples"
 
 
-def local_address() -> str:
-    """How this machine reaches the web server, whatever addresses it listens on."""
-    host = settings.HOST.strip("[]")
-    host = EVERY_ADDRESS.get(host, host)
-    return f"http://{f'[{host}]' if ':' in host else host}:{settings.PORT}"
-
-
 def welcome(new: Provisioned) -> str:
-    url = settings.PUBLIC_URL or local_address()
+    url = settings.PUBLIC_URL or settings.LOCAL_URL
     model = find_model(DEFAULT_MODEL)
     return "\n".join(
         [
@@ -36,7 +28,7 @@ def welcome(new: Provisioned) -> str:
             "",
             "Enroll a voice, then ask who is speaking (from this folder, in another terminal):",
             "",
-            *_curl_lines(local_address()),
+            *_curl_lines(settings.LOCAL_URL),
             "",
         ]
     )

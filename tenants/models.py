@@ -111,7 +111,7 @@ class Credential(models.Model):
 
     @property
     def usable(self) -> bool:
-        return self.enabled and self.tenant.active and (self.expires is None or self.expires > timezone.now())
+        return self.enabled and (self.expires is None or self.expires > timezone.now())
 
     def use_is_news(self) -> bool:
         return self.last_used is None or timezone.now() - self.last_used > LAST_USED_RESOLUTION

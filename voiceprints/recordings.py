@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from urllib.parse import quote
 
+from botocore.exceptions import BotoCoreError, ClientError
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 from django.db import transaction
@@ -30,6 +31,9 @@ logger = logging.getLogger(__name__)
 # Longer than any request may take, so that the sweep never takes a file whose row is still being written.
 TIME_TO_CLAIM = timedelta(minutes=15)
 SWEEP_BATCH = 200
+TRIED_AGAIN_AFTER = timedelta(hours=1)
+# What a file system and an S3 service fail with.
+STORAGE_FAILURES = (OSError, BotoCoreError, ClientError)
 
 UNSAFE_IN_PATH = re.compile(r"[\x00-\x1f\x7f/\\%]|\A\.{1,2}\Z")
 
@@ -95,12 +99,15 @@ def remove_doomed(tenant: Tenant, paths: Iterable[str]) -> None:
 
 
 def sweep() -> int:
-    """Remove every file whose time has come; returns how many. Several sweeps at once take different ones."""
+    """Remove the files whose time has come; returns how many. Several sweeps at once take different ones."""
     with acting_as_platform():
         due = DoomedRecording.all_tenants.filter(not_before__lte=timezone.now()).order_by("not_before")
-        batch = list(due.select_for_update(skip_locked=True)[:SWEEP_BATCH])
-        gone = [doomed.pk for doomed in batch if _remove(doomed.path)]
+        batch = {doomed.pk: _remove(doomed.path) for doomed in due.select_for_update(skip_locked=True)[:SWEEP_BATCH]}
+        gone = [pk for pk, removed in batch.items() if removed]
         DoomedRecording.all_tenants.filter(pk__in=gone).delete()
+        # Those that resist stand back, so that they do not keep the others from their turn.
+        stuck = DoomedRecording.all_tenants.filter(pk__in=batch.keys() - set(gone))
+        stuck.update(not_before=timezone.now() + TRIED_AGAIN_AFTER)
     return len(gone)
 
 
@@ -112,7 +119,7 @@ def address(path: str) -> str:
 def _write(path: str, content: bytes) -> None:
     try:
         stored = storages["recordings"].save(path, ContentFile(content))
-    except OSError as error:
+    except STORAGE_FAILURES as error:
         raise StorageFailed(type(error).__name__) from error
     if stored != path:
         raise StorageFailed("the storage chose another path")
@@ -121,7 +128,7 @@ def _write(path: str, content: bytes) -> None:
 def _remove(path: str) -> bool:
     try:
         storages["recordings"].delete(path)
-    except OSError:
-        logger.exception("could not remove a recording; it will be tried again")
+    except STORAGE_FAILURES as error:
+        logger.warning("a recording could not be removed and will be tried again: %s", type(error).__name__)
         return False
     return True

@@ -19,6 +19,7 @@ from django.utils.cache import get_conditional_response, patch_cache_control
 from tenants.context import acting_as
 from tenants.models import Tenant
 from voiceprints.errors import RecordingNotFound, StorageFailed
+from voiceprints.recordings import STORAGE_FAILURES
 
 CONTENT_TYPE = "audio/flac"
 CHUNK_BYTES = 64 * 1024
@@ -121,7 +122,7 @@ def _opened(path: str) -> tuple[Any, int]:
         size = file.size
     except FileNotFoundError:
         raise RecordingNotFound(path=path) from None
-    except OSError as error:
+    except STORAGE_FAILURES as error:
         raise StorageFailed(type(error).__name__) from error
     return file, size
 

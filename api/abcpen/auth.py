@@ -13,7 +13,7 @@ from rest_framework.request import Request
 
 from api.abcpen import conf
 from api.abcpen.signature import old_signature, signature
-from api.protocol import AccessRefused, OutsideTimeWindow, signing_credential
+from api.protocol import AccessRefused, OutsideTimeWindow, TenantClosed, signing_credential
 from tenants.models import Credential, Tenant
 
 logger = logging.getLogger(__name__)
@@ -72,8 +72,10 @@ class SignatureAuthentication(BaseAuthentication):
 
 
 def unsigned_tenant() -> Tenant:
-    tenant = Tenant.objects.filter(slug=conf.UNSIGNED_TENANT, active=True).first()
+    tenant = Tenant.objects.filter(slug=conf.UNSIGNED_TENANT).first()
     if tenant is None:
-        logger.error("OPENVPR_ABCPEN_UNSIGNED_TENANT names no active tenant")
+        logger.error("OPENVPR_ABCPEN_UNSIGNED_TENANT names no tenant")
         raise AccessRefused
+    if not tenant.active:
+        raise TenantClosed
     return tenant

@@ -11,15 +11,17 @@ from django.db import Error as DatabaseFailed
 from django.http import UnreadablePostError
 from rest_framework.exceptions import MethodNotAllowed, ParseError, UnsupportedMediaType
 
-from api.protocol import AccessRefused, Malformed, Unacceptable, UnknownPath, described
+from api.protocol import AccessRefused, Malformed, TenantClosed, Unacceptable, UnknownPath, described
 from audio.download import DownloadError
 from audio.errors import AudioError, Undecodable
 from voiceprints.errors import (
     AnalysisTimedOut,
     EngineFailed,
     EngineUnreachable,
+    LibraryNotFound,
     RecordingNotFound,
     SpeakerExists,
+    SpeakerNotEnrolled,
     SpeakerNotFound,
     StorageFailed,
     TooBusy,
@@ -51,6 +53,7 @@ ILLEGAL_ACCESS = Answer("10105", "illegal access")
 INVALID_PARAMETER = Answer("10106", "invalid parameter", str)
 ILLEGAL_PARAMETER = Answer("10107", "illegal parameter", str)
 ILLEGAL_RECORDING = replace(ILLEGAL_PARAMETER, detail=described)
+NO_LICENSE = Answer("10110", "no license")
 NOT_HTTP_URL = Answer("10109", "audio url is not valid http(s) url")
 DOWNLOAD_FAILED = Answer("10111", "HTTP异常", described)
 ENGINE_ERROR = Answer("10700", "engine error")
@@ -60,6 +63,7 @@ COMPONENT_ERROR = Answer("16003", "basic component error")
 
 ANSWERS: dict[type[BaseException], Answer] = {
     AccessRefused: ILLEGAL_ACCESS,
+    TenantClosed: NO_LICENSE,
     Malformed: INVALID_PARAMETER,
     ParseError: replace(INVALID_PARAMETER, detail=lambda _: "unreadable body"),
     UnsupportedMediaType: replace(INVALID_PARAMETER, detail=lambda _: "Content-Type"),
@@ -71,6 +75,8 @@ ANSWERS: dict[type[BaseException], Answer] = {
     Unacceptable: ILLEGAL_PARAMETER,
     SpeakerExists: ILLEGAL_PARAMETER,
     SpeakerNotFound: ILLEGAL_PARAMETER,
+    SpeakerNotEnrolled: ILLEGAL_PARAMETER,
+    LibraryNotFound: ILLEGAL_PARAMETER,
     NotHttpUrl: NOT_HTTP_URL,
     DownloadError: DOWNLOAD_FAILED,
     Undecodable: UNDECODABLE,

@@ -91,11 +91,6 @@ def test_a_key_of_another_tenant_cannot_be_named(acme_credential, globex):
         run("credential", "delete", "globex", acme_credential.key_id)
 
 
-def test_keys_of_an_inactive_tenant_do_not_work(acme_credential, acme):
-    Tenant.objects.filter(pk=acme.pk).update(active=False)
-    assert find_credential(acme_credential.key_id) is None
-
-
 def test_use_is_noted(acme_credential, acme):
     note_use(acme_credential)
     with acting_as(acme):

@@ -10,11 +10,12 @@ from django.db import OperationalError
 
 from api.abcpen import conf
 from tenants import services as tenant_services
+from tenants.models import Tenant
 from tests.api.abcpen.client import ILLEGAL, INVALID, part
 from tests.cast import SUSAN, recording, silence, wav
 from tests.shared_data import shared
 from voiceprints import jobs
-from voiceprints.errors import AnalysisTimedOut, EngineFailed, EngineUnreachable, TooBusy
+from voiceprints.errors import AnalysisTimedOut, EngineFailed, EngineUnreachable, LibraryNotFound, TooBusy
 
 pytestmark = pytest.mark.django_db
 
@@ -227,3 +228,19 @@ def test_a_request_id_that_could_forge_log_lines_is_replaced(abcpen):
 def test_a_large_part_is_told_by_its_form(abcpen):
     fields = {f"field{number}": "x" for number in range(2500)}
     assert abcpen.post("recognize", org_id="acme", audio=part(b"x"), **fields)["code"] == INVALID
+
+
+def test_a_tenant_that_is_not_active_has_no_license(abcpen):
+    Tenant.objects.filter(pk=abcpen.tenant.pk).update(active=False)
+    assert abcpen.get("count", org_id="acme") == {"code": "10110", "msg": "no license"}
+
+
+def test_a_wrong_signature_does_not_learn_that_a_tenant_is_not_active(abcpen):
+    Tenant.objects.filter(pk=abcpen.tenant.pk).update(active=False)
+    abcpen.credential.secret = "another"
+    assert abcpen.get("count", org_id="acme")["code"] == "10105"
+
+
+def test_a_library_deleted_this_moment_is_an_illegal_parameter(abcpen, monkeypatch):
+    monkeypatch.setattr("voiceprints.gallery.admit", failing(LibraryNotFound(org_id="acme")))
+    assert abcpen.register(recording(SUSAN))["code"] == ILLEGAL

@@ -19,7 +19,7 @@ class Command(BaseCommand):
     help = "Enroll the sample voices over HTTP, then ask who is speaking in their other recordings."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--url", default=f"http://127.0.0.1:{settings.PORT}", help="where the platform answers")
+        parser.add_argument("--url", default=settings.LOCAL_URL, help="where the platform answers")
         parser.add_argument("--tenant", default=DEMO_TENANT, help="slug of the tenant to use")
 
     def handle(self, *args: Any, url: str, tenant: str, **options: Any) -> None:
