@@ -40,7 +40,7 @@ LOCK := --quiet --upgrade --python-version 3.11 --universal --fork-strategy fewe
 	--no-emit-index-url --no-annotate --custom-compile-command "make lock"
 
 clean:
-	rm -rf .venv staticfiles
+	rm -rf .venv
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

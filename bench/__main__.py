@@ -20,9 +20,16 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="openvpr-bench-", ignore_cleanup_errors=True) as home:
         return subprocess.run(
             [sys.executable, "-m", "config", sys.executable, "-m", "bench.platform"],
-            env=os.environ | {"OPENVPR_HOME": home, "OPENVPR_PORT": str(free_port()), "OPENVPR_LOG_LEVEL": "WARNING"},
+            env=clean_environment()
+            | {"OPENVPR_HOME": home, "OPENVPR_PORT": str(free_port()), "OPENVPR_LOG_LEVEL": "WARNING"},
             check=False,
         ).returncode
+
+
+def clean_environment() -> dict[str, str]:
+    """Without what could lead to a real installation's database, broker or bucket."""
+    ours = ("OPENVPR_", "DATABASE_URL", "REDIS_URL")
+    return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
 
 
 def free_port() -> int:

@@ -11,6 +11,7 @@ import pwd
 import stat
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
@@ -24,6 +25,8 @@ from config.home import private_folder, stored_secret
 POSTGRES_ACCOUNT = "openvpr"
 LONGEST_SOCKET_PATH = 103
 START_SECONDS = 30.0
+# For the workers, beat, commands and a person with psql.
+SPARE_CONNECTIONS = 50
 
 
 def wheel_folder(package: str) -> Path:
@@ -55,7 +58,7 @@ def postgres_command() -> list[str]:
     options = {
         "listen_addresses": "",
         "unix_socket_directories": str(settings.POSTGRES_DATA),
-        "max_connections": "200",
+        "max_connections": str(settings.WEB_PROCESSES * settings.WEB_THREADS + SPARE_CONNECTIONS),
         "shared_buffers": "128MB",
         "log_min_error_statement": "panic",  # a failed statement would put embeddings and encrypted secrets in the log
         "log_error_verbosity": "terse",
@@ -84,7 +87,7 @@ def prepare_database() -> None:
         connection.execute("ALTER EXTENSION vector UPDATE")
         if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role]).fetchone():
             connection.execute(
-                sql.SQL("CREATE ROLE {} LOGIN CREATEDB PASSWORD {}").format(
+                sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(
                     sql.Identifier(role), sql.Literal(settings.DATABASE["PASSWORD"])
                 )
             )
@@ -202,7 +205,7 @@ def refuse_long_socket_path(path: Path) -> None:
         )
 
 
-def _wait(name: str, probe, failure: type[Exception]) -> None:  # type: ignore[no-untyped-def]
+def _wait(name: str, probe: Callable[[], object], failure: type[Exception]) -> None:
     gives_up = time.monotonic() + START_SECONDS
     while True:
         try:

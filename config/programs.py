@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from configparser import RawConfigParser
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from config import embedded, settings
@@ -25,7 +25,6 @@ class Program:
     stop_signal: str = "TERM"
     stop_seconds: int = 20
     account: str | None = None
-    environment: dict[str, str] = field(default_factory=dict)
 
 
 def programs() -> list[Program]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 from zoneinfo import available_timezones
@@ -16,6 +17,7 @@ from config.home import stored_secret
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 MEBIBYTE = 1024 * 1024
+SHORTEST_SECRET_KEY = 32
 EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 
 # --- Reading the environment -----------------------------------------------------------------------------------------
@@ -51,6 +53,13 @@ def redis_url(url: str) -> str:
     if not url.startswith(("redis://", "rediss://", "unix://")):
         raise ImproperlyConfigured("REDIS_URL must start with redis://, rediss:// or unix://")
     return url
+
+
+def refuse_unless_web_addresses(name: str, urls: list[str]) -> None:
+    """Raise ImproperlyConfigured unless each, if any, is http(s) with a host."""
+    for url in filter(None, urls):
+        if not re.match(r"https?://[^/\s]+", url):
+            raise ImproperlyConfigured(f"{name} must begin with http:// or https:// and a host; it is {url!r}")
 
 
 def local_url(host: str, port: int) -> str:
@@ -118,8 +127,14 @@ DIALECTS = ["abcpen"]
 
 if PRODUCTION and DEBUG:
     raise ImproperlyConfigured("OPENVPR_DEBUG must be off when OPENVPR_PRODUCTION is on")
-if PUBLIC_URL and not PUBLIC_URL.startswith(("http://", "https://")):
-    raise ImproperlyConfigured("OPENVPR_PUBLIC_URL must start with http:// or https://")
+for _name, _urls in (
+    ("OPENVPR_PUBLIC_URL", [PUBLIC_URL]),
+    ("OPENVPR_S3_ENDPOINT", [S3_ENDPOINT]),
+    ("OPENVPR_TRUSTED_ORIGINS", CSRF_TRUSTED_ORIGINS),
+):
+    refuse_unless_web_addresses(_name, _urls)
+if S3_ENDPOINT and not S3_BUCKET:
+    raise ImproperlyConfigured("OPENVPR_S3_ENDPOINT needs OPENVPR_S3_BUCKET")
 
 ALLOWED_HOSTS = ALLOWED_HOSTS or ["*"]
 LOCAL_URL = local_url(HOST, PORT)
@@ -127,6 +142,8 @@ LOCAL_URL = local_url(HOST, PORT)
 # --- Secrets ---------------------------------------------------------------------------------------------------------
 
 SECRET_KEY = secret("OPENVPR_SECRET_KEY", "django")
+if len(SECRET_KEY) < SHORTEST_SECRET_KEY:
+    raise ImproperlyConfigured(f"OPENVPR_SECRET_KEY must have at least {SHORTEST_SECRET_KEY} characters")
 FIELD_KEYS = fernet_keys(secret("OPENVPR_FIELD_KEYS", "fields", generate=lambda: Fernet.generate_key().decode()))
 
 # --- PostgreSQL and Redis: real ones by address, else the embedded ones in OPENVPR_HOME ------------------------------
@@ -248,7 +265,6 @@ FILE_UPLOAD_MAX_MEMORY_SIZE = 8 * MEBIBYTE
 RECORDINGS = s3_recordings(S3_BUCKET, S3_ENDPOINT) if S3_BUCKET else local_recordings(HOME / "recordings")
 
 STORAGES = {
-    "default": RECORDINGS,
     "recordings": RECORDINGS,
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }

@@ -20,7 +20,8 @@ from supervisor.xmlrpc import SupervisorTransport
 from config import programs, settings
 
 START_SECONDS = 60.0
-STOP_SECONDS = 45.0
+# The programs stop one priority after another.
+STOP_SECONDS = 10.0 + sum(program.stop_seconds for program in programs.programs())
 WATCH_SECONDS = 1.0
 UNREACHABLE = (OSError, http.client.HTTPException, xmlrpc.client.Error)
 LOG = settings.HOME / "logs" / "supervisord.log"

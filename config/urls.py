@@ -20,6 +20,7 @@ def alive(request: HttpRequest) -> HttpResponse:
 
 urlpatterns = [
     path("", home),
+    path(settings.CONSOLE_PATH.strip("/"), home),
     path("health/live", alive),
     path(f"{CONSOLE}language", set_language, name="set_language"),
     path(CONSOLE, admin.site.urls),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from http import HTTPStatus
 from typing import Any
 
@@ -11,12 +12,14 @@ from gunicorn import util
 from gunicorn.http import errors
 from gunicorn.http.message import Request
 from gunicorn.http.parser import RequestParser
+from gunicorn.http.unreader import SocketUnreader
 from gunicorn.workers.gthread import ThreadWorker
 
 # A space inside an address, and any byte of a text that is not ASCII.
 UNENCODED = re.compile(rb"[\x20\x80-\xff]")
 
 STALLED_SECONDS = 15.0
+SLOWEST_BYTES_PER_SECOND = 4096
 
 STATUS_OF = {
     errors.LimitRequestLine: HTTPStatus.REQUEST_URI_TOO_LONG,
@@ -26,7 +29,36 @@ STATUS_OF = {
 }
 
 
+class ImpatientSocket:
+    """A client's socket that gives up on whoever sends nothing, or next to nothing.
+
+    Otherwise one who announces a request and lets it trickle would keep a thread for ever.
+    """
+
+    def __init__(self, sock: Any) -> None:
+        self.sock = sock
+        self._began = time.monotonic()
+        self._received = 0
+
+    def recv(self, size: int) -> bytes:
+        waited = time.monotonic() - self._began - STALLED_SECONDS
+        if self._received < waited * SLOWEST_BYTES_PER_SECOND:
+            raise TimeoutError
+        self.sock.settimeout(STALLED_SECONDS)
+        received: bytes = self.sock.recv(size)
+        self._received += len(received)
+        return received
+
+
 class LenientRequest(Request):  # type: ignore[misc]
+    def parse(self, unreader: Any) -> Any:
+        if isinstance(unreader, SocketUnreader):
+            unreader.sock = ImpatientSocket(getattr(unreader.sock, "sock", unreader.sock))
+        try:
+            return super().parse(unreader)
+        except TimeoutError:
+            raise errors.NoMoreData from None
+
     def parse_request_line(self, line_bytes: bytes) -> None:
         """Clients in the field put names into an address as they are: encode what they should have encoded."""
         method, _, rest = line_bytes.partition(b" ")
@@ -38,11 +70,6 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def init_process(self) -> None:
         RequestParser.mesg_class = LenientRequest
         super().init_process()
-
-    def handle_request(self, req: Any, conn: Any) -> Any:
-        # Without it, somebody who announces a body and never sends it would keep a thread for ever.
-        conn.sock.settimeout(STALLED_SECONDS)
-        return super().handle_request(req, conn)
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """In JSON, and without repeating the request in the log: its address may carry a signature."""

@@ -50,14 +50,14 @@ def refuse_unsafe_database() -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user")
         (above_the_law,) = cursor.fetchone()
-        cursor.execute(
-            "SELECT coalesce(installed_version, default_version) FROM pg_available_extensions WHERE name = 'vector'"
-        )
+        cursor.execute("SELECT installed_version FROM pg_available_extensions WHERE name = 'vector'")
         pgvector = cursor.fetchone()
     if above_the_law:
         raise ImproperlyConfigured(
             "the role of DATABASE_URL is a superuser or bypasses row-level security; use a plain role"
         )
-    if pgvector is None or tuple(map(int, pgvector[0].split(".")[:2])) < OLDEST_PGVECTOR:
-        found = pgvector[0] if pgvector else "none"
-        raise ImproperlyConfigured(f"PostgreSQL needs the extension pgvector 0.8 or newer; found {found}")
+    if pgvector is None or not pgvector[0] or tuple(map(int, pgvector[0].split(".")[:2])) < OLDEST_PGVECTOR:
+        found = (pgvector and pgvector[0]) or "none"
+        raise ImproperlyConfigured(
+            f"the database needs pgvector 0.8 or newer (found {found}); as a superuser: CREATE EXTENSION vector"
+        )

@@ -75,8 +75,8 @@ def delete_credential(credential: Credential) -> None:
 def find_credential(key_id: str) -> Credential | None:
     """The usable credential of that key id, with its tenant, whoever it belongs to and whether or not it is active."""
     with naming_credential(key_id):
-        named = Credential.all_tenants.select_related("tenant").filter(key_id=key_id).order_by()
-        return next((credential for credential in named if credential.usable), None)
+        named = Credential.all_tenants.select_related("tenant").filter(key_id=key_id).order_by().first()
+    return named if named and named.usable else None
 
 
 def note_use(credential: Credential) -> None:

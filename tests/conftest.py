@@ -29,6 +29,8 @@ def services() -> Iterator[None]:
             POSTGRES.start(embedded.postgres_account())
             stack.callback(POSTGRES.stop)
             embedded.prepare_database()
+            with embedded.as_superuser() as superuser:
+                superuser.execute("ALTER ROLE openvpr CREATEDB")
         yield
 
 

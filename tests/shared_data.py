@@ -24,6 +24,8 @@ def expectations(folder: str) -> list[dict[str, str]]:
     """Rows of `formats_expected.tsv` about one folder; none where the shared data are absent."""
     table = SHARED_DATA / "formats_expected.tsv"
     if not table.exists():
+        if os.environ.get("CI"):
+            raise FileNotFoundError(table)
         return []
     header, *lines = table.read_text().splitlines()
     rows = [dict(zip(header.split("\t"), line.split("\t"), strict=False)) for line in lines]

@@ -11,11 +11,14 @@ from audio.results import Analysis
 from tenants.models import Tenant
 from voiceprints import recordings
 from voiceprints.errors import LibraryNotFound, SpeakerExists, SpeakerNotFound
-from voiceprints.models import Library, Speaker, Utterance, UtteranceEmbedding, Voiceprint
+from voiceprints.models import Speaker, Utterance, UtteranceEmbedding, Voiceprint
 from voiceprints.results import Enrollment, LibraryKey, Removal
 from voiceprints.scoring import voiceprint_of
 
 Embeddings = list[UtteranceEmbedding]
+
+# Whoever deletes what is being enrolled into, time and again, wins.
+TRIES_TO_ADMIT = 3
 
 
 def admit(
@@ -24,17 +27,18 @@ def admit(
     """A speaker of the library, nobody else's to change, and the embeddings of what it said before.
 
     Both are made when they are new, the speaker as enrolled when what comes now makes it `complete`. Raises
-    SpeakerExists for one enrolled already, LibraryNotFound when the library was deleted this moment.
+    SpeakerExists for one enrolled already, LibraryNotFound when the library is deleted time and again.
     """
-    library, _ = tenant.libraries.get_or_create(org_id=key.org_id, tag_id=key.tag_id)
     status = Speaker.Status.ENROLLED if complete else Speaker.Status.ENROLLING
-    newcomer = Speaker(tenant_id=library.tenant_id, library=library, external_id=external_id, info=info, status=status)
-    try:
-        with transaction.atomic():
-            newcomer.save(force_insert=True)
-    except IntegrityError:
-        return _known_newcomer(library, external_id)
-    return newcomer, []
+    for _ in range(TRIES_TO_ADMIT):
+        library, _ = tenant.libraries.get_or_create(org_id=key.org_id, tag_id=key.tag_id)
+        newcomer = Speaker(tenant=tenant, library=library, external_id=external_id, info=info, status=status)
+        if _inserted(newcomer):
+            return newcomer, []
+        known = library.speakers.select_for_update(of=["self"]).filter(external_id=external_id).first()
+        if known:
+            return _still_enrolling(known), embeddings_of(known)
+    raise LibraryNotFound(org_id=key.org_id, tag_id=key.tag_id)
 
 
 def locked_speaker(speaker: Speaker) -> Speaker:
@@ -94,7 +98,7 @@ def drop_utterances(tenant: Tenant, utterances: QuerySet[Utterance]) -> int:
 
 
 def drop_speakers(tenant: Tenant, speakers: QuerySet[Speaker]) -> Removal:
-    """With all they said. Each table in one statement, so that a large library goes quickly."""
+    """With all they said."""
     doomed = list(speakers.select_for_update(of=["self"]).order_by("pk").values_list("pk", flat=True))
     said = drop_utterances(tenant, tenant.utterances.filter(speaker__in=doomed))
     tenant.voiceprints.filter(speaker__in=doomed).delete()
@@ -112,13 +116,20 @@ def _embedding(utterance: Utterance, analysis: Analysis) -> UtteranceEmbedding:
     )
 
 
-def _known_newcomer(library: Library, external_id: str) -> tuple[Speaker, Embeddings]:
-    speaker = library.speakers.select_for_update(of=["self"]).filter(external_id=external_id).first()
-    if speaker is None:
-        raise LibraryNotFound(org_id=library.org_id, tag_id=library.tag_id)
+def _inserted(newcomer: Speaker) -> bool:
+    """False when there is one of that name already, or its library was deleted this moment."""
+    try:
+        with transaction.atomic():
+            newcomer.save(force_insert=True)
+    except IntegrityError:
+        return False
+    return True
+
+
+def _still_enrolling(speaker: Speaker) -> Speaker:
     if speaker.enrolled:
-        raise SpeakerExists(external_id=external_id)
-    return speaker, embeddings_of(speaker)
+        raise SpeakerExists(external_id=speaker.external_id)
+    return speaker
 
 
 def _write_voiceprints(speaker: Speaker, embeddings: Embeddings) -> None:

@@ -20,16 +20,21 @@ import redis
 from celery import current_app
 from django.conf import settings
 from kombu.exceptions import OperationalError
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from audio.errors import AudioError
 from audio.results import Analysis
 from tenants.models import Tenant
 from voiceprints.errors import AnalysisTimedOut, EngineFailed, EngineUnreachable, TooBusy
+from voiceprints.results import AudioInput
 
 logger = logging.getLogger(__name__)
 
 ANALYZE = "voiceprints.analyze"
 REPLY_KEPT_SECONDS = 30
+COMMAND_SECONDS = 3.0
+SPARE_SECONDS = 5
 IN_FLIGHT = "openvpr:in-flight"
 
 _recordings_here: dict[str, bytes] = {}
@@ -56,22 +61,36 @@ return 0
 
 @cache
 def connection() -> redis.Redis:
-    """Thread-safe; a dead connection is replaced on the next call."""
+    """For commands that are answered at once. Thread-safe; a dead connection is replaced on the next call."""
+    return _connection(COMMAND_SECONDS, retries=1)
+
+
+@cache
+def _waiting_connection() -> redis.Redis:
+    """For waiting up to the deadline."""
+    return _connection(settings.ANALYSIS_DEADLINE_SECONDS + COMMAND_SECONDS, retries=0)
+
+
+def _connection(answered_within_seconds: float, *, retries: int) -> redis.Redis:
     return redis.Redis.from_url(
         settings.REDIS_URL,
-        socket_connect_timeout=2,
-        socket_timeout=settings.ANALYSIS_DEADLINE_SECONDS + 5,
+        socket_connect_timeout=COMMAND_SECONDS,
+        socket_timeout=answered_within_seconds,
         health_check_interval=10,
+        retry=Retry(NoBackoff(), retries),
     )
 
 
-def analyze(tenant: Tenant, content: bytes, options: dict[str, Any]) -> Analysis:
-    """Have `content` measured. Raises AudioError for the recording, or TooBusy, AnalysisTimedOut, EngineFailed,
-    EngineUnreachable for us; within the deadline in any case."""
+def analyze(tenant: Tenant, audio: AudioInput, options: dict[str, Any]) -> Analysis:
+    """Have a recording measured, which is fetched once it is admitted.
+
+    Raises what fetching it raises, AudioError for the recording, and for us TooBusy, AnalysisTimedOut, EngineFailed or
+    EngineUnreachable.
+    """
     if current_app.conf.task_always_eager:
-        return _measured_here(content, options)
+        return _measured_here(audio.read(), options)
     try:
-        return _measured_by_worker(tenant, content, options)
+        return _measured_by_worker(tenant, audio, options)
     except (redis.RedisError, OperationalError) as error:
         raise EngineUnreachable(type(error).__name__) from error
 
@@ -108,17 +127,19 @@ def _measured_here(content: bytes, options: dict[str, Any]) -> Analysis:
         del _recordings_here[job_id]
 
 
-def _measured_by_worker(tenant: Tenant, content: bytes, options: dict[str, Any]) -> Analysis:
-    job_id = uuid.uuid4().hex
-    gives_up = time.monotonic() + settings.ANALYSIS_DEADLINE_SECONDS
-    with _admitted(tenant, job_id, len(content)):
-        connection().set(_recording_key(job_id), content, px=int(1000 * settings.ANALYSIS_DEADLINE_SECONDS))
+def _measured_by_worker(tenant: Tenant, audio: AudioInput, options: dict[str, Any]) -> Analysis:
+    job_id, deadline = uuid.uuid4().hex, settings.ANALYSIS_DEADLINE_SECONDS
+    with _admitted(tenant, job_id, audio.size_bytes):
+        content = audio.read()
+        gives_up = time.monotonic() + deadline
+        connection().set(_recording_key(job_id), content, px=int(1000 * deadline))
         current_app.send_task(
             ANALYZE,
             args=[options],
             task_id=job_id,
             queue="embed",
-            expires=settings.ANALYSIS_DEADLINE_SECONDS,
+            expires=deadline,
+            time_limit=int(deadline) + SPARE_SECONDS,
         )
         return _read(_wait(job_id, gives_up))
 
@@ -128,7 +149,7 @@ def _admitted(tenant: Tenant, job_id: str, size_bytes: int) -> Iterator[None]:
     keys = [IN_FLIGHT, f"{IN_FLIGHT}:{tenant.pk}"]
     entry = f"{job_id}:{size_bytes}"
     limits = [settings.QUEUE_DEPTH, settings.QUEUE_BYTES, tenant.max_concurrent_analyses]
-    lifetime = int(settings.ANALYSIS_DEADLINE_SECONDS) + 1
+    lifetime = int(settings.DOWNLOAD_SECONDS + settings.ANALYSIS_DEADLINE_SECONDS) + SPARE_SECONDS
     refused = connection().eval(ADMIT, len(keys), *keys, entry, size_bytes, lifetime, *limits)
     if refused == 1:
         raise TooBusy(what="recordings waiting on this platform", limit=settings.QUEUE_DEPTH)
@@ -152,7 +173,7 @@ def _release(job_id: str, keys: list[str], entry: str) -> None:
 
 
 def _wait(job_id: str, gives_up: float) -> dict[str, Any]:
-    answer = connection().blpop([_reply_key(job_id)], timeout=max(0.01, gives_up - time.monotonic()))
+    answer = _waiting_connection().blpop([_reply_key(job_id)], timeout=max(0.01, gives_up - time.monotonic()))
     if answer is None:
         raise AnalysisTimedOut(deadline_seconds=settings.ANALYSIS_DEADLINE_SECONDS)
     message: dict[str, Any] = msgpack.unpackb(answer[1])

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from django.db import models
-from django.db.models import Count
 from pgvector.django import MaxInnerProduct
 
 from audio.results import Embedding
@@ -21,11 +20,6 @@ class LibraryQuerySet(models.QuerySet["Library"]):
         """The one library with exactly this tag; None means every tag of the organisation."""
         libraries = self.filter(org_id=org_id)
         return libraries if tag_id is None else libraries.filter(tag_id=tag_id)
-
-    def with_counts(self) -> LibraryQuerySet:
-        return self.annotate(
-            speaker_count=Count("speakers", distinct=True), utterance_count=Count("speakers__utterances", distinct=True)
-        )
 
 
 class SpeakerQuerySet(models.QuerySet["Speaker"]):

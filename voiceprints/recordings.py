@@ -7,6 +7,7 @@ the file goes after the commit. A crash at any point leaves at worst a doomed pa
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import re
 import uuid
@@ -16,9 +17,12 @@ from datetime import datetime, timedelta
 from urllib.parse import quote
 
 from botocore.exceptions import BotoCoreError, ClientError
+from django.conf import settings
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
+from django.db import Error as DatabaseFailed
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from tenants.context import acting_as, acting_as_platform
@@ -28,19 +32,26 @@ from voiceprints.models import DoomedRecording
 
 logger = logging.getLogger(__name__)
 
-# Longer than any request may take, so that the sweep never takes a file whose row is still being written.
-TIME_TO_CLAIM = timedelta(minutes=15)
-SWEEP_BATCH = 200
+SWEEP_BATCH = 50
+SPARE_TIME_TO_CLAIM = timedelta(minutes=5)
 TRIED_AGAIN_AFTER = timedelta(hours=1)
 # What a file system and an S3 service fail with.
 STORAGE_FAILURES = (OSError, BotoCoreError, ClientError)
 
+LONGEST_FOLDER_BYTES = 150
 UNSAFE_IN_PATH = re.compile(r"[\x00-\x1f\x7f/\\%]|\A\.{1,2}\Z")
 
 
 def folder_of(org_id: str) -> str:
-    """The organisation as a folder name: itself, with what a file system could misread percent-encoded."""
-    return UNSAFE_IN_PATH.sub(lambda unsafe: "".join(f"%{byte:02X}" for byte in unsafe[0].encode()), org_id)
+    """The organisation as a folder name: itself, with what a file system could misread percent-encoded.
+
+    A name too long for a file system is cut, and told from its like by a digest.
+    """
+    name = UNSAFE_IN_PATH.sub(lambda unsafe: "".join(f"%{byte:02X}" for byte in unsafe[0].encode()), org_id)
+    if len(name.encode()) <= LONGEST_FOLDER_BYTES:
+        return name
+    beginning = name.encode()[:LONGEST_FOLDER_BYTES].decode(errors="ignore")
+    return f"{beginning}-{hashlib.sha256(org_id.encode()).hexdigest()[:16]}"
 
 
 def new_path(org_id: str) -> str:
@@ -50,17 +61,23 @@ def new_path(org_id: str) -> str:
 def plan(tenant: Tenant, org_id: str, count: int) -> list[str]:
     """Paths for recordings to come, doomed until they are claimed. Commit before writing there."""
     paths = [new_path(org_id) for _ in range(count)]
-    doom(tenant, paths, not_before=timezone.now() + TIME_TO_CLAIM)
+    doom(tenant, paths, not_before=timezone.now() + time_to_claim(count))
     return paths
+
+
+def time_to_claim(count: int) -> timedelta:
+    """Longer than a request with so many recordings may take, so that no sweep takes what is still being written."""
+    seconds = count * (settings.DOWNLOAD_SECONDS + settings.ANALYSIS_DEADLINE_SECONDS)
+    return timedelta(seconds=seconds) + SPARE_TIME_TO_CLAIM
 
 
 @contextmanager
 def removed_on_failure(tenant: Tenant, paths: Sequence[str]) -> Iterator[None]:
-    """What the block wrote to its planned paths goes again when it fails."""
+    """What the block wrote to its planned paths and did not claim goes again when it fails."""
     try:
         yield
     except BaseException:
-        remove_doomed(tenant, paths)
+        _remove_now_or_later(tenant, paths)
         raise
 
 
@@ -82,7 +99,7 @@ def let_go(tenant: Tenant, paths: Iterable[str]) -> None:
     """Remove these files once the transaction that removes their rows has been committed."""
     doomed = list(paths)
     doom(tenant, doomed, not_before=timezone.now())
-    transaction.on_commit(lambda: remove_doomed(tenant, doomed))
+    transaction.on_commit(lambda: _remove_now_or_later(tenant, doomed), robust=True)
 
 
 def doom(tenant: Tenant, paths: Iterable[str], *, not_before: datetime) -> None:
@@ -91,24 +108,36 @@ def doom(tenant: Tenant, paths: Iterable[str], *, not_before: datetime) -> None:
     )
 
 
-def remove_doomed(tenant: Tenant, paths: Iterable[str]) -> None:
-    """Remove files and their doom. What cannot be removed now stays doomed for the sweep."""
-    removed = [path for path in paths if _remove(path)]
-    with acting_as(tenant):
-        DoomedRecording.all_tenants.filter(path__in=removed).delete()
-
-
 def sweep() -> int:
     """Remove the files whose time has come; returns how many. Several sweeps at once take different ones."""
-    with acting_as_platform():
-        due = DoomedRecording.all_tenants.filter(not_before__lte=timezone.now()).order_by("not_before")
-        batch = {doomed.pk: _remove(doomed.path) for doomed in due.select_for_update(skip_locked=True)[:SWEEP_BATCH]}
-        gone = [pk for pk, removed in batch.items() if removed]
-        DoomedRecording.all_tenants.filter(pk__in=gone).delete()
-        # Those that resist stand back, so that they do not keep the others from their turn.
-        stuck = DoomedRecording.all_tenants.filter(pk__in=batch.keys() - set(gone))
-        stuck.update(not_before=timezone.now() + TRIED_AGAIN_AFTER)
-    return len(gone)
+    removed = 0
+    while True:
+        with acting_as_platform():
+            due = DoomedRecording.all_tenants.filter(not_before__lte=timezone.now()).order_by("not_before")
+            tried, gone = _remove_doomed(due)
+        removed += gone
+        if tried < SWEEP_BATCH:
+            return removed
+
+
+def _remove_now_or_later(tenant: Tenant, paths: Sequence[str]) -> None:
+    """Those of the files that are still doomed. What cannot be removed now is left to the sweep."""
+    try:
+        with acting_as(tenant):
+            _remove_doomed(DoomedRecording.all_tenants.filter(path__in=paths))
+    except DatabaseFailed as error:
+        logger.warning("the removal of recordings is left to the sweep: %s", type(error).__name__)
+
+
+def _remove_doomed(doomed: QuerySet[DoomedRecording]) -> tuple[int, int]:
+    """A batch of files, each with its doom, in the caller's transaction; returns how many were tried and are gone."""
+    batch = {row.pk: _remove(row.path) for row in doomed.select_for_update(skip_locked=True)[:SWEEP_BATCH]}
+    gone = [pk for pk, removed in batch.items() if removed]
+    DoomedRecording.all_tenants.filter(pk__in=gone).delete()
+    # Those that resist stand back, so that they do not keep the others from their turn.
+    stuck = DoomedRecording.all_tenants.filter(pk__in=batch.keys() - set(gone))
+    stuck.update(not_before=timezone.now() + TRIED_AGAIN_AFTER)
+    return len(batch), len(gone)
 
 
 def address(path: str) -> str:

@@ -35,14 +35,6 @@ from voiceprints.scoring import cosine
 DEFAULT_TOP_K = 10
 
 
-def create_library(tenant: Tenant, key: LibraryKey, *, name: str = "", info: str = "") -> Library:
-    with acting_as(tenant):
-        library, _ = tenant.libraries.get_or_create(
-            org_id=key.org_id, tag_id=key.tag_id, defaults={"name": name, "info": info}
-        )
-    return library
-
-
 def enroll(
     tenant: Tenant,
     key: LibraryKey,
@@ -208,7 +200,7 @@ def hear(tenant: Tenant, audio: AudioInput, *, keep: bool = False) -> Analysis:
         "keep": keep,
         "max_bytes": settings.MAX_UPLOAD_BYTES,
     }
-    return jobs.analyze(tenant, audio.read(), options)
+    return jobs.analyze(tenant, audio, options)
 
 
 def hear_all(tenant: Tenant, audios: Iterable[AudioInput], *, keep: bool = False) -> list[Analysis]:
@@ -249,7 +241,7 @@ def _nearest(tenant: Tenant, libraries: QuerySet[Library], analysis: Analysis, t
     scores = dict(searched.nearest(analysis.embedding, top_k))
     speakers = tenant.speakers.select_related("library").in_bulk(scores)
     paths = _latest_recordings(tenant, scores)
-    return tuple(Candidate(speakers[pk], score, paths.get(pk, "")) for pk, score in scores.items())
+    return tuple(Candidate(speakers[pk], score, paths.get(pk, "")) for pk, score in scores.items() if pk in speakers)
 
 
 def _latest_recordings(tenant: Tenant, speakers: Iterable[int]) -> dict[int, str]:

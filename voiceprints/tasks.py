@@ -17,10 +17,8 @@ from voiceprints import jobs, recordings
 
 logger = logging.getLogger(__name__)
 
-ANALYSIS_HARD_LIMIT_SECONDS = 60
 
-
-@shared_task(bind=True, name=jobs.ANALYZE, time_limit=ANALYSIS_HARD_LIMIT_SECONDS)
+@shared_task(bind=True, name=jobs.ANALYZE)
 def analyze(self: Task[Any, Any], options: dict[str, Any]) -> None:
     """Measure one recording and reply with the figures or with why not. It changes nothing, so it may run twice."""
     job_id = str(self.request.id)
@@ -30,9 +28,9 @@ def analyze(self: Task[Any, Any], options: dict[str, Any]) -> None:
 
 
 def measured(content: bytes, options: dict[str, Any]) -> dict[str, Any]:
-    raw_pcm = options.pop("raw_pcm", None)
+    raw_pcm = RawPcm(**options["raw_pcm"]) if options.get("raw_pcm") else None
     try:
-        analysis = measure(content, raw_pcm=RawPcm(**raw_pcm) if raw_pcm else None, **options)
+        analysis = measure(content, **options | {"raw_pcm": raw_pcm})
     except AudioError as error:
         return {"refused": error.to_wire()}
     return {"measured": analysis.to_wire()}

@@ -6,7 +6,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
@@ -169,16 +169,16 @@ class _Recording:
         )
 
     def audio_input(self) -> AudioInput:
-        name, read = _uploaded(self.source) if isinstance(self.source, UploadedFile) else _linked(self.source)
+        name, given = _uploaded(self.source) if isinstance(self.source, UploadedFile) else _linked(self.source)
         raw_pcm = RawPcm() if PurePosixPath(name).suffix.lower() in RAW_PCM_SUFFIXES else None
-        return AudioInput(read, raw_pcm, denoise=self.denoise, trim_silence=self.trim_silence)
+        return replace(given, raw_pcm=raw_pcm, denoise=self.denoise, trim_silence=self.trim_silence)
 
 
-def _uploaded(upload: UploadedFile[Any]) -> tuple[str, Callable[[], bytes]]:
-    return upload.name or "", upload.read
+def _uploaded(upload: UploadedFile[Any]) -> tuple[str, AudioInput]:
+    return upload.name or "", AudioInput(upload.read, upload.size or 0)
 
 
-def _linked(url: str) -> tuple[str, Callable[[], bytes]]:
+def _linked(url: str) -> tuple[str, AudioInput]:
     """Raises NotHttpUrl."""
     if not HTTP_URL.match(url):
         raise NotHttpUrl
@@ -186,7 +186,7 @@ def _linked(url: str) -> tuple[str, Callable[[], bytes]]:
         path = urlsplit(url).path
     except ValueError:
         raise NotHttpUrl from None
-    return path, lambda: _downloaded(url)
+    return path, AudioInput(lambda: _downloaded(url))
 
 
 def _downloaded(url: str) -> bytes:

@@ -13,7 +13,10 @@ import tempfile
 import threading
 import time
 import urllib.request
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -210,3 +213,18 @@ def test_a_platform_that_runs_a_command_ends_with_it_and_its_status():
             [sys.executable, "-m", "config", *command], cwd=settings.BASE_DIR, env=platform.environment, check=False
         )
     assert ran.returncode == 7
+
+
+def test_more_requests_than_may_wait_are_refused_at_once_and_the_rest_answered(platform):
+    with ThreadPoolExecutor(40) as crowd:
+        codes = Counter(reply["code"] for reply in crowd.map(lambda _: platform.identify_signed(), range(40)))
+    assert set(codes) == {"0", "10800"}
+    assert is_success(platform.identify_signed())
+
+
+def test_one_who_never_finishes_a_request_does_not_keep_others_waiting(platform):
+    with ExitStack() as stack:
+        for _ in range(70):
+            silent = stack.enter_context(socket.create_connection(("127.0.0.1", platform.port)))
+            silent.sendall(b"G")
+        platform.wait_for(lambda: is_success(platform.identify_signed()))

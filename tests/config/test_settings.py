@@ -50,6 +50,9 @@ def test_nothing_needs_to_be_set(tmp_path):
         ("DATABASE_URL", "nonsense"),
         ("REDIS_URL", "localhost:6379"),
         ("OPENVPR_TIME_ZONE", "Mars/Olympus"),
+        ("OPENVPR_TRUSTED_ORIGINS", "voice.example.com"),
+        ("OPENVPR_S3_ENDPOINT", "nonsense"),
+        ("OPENVPR_SECRET_KEY", "k"),
     ],
 )
 def test_nonsense_is_refused_with_one_line_that_names_it(tmp_path, name, nonsense):

@@ -195,17 +195,14 @@ def test_a_role_above_row_level_security_may_not_serve(attribute, undo):
     ("version", "acceptable"), [("0.7.4", False), ("0.8.0", True), ("0.10.1", True), ("1.0", True)]
 )
 def test_pgvector_must_be_recent_enough(version, acceptable):
-    raw(
-        "CREATE TEMP VIEW pg_available_extensions AS"
-        f" SELECT 'vector' AS name, '{version}' AS installed_version, '' AS default_version"
-    )
+    raw(f"CREATE TEMP VIEW pg_available_extensions AS SELECT 'vector' AS name, '{version}' AS installed_version")
     raw("SET LOCAL search_path = pg_temp, pg_catalog, public")
     with nullcontext() if acceptable else pytest.raises(ImproperlyConfigured, match=f"found {version}"):
         refuse_unsafe_database()
 
 
 def test_pgvector_must_be_there():
-    raw("CREATE TEMP VIEW pg_available_extensions AS SELECT '' AS name, '' AS installed_version, '' AS default_version")
+    raw("CREATE TEMP VIEW pg_available_extensions AS SELECT '' AS name, '' AS installed_version")
     raw("SET LOCAL search_path = pg_temp, pg_catalog, public")
     with pytest.raises(ImproperlyConfigured, match="found none"):
         refuse_unsafe_database()

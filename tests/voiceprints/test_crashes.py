@@ -122,7 +122,7 @@ def measured_before(monkeypatch):
     known = {number: analyze(recording(SUSAN, number)) for number in (1, 2)}
     known[KEN] = analyze(recording(KEN))
     contents = {recording(SUSAN, 1): known[1], recording(SUSAN, 2): known[2], recording(KEN): known[KEN]}
-    monkeypatch.setattr("voiceprints.jobs.analyze", lambda tenant, content, options: contents[content])
+    monkeypatch.setattr("voiceprints.jobs.analyze", lambda tenant, audio, options: contents[audio.read()])
 
 
 def nothing():

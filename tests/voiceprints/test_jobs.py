@@ -108,7 +108,8 @@ def outcomes_until(tenant, wanted):
 
 
 def measure(tenant, content=None):
-    return jobs.analyze(tenant, content or recording(SUSAN), OPTIONS)
+    spoken = content or recording(SUSAN)
+    return jobs.analyze(tenant, AudioInput(read=lambda: spoken, size_bytes=len(spoken)), OPTIONS)
 
 
 def pool_child(worker):
@@ -183,14 +184,30 @@ def test_a_single_recording_larger_than_the_queue_is_still_admitted(acme, settin
     assert measure(acme)
 
 
+def test_what_is_refused_is_not_even_fetched(acme, settings):
+    settings.QUEUE_DEPTH = 1
+    with admitted_by(acme), pytest.raises(TooBusy):
+        jobs.analyze(acme, AudioInput(read=lambda: pytest.fail("it was fetched")), OPTIONS)
+
+
+def test_a_redis_that_hangs_does_not_hold_a_request(acme, redis_that_dies):
+    redis_that_dies.process.send_signal(signal.SIGSTOP)
+    try:
+        with pytest.raises(EngineUnreachable):
+            measure(acme)
+    finally:
+        redis_that_dies.process.send_signal(signal.SIGCONT)
+
+
 def test_a_finished_request_makes_room(acme, settings, worker):
     settings.QUEUE_DEPTH = 1
     assert measure(acme)
     assert measure(acme)
 
 
-def test_room_that_a_crash_left_taken_frees_itself(acme, settings):
-    settings.QUEUE_DEPTH, settings.ANALYSIS_DEADLINE_SECONDS = 1, 0.1
+def test_room_that_a_crash_left_taken_frees_itself(acme, settings, monkeypatch):
+    settings.QUEUE_DEPTH, settings.ANALYSIS_DEADLINE_SECONDS, settings.DOWNLOAD_SECONDS = 1, 0.1, 0.1
+    monkeypatch.setattr(jobs, "SPARE_SECONDS", 1)
     taken = admitted_by(acme)
     taken.__enter__()
     time.sleep(2.1)

@@ -11,6 +11,7 @@ from tests.cast import LIBRARY, SUSAN, audio
 from voiceprints import recordings, services
 from voiceprints.errors import StorageFailed
 from voiceprints.models import DoomedRecording
+from voiceprints.results import LibraryKey
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -23,6 +24,18 @@ class FullDisk(FileSystemStorage):
 class ReadOnlyDisk(FileSystemStorage):
     def delete(self, name):
         raise OSError(30, "Read-only file system")
+
+
+class BrokenDisk(FileSystemStorage):
+    def delete(self, name):
+        raise RuntimeError("nobody expected this")
+
+
+class PartlyReadOnlyDisk(FileSystemStorage):
+    def delete(self, name):
+        if name.startswith("stuck"):
+            raise OSError(30, "Read-only file system")
+        super().delete(name)
 
 
 @pytest.fixture
@@ -56,6 +69,8 @@ def test_a_file_that_cannot_be_removed_is_removed_by_a_later_sweep(acme, disk, r
     services.delete_speakers(acme, acme.libraries.all(), [SUSAN])
     assert (recordings_folder / path).exists()
     disk("FullDisk")
+    with acting_as_platform():
+        DoomedRecording.all_tenants.update(not_before=timezone.now())
     assert recordings.sweep() == 1
     assert not (recordings_folder / path).exists()
 
@@ -88,3 +103,30 @@ def test_the_sweep_leaves_files_that_have_their_rows(acme, recordings_folder):
     path = services.enroll(acme, LIBRARY, SUSAN, [audio(SUSAN)]).recording
     recordings.sweep()
     assert storages["recordings"].exists(path)
+
+
+def test_a_removal_that_breaks_after_the_commit_leaves_the_new_recording(acme, disk, recordings_folder):
+    services.enroll(acme, LIBRARY, SUSAN, [audio(SUSAN)])
+    disk("BrokenDisk")
+    kept = services.update(acme, LIBRARY, SUSAN, [audio(SUSAN, 2)]).recording
+    assert (recordings_folder / kept).exists()
+
+
+def test_files_that_cannot_be_removed_do_not_keep_the_sweep_from_the_others(acme, disk, recordings_folder, monkeypatch):
+    monkeypatch.setattr(recordings, "SWEEP_BATCH", 2)
+    disk("PartlyReadOnlyDisk")
+    past = timezone.now() - timedelta(minutes=1)
+    stuck = [f"stuck/{number}.flac" for number in range(3)]
+    with acting_as(acme):
+        recordings.doom(acme, [*stuck, "free.flac"], not_before=past)
+    assert recordings.sweep() == 1
+    assert doomed() == len(stuck)
+
+
+def test_an_organisation_with_the_longest_name_keeps_its_recordings(acme, recordings_folder):
+    path = services.enroll(acme, LibraryKey("😀" * 64), SUSAN, [audio(SUSAN)]).recording
+    assert (recordings_folder / path).exists()
+
+
+def test_long_names_that_begin_alike_keep_their_folders_apart():
+    assert recordings.folder_of("名" * 63 + "甲") != recordings.folder_of("名" * 63 + "乙")

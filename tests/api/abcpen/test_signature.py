@@ -15,6 +15,7 @@ SECRET_B = "2258ACC4-199B-4DCB-B6F3-C2485C63E85A"
 SIGNA_B = "Yu0LMR6HahQ5HkN1xx4yXX5wiMk="
 OLD_SIGNA_B = "bc48e0f47b48366bbce1ee7f210966a6ec6a947a8b7525b469c8cfcb1d7fdedb"
 HEADERS = {"X-App-Key": "test1", "X-Timestamp": str(NOW), "X-App-Signature": SIGNA_B}
+NO_LICENSE = {"code": "10110", "msg": "no license"}
 REFUSED = {"code": "10105", "msg": "illegal access"}
 COUNT = "/voiceid/count?org_id=acme"
 
@@ -114,10 +115,10 @@ def test_a_disabled_key_is_refused(client, vector_b):
     assert client.get(COUNT, headers=HEADERS).json() == REFUSED
 
 
-def test_the_key_of_a_closed_tenant_is_refused(client, vector_b):
+def test_the_key_of_a_closed_tenant_has_no_license(client, vector_b):
     vector_b.tenant.active = False
     vector_b.tenant.save()
-    assert client.get(COUNT, headers=HEADERS).json() == REFUSED
+    assert client.get(COUNT, headers=HEADERS).json() == NO_LICENSE
 
 
 def test_the_signature_is_checked_before_any_parameter(client, vector_b):
@@ -154,12 +155,12 @@ def test_a_wrong_signature_is_refused_although_none_is_needed(client, monkeypatc
     assert client.get(COUNT, headers=HEADERS | {"X-App-Signature": "wrong"}).json() == REFUSED
 
 
-def test_unsigned_requests_to_a_closed_tenant_are_refused(client, monkeypatch):
+def test_unsigned_requests_to_a_closed_tenant_have_no_license(client, monkeypatch):
     tenant = create_tenant("closed").tenant
     tenant.active = False
     tenant.save()
     monkeypatch.setattr(conf, "UNSIGNED_TENANT", "closed")
-    assert client.get(COUNT).json() == REFUSED
+    assert client.get(COUNT).json() == NO_LICENSE
 
 
 def test_one_tenants_key_never_opens_another(client, acme_credential, globex_credential):

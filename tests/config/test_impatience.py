@@ -1,0 +1,43 @@
+"""Whoever sends a request drop by drop does not keep a thread."""
+
+import socket
+import time
+
+import pytest
+
+from config import worker
+from config.worker import ImpatientSocket
+
+
+@pytest.fixture
+def pair(monkeypatch):
+    monkeypatch.setattr(worker, "STALLED_SECONDS", 0.2)
+    monkeypatch.setattr(worker, "SLOWEST_BYTES_PER_SECOND", 100)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        yield ImpatientSocket(ours), theirs
+
+
+def test_who_sends_is_heard(pair):
+    ours, theirs = pair
+    theirs.sendall(b"GET")
+    assert ours.recv(100) == b"GET"
+
+
+def test_who_sends_nothing_is_given_up(pair):
+    ours, _ = pair
+    with pytest.raises(TimeoutError):
+        ours.recv(100)
+
+
+def test_who_sends_drop_by_drop_is_given_up(pair):
+    ours, theirs = pair
+
+    def listen_to_drops():
+        while True:
+            theirs.sendall(b"G")
+            ours.recv(100)
+            time.sleep(0.1)
+
+    with pytest.raises(TimeoutError):
+        listen_to_drops()
