@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any
 from urllib.parse import quote, urljoin, urlsplit
 
@@ -209,8 +209,14 @@ def may_connect(address: str, allow_networks: Iterable[Network] = ()) -> bool:
     return any(ip in network for network in allow_networks) or is_public(ip)
 
 
+# What some releases of the standard library take for global: protocol assignments, 6to4 relays, documentation.
+NEVER_PUBLIC = tuple(map(ip_network, ("192.0.0.0/24", "192.88.99.0/24", "3fff::/20", "64:ff9b:1::/48")))
+
+
 def is_public(ip: Address) -> bool:
     """Globally routable, and so is every IPv4 address that a tunnel or translator would take it for."""
+    if any(ip in network for network in NEVER_PUBLIC):
+        return False
     if isinstance(ip, IPv4Address):
         return ip.is_global and not ip.is_multicast
     if ip in NAT64:

@@ -25,6 +25,7 @@ from config.home import private_folder, stored_secret
 POSTGRES_ACCOUNT = "openvpr"
 LONGEST_SOCKET_PATH = 103
 START_SECONDS = 30.0
+ANSWER_SECONDS = 3.0
 # For the workers, beat, commands and a person with psql.
 SPARE_CONNECTIONS = 50
 
@@ -76,7 +77,7 @@ def postgres_account() -> str | None:
 
 
 def wait_for_postgres() -> None:
-    _wait("PostgreSQL", lambda: as_superuser().close(), psycopg.OperationalError)
+    _wait("PostgreSQL", lambda: as_superuser().close(), psycopg.OperationalError, START_SECONDS)
 
 
 def prepare_database() -> None:
@@ -192,7 +193,11 @@ def redis_command() -> list[str]:
 
 
 def wait_for_redis() -> None:
-    _wait("Redis", redis.Redis.from_url(settings.REDIS_URL, socket_timeout=2).ping, redis.RedisError)
+    patience = START_SECONDS if settings.EMBEDDED_REDIS else ANSWER_SECONDS
+    client = redis.Redis.from_url(
+        settings.REDIS_URL, socket_timeout=ANSWER_SECONDS, socket_connect_timeout=ANSWER_SECONDS
+    )
+    _wait("Redis", client.ping, redis.RedisError, patience)
 
 
 # --- Both ------------------------------------------------------------------------------------------------------------
@@ -205,8 +210,8 @@ def refuse_long_socket_path(path: Path) -> None:
         )
 
 
-def _wait(name: str, probe: Callable[[], object], failure: type[Exception]) -> None:
-    gives_up = time.monotonic() + START_SECONDS
+def _wait(name: str, probe: Callable[[], object], failure: type[Exception], patience: float) -> None:
+    gives_up = time.monotonic() + patience
     while True:
         try:
             probe()

@@ -7,21 +7,28 @@ import secrets
 from collections.abc import Callable
 from pathlib import Path
 
+from django.core.exceptions import ImproperlyConfigured
+
 PRIVATE_FILE = 0o600
 PRIVATE_FOLDER = 0o700
 
 
 def private_folder(path: Path) -> Path:
-    """`path`, existing, readable by its owner alone."""
-    path.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
-    path.chmod(PRIVATE_FOLDER)
+    """`path`, existing, readable by its owner alone. Raises ImproperlyConfigured where there can be none."""
+    try:
+        path.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
+        path.chmod(PRIVATE_FOLDER)
+    except OSError as error:
+        raise ImproperlyConfigured(
+            f"OPENVPR_HOME cannot hold {path}: {(error.strerror or str(error)).lower()}"
+        ) from None
     return path
 
 
 def stored_secret(path: Path, generate: Callable[[], str] = lambda: secrets.token_urlsafe(48)) -> str:
     """The secret in `path`, generated on first use. Two processes that meet here agree on one secret."""
+    private_folder(path.parent)
     if not path.exists():
-        private_folder(path.parent)
         draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
         with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE), "w") as file:
             file.write(generate())

@@ -85,7 +85,9 @@ def refuse_taken_port() -> None:
             probe.bind((settings.HOST.strip("[]"), settings.PORT))
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
-            raise Failed(f"cannot listen on {settings.HOST}:{settings.PORT}: {reason}; set OPENVPR_PORT") from None
+            raise Failed(
+                f"cannot listen on {settings.HOST}:{settings.PORT}: {reason}; set OPENVPR_HOST or OPENVPR_PORT"
+            ) from None
 
 
 def wait_for_services(supervisor: Supervisor) -> None:

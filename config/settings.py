@@ -18,6 +18,7 @@ from config.home import stored_secret
 BASE_DIR = Path(__file__).resolve().parent.parent
 MEBIBYTE = 1024 * 1024
 SHORTEST_SECRET_KEY = 32
+LONGEST_LINK_SECONDS = 10 * 365 * 24 * 3600
 EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 
 # --- Reading the environment -----------------------------------------------------------------------------------------
@@ -58,7 +59,7 @@ def redis_url(url: str) -> str:
 def refuse_unless_web_addresses(name: str, urls: list[str]) -> None:
     """Raise ImproperlyConfigured unless each, if any, is http(s) with a host."""
     for url in filter(None, urls):
-        if not re.match(r"https?://[^/\s]+", url):
+        if not re.fullmatch(r"https?://[^/?#\s]+(/[^?#\s]*)?", url):
             raise ImproperlyConfigured(f"{name} must begin with http:// or https:// and a host; it is {url!r}")
 
 
@@ -109,7 +110,9 @@ try:
     ANALYSIS_DEADLINE_SECONDS = env.float("OPENVPR_DEADLINE_SECONDS", 20.0, validate=validate.Range(1, 600))
     MAX_UPLOAD_BYTES = env.int("OPENVPR_MAX_UPLOAD_MB", 64, validate=validate.Range(1, 512)) * MEBIBYTE
     WORKER_MEMORY_KB = env.int("OPENVPR_WORKER_MEMORY_MB", 600, validate=validate.Range(256, 64_000)) * 1024
-    RECORDING_LINK_SECONDS = env.int("OPENVPR_RECORDING_LINK_SECONDS", 7 * 24 * 3600, validate=validate.Range(60))
+    RECORDING_LINK_SECONDS = env.int(
+        "OPENVPR_RECORDING_LINK_SECONDS", 7 * 24 * 3600, validate=validate.Range(60, LONGEST_LINK_SECONDS)
+    )
     DOWNLOAD_SECONDS = env.float("OPENVPR_DOWNLOAD_SECONDS", 10.0, validate=validate.Range(1, 120))
     LOG_LEVEL = env.str("OPENVPR_LOG_LEVEL", "INFO", validate=validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"]))
     CELERY_TASK_ALWAYS_EAGER = env.bool("OPENVPR_EAGER", False)
@@ -136,7 +139,8 @@ for _name, _urls in (
 if S3_ENDPOINT and not S3_BUCKET:
     raise ImproperlyConfigured("OPENVPR_S3_ENDPOINT needs OPENVPR_S3_BUCKET")
 
-ALLOWED_HOSTS = ALLOWED_HOSTS or ["*"]
+# This machine may always ask itself whether it lives.
+ALLOWED_HOSTS = [*ALLOWED_HOSTS, "127.0.0.1", "localhost", "[::1]"] if ALLOWED_HOSTS else ["*"]
 LOCAL_URL = local_url(HOST, PORT)
 
 # --- Secrets ---------------------------------------------------------------------------------------------------------
@@ -325,6 +329,8 @@ LOGGING = {
     "loggers": {
         "django.server": {"handlers": ["console"], "propagate": False},
         "httpcore": {"level": "WARNING"},
+        # Said to the client already, and at anybody's will.
+        "django.security.DisallowedHost": {"level": "CRITICAL"},
         # One line per request is written at the edge; Celery's own two per task say nothing more.
         "celery.app.trace": {"level": "WARNING"},
         "celery.worker.strategy": {"level": "WARNING"},

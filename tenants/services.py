@@ -53,10 +53,11 @@ def issue_credential(tenant: Tenant, *, key_id: str = "", secret: str = "", app_
 
 
 def rotate_credential(credential: Credential, *, overlap: timedelta) -> Credential:
-    """A successor for `credential`, which goes on working until `overlap` has passed."""
+    """A successor for `credential`, which goes on working until `overlap` has passed at the latest."""
     with acting_as(credential.tenant):
         successor = issue_credential(credential.tenant)
-        credential.expires = timezone.now() + overlap
+        ends = timezone.now() + overlap
+        credential.expires = min(credential.expires or ends, ends)
         credential.save(update_fields=["expires"])
     return successor
 

@@ -133,7 +133,7 @@ def _response(request: HttpRequest, file: Any, size: int, etag: str) -> HttpResp
         span = requested_span(request.headers.get("Range", ""), size)
     if span is not None and span.length <= 0:
         file.close()
-        return HttpResponse(status=416, headers={"Content-Range": f"bytes */{size}"})
+        return HttpResponse(status=416, content_type=CONTENT_TYPE, headers={"Content-Range": f"bytes */{size}"})
     response = _body(request, file, span or Span(0, size - 1))
     if span is not None:
         response.status_code = 206

@@ -23,7 +23,9 @@ def as_json(credential: Credential) -> str:
 
 
 def in_one_line(error: ValidationError) -> CommandError:
-    return CommandError("; ".join(error.messages))
+    return CommandError(
+        "; ".join(f"{field}: {message}" for field, texts in error.message_dict.items() for message in texts)
+    )
 
 
 def tenant_named(slug: str) -> Tenant:

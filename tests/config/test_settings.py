@@ -53,6 +53,9 @@ def test_nothing_needs_to_be_set(tmp_path):
         ("OPENVPR_TRUSTED_ORIGINS", "voice.example.com"),
         ("OPENVPR_S3_ENDPOINT", "nonsense"),
         ("OPENVPR_SECRET_KEY", "k"),
+        ("OPENVPR_PUBLIC_URL", "http://x y/?q"),
+        ("OPENVPR_RECORDING_LINK_SECONDS", "99999999999999"),
+        ("OPENVPR_HOME", "/proc/nowhere"),
     ],
 )
 def test_nonsense_is_refused_with_one_line_that_names_it(tmp_path, name, nonsense):

@@ -104,3 +104,20 @@ def test_use_is_noted_once_a_minute(acme_credential, acme):
     note_use(find_credential(acme_credential.key_id))
     with acting_as(acme):
         assert acme.credentials.get().last_used == earlier
+
+
+@pytest.mark.parametrize("overlap", ["-1", "nan", "1e300", "soon"])
+def test_an_overlap_that_makes_no_sense_is_refused(acme_credential, overlap):
+    with pytest.raises(CommandError, match="overlap-hours"):
+        run("rotate_credential", "acme", acme_credential.key_id, f"--overlap-hours={overlap}")
+
+
+def test_a_second_rotation_does_not_revive_a_key_that_ended(acme_credential):
+    run("rotate_credential", "acme", acme_credential.key_id, overlap_hours=0.0)
+    run("rotate_credential", "acme", acme_credential.key_id, overlap_hours=1.0)
+    assert find_credential(acme_credential.key_id) is None
+
+
+def test_a_refusal_names_the_field(acme):
+    with pytest.raises(CommandError, match="slug: "):
+        run("create_tenant", "")
