@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import available_timezones
 
+from botocore.config import Config
 from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
 from django.urls import reverse_lazy
@@ -84,6 +85,7 @@ def s3_recordings(bucket: str, endpoint: str) -> dict[str, Any]:
         "default_acl": None,
         "file_overwrite": False,
         "querystring_auth": True,
+        "client_config": Config(connect_timeout=3, read_timeout=10, retries={"total_max_attempts": 2}),
     }
     return {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": options}
 
@@ -99,7 +101,7 @@ try:
     PRODUCTION = env.bool("OPENVPR_PRODUCTION", False)
     DEBUG = env.bool("OPENVPR_DEBUG", False)
     HOME = Path(env.str("OPENVPR_HOME", str(BASE_DIR / "var"))).expanduser().absolute()
-    HOST = env.str("OPENVPR_HOST", "127.0.0.1", validate=validate.Length(min=1))
+    HOST = env.str("OPENVPR_HOST", "127.0.0.1", validate=validate.Length(min=1)).strip("[]")
     PORT = env.int("OPENVPR_PORT", 8000, validate=validate.Range(1, 65535))
     PUBLIC_URL = env.str("OPENVPR_PUBLIC_URL", "").rstrip("/")
     WEB_PROCESSES = env.int("OPENVPR_WEB_PROCESSES", 2, validate=validate.Range(1, 64))
@@ -130,6 +132,11 @@ DIALECTS = ["abcpen"]
 
 if PRODUCTION and DEBUG:
     raise ImproperlyConfigured("OPENVPR_DEBUG must be off when OPENVPR_PRODUCTION is on")
+CSRF_TRUSTED_ORIGINS = [origin.strip().rstrip("/") for origin in CSRF_TRUSTED_ORIGINS]
+if any("/" in origin.partition("://")[2] for origin in CSRF_TRUSTED_ORIGINS):
+    raise ImproperlyConfigured(
+        "OPENVPR_TRUSTED_ORIGINS holds origins such as https://voice.example.com, without a path"
+    )
 for _name, _urls in (
     ("OPENVPR_PUBLIC_URL", [PUBLIC_URL]),
     ("OPENVPR_S3_ENDPOINT", [S3_ENDPOINT]),
@@ -140,8 +147,9 @@ if S3_ENDPOINT and not S3_BUCKET:
     raise ImproperlyConfigured("OPENVPR_S3_ENDPOINT needs OPENVPR_S3_BUCKET")
 
 # This machine may always ask itself whether it lives.
-ALLOWED_HOSTS = [*ALLOWED_HOSTS, "127.0.0.1", "localhost", "[::1]"] if ALLOWED_HOSTS else ["*"]
 LOCAL_URL = local_url(HOST, PORT)
+LOCAL_HOST = LOCAL_URL.removeprefix("http://").removesuffix(f":{PORT}")
+ALLOWED_HOSTS = [*ALLOWED_HOSTS, LOCAL_HOST, "127.0.0.1", "localhost", "[::1]"] if ALLOWED_HOSTS else ["*"]
 
 # --- Secrets ---------------------------------------------------------------------------------------------------------
 

@@ -37,16 +37,36 @@ class ImpatientSocket:
 
     def __init__(self, sock: Any) -> None:
         self.sock = sock
+        self._begin_window()
+
+    def recv(self, size: int) -> bytes:
+        if time.monotonic() - self._began > STALLED_SECONDS:
+            if self._received < STALLED_SECONDS * SLOWEST_BYTES_PER_SECOND:
+                raise TimeoutError
+            self._begin_window()
+        received = self._received_within(STALLED_SECONDS, size)
+        self._received += len(received)
+        return received
+
+    def gettimeout(self) -> float | None:
+        timeout: float | None = self.sock.gettimeout()
+        return timeout
+
+    def settimeout(self, seconds: float | None) -> None:
+        self.sock.settimeout(seconds)
+
+    def _begin_window(self) -> None:
         self._began = time.monotonic()
         self._received = 0
 
-    def recv(self, size: int) -> bytes:
-        waited = time.monotonic() - self._began - STALLED_SECONDS
-        if self._received < waited * SLOWEST_BYTES_PER_SECOND:
-            raise TimeoutError
-        self.sock.settimeout(STALLED_SECONDS)
-        received: bytes = self.sock.recv(size)
-        self._received += len(received)
+    def _received_within(self, seconds: float, size: int) -> bytes:
+        """The timeout is for what comes in; what goes out keeps its own."""
+        usual = self.sock.gettimeout()
+        self.sock.settimeout(seconds if usual is None else min(seconds, usual))
+        try:
+            received: bytes = self.sock.recv(size)
+        finally:
+            self.sock.settimeout(usual)
         return received
 
 

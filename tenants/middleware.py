@@ -45,7 +45,7 @@ def _view_of(request: HttpRequest) -> AbstractContextManager[None]:
 
 
 def chosen_membership(request: HttpRequest) -> Membership | None:
-    """The membership the user works under: the tenant chosen in this session, else the first."""
+    """The membership the user works under: the tenant chosen since signing in, else the first."""
     with memberships_of(cast(AbstractBaseUser, request.user)):
         mine = list(
             Membership.all_tenants.filter(user=request.user.pk, tenant__active=True)

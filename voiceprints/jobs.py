@@ -129,7 +129,8 @@ def _measured_here(content: bytes, options: dict[str, Any]) -> Analysis:
 
 def _measured_by_worker(tenant: Tenant, audio: AudioInput, options: dict[str, Any]) -> Analysis:
     job_id, deadline = uuid.uuid4().hex, settings.ANALYSIS_DEADLINE_SECONDS
-    with _admitted(tenant, job_id, audio.size_bytes):
+    size_bytes = settings.MAX_UPLOAD_BYTES if audio.size_bytes is None else audio.size_bytes
+    with _admitted(tenant, job_id, size_bytes):
         content = audio.read()
         gives_up = time.monotonic() + deadline
         connection().set(_recording_key(job_id), content, px=int(1000 * deadline))

@@ -96,7 +96,7 @@ def claim(paths: Iterable[str]) -> None:
 
 
 def let_go(tenant: Tenant, paths: Iterable[str]) -> None:
-    """Remove these files once the transaction that removes their rows has been committed."""
+    """Remove these files once the transaction that removes their rows was committed: a few at once, others soon."""
     doomed = list(paths)
     doom(tenant, doomed, not_before=timezone.now())
     transaction.on_commit(lambda: _remove_now_or_later(tenant, doomed), robust=True)

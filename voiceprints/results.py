@@ -17,16 +17,13 @@ class LibraryKey:
     tag_id: str = ""
 
 
-# What a recording of unknown size counts for against the bytes that may wait at once.
-UNKNOWN_SIZE_BYTES = 8 * 1024 * 1024
-
-
 @dataclass(frozen=True)
 class AudioInput:
     """A recording on its way in. `read` is called once, after all that can be refused without hearing it."""
 
     read: Callable[[], bytes]
-    size_bytes: int = UNKNOWN_SIZE_BYTES
+    size_bytes: int | None = None
+    """None when nobody knows before it is read; then it counts as the largest there may be."""
     raw_pcm: RawPcm | None = None
     denoise: bool = False
     trim_silence: bool = True

@@ -158,10 +158,13 @@ def empty_libraries(tenant: Tenant, libraries: QuerySet[Library]) -> Removal:
 
 def delete_libraries(tenant: Tenant, libraries: QuerySet[Library]) -> Removal:
     with acting_as(tenant):
-        locked = list(libraries.select_for_update().order_by("pk"))
-        removal = gallery.drop_speakers(tenant, tenant.speakers.in_libraries(locked))
+        chosen = list(libraries.values_list("pk", flat=True))
+        # Speakers first, as everybody locks them before their library; then whoever came in meanwhile.
+        removal = gallery.drop_speakers(tenant, tenant.speakers.filter(library__in=chosen))
+        locked = list(tenant.libraries.filter(pk__in=chosen).select_for_update().order_by("pk"))
+        late = gallery.drop_speakers(tenant, tenant.speakers.filter(library__in=locked))
         tenant.libraries.filter(pk__in=[library.pk for library in locked]).delete()
-    return Removal(libraries=len(locked), speakers=removal.speakers, recordings=removal.recordings)
+    return Removal(len(locked), removal.speakers + late.speakers, removal.recordings + late.recordings)
 
 
 def delete_library(tenant: Tenant, key: LibraryKey) -> Removal:

@@ -120,6 +120,8 @@ def _opened(path: str) -> tuple[Any, int]:
     try:
         file = storages["recordings"].open(path, "rb")
         size = file.size
+        # An S3 service is asked for the content only now.
+        file.seek(0)
     except FileNotFoundError:
         raise RecordingNotFound(path=path) from None
     except STORAGE_FAILURES as error:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from django.http import Http404, HttpRequest
+from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.views.decorators.http import require_safe
 
 from tenants.console import may_listen, own_rows, refuse_unless
-from voiceprints.errors import RecordingNotFound
+from voiceprints.errors import RecordingNotFound, StorageFailed
 from voiceprints.models import Utterance
 from voiceprints.serving import recording_response
 
@@ -23,3 +23,5 @@ def recording(request: HttpRequest, utterance_id: int) -> HttpResponseBase:
         return recording_response(request, utterance.recording.name)
     except RecordingNotFound:
         raise Http404 from None
+    except StorageFailed:
+        return HttpResponse(status=503)

@@ -93,6 +93,7 @@ ANSWERS: dict[type[BaseException], Answer] = {
 # A player that fetches a recording looks at the HTTP status and nothing else.
 RECORDING_ANSWERS = ANSWERS | {
     AccessRefused: replace(ILLEGAL_ACCESS, http_status=403),
+    TenantClosed: replace(NO_LICENSE, http_status=403),
     StorageFailed: replace(COMPONENT_ERROR, http_status=503),
     DatabaseFailed: replace(COMPONENT_ERROR, http_status=503),
     Exception: replace(COMPONENT_ERROR, http_status=503),

@@ -41,3 +41,25 @@ def test_who_sends_drop_by_drop_is_given_up(pair):
 
     with pytest.raises(TimeoutError):
         listen_to_drops()
+
+
+def test_who_began_fast_is_given_up_once_it_drips(pair):
+    ours, theirs = pair
+    theirs.sendall(b"x" * 5000)
+    ours.recv(5000)
+
+    def listen_to_drops():
+        for _ in range(50):
+            theirs.sendall(b"G")
+            ours.recv(100)
+            time.sleep(0.1)
+
+    with pytest.raises(TimeoutError):
+        listen_to_drops()
+
+
+def test_what_is_sent_back_keeps_its_own_time(pair):
+    ours, theirs = pair
+    theirs.sendall(b"GET")
+    ours.recv(100)
+    assert ours.gettimeout() is None

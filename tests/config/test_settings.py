@@ -53,6 +53,7 @@ def test_nothing_needs_to_be_set(tmp_path):
         ("OPENVPR_TRUSTED_ORIGINS", "voice.example.com"),
         ("OPENVPR_S3_ENDPOINT", "nonsense"),
         ("OPENVPR_SECRET_KEY", "k"),
+        ("OPENVPR_TRUSTED_ORIGINS", "https://voice.example.com/console"),
         ("OPENVPR_PUBLIC_URL", "http://x y/?q"),
         ("OPENVPR_RECORDING_LINK_SECONDS", "99999999999999"),
         ("OPENVPR_HOME", "/proc/nowhere"),

@@ -4,13 +4,14 @@ import uuid
 
 import boto3
 import pytest
-from django.core.files.storage import storages
+from django.test import RequestFactory
 from moto.server import ThreadedMotoServer
 
 from config.settings import s3_recordings
 from tests.cast import LIBRARY, SUSAN, audio
 from voiceprints import recordings, services
-from voiceprints.errors import StorageFailed
+from voiceprints.errors import RecordingNotFound, StorageFailed
+from voiceprints.serving import recording_response
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -29,13 +30,16 @@ def s3(settings, monkeypatch):
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "test")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     name = f"recordings-{uuid.uuid4()}"
     bucket = boto3.resource("s3", endpoint_url=endpoint).Bucket(name)
     bucket.create()
     settings.STORAGES = settings.STORAGES | {"recordings": s3_recordings(name, endpoint)}
     yield server, bucket
     server.stop()
+
+
+def played(path):
+    return b"".join(recording_response(RequestFactory().get("/"), path))
 
 
 def objects(bucket):
@@ -46,7 +50,20 @@ def test_a_recording_is_kept_in_the_bucket_under_its_path(acme, s3):
     _, bucket = s3
     enrollment = services.enroll(acme, LIBRARY, SUSAN, [audio(SUSAN)])
     assert objects(bucket) == [enrollment.recording]
-    assert storages["recordings"].open(enrollment.recording).read(4) == b"fLaC"
+    assert played(enrollment.recording).startswith(b"fLaC")
+
+
+def test_a_recording_that_cannot_be_fetched_is_a_failure_of_the_storage(acme, s3):
+    server, _ = s3
+    path = services.enroll(acme, LIBRARY, SUSAN, [audio(SUSAN)]).recording
+    server.stop()
+    with pytest.raises(StorageFailed):
+        played(path)
+
+
+def test_a_recording_that_is_not_in_the_bucket_is_not_found(s3):
+    with pytest.raises(RecordingNotFound):
+        played("acme/20250101/nothing.flac")
 
 
 def test_a_deleted_speaker_takes_its_recording_out_of_the_bucket(acme, s3):

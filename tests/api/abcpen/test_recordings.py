@@ -2,6 +2,7 @@
 
 import pytest
 
+from tenants.models import Tenant
 from tests.api.abcpen.client import Abcpen, fetched
 from tests.cast import SUSAN, recording
 
@@ -91,3 +92,8 @@ def test_the_address_is_the_public_one(acme_credential, client, settings):
 @pytest.mark.parametrize("method", ["post", "put", "delete", "options"])
 def test_a_recording_can_only_be_fetched(client, address, method):
     assert fetched(client, address, method).status_code == 405
+
+
+def test_a_closed_tenant_cannot_fetch_its_recordings_by_signing(abcpen, path):
+    Tenant.objects.filter(pk=abcpen.tenant.pk).update(active=False)
+    assert abcpen.client.get(path, headers=abcpen.headers()).status_code == 403
