@@ -82,7 +82,7 @@ def refuse_taken_port() -> None:
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((settings.HOST.strip("[]"), settings.PORT))
+            probe.bind((settings.HOST, settings.PORT))
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
             raise Failed(

@@ -66,9 +66,8 @@ def refuse_unless_web_addresses(name: str, urls: list[str]) -> None:
 
 def local_url(host: str, port: int) -> str:
     """How this machine reaches the web server, whatever addresses it listens on."""
-    bare = host.strip("[]")
-    bare = EVERY_ADDRESS.get(bare, bare)
-    return f"http://{f'[{bare}]' if ':' in bare else bare}:{port}"
+    reachable = EVERY_ADDRESS.get(host, host)
+    return f"http://{f'[{reachable}]' if ':' in reachable else reachable}:{port}"
 
 
 def postgresql(database: dict[str, Any]) -> dict[str, Any]:

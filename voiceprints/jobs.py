@@ -122,9 +122,10 @@ def _measured_here(content: bytes, options: dict[str, Any]) -> Analysis:
     _recordings_here[job_id] = content
     try:
         current_app.tasks[ANALYZE].apply(args=(options,), task_id=job_id).get()
-        return _read(_replies_here.pop(job_id))
+        return _read(_replies_here[job_id])
     finally:
         del _recordings_here[job_id]
+        _replies_here.pop(job_id, None)
 
 
 def _measured_by_worker(tenant: Tenant, audio: AudioInput, options: dict[str, Any]) -> Analysis:
