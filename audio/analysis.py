@@ -5,18 +5,17 @@ from __future__ import annotations
 from typing import Final
 
 from audio.catalogue import DEFAULT_MODEL
-from audio.decode import MAX_BYTES, MAX_SECONDS, Overlong, decode
+from audio.decode import MAX_BYTES, decode
 from audio.denoise import denoised
 from audio.encoders import load_encoder
-from audio.errors import NotEnoughSpeech, PoorQuality, TooShort
+from audio.errors import NotEnoughSpeech, PoorQuality
 from audio.flac import encode_flac
 from audio.levels import amplified
 from audio.quality import measure
-from audio.results import Analysis, RawPcm, SpeechQuality
+from audio.results import ANY_FORM, Analysis, RawPcm, RecordingForm, SpeechQuality
 from audio.speech import segments_of, speech_probabilities, without_long_pauses
 
 REQUIRED_SPEECH_SECONDS: Final = 1.1
-MIN_SECONDS: Final = 0.2
 MAX_CLIPPED_RATIO: Final = 0.5
 # Encoders that hear power without a logarithm, as GE2E does, take loudness for a trait of the voice.
 HEARD_LEVEL_DBFS: Final = -27.0
@@ -27,12 +26,10 @@ def analyze(
     *,
     encoder: str = DEFAULT_MODEL,
     raw_pcm: RawPcm | None = None,
+    form: RecordingForm = ANY_FORM,
     denoise: bool = False,
     trim_silence: bool = True,
     required_speech_seconds: float = REQUIRED_SPEECH_SECONDS,
-    min_seconds: float = MIN_SECONDS,
-    max_seconds: float = MAX_SECONDS,
-    overlong: Overlong = "cut",
     max_bytes: int = MAX_BYTES,
     keep: bool = True,
 ) -> Analysis:
@@ -43,9 +40,7 @@ def analyze(
 
     Raises every AudioError, UnknownModel.
     """
-    waveform = decode(content, raw_pcm=raw_pcm, max_bytes=max_bytes, max_seconds=max_seconds, overlong=overlong)
-    if waveform.duration_seconds < min_seconds:
-        raise TooShort(seconds=waveform.duration_seconds, required_seconds=min_seconds)
+    waveform = decode(content, raw_pcm=raw_pcm, form=form, max_bytes=max_bytes)
     probabilities = speech_probabilities(waveform)
     segments = segments_of(probabilities, len(waveform.samples))
     quality = measure(waveform, probabilities, segments)

@@ -6,21 +6,18 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 import soxr
 
-from audio.errors import TooExpensive, TooLarge, TooLong, Undecodable
+from audio.errors import Damaged, TooExpensive, TooLarge, TooLong, TooShort
 from audio.media import Block, read_blocks
-from audio.results import SAMPLE_RATE, RawPcm, Samples, Waveform
+from audio.results import ANY_FORM, SAMPLE_RATE, RawPcm, RecordingForm, Samples, Waveform
 
 MAX_BYTES: Final = 32 * 1024 * 1024
-MAX_SECONDS: Final = 300.0
 MAX_CPU_SECONDS: Final = 5.0
 BLOCKS_PER_CPU_CHECK: Final = 32
-
-Overlong = Literal["cut", "refuse"]
 
 
 def decode(
@@ -28,44 +25,46 @@ def decode(
     *,
     raw_pcm: RawPcm | None = None,
     max_bytes: int = MAX_BYTES,
-    max_seconds: float = MAX_SECONDS,
+    form: RecordingForm = ANY_FORM,
     max_cpu_seconds: float = MAX_CPU_SECONDS,
-    overlong: Overlong = "cut",
 ) -> Waveform:
     """Read one recording; headerless PCM only if `raw_pcm` tells its layout.
 
     Of several channels the one with the most energy is taken: a mean cancels channels in antiphase and merges
-    the two sides of a call into one impossible voice. `overlong="cut"` keeps the first `max_seconds`, `"refuse"`
-    raises TooLong. Damaged packets are skipped; a truncated file is read as far as it goes.
+    the two sides of a call into one impossible voice. Damaged packets are skipped; a truncated file is read as far as
+    it goes.
 
-    Raises Undecodable, TooLarge, TooLong, TooExpensive.
+    Raises Undecodable, TooLarge, TooExpensive, and for what is not of the `form` UnexpectedContainer, UnexpectedLayout,
+    TooShort or TooLong.
     """
     if len(content) > max_bytes:
         raise TooLarge(size_bytes=len(content), limit_bytes=max_bytes)
-    limits = _Limits(max_seconds, max_cpu_seconds, overlong)
-    blocks = read_blocks(content, raw_pcm)
+    limits = _Limits(form, max_cpu_seconds)
+    blocks = read_blocks(content, raw_pcm, form)
     first = next(blocks, None)
     if first is None:
-        raise Undecodable(reason="no samples")
+        raise Damaged(reason="no samples")
     # A second reading costs processor time where keeping every channel would cost memory without bound.
-    channel = 0 if first.channels == 1 else _loudest_channel(limits.applied_to(read_blocks(content, raw_pcm)))
-    return Waveform(_clean(_resampled(limits.applied_to(chain([first], blocks)), channel)))
+    channel = 0 if first.channels == 1 else _loudest_channel(limits.applied_to(read_blocks(content, raw_pcm, form)))
+    waveform = Waveform(_clean(_resampled(limits.applied_to(chain([first], blocks)), channel)))
+    if waveform.duration_seconds < form.min_seconds:
+        raise TooShort(seconds=waveform.duration_seconds, required_seconds=form.min_seconds)
+    return waveform
 
 
 @dataclass(frozen=True)
 class _Limits:
-    max_seconds: float
+    form: RecordingForm
     max_cpu_seconds: float
-    overlong: Overlong
     started: float = field(default_factory=time.thread_time)
 
     def applied_to(self, blocks: Iterable[Block]) -> Iterator[Block]:
-        """The blocks of the first `max_seconds`, as long as the processor time lasts."""
+        """The blocks of the first seconds that are taken, as long as the processor time lasts."""
         seconds = 0.0
         for number, block in enumerate(blocks):
             if number % BLOCKS_PER_CPU_CHECK == 0:
                 self._check_cpu()
-            left = round((self.max_seconds - seconds) * block.sample_rate)
+            left = round((self.form.max_seconds - seconds) * block.sample_rate)
             seconds += block.seconds
             if block.count > left:
                 yield from self._last(block, left, seconds)
@@ -73,8 +72,8 @@ class _Limits:
             yield block
 
     def _last(self, block: Block, left: int, seconds: float) -> Iterator[Block]:
-        if self.overlong == "refuse":
-            raise TooLong(seconds=seconds, limit_seconds=self.max_seconds)
+        if self.form.overlong == "refuse":
+            raise TooLong(seconds=seconds, limit_seconds=self.form.max_seconds)
         yield Block(block.samples[:, :left], block.sample_rate)
 
     def _check_cpu(self) -> None:
@@ -123,9 +122,9 @@ def _flushed(resampler: soxr.ResampleStream | None) -> Samples:
 def _clean(samples: Samples) -> Samples:
     """Without constant offset, and within [-1, 1]: float recordings may be on any scale."""
     if not np.isfinite(samples).all():
-        raise Undecodable(reason="samples are not finite numbers")
+        raise Damaged(reason="samples are not finite numbers")
     if not len(samples):
-        raise Undecodable(reason="no samples")
+        raise Damaged(reason="no samples")
     samples -= np.float32(samples.mean(dtype=np.float64))
     samples /= np.float32(max(1.0, float(samples.max()), -float(samples.min())))
     return samples

@@ -30,6 +30,22 @@ class Undecodable(AudioError):
     """No audio could be read: not a recording, a broken file, or a codec nobody knows. Carries `reason`."""
 
 
+class Unrecognised(Undecodable):
+    """Not a recording, as far as its beginning tells, or of a kind nobody here reads."""
+
+
+class Damaged(Undecodable):
+    """Begun as a recording that we know, and not readable further on."""
+
+
+class UnexpectedContainer(AudioError):
+    """A recording, but not in a container that the sender may use: `found`, `expected`."""
+
+
+class UnexpectedLayout(AudioError):
+    """Another sample rate, number of channels or of bits than the sender may use: `what`, `found`, `expected`."""
+
+
 class TooLarge(AudioError):
     """More bytes than accepted: `size_bytes`, `limit_bytes`."""
 
@@ -56,5 +72,17 @@ class PoorQuality(AudioError):
 
 KINDS: dict[str, type[AudioError]] = {
     kind.__name__: kind
-    for kind in (Undecodable, TooLarge, TooLong, TooShort, TooExpensive, NotEnoughSpeech, PoorQuality)
+    for kind in (
+        Undecodable,
+        Unrecognised,
+        Damaged,
+        UnexpectedContainer,
+        UnexpectedLayout,
+        TooLarge,
+        TooLong,
+        TooShort,
+        TooExpensive,
+        NotEnoughSpeech,
+        PoorQuality,
+    )
 }

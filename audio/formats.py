@@ -22,6 +22,12 @@ CODECS: Final = (
     "ac3", "eac3",
 )  # fmt: skip
 
+# Linear PCM, by the bits of a sample.
+PCM_BITS: Final = {
+    "pcm_u8": 8, "pcm_s8": 8, "pcm_s16le": 16, "pcm_s16be": 16, "pcm_s24le": 24, "pcm_s24be": 24,
+    "pcm_s32le": 32, "pcm_s32be": 32,
+}  # fmt: skip
+
 DEMUXER_OPTIONS: Final = {
     "format_whitelist": ",".join(CONTAINERS),
     "codec_whitelist": ",".join(CODECS),

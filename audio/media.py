@@ -16,9 +16,9 @@ from av.error import FFmpegError
 from av.packet import Packet
 from numpy.typing import NDArray
 
-from audio.errors import Undecodable
-from audio.formats import CODECS, DEMUXER_OPTIONS
-from audio.results import RawPcm
+from audio.errors import Damaged, Undecodable, UnexpectedContainer, UnexpectedLayout, Unrecognised
+from audio.formats import CODECS, DEMUXER_OPTIONS, PCM_BITS
+from audio.results import RawPcm, RecordingForm
 
 MAX_CHANNELS: Final = 32
 MIN_SAMPLE_RATE_HZ: Final = 4_000
@@ -47,16 +47,17 @@ class Block:
         return self.count / self.sample_rate
 
 
-def read_blocks(content: bytes, raw_pcm: RawPcm | None) -> Iterator[Block]:
+def read_blocks(content: bytes, raw_pcm: RawPcm | None, form: RecordingForm) -> Iterator[Block]:
     """The recording piece by piece, so that a small file that claims to be huge costs only what is taken.
 
-    Raises Undecodable, also from within the iteration.
+    Raises Undecodable, UnexpectedContainer or UnexpectedLayout, also from within the iteration.
     """
-    return _media_blocks(content) if raw_pcm is None else _pcm_blocks(content, raw_pcm)
+    return _media_blocks(content, form) if raw_pcm is None else _pcm_blocks(content, raw_pcm, form)
 
 
-def _pcm_blocks(content: bytes, layout: RawPcm) -> Iterator[Block]:
+def _pcm_blocks(content: bytes, layout: RawPcm, form: RecordingForm) -> Iterator[Block]:
     _check_layout(layout.sample_rate, layout.channels)
+    _refuse_other_layout(form, layout.sample_rate, layout.channels, PCM_BITS["pcm_s16le"])
     whole_frames = len(content) // (2 * layout.channels)
     values = np.frombuffer(content, ">i2" if layout.big_endian else "<i2", whole_frames * layout.channels)
     frames = values.reshape(-1, layout.channels)
@@ -64,23 +65,48 @@ def _pcm_blocks(content: bytes, layout: RawPcm) -> Iterator[Block]:
         yield Block(_in_unit_range(frames[start : start + PCM_BLOCK_FRAMES].T), layout.sample_rate)
 
 
-def _media_blocks(content: bytes) -> Iterator[Block]:
+def _media_blocks(content: bytes, form: RecordingForm) -> Iterator[Block]:
+    with _opened(content) as container:
+        stream = _audio_stream(container)
+        _refuse_other_form(form, container, stream)
+        try:
+            yield from _stream_blocks(container, stream)
+        except FFmpegError as error:
+            raise Damaged(reason=f"unreadable media: {error.strerror}") from error
+
+
+def _opened(content: bytes) -> InputContainer:
     try:
-        with av.open(io.BytesIO(content), "r", options=DEMUXER_OPTIONS, metadata_errors="replace") as container:
-            yield from _stream_blocks(container, _audio_stream(container))
+        return av.open(io.BytesIO(content), "r", options=DEMUXER_OPTIONS, metadata_errors="replace")
     except FFmpegError as error:
-        raise Undecodable(reason=f"unreadable media: {error.strerror}") from error
+        raise Unrecognised(reason=f"unreadable media: {error.strerror}") from error
 
 
 def _audio_stream(container: InputContainer) -> AudioStream:
     if not container.streams.audio:
-        raise Undecodable(reason="no audio stream")
+        raise Unrecognised(reason="no audio stream")
     stream = container.streams.audio[0]
     if stream.codec_context is None or stream.codec_context.name not in CODECS:
-        raise Undecodable(reason="codec not supported")
+        raise Unrecognised(reason="codec not supported")
     _check_layout(stream.codec_context.sample_rate, stream.codec_context.channels)
     stream.codec_context.thread_count = 1
     return stream
+
+
+def _refuse_other_form(form: RecordingForm, container: InputContainer, stream: AudioStream) -> None:
+    found = container.format.name.split(",")
+    if form.containers and not set(found) & set(form.containers):
+        raise UnexpectedContainer(found=found[0], expected=list(form.containers))
+    codec = stream.codec_context
+    _refuse_other_layout(form, codec.sample_rate, codec.channels, PCM_BITS.get(codec.name, 0))
+
+
+def _refuse_other_layout(form: RecordingForm, sample_rate: int, channels: int, sample_bits: int) -> None:
+    found = {"sample_rate": sample_rate, "channels": channels, "sample_bits": sample_bits}
+    for what, value in found.items():
+        expected = getattr(form, what)
+        if expected is not None and value != expected:
+            raise UnexpectedLayout(what=what, found=value, expected=expected)
 
 
 def _check_layout(sample_rate: int, channels: int) -> None:
@@ -101,7 +127,7 @@ def _stream_blocks(container: InputContainer, stream: AudioStream) -> Iterator[B
         decoded += 1
         yield from (_block(frame) for frame in frames if isinstance(frame, AudioFrame) and frame.samples)
     if damaged > decoded:
-        raise Undecodable(reason="most packets are damaged", damaged_packets=damaged)
+        raise Damaged(reason="most packets are damaged", damaged_packets=damaged)
 
 
 def _packets(container: InputContainer, stream: AudioStream) -> Iterator[Packet[AudioStream]]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 SAMPLE_RATE = 16_000
+MIN_SECONDS = 0.2
+MAX_SECONDS = 300.0
 
 NOISY_BELOW_SNR_DB = 15.0
 LOW_LEVEL_BELOW_DBFS = -50.0
@@ -17,6 +19,7 @@ DROPOUTS_ABOVE_RATIO = 0.02
 
 Samples = NDArray[np.float32]
 Embedding = NDArray[np.float32]
+Overlong = Literal["cut", "refuse"]
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,26 @@ class RawPcm:
     sample_rate: int = SAMPLE_RATE
     channels: int = 1
     big_endian: bool = False
+
+
+@dataclass(frozen=True)
+class RecordingForm:
+    """What a recording must be like to be taken; None or nothing stands for whatever we can read.
+
+    `containers` are FFmpeg's names, such as "wav"; headerless PCM has none and is not asked. `sample_bits` asks for
+    linear PCM of so many bits. What is longer than `max_seconds` is cut there or refused.
+    """
+
+    containers: tuple[str, ...] = ()
+    sample_rate: int | None = None
+    channels: int | None = None
+    sample_bits: int | None = None
+    min_seconds: float = MIN_SECONDS
+    max_seconds: float = MAX_SECONDS
+    overlong: Overlong = "cut"
+
+
+ANY_FORM = RecordingForm()
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from audio.analysis import analyze
 from audio.catalogue import UnknownModel
 from audio.decode import decode
 from audio.errors import AudioError, NotEnoughSpeech, PoorQuality, TooLarge, TooLong, TooShort, Undecodable
-from audio.results import Analysis, RawPcm
+from audio.results import Analysis, RawPcm, RecordingForm
 from tests.audio.recordings import correlation, noise, pcm, sample, spoken, tone, wav
 
 
@@ -120,11 +120,11 @@ def test_limits_reach_the_decoder() -> None:
     with pytest.raises(TooLarge):
         analyze(sample("susan"), max_bytes=100)
     with pytest.raises(TooLong):
-        analyze(sample("susan"), max_seconds=1, overlong="refuse")
+        analyze(sample("susan"), form=RecordingForm(max_seconds=1, overlong="refuse"))
 
 
 def test_only_the_allowed_seconds_are_kept() -> None:
-    assert analyze(sample("susan"), max_seconds=3).quality.duration_seconds == pytest.approx(3)
+    assert analyze(sample("susan"), form=RecordingForm(max_seconds=3)).quality.duration_seconds == pytest.approx(3)
 
 
 @pytest.mark.parametrize(

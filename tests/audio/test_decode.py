@@ -6,8 +6,18 @@ import numpy as np
 import pytest
 
 from audio.decode import decode
-from audio.errors import TooExpensive, TooLarge, TooLong, Undecodable
-from audio.results import RawPcm
+from audio.errors import (
+    Damaged,
+    TooExpensive,
+    TooLarge,
+    TooLong,
+    TooShort,
+    Undecodable,
+    UnexpectedContainer,
+    UnexpectedLayout,
+    Unrecognised,
+)
+from audio.results import RawPcm, RecordingForm
 from tests.audio.recordings import correlation, encoded, noise, pcm, resampled, silent_film, spoken, tone, wav
 
 
@@ -106,19 +116,71 @@ def test_any_usual_sample_rate_gives_the_same_sound(rate: int) -> None:
 
 
 def test_a_long_recording_is_cut() -> None:
-    assert decode(wav(noise(3)), max_seconds=2).duration_seconds == pytest.approx(2)
+    assert decode(wav(noise(3)), form=RecordingForm(max_seconds=2)).duration_seconds == pytest.approx(2)
 
 
 def test_a_long_recording_is_refused_if_so_wished() -> None:
     with pytest.raises(TooLong) as refusal:
-        decode(wav(noise(3)), max_seconds=2, overlong="refuse")
+        decode(wav(noise(3)), form=RecordingForm(max_seconds=2, overlong="refuse"))
 
     assert refusal.value.seconds > 2
     assert refusal.value.limit_seconds == 2
 
 
 def test_a_recording_of_just_the_allowed_length_is_not_too_long() -> None:
-    assert decode(wav(noise(2)), max_seconds=2, overlong="refuse").duration_seconds == pytest.approx(2)
+    assert decode(
+        wav(noise(2)), form=RecordingForm(max_seconds=2, overlong="refuse")
+    ).duration_seconds == pytest.approx(2)
+
+
+def test_a_recording_shorter_than_asked_for_is_refused() -> None:
+    with pytest.raises(TooShort) as refusal:
+        decode(wav(noise(2)), form=RecordingForm(min_seconds=3))
+
+    assert refusal.value.numbers == {"seconds": pytest.approx(2), "required_seconds": 3}
+
+
+def test_another_container_than_asked_for_is_refused() -> None:
+    with pytest.raises(UnexpectedContainer) as refusal:
+        decode(encoded(noise(1), "flac", "flac"), form=RecordingForm(containers=("wav", "mp3")))
+
+    assert refusal.value.numbers == {"found": "flac", "expected": ["wav", "mp3"]}
+
+
+@pytest.mark.parametrize(
+    ("content", "asked", "what", "found"),
+    [
+        (encoded(noise(1), rate=8_000), RecordingForm(sample_rate=16_000), "sample_rate", 8_000),
+        (encoded(np.stack([noise(1)] * 2)), RecordingForm(channels=1), "channels", 2),
+        (encoded(noise(1), codec="pcm_s24le"), RecordingForm(sample_bits=16), "sample_bits", 24),
+        (encoded(noise(1), codec="pcm_alaw"), RecordingForm(sample_bits=16), "sample_bits", 0),
+    ],
+    ids=["rate", "channels", "bits", "no linear PCM"],
+)
+def test_another_layout_than_asked_for_is_refused(content: bytes, asked: RecordingForm, what: str, found: int) -> None:
+    with pytest.raises(UnexpectedLayout) as refusal:
+        decode(content, form=asked)
+
+    assert (refusal.value.what, refusal.value.found) == (what, found)
+
+
+def test_headerless_pcm_has_the_layout_it_is_said_to_have() -> None:
+    with pytest.raises(UnexpectedLayout):
+        decode(pcm(noise(1)), raw_pcm=RawPcm(channels=2), form=RecordingForm(channels=1))
+
+
+def test_a_recording_of_the_form_asked_for_is_read() -> None:
+    asked = RecordingForm(("wav",), 16_000, 1, 16, min_seconds=1, max_seconds=3, overlong="refuse")
+    assert decode(wav(noise(2)), form=asked).duration_seconds == pytest.approx(2)
+
+
+def test_what_is_no_recording_is_told_from_one_that_is_damaged() -> None:
+    whole = wav(noise(1))
+    nothing_said = whole[: whole.index(b"data") + 8]
+    with pytest.raises(Unrecognised):
+        decode(b"not a recording" * 100)
+    with pytest.raises(Damaged):
+        decode(nothing_said)
 
 
 def test_too_many_bytes_are_refused_before_anything_is_read() -> None:
