@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from tenants.models import Tenant
 
-NOBODY = {"app.tenant": "", "app.platform": "", "app.key_id": "", "app.user": ""}
+NOBODY = {"app.tenant": "", "app.platform": "", "app.key_id": "", "app.token": "", "app.user": ""}
 
 _current: ContextVar[dict[str, str]] = ContextVar("row_level_security", default=NOBODY)
 
@@ -37,6 +37,13 @@ def acting_as_platform() -> Iterator[None]:
 def naming_credential(key_id: str) -> Iterator[None]:
     """One transaction that sees the single credential whose key_id the caller can name."""
     with _seeing({"app.key_id": key_id}):
+        yield
+
+
+@contextmanager
+def naming_token(digest: str) -> Iterator[None]:
+    """One transaction that sees the single access token whose digest the caller can name."""
+    with _seeing({"app.token": digest}):
         yield
 
 

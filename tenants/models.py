@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models import Q
@@ -40,6 +42,20 @@ class Tenant(models.Model):
         validators=[MinValueValidator(1)],
         help_text=_("Further recordings are refused as busy while so many are being measured."),
     )
+    requests_per_minute = models.PositiveIntegerField(
+        _("requests per minute"),
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text=_("Further requests of the minute are refused; empty means no limit."),
+    )
+    dialects = ArrayField(
+        models.CharField(max_length=32),
+        verbose_name=_("dialects"),
+        default=list,
+        blank=True,
+        help_text=_("The interfaces this tenant may use; none chosen means all of them."),
+    )
 
     class Meta:
         verbose_name = _("tenant")
@@ -48,6 +64,10 @@ class Tenant(models.Model):
 
     def __str__(self) -> str:
         return self.slug
+
+    def speaks(self, dialect: str) -> bool:
+        """Whether this tenant may use that interface."""
+        return not self.dialects or dialect in self.dialects
 
 
 class Role(models.TextChoices):
@@ -88,26 +108,18 @@ class Membership(models.Model):
         return self.role in {Role.OWNER, Role.OPERATOR}
 
 
-class Credential(models.Model):
-    """A key pair with which a client of the tenant signs its requests, in every dialect."""
+class Usable(models.Model):
+    """What opens a tenant's door, for as long as it is enabled and has not expired."""
 
-    tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="credentials", verbose_name=_("tenant"))
-    key_id = models.CharField(_("key id"), max_length=128, unique=True, validators=[key_validator])
-    secret = EncryptedTextField(_("secret"))
     enabled = models.BooleanField(_("enabled"), default=True)
     created = models.DateTimeField(_("created"), auto_now_add=True)
     expires = models.DateTimeField(_("expires"), null=True, blank=True)
     last_used = models.DateTimeField(_("last used"), null=True, blank=True, editable=False)
 
-    all_tenants = models.Manager["Credential"]()
+    all_tenants: models.Manager[Any] = models.Manager()
 
     class Meta:
-        verbose_name = _("credential")
-        verbose_name_plural = _("credentials")
-        ordering = ["tenant_id", "-created"]
-
-    def __str__(self) -> str:
-        return self.key_id
+        abstract = True
 
     @property
     def usable(self) -> bool:
@@ -120,4 +132,47 @@ class Credential(models.Model):
         """Of several processes that note the same minute, one writes."""
         now = timezone.now()
         stale = Q(last_used=None) | Q(last_used__lt=now - LAST_USED_RESOLUTION)
-        Credential.all_tenants.filter(stale, pk=self.pk).update(last_used=now)
+        type(self).all_tenants.filter(stale, pk=self.pk).update(last_used=now)
+
+
+class Credential(Usable):
+    """A key pair with which a client of the tenant signs its requests, in every dialect."""
+
+    tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="credentials", verbose_name=_("tenant"))
+    key_id = models.CharField(_("key id"), max_length=128, unique=True, validators=[key_validator])
+    secret = EncryptedTextField(_("secret"))
+
+    class Meta:
+        verbose_name = _("credential")
+        verbose_name_plural = _("credentials")
+        ordering = ["tenant_id", "-created"]
+
+    def __str__(self) -> str:
+        return self.key_id
+
+
+class Scope(models.TextChoices):
+    """What the bearer of an access token may do."""
+
+    READ = "read", _("read")
+    ENROLL = "enroll", _("enroll")
+    RECOGNISE = "recognise", _("recognise")
+    ADMIN = "admin", _("administer")
+    PATH = "path", _("secret path, for a client that cannot sign")
+
+
+class AccessToken(Usable):
+    """A secret that is shown once and sent along by a client that does not sign; only its digest is kept."""
+
+    tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="access_tokens", verbose_name=_("tenant"))
+    label = models.CharField(_("label"), max_length=100, blank=True)
+    scopes = ArrayField(models.CharField(max_length=16, choices=Scope.choices), verbose_name=_("scopes"))
+    digest = models.CharField(_("digest"), max_length=64, unique=True, editable=False)
+
+    class Meta:
+        verbose_name = _("access token")
+        verbose_name_plural = _("access tokens")
+        ordering = ["tenant_id", "-created"]
+
+    def __str__(self) -> str:
+        return self.label or f"#{self.pk}"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
@@ -12,11 +14,12 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from tenants.context import acting_as, naming_credential
-from tenants.models import Credential, Tenant
+from tenants.context import acting_as, naming_credential, naming_token
+from tenants.models import AccessToken, Credential, Tenant
 
 KEY_ID_BYTES = 8
 SECRET_BYTES = 24
+TOKEN_BYTES = 32
 FIRST_ADMIN = "admin"
 DEMO_TENANT = "demo"
 
@@ -80,11 +83,44 @@ def find_credential(key_id: str) -> Credential | None:
     return named if named and named.usable else None
 
 
-def note_use(credential: Credential) -> None:
-    """Record that the credential was used just now, at a resolution that costs a busy client nothing."""
-    if credential.use_is_news():
-        with acting_as(credential.tenant):
-            credential.note_use()
+def issue_token(
+    tenant: Tenant, *, scopes: Iterable[str], label: str = "", expires: datetime | None = None
+) -> tuple[AccessToken, str]:
+    """A new access token and the text that its bearer sends, which nobody can read out again.
+
+    Raises ValidationError for unknown scopes or none.
+    """
+    plain = secrets.token_urlsafe(TOKEN_BYTES)
+    token = AccessToken(tenant=tenant, label=label, scopes=list(scopes), digest=_digest(plain), expires=expires)
+    with acting_as(tenant):
+        token.full_clean()
+        token.save()
+    return token, plain
+
+
+def find_token(plain: str) -> AccessToken | None:
+    """The usable access token of that text, with its tenant, whoever it belongs to and whether or not it is active."""
+    digest = _digest(plain)
+    with naming_token(digest):
+        named = AccessToken.all_tenants.select_related("tenant").filter(digest=digest).order_by().first()
+    return named if named and named.usable else None
+
+
+def delete_token(token: AccessToken) -> None:
+    with acting_as(token.tenant):
+        token.delete()
+
+
+def _digest(plain: str) -> str:
+    # The text is 32 random bytes: nothing that a slow hash would have to protect from guessing.
+    return hashlib.sha256(plain.encode(errors="replace")).hexdigest()
+
+
+def note_use(opener: Credential | AccessToken) -> None:
+    """Record that this was used just now, at a resolution that costs a busy client nothing."""
+    if opener.use_is_news():
+        with acting_as(opener.tenant):
+            opener.note_use()
 
 
 @dataclass(frozen=True)

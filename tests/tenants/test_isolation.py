@@ -11,6 +11,7 @@ from config.embedded import as_superuser
 from tenants.context import acting_as, acting_as_platform, memberships_of, naming_credential
 from tenants.isolation import refuse_unsafe_database
 from tenants.models import Credential, Membership, Tenant
+from tenants.services import issue_token
 from voiceprints.models import DoomedRecording, Library, Speaker, Utterance, UtteranceEmbedding, Voiceprint
 
 pytestmark = pytest.mark.django_db
@@ -30,6 +31,7 @@ def rows_of(tenant, django_user_model):
     quality = dict.fromkeys(
         ["duration_seconds", "speech_seconds", "snr_db", "level_dbfs", "clipped_ratio", "dropout_ratio"], 1.0
     )
+    issue_token(tenant, scopes=["read"])
     with acting_as(tenant):
         Membership.all_tenants.create(tenant=tenant, user=user)
         library = Library.all_tenants.create(tenant=tenant, org_id="org")

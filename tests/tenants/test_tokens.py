@@ -1,0 +1,68 @@
+"""Access tokens: shown once, kept as a digest, found by whoever can say them."""
+
+from datetime import timedelta
+
+import pytest
+from django.core.exceptions import ValidationError
+from django.utils import timezone
+
+from tenants.context import acting_as
+from tenants.models import AccessToken
+from tenants.services import delete_token, find_token, issue_token, note_use
+
+pytestmark = pytest.mark.django_db
+
+
+def test_a_token_is_found_by_its_text(acme):
+    token, plain = issue_token(acme, scopes=["read", "enroll"], label="payroll")
+    found = find_token(plain)
+    assert (found, found.tenant, found.scopes, found.label) == (token, acme, ["read", "enroll"], "payroll")
+
+
+def test_the_text_is_not_kept(acme):
+    token, plain = issue_token(acme, scopes=["read"])
+    with acting_as(acme):
+        (row,) = AccessToken.all_tenants.filter(pk=token.pk).values()
+    assert plain not in str(row)
+
+
+def test_every_token_has_a_text_of_its_own(acme):
+    texts = {issue_token(acme, scopes=["read"])[1] for _ in range(3)}
+    assert len(texts) == 3
+    assert all(len(text) >= 43 for text in texts)
+
+
+@pytest.mark.parametrize("text", ["", "wrong", "\x00", "\ud800", "ü" * 1000])
+def test_no_other_text_finds_it(acme, text):
+    issue_token(acme, scopes=["read"])
+    assert find_token(text) is None
+
+
+@pytest.mark.parametrize("scopes", [[], ["everything"], ["read", "root"]])
+def test_a_scope_must_be_one_of_ours(acme, scopes):
+    with pytest.raises(ValidationError):
+        issue_token(acme, scopes=scopes)
+
+
+def test_an_expired_token_opens_nothing(acme):
+    _, plain = issue_token(acme, scopes=["read"], expires=timezone.now() - timedelta(seconds=1))
+    assert find_token(plain) is None
+
+
+def test_a_disabled_token_opens_nothing(acme):
+    token, plain = issue_token(acme, scopes=["read"])
+    with acting_as(acme):
+        AccessToken.all_tenants.filter(pk=token.pk).update(enabled=False)
+    assert find_token(plain) is None
+
+
+def test_a_deleted_token_opens_nothing(acme):
+    token, plain = issue_token(acme, scopes=["read"])
+    delete_token(token)
+    assert find_token(plain) is None
+
+
+def test_its_use_is_noted(acme):
+    token, plain = issue_token(acme, scopes=["read"])
+    note_use(token)
+    assert find_token(plain).last_used is not None
