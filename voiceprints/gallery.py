@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
+from django.utils import timezone
 
 from audio.results import Analysis
 from tenants.models import Tenant
 from voiceprints import recordings
 from voiceprints.errors import LibraryNotFound, SpeakerExists, SpeakerNotFound
-from voiceprints.models import Speaker, Utterance, UtteranceEmbedding, Voiceprint
-from voiceprints.results import Enrollment, LibraryKey, Removal
+from voiceprints.models import Library, Speaker, Utterance, UtteranceEmbedding, Voiceprint
+from voiceprints.results import Enrollment, LibraryKey, Measured, Removal, WhenEnrolled
 from voiceprints.scoring import voiceprint_of
 
 Embeddings = list[UtteranceEmbedding]
@@ -20,24 +20,44 @@ Embeddings = list[UtteranceEmbedding]
 # Whoever deletes what is being enrolled into, time and again, wins.
 TRIES_TO_ADMIT = 3
 
+# One round trip for the common case: the library is there, and will be until we commit, and the name is new in it.
+INSERT_SPEAKER = """
+WITH library AS (
+    SELECT id FROM voiceprints_library WHERE tenant_id = %s AND org_id = %s AND tag_id = %s FOR KEY SHARE
+)
+INSERT INTO voiceprints_speaker (tenant_id, library_id, external_id, info, status, created)
+SELECT %s, library.id, %s, %s, %s, %s FROM library
+ON CONFLICT (library_id, external_id) DO NOTHING
+RETURNING *
+"""
+
+
+def find_library(tenant: Tenant, key: LibraryKey) -> Library:
+    library: Library | None = tenant.libraries.within(key.org_id, key.tag_id).first()
+    if library is None:
+        raise LibraryNotFound(org_id=key.org_id, tag_id=key.tag_id)
+    return library
+
 
 def admit(
-    tenant: Tenant, key: LibraryKey, external_id: str, info: str, *, complete: bool
+    tenant: Tenant, key: LibraryKey, newcomer: Speaker, when_enrolled: WhenEnrolled, *, create_library: bool
 ) -> tuple[Speaker, Embeddings]:
-    """A speaker of the library, nobody else's to change, and the embeddings of what it said before.
+    """The speaker of that name, nobody else's to change, and the embeddings of those utterances that count on.
 
-    Both are made when they are new, the speaker as enrolled when what comes now makes it `complete`. Raises
-    SpeakerExists for one enrolled already, LibraryNotFound when the library is deleted time and again.
+    The library and the speaker are made when they are new, the speaker as the `newcomer` it would be. Raises
+    SpeakerExists, and LibraryNotFound where there is none to be made or when it is deleted time and again.
     """
-    status = Speaker.Status.ENROLLED if complete else Speaker.Status.ENROLLING
     for _ in range(TRIES_TO_ADMIT):
-        library, _ = tenant.libraries.get_or_create(org_id=key.org_id, tag_id=key.tag_id)
-        newcomer = Speaker(tenant=tenant, library=library, external_id=external_id, info=info, status=status)
-        if _inserted(newcomer):
-            return newcomer, []
-        known = library.speakers.select_for_update(of=["self"]).filter(external_id=external_id).first()
+        if inserted := _inserted(tenant, key, newcomer):
+            return inserted, []
+        named = tenant.speakers.in_library(key).named(newcomer.external_id)
+        known = named.select_for_update(of=["self"]).first()
         if known:
-            return _still_enrolling(known), embeddings_of(known)
+            return known, _what_counts_on(known, newcomer.info, when_enrolled)
+        if create_library:
+            tenant.libraries.get_or_create(org_id=key.org_id, tag_id=key.tag_id)
+        else:
+            find_library(tenant, key)
     raise LibraryNotFound(org_id=key.org_id, tag_id=key.tag_id)
 
 
@@ -52,23 +72,25 @@ def locked_speaker(speaker: Speaker) -> Speaker:
 
 
 def add_utterances(
-    speaker: Speaker, earlier: Embeddings, analyses: Sequence[Analysis], paths: Sequence[str], required_utterances: int
+    speaker: Speaker, earlier: Embeddings, measured: Sequence[Measured], required_utterances: int
 ) -> Enrollment:
     """Rows for recordings that are written already; with enough of them the speaker can be found.
 
-    `earlier`: the embeddings of those utterances of the speaker that count on.
+    `earlier`: the embeddings of those utterances of the speaker that count on. Whoever is enrolled stays so.
     """
-    recordings.claim(paths)
+    recordings.claim([path for _, path in measured])
     utterances = Utterance.all_tenants.bulk_create(
         Utterance(tenant_id=speaker.tenant_id, speaker=speaker, recording=path, **analysis.quality.as_dict())
-        for analysis, path in zip(analyses, paths, strict=True)
+        for analysis, path in measured
     )
     embeddings = UtteranceEmbedding.all_tenants.bulk_create(
-        _embedding(utterance, analysis) for analysis, utterance in zip(analyses, utterances, strict=True)
+        _embedding(utterance, analysis) for (analysis, _), utterance in zip(measured, utterances, strict=True)
     )
     said = len({embedding.utterance_id for embedding in [*earlier, *embeddings]})
-    if said >= required_utterances:
+    if said >= required_utterances or (speaker.enrolled and earlier):
         _write_voiceprints(speaker, [*earlier, *embeddings])
+    else:
+        _set_status(speaker, Speaker.Status.ENROLLING)
     return Enrollment(speaker, tuple(utterances), required_utterances, said)
 
 
@@ -87,6 +109,12 @@ def forget(speaker: Speaker) -> None:
     """All the speaker said, to be replaced."""
     drop_utterances(speaker.tenant, speaker.utterances.all())
     speaker.voiceprints.all().delete()
+
+
+def set_info(speaker: Speaker, info: str) -> None:
+    if speaker.info != info:
+        speaker.info = info
+        speaker.save(update_fields=["info"])
 
 
 def drop_utterances(tenant: Tenant, utterances: QuerySet[Utterance]) -> int:
@@ -116,20 +144,20 @@ def _embedding(utterance: Utterance, analysis: Analysis) -> UtteranceEmbedding:
     )
 
 
-def _inserted(newcomer: Speaker) -> bool:
-    """False when there is one of that name already, or its library was deleted this moment."""
-    try:
-        with transaction.atomic():
-            newcomer.save(force_insert=True)
-    except IntegrityError:
-        return False
-    return True
+def _inserted(tenant: Tenant, key: LibraryKey, newcomer: Speaker) -> Speaker | None:
+    """None when there is one of that name already, or no library."""
+    library = [tenant.pk, key.org_id, key.tag_id]
+    values = [tenant.pk, newcomer.external_id, newcomer.info, newcomer.status, timezone.now()]
+    return next(iter(Speaker.all_tenants.raw(INSERT_SPEAKER, [*library, *values])), None)
 
 
-def _still_enrolling(speaker: Speaker) -> Speaker:
-    if speaker.enrolled:
-        raise SpeakerExists(external_id=speaker.external_id)
-    return speaker
+def _what_counts_on(known: Speaker, info: str, when_enrolled: WhenEnrolled) -> Embeddings:
+    if known.is_probe or (known.enrolled and when_enrolled is WhenEnrolled.REFUSE):
+        raise SpeakerExists(external_id=known.external_id)
+    if when_enrolled is WhenEnrolled.REPLACE:
+        forget(known)
+        set_info(known, info)
+    return embeddings_of(known)
 
 
 def _write_voiceprints(speaker: Speaker, embeddings: Embeddings) -> None:
@@ -147,7 +175,7 @@ def _write_voiceprints(speaker: Speaker, embeddings: Embeddings) -> None:
 
 
 def _set_status(speaker: Speaker, status: Speaker.Status) -> None:
-    if speaker.status != status:
+    if speaker.status != status and not speaker.is_probe:
         speaker.status = status
         speaker.save(update_fields=["status"])
 
@@ -155,7 +183,7 @@ def _set_status(speaker: Speaker, status: Speaker.Status) -> None:
 def _voiceprint(speaker: Speaker, model: str, rows: Embeddings) -> Voiceprint:
     return Voiceprint(
         tenant_id=speaker.tenant_id,
-        library_id=speaker.library_id,
+        library_id=None if speaker.is_probe else speaker.library_id,
         speaker=speaker,
         model=model,
         dimension=rows[0].dimension,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -81,16 +81,20 @@ def _connection(answered_within_seconds: float, *, retries: int) -> redis.Redis:
     )
 
 
-def analyze(tenant: Tenant, audio: AudioInput, options: dict[str, Any]) -> Analysis:
-    """Have a recording measured, which is fetched once it is admitted.
+def analyze(
+    tenant: Tenant, audio: AudioInput, options: dict[str, Any], meanwhile: Callable[[], None] = lambda: None
+) -> Analysis:
+    """Have a recording measured, which is fetched once it is admitted; `meanwhile` is done while it is measured.
 
     Raises what fetching it raises, AudioError for the recording, and for us TooBusy, AnalysisTimedOut, EngineFailed or
     EngineUnreachable.
     """
     if current_app.conf.task_always_eager:
-        return _measured_here(audio.read(), options)
+        content = audio.read()
+        meanwhile()
+        return _measured_here(content, options)
     try:
-        return _measured_by_worker(tenant, audio, options)
+        return _measured_by_worker(tenant, audio, options, meanwhile)
     except (redis.RedisError, OperationalError) as error:
         raise EngineUnreachable(type(error).__name__) from error
 
@@ -128,7 +132,9 @@ def _measured_here(content: bytes, options: dict[str, Any]) -> Analysis:
         _replies_here.pop(job_id, None)
 
 
-def _measured_by_worker(tenant: Tenant, audio: AudioInput, options: dict[str, Any]) -> Analysis:
+def _measured_by_worker(
+    tenant: Tenant, audio: AudioInput, options: dict[str, Any], meanwhile: Callable[[], None]
+) -> Analysis:
     job_id, deadline = uuid.uuid4().hex, settings.ANALYSIS_DEADLINE_SECONDS
     size_bytes = settings.MAX_UPLOAD_BYTES if audio.size_bytes is None else audio.size_bytes
     with _admitted(tenant, job_id, size_bytes):
@@ -143,6 +149,7 @@ def _measured_by_worker(tenant: Tenant, audio: AudioInput, options: dict[str, An
             expires=deadline,
             time_limit=int(deadline) + SPARE_SECONDS,
         )
+        meanwhile()
         return _read(_wait(job_id, gives_up))
 
 

@@ -58,6 +58,7 @@ class Speaker(models.Model):
     class Status(models.TextChoices):
         ENROLLING = "enrolling", _("enrolling")
         ENROLLED = "enrolled", _("enrolled")
+        PROBE = "probe", _("probe")
 
     tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="speakers", verbose_name=_("tenant"))
     library = models.ForeignKey(Library, models.CASCADE, related_name="speakers", verbose_name=_("library"))
@@ -75,7 +76,7 @@ class Speaker(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["library", "external_id"], name="external_id_is_unique_in_its_library"),
             models.CheckConstraint(
-                condition=Q(status__in=["enrolling", "enrolled"]), name="status_is_enrolling_or_enrolled"
+                condition=Q(status__in=["enrolling", "enrolled", "probe"]), name="status_is_one_of_three"
             ),
         ]
         indexes = [models.Index(fields=["library", "created", "id"], name="speakers_oldest_first")]
@@ -86,6 +87,11 @@ class Speaker(models.Model):
     @property
     def enrolled(self) -> bool:
         return self.status == self.Status.ENROLLED
+
+    @property
+    def is_probe(self) -> bool:
+        """Kept to be compared with others by name: nobody whom a search finds or a count counts."""
+        return self.status == self.Status.PROBE
 
 
 class Utterance(models.Model):
@@ -143,10 +149,13 @@ class UtteranceEmbedding(models.Model):
 
 
 class Voiceprint(models.Model):
-    """The normalised mean of a speaker's utterance embeddings by one model. Whoever has one is found by a search."""
+    """The normalised mean of a speaker's utterance embeddings by one model.
+
+    Whoever has one with a library is found by a search there; that of a probe has none.
+    """
 
     tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="voiceprints")
-    library = models.ForeignKey(Library, models.CASCADE, related_name="voiceprints")
+    library = models.ForeignKey(Library, models.CASCADE, related_name="voiceprints", null=True)
     speaker = models.ForeignKey(Speaker, models.CASCADE, related_name="voiceprints")
     model = models.CharField(max_length=MODEL_NAME_LENGTH)
     dimension = models.PositiveSmallIntegerField()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from django.db import models
+from django.db.models.functions import Collate
 from pgvector.django import MaxInnerProduct
 
 from audio.results import Embedding
@@ -35,11 +37,24 @@ class SpeakerQuerySet(models.QuerySet["Speaker"]):
     def enrolled(self) -> SpeakerQuerySet:
         return self.filter(status="enrolled")
 
+    def without_probes(self) -> SpeakerQuerySet:
+        return self.exclude(status="probe")
+
+    def by_name(self) -> SpeakerQuerySet:
+        return self.order_by(Collate("external_id", "C"), "id")
+
     def oldest_first(self) -> SpeakerQuerySet:
         return self.order_by("created", "id")
 
 
 class UtteranceQuerySet(models.QuerySet["Utterance"]):
+    def counted_of(self, speakers: Iterable[int]) -> models.QuerySet[Utterance, tuple[int, int, datetime]]:
+        """(speaker id, how many utterances, when the newest came) of those who have any."""
+        said = self.filter(speaker__in=speakers).order_by("speaker_id").values("speaker_id")
+        return said.annotate(count=models.Count("pk"), newest=models.Max("created")).values_list(
+            "speaker_id", "count", "newest"
+        )
+
     def latest_of(self, speakers: Iterable[int]) -> UtteranceQuerySet:
         """The newest utterance of each of these speakers."""
         return self.filter(speaker__in=speakers).order_by("speaker_id", "-id").distinct("speaker_id")

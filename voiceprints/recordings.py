@@ -58,11 +58,10 @@ def new_path(org_id: str) -> str:
     return f"{folder_of(org_id)}/{timezone.now():%Y%m%d}/{uuid.uuid4()}.flac"
 
 
-def plan(tenant: Tenant, org_id: str, count: int) -> list[str]:
-    """Paths for recordings to come, doomed until they are claimed. Commit before writing there."""
-    paths = [new_path(org_id) for _ in range(count)]
-    doom(tenant, paths, not_before=timezone.now() + time_to_claim(count))
-    return paths
+def plan(tenant: Tenant, paths: Sequence[str]) -> None:
+    """Write down the paths of recordings to come, doomed until they are claimed."""
+    with acting_as(tenant):
+        doom(tenant, paths, not_before=timezone.now() + time_to_claim(len(paths)))
 
 
 def time_to_claim(count: int) -> timedelta:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
 
-from audio.results import RawPcm, SpeechQuality
+from audio.results import ANY_FORM, Analysis, RawPcm, RecordingForm, SpeechQuality
 from voiceprints.models import Speaker, Utterance
+from voiceprints.scoring import calibrated
 
 
 @dataclass(frozen=True)
@@ -17,6 +20,14 @@ class LibraryKey:
     tag_id: str = ""
 
 
+class WhenEnrolled(StrEnum):
+    """What to do with utterances for a speaker whose enrollment is complete."""
+
+    REFUSE = "refuse"
+    REPLACE = "replace"
+    ADD = "add"
+
+
 @dataclass(frozen=True)
 class AudioInput:
     """A recording on its way in. `read` is called once, after all that can be refused without hearing it."""
@@ -25,10 +36,15 @@ class AudioInput:
     size_bytes: int | None = None
     """None when nobody knows before it is read; then it counts as the largest there may be."""
     raw_pcm: RawPcm | None = None
+    form: RecordingForm = ANY_FORM
     denoise: bool = False
     trim_silence: bool = True
     required_speech_seconds: float | None = None
     """None: what the tenant asks for."""
+
+
+Measured = tuple[Analysis, str]
+"""What was measured in a recording, and the path where it lies."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +56,7 @@ class Enrollment:
 
     @property
     def complete(self) -> bool:
-        return self.utterance_count >= self.required_utterances
+        return self.speaker.enrolled
 
     @property
     def recording(self) -> str:
@@ -49,17 +65,27 @@ class Enrollment:
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """Two recordings held against each other: raw cosine, and the threshold of the model that made both embeddings."""
+class Scored:
+    """A raw cosine, and the threshold of the model that made both embeddings."""
 
-    model: str
     score: float
     threshold: float
-    qualities: tuple[SpeechQuality, ...]
 
     @property
     def accepted(self) -> bool:
         return self.score >= self.threshold
+
+    @property
+    def calibrated(self) -> float:
+        return calibrated(self.score, self.threshold)
+
+
+@dataclass(frozen=True)
+class Comparison(Scored):
+    """Two recordings held against each other."""
+
+    model: str
+    qualities: tuple[SpeechQuality, ...]
 
 
 @dataclass(frozen=True)
@@ -68,9 +94,8 @@ class Verification(Comparison):
 
 
 @dataclass(frozen=True)
-class Candidate:
+class Candidate(Scored):
     speaker: Speaker
-    score: float
     recording: str
     """The path of the speaker's newest recording, "" when none was kept."""
 
@@ -88,7 +113,7 @@ class Identification:
     def best(self) -> Candidate | None:
         """The accepted speaker, or None: nobody in the libraries."""
         first = self.candidates[0] if self.candidates else None
-        return first if first and first.score >= self.threshold else None
+        return first if first and first.accepted else None
 
 
 @dataclass(frozen=True)
@@ -106,3 +131,7 @@ class Listed:
 
     speaker: Speaker
     recording: str
+    """The path of the newest recording, "" when none was kept."""
+    utterance_count: int
+    updated: datetime | None
+    """When the newest utterance came."""

@@ -25,5 +25,15 @@ def voiceprint_of(embeddings: Sequence[Vector]) -> Embedding:
     return normalised(np.mean(np.stack(embeddings), axis=0))
 
 
+def calibrated(score: float, threshold: float) -> float:
+    """A cosine as a figure in [0, 1] that means the same for every model: 0.5 is where its threshold lies.
+
+    Strictly monotone in the cosine, so no decision and no order changes.
+    """
+    if score < threshold:
+        return 0.5 * (score + 1) / (threshold + 1)
+    return min(1.0, 0.5 + 0.5 * (score - threshold) / (1 - threshold))
+
+
 def cosine(one: Vector, other: Vector) -> float:
     return float(np.dot(normalised(one), normalised(other)))

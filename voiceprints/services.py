@@ -6,8 +6,9 @@ Each service takes the tenant first and opens its own transactions: none stays o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 
 from django.conf import settings
 from django.db.models import QuerySet
@@ -27,8 +28,10 @@ from voiceprints.results import (
     Identification,
     LibraryKey,
     Listed,
+    Measured,
     Removal,
     Verification,
+    WhenEnrolled,
 )
 from voiceprints.scoring import cosine
 
@@ -43,40 +46,63 @@ def enroll(
     *,
     info: str = "",
     required_utterances: int = 1,
+    when_enrolled: WhenEnrolled = WhenEnrolled.REFUSE,
+    create_library: bool = True,
+    probe: bool = False,
 ) -> Enrollment:
     """Add utterances of a speaker, who is new or still enrolling, and complete the enrollment once there are enough.
 
-    Raises SpeakerExists for a speaker enrolled already. The library is made when it is new.
+    Raises SpeakerExists for a speaker enrolled already, unless `when_enrolled` says what to do, and without
+    `create_library` LibraryNotFound. A `probe` is kept to be compared by name and is never found by a search.
     """
+    complete = len(audios) >= required_utterances
+    status = Speaker.Status.ENROLLED if complete else Speaker.Status.ENROLLING
+    newcomer = Speaker(external_id=external_id, info=info, status=Speaker.Status.PROBE if probe else status)
     with acting_as(tenant):
-        _refuse_enrolled(tenant, key, external_id)
-        paths = recordings.plan(tenant, key.org_id, len(audios))
-    with _heard_and_written(tenant, audios, paths) as analyses, acting_as(tenant):
-        speaker, earlier = gallery.admit(tenant, key, external_id, info, complete=len(audios) >= required_utterances)
-        return gallery.add_utterances(speaker, earlier, analyses, paths, required_utterances)
+        if not create_library:
+            gallery.find_library(tenant, key)
+        if when_enrolled is WhenEnrolled.REFUSE:
+            _refuse_enrolled(tenant, key, external_id)
+    with _heard_and_written(tenant, key.org_id, audios) as measured, acting_as(tenant):
+        speaker, earlier = gallery.admit(tenant, key, newcomer, when_enrolled, create_library=create_library)
+        return gallery.add_utterances(speaker, earlier, measured, required_utterances)
 
 
 def update(
-    tenant: Tenant, key: LibraryKey, external_id: str, audios: Sequence[AudioInput], *, merge: bool = False
+    tenant: Tenant,
+    key: LibraryKey,
+    external_id: str,
+    audios: Sequence[AudioInput],
+    *,
+    merge: bool = False,
+    info: str | None = None,
 ) -> Enrollment:
-    """Replace an enrolled speaker's utterances by these, or merge these with them. Raises SpeakerNotFound."""
+    """Replace a speaker's utterances by these, or merge these with them; `info` None keeps the old text.
+
+    Raises SpeakerNotFound.
+    """
+    library = tenant.libraries.within(key.org_id, key.tag_id)
     with acting_as(tenant):
-        _speaker(tenant, key, external_id)
-        paths = recordings.plan(tenant, key.org_id, len(audios))
-    with _heard_and_written(tenant, audios, paths) as analyses, acting_as(tenant):
-        speaker = gallery.locked_speaker(_speaker(tenant, key, external_id))
+        _speaker(tenant, library, external_id)
+    with _heard_and_written(tenant, key.org_id, audios) as measured, acting_as(tenant):
+        speaker = gallery.locked_speaker(_speaker(tenant, library, external_id))
         if not merge:
             gallery.forget(speaker)
-        return gallery.add_utterances(speaker, gallery.embeddings_of(speaker), analyses, paths, required_utterances=1)
+        if info is not None:
+            gallery.set_info(speaker, info)
+        return gallery.add_utterances(speaker, gallery.embeddings_of(speaker), measured, required_utterances=1)
 
 
-def verify(tenant: Tenant, key: LibraryKey, external_id: str, audio: AudioInput) -> Verification:
-    """1:1. Raises SpeakerNotFound, or SpeakerNotEnrolled for one whose enrollment is not complete."""
+def verify(tenant: Tenant, libraries: QuerySet[Library], external_id: str, audio: AudioInput) -> Verification:
+    """1:1, against whoever bears the name; of several libraries, the first enrolled.
+
+    Raises SpeakerNotFound, or SpeakerNotEnrolled for one whose enrollment is not complete, before the audio is heard.
+    """
     with acting_as(tenant):
-        _voiceprint(_speaker(tenant, key, external_id))
+        _voiceprint(_speaker(tenant, libraries, external_id))
     analysis = hear(tenant, audio)
     with acting_as(tenant):
-        speaker = _speaker(tenant, key, external_id)
+        speaker = _speaker(tenant, libraries, external_id)
         score = cosine(_voiceprint(speaker, analysis.model).embedding, analysis.embedding)
     return Verification(
         model=analysis.model,
@@ -104,7 +130,7 @@ def identify(
 
 def compare(tenant: Tenant, one: AudioInput, other: AudioInput) -> Comparison:
     """Two recordings, nothing stored."""
-    first, second = hear_all(tenant, [one, other])
+    first, second = hear(tenant, one), hear(tenant, other)
     return Comparison(
         model=first.model,
         score=cosine(first.embedding, second.embedding),
@@ -113,27 +139,47 @@ def compare(tenant: Tenant, one: AudioInput, other: AudioInput) -> Comparison:
     )
 
 
-def list_speakers(tenant: Tenant, libraries: QuerySet[Library], *, offset: int = 0, limit: int = 100) -> list[Listed]:
-    """Oldest enrollment first."""
+def list_speakers(
+    tenant: Tenant,
+    libraries: QuerySet[Library],
+    *,
+    offset: int = 0,
+    limit: int | None = 100,
+    by_name: bool = False,
+) -> list[Listed]:
+    """Oldest enrollment first, or by name as bytes are ordered. Probes are nobody."""
     with acting_as(tenant):
-        page = tenant.speakers.in_libraries(libraries).select_related("library").oldest_first()[offset : offset + limit]
-        paths = _latest_recordings(tenant, [speaker.pk for speaker in page])
-        return [Listed(speaker, paths.get(speaker.pk, "")) for speaker in page]
+        speakers = tenant.speakers.in_libraries(libraries).without_probes().select_related("library")
+        ordered = speakers.by_name() if by_name else speakers.oldest_first()
+        return _listed(tenant, ordered[offset : None if limit is None else offset + limit])
 
 
 def count_speakers(tenant: Tenant, libraries: QuerySet[Library]) -> int:
     with acting_as(tenant):
-        return tenant.speakers.in_libraries(libraries).count()
+        return tenant.speakers.in_libraries(libraries).without_probes().count()
 
 
-def find_recording(tenant: Tenant, libraries: QuerySet[Library], external_id: str) -> Listed:
-    """The newest recording of a speaker; of several libraries, the first enrolled. Raises SpeakerNotFound."""
+def find_speaker(tenant: Tenant, libraries: QuerySet[Library], external_id: str) -> Listed:
+    """Whoever bears the name, with the newest recording; of several libraries, the first enrolled.
+
+    Raises SpeakerNotFound.
+    """
     with acting_as(tenant):
-        speakers = tenant.speakers.in_libraries(libraries).named(external_id).select_related("library")
-        speaker = speakers.oldest_first().first()
-        if speaker is None:
-            raise SpeakerNotFound(external_id=external_id)
-        return Listed(speaker, _latest_recordings(tenant, [speaker.pk]).get(speaker.pk, ""))
+        return _listed(tenant, [_speaker(tenant, libraries, external_id)])[0]
+
+
+def find_library(tenant: Tenant, key: LibraryKey) -> Library:
+    """Raises LibraryNotFound."""
+    with acting_as(tenant):
+        return gallery.find_library(tenant, key)
+
+
+def save_library(tenant: Tenant, key: LibraryKey, *, name: str | None = None, info: str | None = None) -> Library:
+    """Make the library, or change of one that is there what is given; its speakers stay."""
+    given = {field: text for field, text in {"name": name, "info": info}.items() if text is not None}
+    with acting_as(tenant):
+        library, _ = tenant.libraries.update_or_create(org_id=key.org_id, tag_id=key.tag_id, defaults=given)
+        return library
 
 
 def delete_speaker(tenant: Tenant, libraries: QuerySet[Library], external_id: str) -> Removal:
@@ -188,10 +234,13 @@ def delete_utterance(tenant: Tenant, utterance_id: int) -> Speaker:
         return speaker
 
 
-def hear(tenant: Tenant, audio: AudioInput, *, keep: bool = False) -> Analysis:
+def hear(
+    tenant: Tenant, audio: AudioInput, *, keep: bool = False, meanwhile: Callable[[], None] = lambda: None
+) -> Analysis:
     """Fetch and measure a recording with the tenant's model; `keep` brings its FLAC along.
 
-    Raises AudioError, and what jobs.analyze raises.
+    `meanwhile` is done while a worker measures, and in any case before the answer. Raises AudioError, and what
+    jobs.analyze raises.
     """
     required = audio.required_speech_seconds
     options = {
@@ -199,24 +248,23 @@ def hear(tenant: Tenant, audio: AudioInput, *, keep: bool = False) -> Analysis:
         "denoise": audio.denoise,
         "trim_silence": audio.trim_silence,
         "required_speech_seconds": tenant.required_speech_seconds if required is None else required,
-        "raw_pcm": vars(audio.raw_pcm) if audio.raw_pcm else None,
+        "raw_pcm": asdict(audio.raw_pcm) if audio.raw_pcm else None,
+        "form": asdict(audio.form),
         "keep": keep,
         "max_bytes": settings.MAX_UPLOAD_BYTES,
     }
-    return jobs.analyze(tenant, audio, options)
-
-
-def hear_all(tenant: Tenant, audios: Iterable[AudioInput], *, keep: bool = False) -> list[Analysis]:
-    return [hear(tenant, audio, keep=keep) for audio in audios]
+    return jobs.analyze(tenant, audio, options, meanwhile)
 
 
 @contextmanager
-def _heard_and_written(tenant: Tenant, audios: Sequence[AudioInput], paths: Sequence[str]) -> Iterator[list[Analysis]]:
-    """The recordings measured, and written to their paths for as long as the block succeeds."""
+def _heard_and_written(tenant: Tenant, org_id: str, audios: Sequence[AudioInput]) -> Iterator[list[Measured]]:
+    """The recordings measured, and written to paths of their own for as long as the block succeeds."""
+    paths = [recordings.new_path(org_id) for _ in audios]
     with recordings.removed_on_failure(tenant, paths):
-        analyses = hear_all(tenant, audios, keep=True)
+        first = hear(tenant, audios[0], keep=True, meanwhile=lambda: recordings.plan(tenant, paths))
+        analyses = [first, *(hear(tenant, audio, keep=True) for audio in audios[1:])]
         recordings.write(paths, [analysis.flac for analysis in analyses])
-        yield analyses
+        yield list(zip(analyses, paths, strict=True))
 
 
 def _refuse_enrolled(tenant: Tenant, key: LibraryKey, external_id: str) -> None:
@@ -224,9 +272,9 @@ def _refuse_enrolled(tenant: Tenant, key: LibraryKey, external_id: str) -> None:
         raise SpeakerExists(external_id=external_id)
 
 
-def _speaker(tenant: Tenant, key: LibraryKey, external_id: str) -> Speaker:
-    named = tenant.speakers.in_library(key).named(external_id)
-    speaker: Speaker | None = named.select_related("library").first()
+def _speaker(tenant: Tenant, libraries: QuerySet[Library], external_id: str) -> Speaker:
+    named = tenant.speakers.in_libraries(libraries).named(external_id).select_related("library")
+    speaker: Speaker | None = named.oldest_first().first()
     if speaker is None:
         raise SpeakerNotFound(external_id=external_id)
     return speaker
@@ -244,7 +292,17 @@ def _nearest(tenant: Tenant, libraries: QuerySet[Library], analysis: Analysis, t
     scores = dict(searched.nearest(analysis.embedding, top_k))
     speakers = tenant.speakers.select_related("library").in_bulk(scores)
     paths = _latest_recordings(tenant, scores)
-    return tuple(Candidate(speakers[pk], score, paths.get(pk, "")) for pk, score in scores.items() if pk in speakers)
+    threshold = find_model(analysis.model).accept_threshold
+    return tuple(
+        Candidate(score, threshold, speakers[pk], paths.get(pk, "")) for pk, score in scores.items() if pk in speakers
+    )
+
+
+def _listed(tenant: Tenant, speakers: Iterable[Speaker]) -> list[Listed]:
+    keys = {speaker.pk: speaker for speaker in speakers}
+    paths = _latest_recordings(tenant, keys)
+    said = {pk: (count, newest) for pk, count, newest in tenant.utterances.counted_of(keys)}
+    return [Listed(speaker, paths.get(pk, ""), *said.get(pk, (0, None))) for pk, speaker in keys.items()]
 
 
 def _latest_recordings(tenant: Tenant, speakers: Iterable[int]) -> dict[int, str]:

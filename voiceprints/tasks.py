@@ -12,10 +12,13 @@ from audio.analysis import analyze as measure
 from audio.catalogue import DEFAULT_MODEL
 from audio.encoders import load_encoder
 from audio.errors import AudioError
-from audio.results import RawPcm
+from audio.results import RawPcm, RecordingForm
 from voiceprints import jobs, recordings
 
 logger = logging.getLogger(__name__)
+
+# Options that travel as the dictionaries of their fields.
+VALUES = {"raw_pcm": RawPcm, "form": RecordingForm}
 
 
 @shared_task(bind=True, name=jobs.ANALYZE)
@@ -28,9 +31,9 @@ def analyze(self: Task[Any, Any], options: dict[str, Any]) -> None:
 
 
 def measured(content: bytes, options: dict[str, Any]) -> dict[str, Any]:
-    raw_pcm = RawPcm(**options["raw_pcm"]) if options.get("raw_pcm") else None
+    built = {name: kind(**options[name]) for name, kind in VALUES.items() if options.get(name)}
     try:
-        analysis = measure(content, **options | {"raw_pcm": raw_pcm})
+        analysis = measure(content, **options | built)
     except AudioError as error:
         return {"refused": error.to_wire()}
     return {"measured": analysis.to_wire()}

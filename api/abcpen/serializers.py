@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
@@ -17,7 +16,7 @@ from django.http import QueryDict
 
 from api.abcpen import conf
 from api.abcpen.errors import NotHttpUrl
-from api.protocol import Malformed, Unacceptable
+from api.protocol import Malformed, Unacceptable, is_clean
 from audio.download import download
 from audio.results import RawPcm
 from voiceprints.results import AudioInput, Candidate, LibraryKey, Listed
@@ -113,7 +112,7 @@ def scope(fields: Fields) -> dict[str, Any]:
     return _scope(fields.organisation(), fields.text("tag_id"))
 
 
-def page(fields: Fields) -> tuple[dict[str, Any], dict[str, int]]:
+def page(fields: Fields) -> tuple[dict[str, Any], dict[str, Any]]:
     organisation, tag = fields.organisation(), fields.text("tag_id")
     offset, limit = fields.integer("offset", 0), fields.integer("limit", DEFAULT_LIMIT)
     libraries = _scope(organisation, tag)
@@ -240,6 +239,6 @@ def _speaker_name(text: str) -> str:
 
 def _bounded(name: str, text: str, longest: int) -> str:
     """Raises Unacceptable for what is too long, and for control characters and halves of characters."""
-    if len(text) > longest or any(unicodedata.category(character) in {"Cc", "Cs"} for character in text):
+    if len(text) > longest or not is_clean(text):
         raise Unacceptable(name)
     return text

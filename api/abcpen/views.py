@@ -26,6 +26,7 @@ METHODS = ["get", "head", "post", "put", "patch", "delete", "options", "trace"]
 
 
 class AbcpenViewSet(DialectViewSet):
+    dialect = "abcpen"
     answers = ANSWERS
     authentication_classes = [SignatureAuthentication]
     parser_classes = [MultiPartParser, FormParser]
@@ -66,7 +67,7 @@ class VoiceidViewSet(AbcpenViewSet):
 
     def voice_url(self, request: Request) -> Response:
         scope, name = serializers.one_speaker(query(request))
-        listed = services.find_recording(self.tenant, self.libraries(scope), name)
+        listed = services.find_speaker(self.tenant, self.libraries(scope), name)
         return self.success({"audio_path": self.address_of(listed.recording)})
 
     def delete_one(self, request: Request) -> Response:

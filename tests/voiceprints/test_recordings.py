@@ -76,8 +76,9 @@ def test_a_file_that_cannot_be_removed_is_removed_by_a_later_sweep(acme, disk, r
 
 
 def planned(tenant):
-    with acting_as(tenant):
-        return recordings.plan(tenant, "acme", 1)
+    paths = [recordings.new_path("acme")]
+    recordings.plan(tenant, paths)
+    return paths
 
 
 def test_the_sweep_leaves_a_file_whose_row_is_being_written(acme, recordings_folder):
