@@ -6,14 +6,18 @@ to answer a failure than its table, so whatever goes wrong is said in the words 
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import time
+import unicodedata
 import uuid
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import Any, ClassVar, NoReturn
 
 from django.conf import settings
+from django.core.handlers.wsgi import LimitedStream
 from django.db import Error as DatabaseFailed
 from django.http import HttpRequest, QueryDict, UnreadablePostError
 from django.http.response import HttpResponseBase
@@ -29,6 +33,7 @@ from audio.errors import AudioError, TooLarge
 from tenants.models import Credential, Tenant
 from tenants.services import find_credential, note_use
 from voiceprints.errors import EngineFailed, EngineUnreachable, StorageFailed
+from voiceprints.results import Scored
 
 logger = logging.getLogger("openvpr.api")
 
@@ -63,8 +68,28 @@ class TenantClosed(AccessRefused):
     """The request is rightly signed, for a tenant that is not active."""
 
 
+class DialectClosed(TenantClosed):
+    """The tenant is active and does not use this dialect."""
+
+
+class RateLimited(Exception):
+    """The tenant has asked as often as it may for now."""
+
+    def __init__(self, *, limit: int, retry_after_seconds: int) -> None:
+        self.limit, self.retry_after_seconds = limit, retry_after_seconds
+        super().__init__(f"limit of {limit} requests per minute reached")
+
+
 class Malformed(Exception):
     """Something required is missing, or has not the form it must have. The text names what."""
+
+
+class NotJson(Malformed):
+    """The body should be a JSON object and is none."""
+
+
+class NotUtf8(NotJson):
+    """The body is no text at all."""
 
 
 class Unacceptable(Exception):
@@ -108,6 +133,73 @@ def sent_form(request: Request) -> QueryDict:
     return sent if isinstance(sent, QueryDict) else QueryDict()
 
 
+def json_object(request: Request) -> dict[str, Any]:
+    """The JSON object in the body, whatever content type it claims. Raises NotUtf8, NotJson, TooLarge."""
+    try:
+        text = raw_body(request).decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise NotUtf8("the body is not UTF-8") from None
+    try:
+        sent = json.loads(text, parse_constant=_no_number)
+    except (ValueError, RecursionError):
+        raise NotJson("the body is not JSON") from None
+    if not isinstance(sent, dict):
+        raise NotJson("the body is not a JSON object")
+    return sent
+
+
+def _no_number(constant: str) -> NoReturn:
+    """NaN and Infinity, which Python would read and JSON does not know."""
+    raise ValueError(constant)
+
+
+def raw_body(request: Request) -> bytes:
+    """All of the body, also one sent in chunks without a length. Raises TooLarge."""
+    http = request._request
+    if not is_chunked(http):
+        return http.body
+    stream = LimitedStream(http.META["wsgi.input"], settings.MAX_UPLOAD_BYTES + 1)
+    try:
+        content: bytes = stream.read()
+    except OSError as error:
+        raise UnreadablePostError(*error.args) from error
+    if len(content) > settings.MAX_UPLOAD_BYTES:
+        raise TooLarge(size_bytes=len(content), limit_bytes=settings.MAX_UPLOAD_BYTES)
+    return content
+
+
+def is_clean(text: str) -> bool:
+    """Neither control characters nor halves of characters, which no database stores and no log should show."""
+    return not any(unicodedata.category(character) in {"Cc", "Cs"} for character in text)
+
+
+@dataclass(frozen=True)
+class ScoreScale:
+    """A vendor's scores: ours, bent so that the decision point its clients know lies where our threshold lies.
+
+    Rounding never carries a score over that point. `inclusive` vendors accept the point itself, the others what is
+    greater.
+    """
+
+    lowest: float
+    decision: float
+    highest: float
+    inclusive: bool = True
+    decimals: int = 2
+
+    def of(self, scored: Scored) -> float:
+        rounded = round(self._exact(scored.calibrated), self.decimals)
+        step = 10.0**-self.decimals
+        if scored.accepted:
+            return round(max(rounded, self.decision if self.inclusive else self.decision + step), self.decimals)
+        return round(min(rounded, self.decision - step if self.inclusive else self.decision), self.decimals)
+
+    def _exact(self, calibrated: float) -> float:
+        if calibrated < 0.5:
+            return self.lowest + (self.decision - self.lowest) * 2 * calibrated
+        return self.decision + (self.highest - self.decision) * (2 * calibrated - 1)
+
+
 def described(error: AudioError) -> str:
     """What was found against what is asked, such as "speech_seconds 0.8, required_seconds 1.2"."""
     return ", ".join(
@@ -121,14 +213,20 @@ def public_address(request: HttpRequest, path: str) -> str:
     return (settings.PUBLIC_URL or request.build_absolute_uri("/").removesuffix("/")) + path
 
 
-def refuse_unreadable_body(request: HttpRequest) -> None:
+def is_chunked(request: HttpRequest) -> bool:
+    """Sent in chunks, without telling how much there will be."""
+    chunked = "chunked" in request.META.get("HTTP_TRANSFER_ENCODING", "").lower()
+    return chunked and request.META.get("CONTENT_LENGTH") in {None, "", "0"}
+
+
+def refuse_unreadable_body(request: HttpRequest, *, accepts_chunks: bool = False) -> None:
     """Judge the body by its head, before a byte of it is read. Raises TooLarge or Malformed."""
     declared = str(request.META.get("CONTENT_LENGTH") or "0")
     if not (declared.isascii() and declared.isdecimal()):
         raise Malformed("Content-Length")
     if int(declared) > settings.MAX_UPLOAD_BYTES:
         raise TooLarge(size_bytes=int(declared), limit_bytes=settings.MAX_UPLOAD_BYTES)
-    if "chunked" in request.META.get("HTTP_TRANSFER_ENCODING", "").lower() and declared == "0":
+    if is_chunked(request) and not accepts_chunks:
         raise Malformed("a body needs a Content-Length")
 
 
@@ -166,10 +264,13 @@ class OneFormat(BaseContentNegotiation):
 class DialectViewSet(ViewSet):
     """Operations of one dialect. `self.tenant` is whoever signed the request."""
 
+    dialect: ClassVar[str]
     answers: ClassVar[Mapping[type[BaseException], Any]]
     content_negotiation_class = OneFormat
     # Several dialects delete with GET, so HEAD is nothing that may reach an operation unasked.
     http_method_names = ["get", "post"]
+    # For rooms that take their body by raw_body or json_object; Django's forms need a length.
+    accepts_chunks: ClassVar[bool] = False
 
     tenant: Tenant
 
@@ -197,7 +298,9 @@ class DialectViewSet(ViewSet):
         request._request.encoding = "utf-8"
         super().initial(request, *args, **kwargs)
         self.tenant = request.user  # type: ignore[assignment]
-        refuse_unreadable_body(request._request)
+        if not self.tenant.speaks(self.dialect):
+            raise DialectClosed
+        refuse_unreadable_body(request._request, accepts_chunks=self.accepts_chunks)
 
     def handle_exception(self, exc: Exception) -> Response:
         kind = known_kind(self.answers, exc)

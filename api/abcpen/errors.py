@@ -11,7 +11,7 @@ from django.db import Error as DatabaseFailed
 from django.http import UnreadablePostError
 from rest_framework.exceptions import MethodNotAllowed, ParseError, UnsupportedMediaType
 
-from api.protocol import AccessRefused, Malformed, TenantClosed, Unacceptable, UnknownPath, described
+from api.protocol import AccessRefused, Malformed, RateLimited, TenantClosed, Unacceptable, UnknownPath, described
 from audio.download import DownloadError
 from audio.errors import AudioError, Undecodable
 from voiceprints.errors import (
@@ -64,6 +64,7 @@ COMPONENT_ERROR = Answer("16003", "basic component error")
 ANSWERS: dict[type[BaseException], Answer] = {
     AccessRefused: ILLEGAL_ACCESS,
     TenantClosed: NO_LICENSE,
+    RateLimited: OVER_LIMIT,
     Malformed: INVALID_PARAMETER,
     ParseError: replace(INVALID_PARAMETER, detail=lambda _: "unreadable body"),
     UnsupportedMediaType: replace(INVALID_PARAMETER, detail=lambda _: "Content-Type"),

@@ -2,24 +2,32 @@
 
 import io
 
+import numpy as np
 import pytest
 from django.http import UnreadablePostError
+from rest_framework.request import Request
 
 from api import protocol
 from api.protocol import (
     AccessRefused,
     Malformed,
+    NotJson,
+    ScoreScale,
     UnknownKey,
     WrongSignature,
     described,
     drain,
+    is_clean,
+    json_object,
     known_kind,
     public_address,
+    raw_body,
     refuse_unreadable_body,
     request_id,
     signing_credential,
 )
 from audio.errors import NotEnoughSpeech, TooLarge
+from voiceprints.results import Scored
 
 
 def test_the_nearest_class_of_the_table_counts():
@@ -107,3 +115,58 @@ def test_the_callers_request_id_is_kept(rf):
 @pytest.mark.parametrize("given", ["", "a b", "a" * 65, "é"])
 def test_an_unfit_request_id_is_replaced(rf, given):
     assert len(request_id(rf.get("/", HTTP_X_REQUEST_ID=given))) == 32
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"[]", b"1", b'{"a": NaN}', b"\xff", b"[" * 100_000, b'{"a": ' + b"9" * 5000 + b"}"]
+)
+def test_what_is_no_json_object_is_refused(rf, body):
+    with pytest.raises(NotJson):
+        json_object(Request(rf.post("/", body, content_type="text/plain")))
+
+
+def test_a_json_object_is_read_whatever_it_is_called(rf):
+    assert json_object(Request(rf.post("/", '\ufeff{"a": "名"}'.encode(), content_type="text/plain"))) == {"a": "名"}
+
+
+def in_chunks(rf, content):
+    headers = {"HTTP_TRANSFER_ENCODING": "chunked", "CONTENT_LENGTH": "", "wsgi.input": io.BytesIO(content)}
+    return Request(rf.generic("POST", "/", **headers))
+
+
+def test_a_body_in_chunks_is_read(rf):
+    assert raw_body(in_chunks(rf, b"spoken")) == b"spoken"
+
+
+def test_a_body_in_chunks_has_a_limit(rf, settings):
+    settings.MAX_UPLOAD_BYTES = 5
+    with pytest.raises(TooLarge):
+        raw_body(in_chunks(rf, b"spoken"))
+
+
+THRESHOLD = 0.754
+
+
+@pytest.mark.parametrize("inclusive", [True, False])
+def test_a_scale_never_rounds_over_the_decision_point(inclusive):
+    scale = ScoreScale(-1, 0.6, 1, inclusive)
+    for cosine in np.linspace(THRESHOLD - 0.01, THRESHOLD + 0.01, 201):
+        scored = Scored(float(cosine), THRESHOLD)
+        score = scale.of(scored)
+        assert (score >= 0.6 if inclusive else score > 0.6) == scored.accepted
+
+
+def test_a_scale_keeps_its_order_and_its_ends():
+    scale = ScoreScale(0, 60, 100, inclusive=False)
+    scores = [scale.of(Scored(cosine, THRESHOLD)) for cosine in np.linspace(-1, 1, 2001).tolist()]
+    assert scores == sorted(scores)
+    assert (scores[0], scores[-1]) == (0, 100)
+
+
+@pytest.mark.parametrize("text", ["\x00", "a\nb", "\x7f", "\ud800"])
+def test_control_characters_and_halves_are_not_clean(text):
+    assert not is_clean(text)
+
+
+def test_other_characters_are_clean():
+    assert is_clean("名字 émile-1_😀")
