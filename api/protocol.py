@@ -119,6 +119,11 @@ def signing_credential(key_id: str, is_signed_with: Callable[[str], bool]) -> Cr
     return known
 
 
+def refuse_closed_dialect(tenant: Tenant, dialect: str) -> None:
+    if not tenant.speaks(dialect):
+        raise DialectClosed
+
+
 def known_kind(table: Mapping[type[BaseException], Any], error: BaseException) -> type[BaseException]:
     """The nearest class that has a line in the table. Every table has one for Exception: the unforeseen."""
     return next(kind for kind in type(error).__mro__ if kind in table)
@@ -297,9 +302,10 @@ class DialectViewSet(ViewSet):
         # Whatever charset a client claims, the dialects speak UTF-8.
         request._request.encoding = "utf-8"
         super().initial(request, *args, **kwargs)
-        self.tenant = request.user  # type: ignore[assignment]
-        if not self.tenant.speaks(self.dialect):
-            raise DialectClosed
+        # None where an address itself is the right to come in.
+        if request.user is not None:
+            self.tenant = request.user  # type: ignore[assignment]
+            refuse_closed_dialect(self.tenant, self.dialect)
         refuse_unreadable_body(request._request, accepts_chunks=self.accepts_chunks)
 
     def handle_exception(self, exc: Exception) -> Response:

@@ -235,6 +235,13 @@ def test_a_tenant_that_is_not_active_has_no_license(abcpen):
     assert abcpen.get("count", org_id="acme") == {"code": "10110", "msg": "no license"}
 
 
+def test_a_tenant_that_uses_other_dialects_only_has_no_license(abcpen):
+    Tenant.objects.filter(pk=abcpen.tenant.pk).update(dialects=["another"])
+    assert abcpen.get("count", org_id="acme") == {"code": "10110", "msg": "no license"}
+    Tenant.objects.filter(pk=abcpen.tenant.pk).update(dialects=["another", "abcpen"])
+    assert abcpen.get("count", org_id="acme")["code"] == "0"
+
+
 def test_a_wrong_signature_does_not_learn_that_a_tenant_is_not_active(abcpen):
     Tenant.objects.filter(pk=abcpen.tenant.pk).update(active=False)
     abcpen.credential.secret = "another"
