@@ -31,7 +31,7 @@ from rest_framework.viewsets import ViewSet
 
 from audio.errors import AudioError, TooLarge
 from tenants.models import Credential, Tenant
-from tenants.services import find_credential, note_use
+from tenants.services import known_credential, note_use
 from voiceprints.errors import EngineFailed, EngineUnreachable, StorageFailed
 from voiceprints.results import Scored
 
@@ -44,6 +44,8 @@ DRAIN_SECONDS = 10.0
 DRAIN_CHUNK_BYTES = 8 * 1024
 OUR_FAULT = (EngineFailed, EngineUnreachable, StorageFailed, DatabaseFailed)
 FIT_KEY_ID = re.compile(r"[\x21-\x7e]{1,128}")
+FIT_LENGTH = re.compile(r"[0-9]{1,18}")
+UNCHUNKED_BODY = "openvpr.unchunked_body"
 REQUEST_ID = "X-Request-Id"
 FIT_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
@@ -54,6 +56,10 @@ class AccessRefused(Exception):
 
 class UnknownKey(AccessRefused):
     pass
+
+
+class KeyDisabled(UnknownKey):
+    """The request is rightly signed, with a key that is switched off or has expired."""
 
 
 class WrongSignature(AccessRefused):
@@ -103,16 +109,18 @@ class UnknownPath(Exception):
 def signing_credential(key_id: str, is_signed_with: Callable[[str], bool]) -> Credential:
     """The credential of `key_id`, once `is_signed_with` recognises its secret.
 
-    Raises UnknownKey, WrongSignature, or TenantClosed, which only a rightful signer gets to know.
+    Raises UnknownKey, WrongSignature, or KeyDisabled or TenantClosed, which only a rightful signer gets to know.
 
     An unknown key is compared as well, so that the time taken does not tell which keys exist.
     """
-    known = find_credential(key_id) if FIT_KEY_ID.fullmatch(key_id) else None
+    known = known_credential(key_id) if FIT_KEY_ID.fullmatch(key_id) else None
     signed = is_signed_with(known.secret if known else NOBODYS_SECRET)
-    if known is None:
+    if known is None or not (signed or known.usable):
         raise UnknownKey
     if not signed:
         raise WrongSignature
+    if not known.usable:
+        raise KeyDisabled
     if not known.tenant.active:
         raise TenantClosed
     note_use(known)
@@ -158,18 +166,28 @@ def _no_number(constant: str) -> NoReturn:
     raise ValueError(constant)
 
 
-def raw_body(request: Request) -> bytes:
-    """All of the body, also one sent in chunks without a length. Raises TooLarge."""
-    http = request._request
-    if not is_chunked(http):
-        return http.body
-    stream = LimitedStream(http.META["wsgi.input"], settings.MAX_UPLOAD_BYTES + 1)
-    try:
-        content: bytes = stream.read()
-    except OSError as error:
-        raise UnreadablePostError(*error.args) from error
-    if len(content) > settings.MAX_UPLOAD_BYTES:
-        raise TooLarge(size_bytes=len(content), limit_bytes=settings.MAX_UPLOAD_BYTES)
+def raw_body(request: Request, *, limit_bytes: int | None = None) -> bytes:
+    """All of the body, also one sent in chunks without a length, as often as asked for.
+
+    Raises TooLarge, or Malformed for a length that is no number.
+    """
+    http, limit = request._request, settings.MAX_UPLOAD_BYTES if limit_bytes is None else limit_bytes
+    if declared_bytes(http) > limit:
+        raise TooLarge(size_bytes=declared_bytes(http), limit_bytes=limit)
+    content = _unchunked_body(http, limit + 1) if is_chunked(http) else http.body
+    if len(content) > limit:
+        raise TooLarge(size_bytes=len(content), limit_bytes=limit)
+    return content
+
+
+def _unchunked_body(http: HttpRequest, most_bytes: int) -> bytes:
+    """Django takes a request without a length for one without a body, so neither reads nor keeps this one."""
+    if UNCHUNKED_BODY not in http.META:
+        try:
+            http.META[UNCHUNKED_BODY] = LimitedStream(http.META["wsgi.input"], most_bytes).read()
+        except OSError as error:
+            raise UnreadablePostError(*error.args) from error
+    content: bytes = http.META[UNCHUNKED_BODY]
     return content
 
 
@@ -224,13 +242,18 @@ def is_chunked(request: HttpRequest) -> bool:
     return chunked and request.META.get("CONTENT_LENGTH") in {None, "", "0"}
 
 
+def declared_bytes(request: HttpRequest) -> int:
+    """Raises Malformed for a length that is no number."""
+    declared = str(request.META.get("CONTENT_LENGTH") or "0")
+    if not FIT_LENGTH.fullmatch(declared):
+        raise Malformed("Content-Length")
+    return int(declared)
+
+
 def refuse_unreadable_body(request: HttpRequest, *, accepts_chunks: bool = False) -> None:
     """Judge the body by its head, before a byte of it is read. Raises TooLarge or Malformed."""
-    declared = str(request.META.get("CONTENT_LENGTH") or "0")
-    if not (declared.isascii() and declared.isdecimal()):
-        raise Malformed("Content-Length")
-    if int(declared) > settings.MAX_UPLOAD_BYTES:
-        raise TooLarge(size_bytes=int(declared), limit_bytes=settings.MAX_UPLOAD_BYTES)
+    if declared_bytes(request) > settings.MAX_UPLOAD_BYTES:
+        raise TooLarge(size_bytes=declared_bytes(request), limit_bytes=settings.MAX_UPLOAD_BYTES)
     if is_chunked(request) and not accepts_chunks:
         raise Malformed("a body needs a Content-Length")
 
@@ -278,6 +301,7 @@ class DialectViewSet(ViewSet):
     accepts_chunks: ClassVar[bool] = False
 
     tenant: Tenant
+    request_id: str
 
     def refusal(self, answer: Any, error: Exception) -> Response:
         """The line of the table as a reply in the dialect's form."""
@@ -289,9 +313,10 @@ class DialectViewSet(ViewSet):
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         began = time.monotonic()
+        self.request_id = request_id(request)
         response = super().dispatch(request, *args, **kwargs)
         drain(request)
-        response[REQUEST_ID] = request_id(request)
+        response[REQUEST_ID] = self.request_id
         self._log(response, milliseconds=(time.monotonic() - began) * 1000)
         return response
 
@@ -319,7 +344,7 @@ class DialectViewSet(ViewSet):
     def _log(self, response: HttpResponseBase, *, milliseconds: float) -> None:
         logger.info(
             "%s tenant=%s operation=%s outcome=%s ms=%.0f",
-            response[REQUEST_ID],
+            self.request_id,
             getattr(self, "tenant", None) or "-",
             self.action or "-",
             self.outcome(response),

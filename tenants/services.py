@@ -78,9 +78,14 @@ def delete_credential(credential: Credential) -> None:
 
 def find_credential(key_id: str) -> Credential | None:
     """The usable credential of that key id, with its tenant, whoever it belongs to and whether or not it is active."""
+    known = known_credential(key_id)
+    return known if known and known.usable else None
+
+
+def known_credential(key_id: str) -> Credential | None:
+    """The same, whether or not it is usable."""
     with naming_credential(key_id):
-        named = Credential.all_tenants.select_related("tenant").filter(key_id=key_id).order_by().first()
-    return named if named and named.usable else None
+        return Credential.all_tenants.select_related("tenant").filter(key_id=key_id).order_by().first()
 
 
 def issue_token(

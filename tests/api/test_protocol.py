@@ -10,6 +10,7 @@ from rest_framework.request import Request
 from api import protocol
 from api.protocol import (
     AccessRefused,
+    KeyDisabled,
     Malformed,
     NotJson,
     ScoreScale,
@@ -27,6 +28,7 @@ from api.protocol import (
     signing_credential,
 )
 from audio.errors import NotEnoughSpeech, TooLarge
+from tenants.services import set_credential_enabled
 from voiceprints.results import Scored
 
 
@@ -51,6 +53,16 @@ def test_a_credential_is_given_to_whoever_knows_its_secret(acme_credential):
 def test_a_wrong_secret_is_a_wrong_signature(acme_credential):
     with pytest.raises(WrongSignature):
         signing_credential(acme_credential.key_id, lambda _: False)
+
+
+@pytest.mark.django_db
+def test_a_disabled_key_is_told_to_whoever_knows_its_secret(acme_credential):
+    set_credential_enabled(acme_credential, False)
+    with pytest.raises(KeyDisabled):
+        signing_credential(acme_credential.key_id, lambda secret: secret == acme_credential.secret)
+    with pytest.raises(UnknownKey) as refusal:
+        signing_credential(acme_credential.key_id, lambda _: False)
+    assert not isinstance(refusal.value, KeyDisabled)
 
 
 @pytest.mark.django_db
@@ -93,7 +105,7 @@ def test_a_large_body_is_refused_by_its_head(rf, settings):
     assert refusal.value.limit_bytes == 10
 
 
-@pytest.mark.parametrize("length", ["-1", "1e3", "１"])
+@pytest.mark.parametrize("length", ["-1", "1e3", "１", "9" * 5000])
 def test_a_length_that_is_no_number_is_malformed(rf, length):
     with pytest.raises(Malformed):
         refuse_unreadable_body(rf.post("/", CONTENT_LENGTH=length))
@@ -142,6 +154,23 @@ def test_a_body_in_chunks_has_a_limit(rf, settings):
     settings.MAX_UPLOAD_BYTES = 5
     with pytest.raises(TooLarge):
         raw_body(in_chunks(rf, b"spoken"))
+
+
+def test_a_body_in_chunks_may_be_asked_for_twice(rf):
+    request = in_chunks(rf, b"spoken")
+    assert [raw_body(request), raw_body(request)] == [b"spoken", b"spoken"]
+
+
+def at_once(rf, content):
+    return Request(rf.generic("POST", "/", content))
+
+
+@pytest.mark.parametrize("sent", [at_once, in_chunks])
+def test_a_room_may_take_less_than_the_platform(rf, sent):
+    request = sent(rf, b"spoken")
+    with pytest.raises(TooLarge) as refusal:
+        raw_body(request, limit_bytes=5)
+    assert refusal.value.limit_bytes == 5
 
 
 THRESHOLD = 0.754
