@@ -33,6 +33,38 @@ class SpeakerNotEnrolled(VoiceprintError):
         super().__init__(f"speaker {external_id!r} has only {utterances} utterances so far")
 
 
+class NobodyEnrolled(VoiceprintError):
+    """Nobody in the libraries could be found by any search."""
+
+
+class SpeakerMismatch(VoiceprintError):
+    """An utterance that does not sound like what the speaker said first: raw cosine, and the model's threshold."""
+
+    def __init__(self, *, external_id: str, score: float, threshold: float) -> None:
+        self.external_id, self.score, self.threshold = external_id, score, threshold
+        super().__init__(f"not the voice of speaker {external_id!r}: score {score:.3f}, threshold {threshold:.3f}")
+
+
+class TurnRefused(VoiceprintError):
+    """An enrollment in numbered turns is elsewhere: `done` of `turns` were taken, and it is not the turn of `turn`."""
+
+    def __init__(self, *, external_id: str, turn: int, done: int, turns: int) -> None:
+        self.external_id, self.turn, self.done, self.turns = external_id, turn, done, turns
+        super().__init__(f"turn {turn} of speaker {external_id!r}, who has taken {done} of {turns}")
+
+
+class TurnsCompleted(TurnRefused):
+    """All were taken."""
+
+
+class TurnPassed(TurnRefused):
+    """A later one was taken."""
+
+
+class TurnTooEarly(TurnRefused):
+    """An earlier one is missing."""
+
+
 class UtteranceNotFound(VoiceprintError):
     def __init__(self, *, utterance_id: int) -> None:
         self.utterance_id = utterance_id

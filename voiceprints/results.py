@@ -29,6 +29,14 @@ class WhenEnrolled(StrEnum):
 
 
 @dataclass(frozen=True)
+class Turn:
+    """Which of so many utterances of an enrollment this is, from 1."""
+
+    number: int
+    turns: int = 3
+
+
+@dataclass(frozen=True)
 class AudioInput:
     """A recording on its way in. `read` is called once, after all that can be refused without hearing it."""
 

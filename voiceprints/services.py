@@ -17,8 +17,15 @@ from audio.catalogue import DEFAULT_MODEL, find_model
 from audio.results import Analysis
 from tenants.context import acting_as
 from tenants.models import Tenant
-from voiceprints import gallery, jobs, recordings
-from voiceprints.errors import LibraryNotFound, SpeakerExists, SpeakerNotEnrolled, SpeakerNotFound, UtteranceNotFound
+from voiceprints import gallery, jobs, recordings, turns
+from voiceprints.errors import (
+    LibraryNotFound,
+    NobodyEnrolled,
+    SpeakerExists,
+    SpeakerNotEnrolled,
+    SpeakerNotFound,
+    UtteranceNotFound,
+)
 from voiceprints.models import Library, Speaker, Voiceprint
 from voiceprints.results import (
     AudioInput,
@@ -30,6 +37,7 @@ from voiceprints.results import (
     Listed,
     Measured,
     Removal,
+    Turn,
     Verification,
     WhenEnrolled,
 )
@@ -66,6 +74,29 @@ def enroll(
     with _heard_and_written(tenant, key.org_id, audios) as measured, acting_as(tenant):
         speaker, earlier = gallery.admit(tenant, key, newcomer, when_enrolled, create_library=create_library)
         return gallery.add_utterances(speaker, earlier, measured, required_utterances)
+
+
+def enroll_turn(
+    tenant: Tenant,
+    key: LibraryKey,
+    external_id: str,
+    audio: AudioInput,
+    *,
+    turn: Turn,
+    within: QuerySet[Library],
+) -> Enrollment:
+    """Take a numbered turn of an enrollment with one utterance; the last completes it.
+
+    The name belongs to one speaker in all libraries of `within`, who comes to the library `key` with each turn. The
+    turn taken last may be taken again and replaces what was said. Raises TurnsCompleted, TurnPassed or TurnTooEarly
+    before the audio is heard, and SpeakerMismatch for another voice than that of the first turn.
+    """
+    with acting_as(tenant):
+        turns.refuse_untimely(tenant, within, external_id, turn)
+    with _heard_and_written(tenant, key.org_id, [audio]) as measured, acting_as(tenant):
+        speaker, earlier = turns.take(tenant, within, key, external_id, turn)
+        turns.refuse_another_voice(speaker, earlier, measured[0][0])
+        return gallery.add_utterances(speaker, earlier, measured, turn.turns)
 
 
 def update(
@@ -114,11 +145,24 @@ def verify(tenant: Tenant, libraries: QuerySet[Library], external_id: str, audio
 
 
 def identify(
-    tenant: Tenant, libraries: QuerySet[Library], audio: AudioInput, *, top_k: int = DEFAULT_TOP_K
+    tenant: Tenant,
+    libraries: QuerySet[Library],
+    audio: AudioInput,
+    *,
+    top_k: int = DEFAULT_TOP_K,
+    refuse_nobody: bool = False,
 ) -> Identification:
-    """1:N over one library, several or a whole organisation, exact."""
+    """1:N over one library, several or a whole organisation, exact.
+
+    With `refuse_nobody` raises NobodyEnrolled, before the audio is heard, when there is nobody to be found.
+    """
+    if refuse_nobody:
+        with acting_as(tenant):
+            _refuse_nobody(tenant, libraries)
     analysis = hear(tenant, audio)
     with acting_as(tenant):
+        if refuse_nobody:
+            _refuse_nobody(tenant, libraries)
         candidates = _nearest(tenant, libraries, analysis, top_k)
     return Identification(
         model=analysis.model,
@@ -285,6 +329,11 @@ def _voiceprint(speaker: Speaker, model: str = DEFAULT_MODEL) -> Voiceprint:
     if voiceprint is None:
         raise SpeakerNotEnrolled(external_id=speaker.external_id, utterances=speaker.utterances.count())
     return voiceprint
+
+
+def _refuse_nobody(tenant: Tenant, libraries: QuerySet[Library]) -> None:
+    if not tenant.voiceprints.of_model(DEFAULT_MODEL).in_libraries(libraries).exists():
+        raise NobodyEnrolled
 
 
 def _nearest(tenant: Tenant, libraries: QuerySet[Library], analysis: Analysis, top_k: int) -> tuple[Candidate, ...]:

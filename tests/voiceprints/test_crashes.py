@@ -18,9 +18,10 @@ from django.utils import timezone
 
 from audio.analysis import analyze
 from tenants.context import acting_as, acting_as_platform
-from tests.cast import KEN, LIBRARY, SUSAN, audio, recording
+from tests.cast import KEN, LIBRARY, OTHER_TAG, SUSAN, audio, recording
 from voiceprints import recordings, services
 from voiceprints.models import DoomedRecording
+from voiceprints.results import Turn
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -150,6 +151,19 @@ def test_a_replacement_killed_at_any_step(acme, killing_storage, recordings_fold
         recordings_folder,
         prepare=lambda: services.enroll(acme, LIBRARY, SUSAN, [audio(SUSAN)]),
         deed=lambda: services.update(acme, LIBRARY, SUSAN, [audio(KEN)]),
+        whole_states=lambda before, after: len(after[1]) == 1 and not set(before[1]) & set(after[1]),
+    )
+
+
+def test_a_turn_taken_again_killed_at_any_step(acme, killing_storage, recordings_folder, measured_before):
+    def take(number, key):
+        return services.enroll_turn(acme, key, SUSAN, audio(SUSAN, number), turn=Turn(1), within=acme.libraries.all())
+
+    die_at_every_step(
+        acme,
+        recordings_folder,
+        prepare=lambda: take(1, LIBRARY),
+        deed=lambda: take(2, OTHER_TAG),
         whole_states=lambda before, after: len(after[1]) == 1 and not set(before[1]) & set(after[1]),
     )
 
