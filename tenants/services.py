@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from tenants.context import acting_as, naming_credential, naming_token
-from tenants.models import AccessToken, Credential, Tenant
+from tenants.models import AccessToken, Credential, Scope, Tenant
 
 KEY_ID_BYTES = 8
 SECRET_BYTES = 24
@@ -114,6 +114,20 @@ def find_token(plain: str) -> AccessToken | None:
 def delete_token(token: AccessToken) -> None:
     with acting_as(token.tenant):
         token.delete()
+
+
+def delete_tokens(tenant: Tenant, scope: Scope) -> int:
+    """All of the tenant's tokens that open this much, or more; returns how many."""
+    with acting_as(tenant):
+        deleted, _ = tenant.access_tokens.filter(scopes__contains=[scope]).delete()
+    return deleted
+
+
+def allow_dialect(tenant: Tenant, dialect: str) -> None:
+    """Beside those that the tenant may use already."""
+    if not tenant.speaks(dialect):
+        tenant.dialects = [*tenant.dialects, dialect]
+        tenant.save(update_fields=["dialects"])
 
 
 def _digest(plain: str) -> str:

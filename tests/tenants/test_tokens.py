@@ -7,8 +7,8 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from tenants.context import acting_as
-from tenants.models import AccessToken
-from tenants.services import delete_token, find_token, issue_token, note_use
+from tenants.models import AccessToken, Scope
+from tenants.services import allow_dialect, delete_token, delete_tokens, find_token, issue_token, note_use
 
 pytestmark = pytest.mark.django_db
 
@@ -60,6 +60,24 @@ def test_a_deleted_token_opens_nothing(acme):
     token, plain = issue_token(acme, scopes=["read"])
     delete_token(token)
     assert find_token(plain) is None
+
+
+def test_all_tokens_that_open_as_much_are_deleted_at_once(acme, globex):
+    gone = [issue_token(acme, scopes=scopes)[1] for scopes in (["path"], ["read", "path"])]
+    kept = [issue_token(acme, scopes=["read"])[1], issue_token(globex, scopes=["path"])[1]]
+    assert delete_tokens(acme, Scope.PATH) == 2
+    assert not any(map(find_token, gone))
+    assert all(map(find_token, kept))
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [([], []), (["abcpen"], ["abcpen", "dolphin"]), (["dolphin"], ["dolphin"])]
+)
+def test_a_dialect_is_allowed_beside_the_others(acme, before, after):
+    acme.dialects = before
+    allow_dialect(acme, "dolphin")
+    assert acme.dialects == after
+    assert acme.speaks("dolphin")
 
 
 def test_its_use_is_noted(acme):
