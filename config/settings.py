@@ -331,10 +331,12 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
+    "filters": {"without_addresses": {"()": "config.logs.WithoutAddresses"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
     "loggers": {
         "django.server": {"handlers": ["console"], "propagate": False},
+        "django.request": {"filters": ["without_addresses"]},
         "httpcore": {"level": "WARNING"},
         # Said to the client already, and at anybody's will.
         "django.security.DisallowedHost": {"level": "CRITICAL"},
