@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from django.db import IntegrityError
 from django.db.models import QuerySet
 from django.utils import timezone
 
@@ -17,16 +18,13 @@ from voiceprints.scoring import voiceprint_of
 
 Embeddings = list[UtteranceEmbedding]
 
-# Whoever deletes what is being enrolled into, time and again, wins.
+# Whoever deletes a speaker who is being enrolled, time and again, wins.
 TRIES_TO_ADMIT = 3
 
-# One round trip for the common case: the library is there, and will be until we commit, and the name is new in it.
+# Unlike Django's own, this takes a name that is there already for an answer, where an error would end everything.
 INSERT_SPEAKER = """
-WITH library AS (
-    SELECT id FROM voiceprints_library WHERE tenant_id = %s AND org_id = %s AND tag_id = %s FOR KEY SHARE
-)
 INSERT INTO voiceprints_speaker (tenant_id, library_id, external_id, info, status, created)
-SELECT %s, library.id, %s, %s, %s, %s FROM library
+VALUES (%s, %s, %s, %s, %s, %s)
 ON CONFLICT (library_id, external_id) DO NOTHING
 RETURNING *
 """
@@ -45,20 +43,20 @@ def admit(
     """The speaker of that name, nobody else's to change, and the embeddings of those utterances that count on.
 
     The library and the speaker are made when they are new, the speaker as the `newcomer` it would be. Raises
-    SpeakerExists, and LibraryNotFound where there is none to be made or when it is deleted time and again.
+    SpeakerExists, and LibraryNotFound where there is none to be made or when it is deleted this moment.
     """
+    if create_library:
+        library, _ = tenant.libraries.get_or_create(org_id=key.org_id, tag_id=key.tag_id)
+    else:
+        library = find_library(tenant, key)
     for _ in range(TRIES_TO_ADMIT):
-        if inserted := _inserted(tenant, key, newcomer):
+        if inserted := _inserted(library, newcomer):
             return inserted, []
-        named = tenant.speakers.in_library(key).named(newcomer.external_id)
+        named = library.speakers.filter(external_id=newcomer.external_id)
         known = named.select_for_update(of=["self"]).first()
         if known:
             return known, _what_counts_on(known, newcomer.info, when_enrolled)
-        if create_library:
-            tenant.libraries.get_or_create(org_id=key.org_id, tag_id=key.tag_id)
-        else:
-            find_library(tenant, key)
-    raise LibraryNotFound(org_id=key.org_id, tag_id=key.tag_id)
+    raise SpeakerNotFound(external_id=newcomer.external_id)
 
 
 def locked_speaker(speaker: Speaker) -> Speaker:
@@ -144,11 +142,16 @@ def _embedding(utterance: Utterance, analysis: Analysis) -> UtteranceEmbedding:
     )
 
 
-def _inserted(tenant: Tenant, key: LibraryKey, newcomer: Speaker) -> Speaker | None:
-    """None when there is one of that name already, or no library."""
-    library = [tenant.pk, key.org_id, key.tag_id]
-    values = [tenant.pk, newcomer.external_id, newcomer.info, newcomer.status, timezone.now()]
-    return next(iter(Speaker.all_tenants.raw(INSERT_SPEAKER, [*library, *values])), None)
+def _inserted(library: Library, newcomer: Speaker) -> Speaker | None:
+    """None when there is one of that name already. Raises LibraryNotFound for one that was deleted meanwhile."""
+    values = [library.tenant_id, library.pk, newcomer.external_id, newcomer.info, newcomer.status, timezone.now()]
+    try:
+        inserted: Speaker | None = next(iter(Speaker.all_tenants.raw(INSERT_SPEAKER, values)), None)
+    except IntegrityError:
+        raise LibraryNotFound(org_id=library.org_id, tag_id=library.tag_id) from None
+    if inserted:
+        inserted.library = library
+    return inserted
 
 
 def _what_counts_on(known: Speaker, info: str, when_enrolled: WhenEnrolled) -> Embeddings:
