@@ -23,7 +23,7 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 
 from tenants import services
 from tenants.console import PlatformAdmin, TenantAdmin, TenantForm, is_platform_staff, may_manage_access, refuse_unless
-from tenants.forms import CredentialForm, MemberForm, NewMemberForm, RotationForm
+from tenants.forms import CredentialForm, MemberForm, NewMemberForm, RotationForm, TenantPolicyForm
 from tenants.members import is_last_owner
 from tenants.models import Credential, Membership, Role, Tenant
 from tenants.secret_once import go_and_see, is_unseen, keep_unseen, mark_seen
@@ -41,7 +41,7 @@ class TenantsAdmin(PlatformAdmin):
     list_display = ["slug", "name", "app_id", "active", "created"]
     list_filter = ["active"]
     search_fields = ["slug", "name", "app_id"]
-    policy_fields = ["active", "required_speech_seconds", "max_concurrent_analyses"]
+    policy_fields = ["active", "required_speech_seconds", "max_concurrent_analyses", "requests_per_minute", "dialects"]
 
     def has_delete_permission(self, request: HttpRequest, obj: Tenant | None = None) -> bool:
         return False
@@ -54,7 +54,7 @@ class TenantsAdmin(PlatformAdmin):
         return ["slug", "created"] if obj else []
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
-        form = super().get_form(request, obj, change, **kwargs)
+        form = super().get_form(request, obj, change, **kwargs | ({"form": TenantPolicyForm} if change else {}))
         if not change:
             form.base_fields["name"].required = form.base_fields["app_id"].required = False
             form.base_fields["name"].help_text = _("Left empty, the slug stands in.")

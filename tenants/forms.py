@@ -5,17 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 from unfold.forms import AuthenticationForm
-from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminTextInputWidget
+from unfold.widgets import UnfoldAdminCheckboxSelectMultiple, UnfoldAdminIntegerFieldWidget, UnfoldAdminTextInputWidget
 
 from tenants.console import TenantForm
 from tenants.context import memberships_of, naming_credential
 from tenants.members import is_last_owner
-from tenants.models import Credential, Membership, Role, key_validator
+from tenants.models import Credential, Membership, Role, Tenant, key_validator
 
 SHORTEST_SECRET = 8
 LONGEST_SECRET = 256
@@ -34,6 +35,16 @@ class ConsoleLoginForm(AuthenticationForm):
 def _belongs_somewhere(user: AbstractBaseUser) -> bool:
     with memberships_of(user):
         return Membership.all_tenants.filter(user=user.pk, tenant__active=True).exists()
+
+
+class TenantPolicyForm(forms.ModelForm[Tenant]):
+    dialects = forms.MultipleChoiceField(
+        label=_("Dialects"),
+        required=False,
+        choices=[(dialect, dialect) for dialect in settings.DIALECTS],
+        widget=UnfoldAdminCheckboxSelectMultiple,
+        help_text=_("The interfaces this tenant may use; none chosen means all of them."),
+    )
 
 
 class CredentialForm(TenantForm):
