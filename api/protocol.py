@@ -31,6 +31,7 @@ from rest_framework.viewsets import ViewSet
 
 from audio.errors import AudioError, TooLarge
 from tenants.models import Credential, Tenant
+from tenants.rates import WINDOW_SECONDS, Allowance, count_request
 from tenants.services import known_credential, note_use
 from voiceprints.errors import EngineFailed, EngineUnreachable, StorageFailed
 from voiceprints.results import Scored
@@ -302,6 +303,7 @@ class DialectViewSet(ViewSet):
 
     tenant: Tenant
     request_id: str
+    allowance: Allowance | None = None
 
     def refusal(self, answer: Any, error: Exception) -> Response:
         """The line of the table as a reply in the dialect's form."""
@@ -317,6 +319,8 @@ class DialectViewSet(ViewSet):
         response = super().dispatch(request, *args, **kwargs)
         drain(request)
         response[REQUEST_ID] = self.request_id
+        if self.allowance:
+            patch_rate_limit(response, self.allowance)
         self._log(response, milliseconds=(time.monotonic() - began) * 1000)
         return response
 
@@ -329,9 +333,16 @@ class DialectViewSet(ViewSet):
         super().initial(request, *args, **kwargs)
         # None where an address itself is the right to come in.
         if request.user is not None:
-            self.tenant = request.user  # type: ignore[assignment]
-            refuse_closed_dialect(self.tenant, self.dialect)
+            self._admit(request.user)  # type: ignore[arg-type]
         refuse_unreadable_body(request._request, accepts_chunks=self.accepts_chunks)
+
+    def _admit(self, tenant: Tenant) -> None:
+        """Whoever has proved who they are may still be closed here, or ask too often."""
+        self.tenant = tenant
+        refuse_closed_dialect(tenant, self.dialect)
+        self.allowance = count_request(tenant)
+        if self.allowance and self.allowance.exceeded:
+            raise RateLimited(limit=self.allowance.limit, retry_after_seconds=self.allowance.seconds_left)
 
     def handle_exception(self, exc: Exception) -> Response:
         kind = known_kind(self.answers, exc)
@@ -350,6 +361,12 @@ class DialectViewSet(ViewSet):
             self.outcome(response),
             milliseconds,
         )
+
+
+def patch_rate_limit(response: HttpResponseBase, allowance: Allowance) -> None:
+    """The fields of draft-ietf-httpapi-ratelimit-headers."""
+    response["RateLimit-Policy"] = f'"default";q={allowance.limit};w={WINDOW_SECONDS}'
+    response["RateLimit"] = f'"default";r={allowance.remaining};t={allowance.seconds_left}'
 
 
 def request_id(request: HttpRequest) -> str:

@@ -8,15 +8,33 @@ class VoiceprintError(Exception):
 
 
 class LibraryNotFound(VoiceprintError):
-    def __init__(self, *, org_id: str, tag_id: str = "") -> None:
+    """Named by `org_id` and `tag_id`, or by `library_id`."""
+
+    def __init__(self, *, org_id: str = "", tag_id: str = "", library_id: int | None = None) -> None:
+        if library_id is None:
+            self.org_id, self.tag_id = org_id, tag_id
+            super().__init__(f"no library {org_id!r} / {tag_id!r}")
+        else:
+            self.library_id = library_id
+            super().__init__(f"no library {library_id}")
+
+
+class LibraryExists(VoiceprintError):
+    def __init__(self, *, org_id: str, tag_id: str) -> None:
         self.org_id, self.tag_id = org_id, tag_id
-        super().__init__(f"no library {org_id!r} / {tag_id!r}")
+        super().__init__(f"library {org_id!r} / {tag_id!r} exists already")
 
 
 class SpeakerNotFound(VoiceprintError):
-    def __init__(self, *, external_id: str) -> None:
-        self.external_id = external_id
-        super().__init__(f"no speaker {external_id!r}")
+    """Named by `external_id`, or by `speaker_id`."""
+
+    def __init__(self, *, external_id: str = "", speaker_id: int | None = None) -> None:
+        if speaker_id is None:
+            self.external_id = external_id
+            super().__init__(f"no speaker {external_id!r}")
+        else:
+            self.speaker_id = speaker_id
+            super().__init__(f"no speaker {speaker_id}")
 
 
 class SpeakerExists(VoiceprintError):
@@ -77,6 +95,10 @@ class RecordingNotFound(VoiceprintError):
     def __init__(self, *, path: str) -> None:
         self.path = path
         super().__init__(f"no recording {path!r}")
+
+
+class Outdated(VoiceprintError):
+    """The row is not in a version that the caller expects: somebody changed it meanwhile."""
 
 
 class TooBusy(VoiceprintError):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 from django.core.files.storage import Storage, storages
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 from pgvector.django import VectorField
 
+from audio.results import SpeechQuality
 from tenants.models import Tenant
 from voiceprints.querysets import LibraryQuerySet, SpeakerQuerySet, UtteranceQuerySet, VoiceprintQuerySet
 
@@ -117,6 +120,10 @@ class Utterance(models.Model):
 
     def __str__(self) -> str:
         return str(self.recording)
+
+    @property
+    def quality(self) -> SpeechQuality:
+        return SpeechQuality(**{figure.name: getattr(self, figure.name) for figure in fields(SpeechQuality)})
 
 
 def dimension_check(name: str) -> models.CheckConstraint:

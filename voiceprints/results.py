@@ -100,6 +100,11 @@ class Comparison(Scored):
 class Verification(Comparison):
     speaker: Speaker
 
+    @property
+    def quality(self) -> SpeechQuality:
+        """Of what was said now."""
+        return self.qualities[0]
+
 
 @dataclass(frozen=True)
 class Candidate(Scored):
@@ -122,6 +127,11 @@ class Identification:
         """The accepted speaker, or None: nobody in the libraries."""
         first = self.candidates[0] if self.candidates else None
         return first if first and first.accepted else None
+
+    @property
+    def margin(self) -> float | None:
+        """How far the best score lies above the runner-up's; None when nobody came second."""
+        return self.candidates[0].score - self.candidates[1].score if len(self.candidates) > 1 else None
 
 
 @dataclass(frozen=True)

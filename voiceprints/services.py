@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db.models import QuerySet
 
 from audio.catalogue import DEFAULT_MODEL, find_model
-from audio.results import Analysis
+from audio.results import Analysis, Embedding
 from tenants.context import acting_as
 from tenants.models import Tenant
 from voiceprints import gallery, jobs, recordings, turns
@@ -163,12 +163,27 @@ def identify(
     with acting_as(tenant):
         if refuse_nobody:
             _refuse_nobody(tenant, libraries)
-        candidates = _nearest(tenant, libraries, analysis, top_k)
+        candidates = nearest_speakers(tenant, libraries, analysis.embedding, model=analysis.model, limit=top_k)
     return Identification(
         model=analysis.model,
         threshold=find_model(analysis.model).accept_threshold,
         candidates=candidates,
         quality=analysis.quality,
+    )
+
+
+def nearest_speakers(
+    tenant: Tenant, libraries: QuerySet[Library], probe: Embedding, *, model: str, limit: int
+) -> tuple[Candidate, ...]:
+    """Whose voiceprints by that model are nearest to an embedding, best first, exact."""
+    threshold = find_model(model).accept_threshold
+    with acting_as(tenant):
+        searched = tenant.voiceprints.of_model(model).in_libraries(list(libraries))
+        scores = dict(searched.nearest(probe, limit))
+        speakers = tenant.speakers.select_related("library").in_bulk(scores)
+        paths = _latest_recordings(tenant, scores)
+    return tuple(
+        Candidate(score, threshold, speakers[pk], paths.get(pk, "")) for pk, score in scores.items() if pk in speakers
     )
 
 
@@ -334,17 +349,6 @@ def _voiceprint(speaker: Speaker, model: str = DEFAULT_MODEL) -> Voiceprint:
 def _refuse_nobody(tenant: Tenant, libraries: QuerySet[Library]) -> None:
     if not tenant.voiceprints.of_model(DEFAULT_MODEL).in_libraries(libraries).exists():
         raise NobodyEnrolled
-
-
-def _nearest(tenant: Tenant, libraries: QuerySet[Library], analysis: Analysis, top_k: int) -> tuple[Candidate, ...]:
-    searched = tenant.voiceprints.of_model(analysis.model).in_libraries(list(libraries))
-    scores = dict(searched.nearest(analysis.embedding, top_k))
-    speakers = tenant.speakers.select_related("library").in_bulk(scores)
-    paths = _latest_recordings(tenant, scores)
-    threshold = find_model(analysis.model).accept_threshold
-    return tuple(
-        Candidate(score, threshold, speakers[pk], paths.get(pk, "")) for pk, score in scores.items() if pk in speakers
-    )
 
 
 def _listed(tenant: Tenant, speakers: Iterable[Speaker]) -> list[Listed]:
