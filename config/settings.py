@@ -127,7 +127,7 @@ try:
 except EnvError as error:
     raise ImproperlyConfigured(str(error)) from None
 
-DIALECTS = ["abcpen"]
+DIALECTS = ["abcpen", "native"]
 
 if PRODUCTION and DEBUG:
     raise ImproperlyConfigured("OPENVPR_DEBUG must be off when OPENVPR_PRODUCTION is on")
@@ -194,6 +194,7 @@ INSTALLED_APPS = [
     "voiceprints",
     *(f"api.{dialect}" for dialect in DIALECTS),
     "rest_framework",
+    "drf_spectacular_sidecar",
     "config.apps.ConsoleConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -291,6 +292,16 @@ REST_FRAMEWORK = {
     "UNAUTHENTICATED_USER": None,
     "UNICODE_JSON": True,
     "COMPACT_JSON": True,
+}
+
+SPECTACULAR_SETTINGS = {
+    "OAS_VERSION": "3.1.0",
+    "TITLE": "OpenVPR",
+    "VERSION": "1",
+    "POSTPROCESSING_HOOKS": [],
+    "COMPONENT_SPLIT_PATCH": False,
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "PATH_CONVERTER_OVERRIDES": {"row": {"type": "integer", "minimum": 1, "maximum": 10**18 - 1}},
 }
 
 # --- Celery ----------------------------------------------------------------------------------------------------------

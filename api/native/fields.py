@@ -1,0 +1,131 @@
+"""Fields that take exactly what they say: DRF's own would turn numbers into texts and texts into numbers.
+
+In a form and in a query everything is text, so there numbers and switches are read from their one spelling.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+from django.core.files.uploadedfile import UploadedFile
+from django.core.validators import RegexValidator
+from rest_framework import serializers
+from rest_framework.fields import empty
+
+from voiceprints.results import AudioInput
+
+# No control characters, and not what stands for bytes that were no UTF-8. A text of several lines may break them.
+NAME = RegexValidator(r"\A[^\x00-\x1f\x7f-\x9f\ufffd]*\Z", "Control characters and broken UTF-8 are refused.")
+LINES = RegexValidator(
+    r"\A[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffd]*\Z",
+    "Control characters other than tabs and line breaks, and broken UTF-8, are refused.",
+)
+INTEGER = re.compile(r"-?\d{1,18}", re.ASCII)
+SWITCHES = {"true": True, "false": False}
+MOMENT = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)", re.ASCII)
+
+
+class Text(serializers.CharField):
+    """One line, kept as it is."""
+
+    fitting = NAME
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(trim_whitespace=False, **options)
+        self.validators.append(self.fitting)
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return data
+
+
+class Lines(Text):
+    """Several lines."""
+
+    fitting = LINES
+
+
+class Integer(serializers.IntegerField):
+    def to_internal_value(self, data: Any) -> int:
+        if isinstance(data, float) and data.is_integer():
+            return int(data)
+        if isinstance(data, str) and self.is_text and INTEGER.fullmatch(data):
+            return int(data)
+        if isinstance(data, bool) or not isinstance(data, int):
+            self.fail("invalid")
+        return data
+
+    @property
+    def is_text(self) -> bool:
+        return is_html(self)
+
+
+class Switch(serializers.BooleanField):
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        # An absent field of a form would otherwise be a box without its tick.
+        self.default_empty_html = empty
+
+    def to_internal_value(self, data: Any) -> bool:
+        if isinstance(data, bool):
+            return data
+        if not (isinstance(data, str) and is_html(self) and data in SWITCHES):
+            self.fail("invalid", input=data)
+        return SWITCHES[data]
+
+
+class Moment(serializers.DateTimeField):
+    """RFC 3339, with its offset."""
+
+    default_error_messages = {"invalid": "A date and time of RFC 3339 with its offset, such as 2026-01-31T08:00:00Z."}
+
+    def to_internal_value(self, value: Any) -> datetime:
+        if not (isinstance(value, str) and MOMENT.fullmatch(value)):
+            self.fail("invalid")
+        try:
+            return datetime.fromisoformat(value.upper()).astimezone(UTC)
+        except (ValueError, OverflowError):
+            self.fail("invalid")
+
+
+class Recording(serializers.Field[Any, Any, Any, Any]):
+    """A recording in any container: base64 in JSON, a file in a form. It becomes an AudioInput without options."""
+
+    default_error_messages = {
+        "file": "Send the recording as a file.",
+        "base64": "Send the recording in base64 (RFC 4648, with padding).",
+        "empty": "The recording is empty.",
+    }
+
+    def to_internal_value(self, data: Any) -> AudioInput:
+        if is_html(self):
+            return self._uploaded(data)
+        if not isinstance(data, str):
+            self.fail("base64")
+        try:
+            content = base64.b64decode(data, validate=True)
+        except (binascii.Error, ValueError):
+            self.fail("base64")
+        if not content:
+            self.fail("empty")
+        return AudioInput(lambda: content, len(content))
+
+    def to_representation(self, value: Any) -> Any:
+        raise NotImplementedError
+
+    def _uploaded(self, upload: Any) -> AudioInput:
+        if not isinstance(upload, UploadedFile):
+            self.fail("file")
+        if not upload.size:
+            self.fail("empty")
+        return AudioInput(upload.read, upload.size)
+
+
+def is_html(field: serializers.Field[Any, Any, Any, Any]) -> bool:
+    """Whether the field is read from a form or a query, where everything is text."""
+    return hasattr(getattr(field.root, "initial_data", None), "getlist")

@@ -1,0 +1,41 @@
+"""Every path of /api/v1/. Rows are named by their number, whoever is meant in a recording by org, tag and name."""
+
+from typing import Any
+
+from django.urls import path, re_path, register_converter
+from django.urls.converters import IntConverter
+
+from api.native.documentation import JsonViewSet, PageViewSet, YamlViewSet
+from api.native.views import LibraryViewSet, RecognitionViewSet, RecordingViewSet, SpeakerViewSet, UtteranceViewSet
+from api.native.viewsets import METHODS, NothingHereViewSet
+
+
+class RowConverter(IntConverter):
+    """As many digits as the database counts with."""
+
+    regex = "[0-9]{1,18}"
+
+
+register_converter(RowConverter, "row")
+
+ONE: dict[str, Any] = {"get": "retrieve", "patch": "partial_update", "delete": "destroy"}
+
+urlpatterns = [
+    path("api/v1/libraries", LibraryViewSet.as_view({"get": "list", "post": "create"})),
+    path("api/v1/libraries/<row:library_id>", LibraryViewSet.as_view(ONE), name="native-library"),
+    path("api/v1/libraries/<row:library_id>/empty", LibraryViewSet.as_view({"post": "empty"})),
+    path("api/v1/speakers", SpeakerViewSet.as_view({"get": "list"})),
+    path("api/v1/speakers/<row:speaker_id>", SpeakerViewSet.as_view(ONE), name="native-speaker"),
+    path("api/v1/utterances", UtteranceViewSet.as_view({"get": "list"})),
+    path("api/v1/utterances/<row:utterance_id>", UtteranceViewSet.as_view({"get": "retrieve", "delete": "destroy"})),
+    path("api/v1/utterances/<row:utterance_id>/recording", RecordingViewSet.as_view({"get": "play"})),
+    *(
+        path(f"api/v1/{action}", RecognitionViewSet.as_view({"post": action}))
+        for action in ("enroll", "verify", "identify", "compare", "analyze")
+    ),
+    path("api/v1/openapi.json", JsonViewSet.as_view({"get": "show"})),
+    path("api/v1/openapi.yaml", YamlViewSet.as_view({"get": "show"})),
+    path("api/v1/docs", PageViewSet.as_view({"get": "swagger"})),
+    path("api/v1/redoc", PageViewSet.as_view({"get": "redoc"})),
+    re_path(r"^api/v1(?:/|\Z)", NothingHereViewSet.as_view(dict.fromkeys(METHODS, "refuse"))),
+]

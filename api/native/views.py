@@ -1,0 +1,229 @@
+"""The operations. Each parses, calls one service, and renders."""
+
+from __future__ import annotations
+
+from django.http.response import HttpResponseBase
+from django.urls import reverse
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from api.native import serializers
+from api.native.auth import ADMIN, ENROLL, READ, RECOGNISE
+from api.native.operations import NO_CONTENT, operation
+from api.native.viewsets import NativeViewSet
+from api.native.wire import stand_in
+from audio.errors import AudioError
+from voiceprints import curation, reports, services
+from voiceprints.errors import (
+    LibraryExists,
+    LibraryNotFound,
+    Outdated,
+    RecordingNotFound,
+    SpeakerExists,
+    SpeakerNotEnrolled,
+    SpeakerNotFound,
+    UtteranceNotFound,
+)
+from voiceprints.serving import recording_response
+
+
+class LibraryViewSet(NativeViewSet):
+    tag = "libraries"
+
+    @operation("List libraries", READ, query=serializers.LibraryQuery, reply=serializers.LibraryPage)
+    def list(self, request: Request) -> Response:
+        page = curation.browse_libraries(self.tenant, **serializers.LibraryQuery.page(self.query))
+        return self.page(page)
+
+    @operation(
+        "Make a library",
+        ENROLL,
+        body=serializers.NewLibrary,
+        reply=serializers.LibraryReply,
+        status=201,
+        refuses=(LibraryExists,),
+        headers=("ETag", "Location"),
+    )
+    def create(self, request: Request) -> Response:
+        row = curation.make_library(self.tenant, **serializers.NewLibrary.arguments(self.body(request)))
+        return self.reply(row, etag=row.version, Location=reverse("native-library", args=[row.library.pk]))
+
+    @operation("Get a library", READ, reply=serializers.LibraryReply, refuses=(LibraryNotFound,), conditional=True)
+    def retrieve(self, request: Request, library_id: int) -> Response:
+        row = curation.find_library(self.tenant, library_id)
+        return self.reply(row, etag=row.version)
+
+    @operation(
+        "Change a library",
+        ADMIN,
+        body=serializers.LibraryChanges,
+        reply=serializers.LibraryReply,
+        refuses=(LibraryNotFound, Outdated),
+        conditional=True,
+    )
+    def partial_update(self, request: Request, library_id: int) -> Response:
+        """What is left out stays."""
+        row = curation.change_library(
+            self.tenant, library_id, self.body(request), versions=self.expected_versions(request)
+        )
+        return self.reply(row, etag=row.version)
+
+    @operation(
+        "Delete a library",
+        ADMIN,
+        status=NO_CONTENT,
+        refuses=(LibraryNotFound, Outdated),
+        conditional=True,
+    )
+    def destroy(self, request: Request, library_id: int) -> Response:
+        """With everybody in it and everything they said."""
+        curation.remove_library(self.tenant, library_id, versions=self.expected_versions(request))
+        return self.reply()
+
+    @operation(
+        "Empty a library",
+        ADMIN,
+        reply=serializers.EmptiedReply,
+        refuses=(LibraryNotFound, Outdated),
+        conditional=True,
+    )
+    def empty(self, request: Request, library_id: int) -> Response:
+        """Everybody in it goes, with everything they said; the library stays."""
+        return self.reply(curation.empty_library(self.tenant, library_id, versions=self.expected_versions(request)))
+
+
+class SpeakerViewSet(NativeViewSet):
+    tag = "speakers"
+
+    @operation("List speakers", READ, query=serializers.SpeakerQuery, reply=serializers.SpeakerPage)
+    def list(self, request: Request) -> Response:
+        return self.page(curation.browse_speakers(self.tenant, **serializers.SpeakerQuery.page(self.query)))
+
+    @operation("Get a speaker", READ, reply=serializers.SpeakerReply, refuses=(SpeakerNotFound,), conditional=True)
+    def retrieve(self, request: Request, speaker_id: int) -> Response:
+        row = curation.find_speaker(self.tenant, speaker_id)
+        return self.reply(row, etag=row.version)
+
+    @operation(
+        "Change a speaker",
+        ENROLL,
+        body=serializers.SpeakerChanges,
+        reply=serializers.SpeakerReply,
+        refuses=(SpeakerNotFound, Outdated),
+        conditional=True,
+    )
+    def partial_update(self, request: Request, speaker_id: int) -> Response:
+        """What is left out stays."""
+        row = curation.change_speaker(
+            self.tenant, speaker_id, self.body(request), versions=self.expected_versions(request)
+        )
+        return self.reply(row, etag=row.version)
+
+    @operation("Delete a speaker", ENROLL, status=NO_CONTENT, refuses=(SpeakerNotFound, Outdated), conditional=True)
+    def destroy(self, request: Request, speaker_id: int) -> Response:
+        """With everything they said."""
+        curation.remove_speaker(self.tenant, speaker_id, versions=self.expected_versions(request))
+        return self.reply()
+
+
+class UtteranceViewSet(NativeViewSet):
+    tag = "utterances"
+
+    @operation("List utterances", READ, query=serializers.UtteranceQuery, reply=serializers.UtterancePage)
+    def list(self, request: Request) -> Response:
+        return self.page(curation.browse_utterances(self.tenant, **serializers.UtteranceQuery.page(self.query)))
+
+    @operation("Get an utterance", READ, reply=serializers.UtteranceReply, refuses=(UtteranceNotFound,))
+    def retrieve(self, request: Request, utterance_id: int) -> Response:
+        return self.reply(curation.find_utterance(self.tenant, utterance_id))
+
+    @operation("Delete an utterance", ENROLL, status=NO_CONTENT, refuses=(UtteranceNotFound,))
+    def destroy(self, request: Request, utterance_id: int) -> Response:
+        """The voiceprint is made anew of what is left. Without any utterance the speaker is enrolling again."""
+        services.delete_utterance(self.tenant, utterance_id)
+        return self.reply()
+
+
+class RecordingViewSet(NativeViewSet):
+    tag = "utterances"
+    renderer_classes = [stand_in("audio/flac")]
+
+    @operation("Get the recording of an utterance", READ, refuses=(UtteranceNotFound, RecordingNotFound))
+    def play(self, request: Request, utterance_id: int) -> HttpResponseBase:
+        """As it was heard: FLAC, mono, 16 kHz. One range of bytes may be asked for."""
+        utterance = curation.find_utterance(self.tenant, utterance_id)
+        return recording_response(request._request, str(utterance.recording))
+
+
+class RecognitionViewSet(NativeViewSet):
+    tag = "recognition"
+
+    @operation(
+        "Enroll a speaker",
+        ENROLL,
+        body=serializers.Enrolling,
+        reply=serializers.EnrollmentReply,
+        status=201,
+        refuses=(AudioError, SpeakerExists, LibraryNotFound),
+        headers=("Location",),
+    )
+    def enroll(self, request: Request) -> Response:
+        """The answer tells how good the utterances are, whether they agree, and who else sounds like this."""
+        enrollment = services.enroll(self.tenant, **serializers.Enrolling.arguments(self.body(request)))
+        report = reports.enrollment_report(self.tenant, enrollment)
+        return self.reply(report, Location=reverse("native-speaker", args=[enrollment.speaker.pk]))
+
+    @operation(
+        "Verify a speaker",
+        RECOGNISE,
+        body=serializers.Verifying,
+        reply=serializers.VerificationReply,
+        refuses=(AudioError, SpeakerNotFound, SpeakerNotEnrolled),
+    )
+    def verify(self, request: Request) -> Response:
+        """1:1: is this the one they say they are?"""
+        sent = self.body(request)
+        library = self.tenant.libraries.within(sent["org_id"], sent["tag_id"])
+        audio = serializers.Heard.heard(sent["audio"], sent)
+        return self.reply(services.verify(self.tenant, library, sent["external_id"], audio))
+
+    @operation(
+        "Identify a speaker",
+        RECOGNISE,
+        body=serializers.Identifying,
+        reply=serializers.IdentificationReply,
+        refuses=(AudioError,),
+    )
+    def identify(self, request: Request) -> Response:
+        """1:N over an open set: who of them is it, if any? A library that is not there has nobody in it."""
+        sent = self.body(request)
+        libraries = self.tenant.libraries.within(sent["org_id"], sent.get("tag_id"))
+        audio = serializers.Heard.heard(sent["audio"], sent)
+        # Without a second candidate there is no margin to tell.
+        found = services.identify(self.tenant, libraries, audio, top_k=max(2, sent["top_k"]))
+        return self.reply(serializers.identified(found, sent["top_k"]))
+
+    @operation(
+        "Compare two recordings",
+        RECOGNISE,
+        body=serializers.Comparing,
+        reply=serializers.ComparedReply,
+        refuses=(AudioError,),
+    )
+    def compare(self, request: Request) -> Response:
+        """Is it the same speaker in both? Nothing is stored."""
+        sent = self.body(request)
+        one, other = (serializers.Heard.heard(sent[name], sent) for name in ("one", "other"))
+        return self.reply(services.compare(self.tenant, one, other))
+
+    @operation(
+        "Analyze a recording",
+        RECOGNISE,
+        body=serializers.Analyzing,
+        reply=serializers.AnalysisReply,
+        refuses=(AudioError,),
+    )
+    def analyze(self, request: Request) -> Response:
+        """How good it is. Nothing is stored."""
+        sent = self.body(request)
+        return self.reply(services.hear(self.tenant, serializers.Heard.heard(sent["audio"], sent)))

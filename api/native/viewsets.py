@@ -1,0 +1,137 @@
+"""What every view set of our own API is made of."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.utils import translation
+from django.utils.encoding import escape_uri_path
+from django.utils.http import parse_etags
+from rest_framework.parsers import MultiPartParser
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from api.native import serializers
+from api.native.auth import BearerAuthentication, refuse_without
+from api.native.errors import ANSWERS, Problem
+from api.native.operations import Operation, checked
+from api.native.schema import NativeSchema
+from api.native.wire import PROBLEM_JSON, JsonParser, Negotiation
+from api.protocol import DialectViewSet, UnknownPath, public_address, request_id, sent_form
+from voiceprints.paging import Page
+
+METHODS = ["get", "head", "post", "put", "patch", "delete", "options", "trace"]
+LANGUAGE = "en"
+
+
+class NativeViewSet(DialectViewSet):
+    """Operations described by `@operation`. `self.query` holds the parameters, read."""
+
+    dialect = "native"
+    answers = ANSWERS
+    authentication_classes = [BearerAuthentication]
+    content_negotiation_class = Negotiation
+    parser_classes = [JsonParser, MultiPartParser]
+    renderer_classes = [JSONRenderer]
+    http_method_names = METHODS
+    schema = NativeSchema()
+
+    query: dict[str, Any]
+
+    @property
+    def operation(self) -> Operation:
+        described: Operation = getattr(self, self.action).operation
+        return described
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        # Messages for programs do not depend on the language somebody's HTTP library asks for.
+        with translation.override(LANGUAGE):
+            response = super().dispatch(request, *args, **kwargs)
+        response["Content-Language"] = LANGUAGE
+        return response
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        if self.operation.scope:
+            refuse_without(self.operation.scope, request.auth)  # type: ignore[arg-type]
+        self.query = checked(self.operation.query, request.query_params, in_query=True)
+
+    def body(self, request: Request) -> dict[str, Any]:
+        """What the operation takes, read. Raises ValidationError."""
+        assert self.operation.body is not None  # noqa: S101
+        is_form = request.content_type.lower().startswith("multipart/")
+        return checked(self.operation.body, sent_form(request) if is_form else request.data)
+
+    def reply(self, value: Any = None, *, etag: str = "", **headers: str) -> Response:
+        """`value` as the operation's representation; with an `etag`, nothing to a client that has it already."""
+        sent = {name.replace("_", "-"): text for name, text in headers.items()}
+        if etag:
+            sent |= {"ETag": quoted(etag), "Cache-Control": "private, no-cache"}
+        if etag and is_known(self.request, etag):
+            return Response(status=304, headers=sent)
+        rendered = None if self.operation.reply is None else self.operation.reply(value).data
+        return Response(rendered, status=self.operation.status, headers={"Cache-Control": "no-store"} | sent)
+
+    def page(self, page: Page[Any]) -> Response:
+        """One page of a listing; RFC 8288 names the next."""
+        value = serializers.paged(page, self.query)
+        cursor = value["next_cursor"]
+        return self.reply(value, **({"Link": self._link(cursor)} if cursor else {}))
+
+    def _link(self, cursor: str) -> str:
+        parameters = self.request.query_params.copy()
+        parameters["cursor"] = cursor
+        return f'<{public_address(self.request._request, self.request.path)}?{parameters.urlencode()}>; rel="next"'
+
+    def expected_versions(self, request: Request) -> frozenset[str] | None:
+        """Those that If-Match names; None when any will do. A weak one never matches."""
+        header = request.headers.get("If-Match")
+        if header is None or header.strip() == "*":
+            return None
+        return frozenset(tag.strip('"') for tag in parse_etags(header) if tag.startswith('"'))
+
+    def refusal(self, answer: Problem, error: Exception) -> Response:
+        path = escape_uri_path(self.request.path)
+        problem = {"type": answer.type, "title": answer.title, "status": answer.status, "instance": path}
+        detail = answer.detail(error)
+        members = dict(answer.members(error)) | {"request_id": request_id(self.request._request)}
+        headers = {"Cache-Control": "no-store", **answer.headers(error)}
+        if answer.status == 405:
+            headers["Allow"] = ", ".join(sorted(method.upper() for method in self.action_map))
+        response = Response(
+            members | problem | ({"detail": detail} if detail else {}),
+            status=answer.status,
+            headers=headers,
+            content_type=PROBLEM_JSON,
+        )
+        response.problem = answer.name  # type: ignore[attr-defined]
+        return response
+
+    def outcome(self, response: HttpResponseBase) -> str:
+        return getattr(response, "problem", "") or super().outcome(response)
+
+
+class NothingHereViewSet(NativeViewSet):
+    authentication_classes = []
+    schema = None  # type: ignore[assignment]
+
+    def refuse(self, request: Request) -> NoReturn:
+        raise UnknownPath
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """No more is asked of a request to nowhere."""
+        self.refuse(request)
+
+
+def quoted(version: str) -> str:
+    return f'"{version}"'
+
+
+def is_known(request: Request, version: str) -> bool:
+    """Whether a reading client said that it has this version."""
+    header = request.headers.get("If-None-Match", "") if request.method in {"GET", "HEAD"} else ""
+    known = [tag.removeprefix("W/") for tag in parse_etags(header)] if header else []
+    return bool({"*", quoted(version)} & set(known))
