@@ -20,7 +20,7 @@ from api.native.errors import ANSWERS, Problem
 from api.native.operations import Operation, checked
 from api.native.schema import NativeSchema
 from api.native.wire import PROBLEM_JSON, JsonParser, Negotiation
-from api.protocol import DialectViewSet, UnknownPath, public_address, request_id, sent_form
+from api.protocol import DialectViewSet, UnknownPath, public_address, sent_form
 from voiceprints.paging import Page
 
 METHODS = ["get", "head", "post", "put", "patch", "delete", "options", "trace"]
@@ -97,7 +97,7 @@ class NativeViewSet(DialectViewSet):
         path = escape_uri_path(self.request.path)
         problem = {"type": answer.type, "title": answer.title, "status": answer.status, "instance": path}
         detail = answer.detail(error)
-        members = dict(answer.members(error)) | {"request_id": request_id(self.request._request)}
+        members = dict(answer.members(error)) | {"request_id": self.request_id}
         headers = {"Cache-Control": "no-store", **answer.headers(error)}
         if answer.status == 405:
             headers["Allow"] = ", ".join(sorted(method.upper() for method in self.action_map))
