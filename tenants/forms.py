@@ -11,12 +11,16 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 from unfold.forms import AuthenticationForm
-from unfold.widgets import UnfoldAdminCheckboxSelectMultiple, UnfoldAdminIntegerFieldWidget, UnfoldAdminTextInputWidget
+from unfold.widgets import (
+    UnfoldAdminCheckboxSelectMultipleWidget,
+    UnfoldAdminIntegerFieldWidget,
+    UnfoldAdminTextInputWidget,
+)
 
 from tenants.console import TenantForm
 from tenants.context import memberships_of, naming_credential
 from tenants.members import is_last_owner
-from tenants.models import Credential, Membership, Role, Tenant, key_validator
+from tenants.models import Credential, Membership, Role, key_validator
 
 SHORTEST_SECRET = 8
 LONGEST_SECRET = 256
@@ -37,12 +41,12 @@ def _belongs_somewhere(user: AbstractBaseUser) -> bool:
         return Membership.all_tenants.filter(user=user.pk, tenant__active=True).exists()
 
 
-class TenantPolicyForm(forms.ModelForm[Tenant]):
+class TenantPolicyForm(forms.ModelForm):  # type: ignore[type-arg]
     dialects = forms.MultipleChoiceField(
         label=_("Dialects"),
         required=False,
         choices=[(dialect, dialect) for dialect in settings.DIALECTS],
-        widget=UnfoldAdminCheckboxSelectMultiple,
+        widget=UnfoldAdminCheckboxSelectMultipleWidget,
         help_text=_("The interfaces this tenant may use; none chosen means all of them."),
     )
 
