@@ -107,6 +107,15 @@ class Verification(Comparison):
 
 
 @dataclass(frozen=True)
+class SpeakerComparison(Scored):
+    """A stored voiceprint held against another one."""
+
+    model: str
+    speaker: Speaker
+    """Whose the other one is."""
+
+
+@dataclass(frozen=True)
 class Candidate(Scored):
     speaker: Speaker
     recording: str

@@ -6,7 +6,7 @@ Each service takes the tenant first and opens its own transactions: none stays o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 
@@ -37,6 +37,7 @@ from voiceprints.results import (
     Listed,
     Measured,
     Removal,
+    SpeakerComparison,
     Turn,
     Verification,
     WhenEnrolled,
@@ -198,6 +199,23 @@ def compare(tenant: Tenant, one: AudioInput, other: AudioInput) -> Comparison:
     )
 
 
+def compare_speakers(
+    tenant: Tenant, key: LibraryKey, external_id: str, others: Sequence[str]
+) -> tuple[SpeakerComparison, ...]:
+    """A stored voiceprint with stored ones of the same library, probes or not, in the order of `others`.
+
+    Names may repeat. Raises SpeakerNotFound or SpeakerNotEnrolled when any of them cannot be compared.
+    """
+    with acting_as(tenant):
+        speakers = _speakers(tenant, key, [external_id, *others])
+        embeddings = _embeddings(tenant, speakers.values())
+    ours, threshold = embeddings[speakers[external_id].pk], find_model(DEFAULT_MODEL).accept_threshold
+    return tuple(
+        SpeakerComparison(cosine(ours, embeddings[other.pk]), threshold, DEFAULT_MODEL, other)
+        for other in (speakers[name] for name in others)
+    )
+
+
 def list_speakers(
     tenant: Tenant,
     libraries: QuerySet[Library],
@@ -339,6 +357,16 @@ def _speaker(tenant: Tenant, libraries: QuerySet[Library], external_id: str) -> 
     return speaker
 
 
+def _speakers(tenant: Tenant, key: LibraryKey, external_ids: Sequence[str]) -> dict[str, Speaker]:
+    """By name. Raises SpeakerNotFound for the first name that nobody bears."""
+    named = tenant.speakers.in_library(key).filter(external_id__in=external_ids).select_related("library")
+    speakers = {speaker.external_id: speaker for speaker in named}
+    for external_id in external_ids:
+        if external_id not in speakers:
+            raise SpeakerNotFound(external_id=external_id)
+    return speakers
+
+
 def _voiceprint(speaker: Speaker, model: str = DEFAULT_MODEL) -> Voiceprint:
     voiceprint: Voiceprint | None = speaker.voiceprints.of_model(model).first()
     if voiceprint is None:
@@ -349,6 +377,16 @@ def _voiceprint(speaker: Speaker, model: str = DEFAULT_MODEL) -> Voiceprint:
 def _refuse_nobody(tenant: Tenant, libraries: QuerySet[Library]) -> None:
     if not tenant.voiceprints.of_model(DEFAULT_MODEL).in_libraries(libraries).exists():
         raise NobodyEnrolled
+
+
+def _embeddings(tenant: Tenant, speakers: Collection[Speaker]) -> dict[int, Embedding]:
+    """Of the voiceprints, by speaker id. Raises SpeakerNotEnrolled."""
+    voiceprints = tenant.voiceprints.of_model(DEFAULT_MODEL).filter(speaker__in=speakers)
+    embeddings = dict(voiceprints.values_list("speaker_id", "embedding"))
+    for speaker in speakers:
+        if speaker.pk not in embeddings:
+            raise SpeakerNotEnrolled(external_id=speaker.external_id, utterances=speaker.utterances.count())
+    return embeddings
 
 
 def _listed(tenant: Tenant, speakers: Iterable[Speaker]) -> list[Listed]:

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from audio.errors import NotEnoughSpeech, Undecodable
 from tenants.context import acting_as
@@ -230,6 +232,64 @@ def test_two_voices_compare_as_two(acme):
     assert not services.compare(acme, audio(SUSAN), audio(KEN)).accepted
 
 
+def test_stored_voiceprints_are_compared(acme):
+    enrolled(acme, SUSAN, KEN)
+    services.enroll(acme, LIBRARY, "some probe", [audio(SUSAN, 2)], probe=True)
+    same, other = services.compare_speakers(acme, LIBRARY, "some probe", [SUSAN, KEN])
+    assert (same.accepted, other.accepted) == (True, False)
+    assert same.score == pytest.approx(services.compare(acme, audio(SUSAN), audio(SUSAN, 2)).score, abs=1e-5)
+
+
+def test_stored_voiceprints_are_compared_in_the_order_asked_for(acme):
+    enrolled(acme, SUSAN, KEN, WEI)
+    for asked in ([SUSAN, KEN, WEI], [WEI, KEN, SUSAN], [KEN, KEN, SUSAN, KEN]):
+        results = services.compare_speakers(acme, LIBRARY, SUSAN, asked)
+        assert [result.speaker.external_id for result in results] == asked
+        assert [result.accepted for result in results] == [name == SUSAN for name in asked]
+
+
+def test_a_speaker_compared_with_itself_is_certain(acme):
+    enrolled(acme, SUSAN)
+    (itself,) = services.compare_speakers(acme, LIBRARY, SUSAN, [SUSAN])
+    assert itself.score == pytest.approx(1)
+    assert itself.calibrated == pytest.approx(1)
+
+
+def test_a_comparison_with_nobody_is_empty(acme):
+    enrolled(acme, SUSAN)
+    assert services.compare_speakers(acme, LIBRARY, SUSAN, []) == ()
+
+
+def test_stored_voiceprints_are_compared_in_two_queries_however_many_there_are(acme):
+    enrolled(acme, *VOICES)
+    for others in ([SUSAN], VOICES * 20):
+        with CaptureQueriesContext(connection) as captured:
+            services.compare_speakers(acme, LIBRARY, SUSAN, others)
+        assert len([query for query in captured if 'FROM "voiceprints_' in query["sql"]]) == 2
+
+
+@pytest.mark.parametrize(("one", "others"), [(SUSAN, [KEN, "nobody", "none"]), ("nobody", [SUSAN])])
+def test_stored_voiceprints_of_nobody_cannot_be_compared(acme, one, others):
+    enrolled(acme, SUSAN, KEN)
+    with pytest.raises(SpeakerNotFound, match="'nobody'"):
+        services.compare_speakers(acme, LIBRARY, one, others)
+
+
+def test_stored_voiceprints_of_another_library_cannot_be_compared(acme):
+    enrolled(acme, SUSAN)
+    enrolled(acme, KEN, key=OTHER_TAG)
+    with pytest.raises(SpeakerNotFound):
+        services.compare_speakers(acme, LIBRARY, SUSAN, [KEN])
+
+
+def test_a_speaker_still_enrolling_cannot_be_compared(acme):
+    enrolled(acme, SUSAN)
+    services.enroll(acme, LIBRARY, KEN, [audio(KEN)], required_utterances=3)
+    with pytest.raises(SpeakerNotEnrolled) as refused:
+        services.compare_speakers(acme, LIBRARY, SUSAN, [KEN])
+    assert refused.value.utterances == 1
+
+
 def test_a_score_is_calibrated_around_the_threshold(acme):
     same, other = (
         services.compare(acme, audio(SUSAN, 1), audio(SUSAN, 2)),
@@ -456,6 +516,13 @@ def test_globex_cannot_search_acmes_libraries_even_when_handed_them(acme_susan, 
 def test_globex_cannot_verify_acmes_speaker(acme_susan, globex):
     with pytest.raises(SpeakerNotFound):
         services.verify(globex, staff(globex), SUSAN, audio(SUSAN, 2))
+
+
+def test_globex_cannot_compare_acmes_speaker(acme_susan, globex):
+    enrolled(globex, KEN)
+    for one, other in [(SUSAN, SUSAN), (SUSAN, KEN), (KEN, SUSAN)]:
+        with pytest.raises(SpeakerNotFound):
+            services.compare_speakers(globex, LIBRARY, one, [other])
 
 
 def test_globex_cannot_update_acmes_speaker(acme_susan, globex):
