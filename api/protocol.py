@@ -294,7 +294,7 @@ class DialectViewSet(ViewSet):
     """Operations of one dialect. `self.tenant` is whoever signed the request."""
 
     dialect: ClassVar[str]
-    answers: ClassVar[Mapping[type[BaseException], Any]]
+    answers: Mapping[type[BaseException], Any]
     content_negotiation_class = OneFormat
     # Several dialects delete with GET, so HEAD is nothing that may reach an operation unasked.
     http_method_names = ["get", "post"]

@@ -1,0 +1,5 @@
+from django.apps import AppConfig
+
+
+class SpeakinConfig(AppConfig):
+    name = "api.speakin"
