@@ -11,7 +11,7 @@ from django.utils.http import parse_http_date_safe
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
-from api.protocol import DialectClosed, OutsideTimeWindow, signing_credential
+from api.protocol import OutsideTimeWindow, refuse_closed_dialect, signing_credential
 from api.speakin.errors import HeaderNotSent, NothingToVerify, NotSigned, UnknownAlgorithm, UnreadableAuthorization
 from api.speakin.signature import ALGORITHMS, signature, signing_string
 from tenants.models import Credential, Tenant
@@ -68,8 +68,7 @@ class HmacAuthentication(BaseAuthentication):
         if signed.algorithm not in ALGORITHMS:
             raise UnknownAlgorithm
         credential = signing_credential(signed.key_id, signed.matches)
-        if not credential.tenant.speaks(DIALECT):
-            raise DialectClosed
+        refuse_closed_dialect(credential.tenant, DIALECT)
         return credential.tenant, credential
 
 

@@ -12,15 +12,17 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from api.protocol import DialectViewSet, RateLimited, UnknownPath, is_chunked, json_object, sent_form
+from api.protocol import DialectViewSet, Malformed, RateLimited, UnknownPath, json_object, raw_body, sent_form
 from api.speakin import serializers
 from api.speakin.auth import DIALECT, HmacAuthentication
 from api.speakin.errors import ANSWERS, GATEWAY_ANSWERS, Answer, UnknownStage
+from audio.errors import TooLarge
 from voiceprints import services
 from voiceprints.results import LibraryKey
 
 # The vendor has no libraries: a tenant's speakers are all in this one.
 LIBRARY = LibraryKey("speakin")
+MOST_JSON_BYTES = 1024 * 1024
 
 
 class SpeakinViewSet(DialectViewSet):
@@ -82,9 +84,11 @@ class UnknownStageViewSet(NothingHereViewSet):
 
 
 def asked(request: Request) -> dict[str, Any]:
-    """The vendor's library sends no body when there is nothing to put into it."""
-    empty = request.META.get("CONTENT_LENGTH") in {None, "", "0"} and not is_chunked(request._request)
-    return {} if empty else json_object(request)
+    """The vendor's library sends no body at all when there is nothing to put into it."""
+    try:
+        return json_object(request) if raw_body(request, limit_bytes=MOST_JSON_BYTES) else {}
+    except TooLarge as error:
+        raise Malformed from error
 
 
 def success(data: Mapping[str, Any]) -> Response:

@@ -1,5 +1,6 @@
 """Every row of the vendor's error tables that this server returns, and their order. Section 5."""
 
+import io
 import json
 from urllib.parse import quote
 
@@ -7,7 +8,9 @@ import pytest
 from django.core.files.storage import storages
 from django.db import OperationalError
 
+from api.protocol import RateLimited
 from tenants import services as tenant_services
+from tenants.models import Tenant
 from tests.api.speakin.client import (
     BAD_FILE,
     BAD_REQUEST,
@@ -17,6 +20,7 @@ from tests.api.speakin.client import (
     TOO_MANY_IDS,
     UNKNOWN_ID,
     part,
+    scores,
     vec_id,
 )
 from tests.cast import KEN, SUSAN, recording, silence, wav
@@ -206,6 +210,18 @@ def test_a_number_of_any_length_is_a_bad_request(speakin):
     assert speakin.ask('{"vecId":' + "9" * 100_000 + "}") == BAD_REQUEST
 
 
+def test_a_body_far_longer_than_any_list_of_ids_is_a_bad_request(speakin):
+    assert speakin.ask(" " * 1024 * 1024 + "{}") == BAD_REQUEST
+
+
+def test_a_comparison_may_be_sent_in_chunks(speakin):
+    susan = speakin.probed(SUSAN)
+    body = json.dumps({"vecId": susan, "cmpVecIdList": [susan]}).encode()
+    headers = speakin.headers() | {"Transfer-Encoding": "chunked"}
+    reply = speakin.client.post("/num/compare", headers=headers, CONTENT_LENGTH="", **{"wsgi.input": io.BytesIO(body)})
+    assert len(scores(reply.json())) == 1
+
+
 # --- The gateway -----------------------------------------------------------------------------------------------------
 
 
@@ -267,6 +283,21 @@ def test_what_is_not_there_is_told_to_whoever_signs_alone(client, path):
 )
 def test_paths_of_others_are_not_touched(client, path):
     assert "message" not in client.post(path).content.decode()
+
+
+def test_a_tenant_that_does_not_use_this_dialect_has_no_usage_plan(speakin):
+    Tenant.objects.filter(pk=speakin.tenant.pk).update(dialects=["abcpen"])
+    for path in ("/num/compare", "/num/nothing", "/nothing/num/compare"):
+        reply = speakin.client.post(path, headers=speakin.headers())
+        assert (reply.status_code, reply.json()) == (403, {"message": "Found no validate usage plan"})
+
+
+def test_a_tenant_that_asks_too_often_is_told_when_to_come_back(speakin, monkeypatch):
+    limited = failing(RateLimited(limit=10, retry_after_seconds=7))
+    monkeypatch.setattr("api.protocol.refuse_closed_dialect", limited)
+    reply = speakin.post("compare", "{}", content_type="application/json")
+    assert (reply.status_code, reply.json()) == (429, {"message": "too many requests"})
+    assert reply["Retry-After"] == "7"
 
 
 @pytest.mark.parametrize("kind", [OperationalError("gone"), ZeroDivisionError("a bug")])

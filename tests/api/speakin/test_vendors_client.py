@@ -39,12 +39,18 @@ def vendors(live_server, credential):
     for name, value in headers.items():
         api_client.set_default_header(name, value)
     yield sdk.NumreleasevApi(api_client)
-    api_client.rest_client.pool_manager.clear()
+    hang_up(api_client)
     for thread in threading.enumerate():
         # Each holds its database connection until it has seen that the client hung up.
         if "process_request_thread" in thread.name:
             thread.join(10)
     connections.close_all()
+
+
+def hang_up(api_client):
+    pools = api_client.rest_client.pool_manager.pools
+    for key in pools.keys():  # noqa: SIM118
+        pools[key].close()
 
 
 def evaluated(text):
