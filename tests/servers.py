@@ -15,9 +15,11 @@ class Server:
     def __init__(self, prepare: Callable[[], None], command: Callable[[], list[str]], wait: Callable[[], None]) -> None:
         self.prepare, self.command, self.wait = prepare, command, wait
         self.process: subprocess.Popen[bytes] | None = None
+        self.account: str | None = None
 
     def start(self, account: str | None = None) -> None:
         self.prepare()
+        self.account = account
         with (settings.HOME / "servers.log").open("ab") as log:
             self.process = subprocess.Popen(
                 self.command(), user=account, group=account, cwd="/", stdout=log, stderr=log

@@ -1,11 +1,23 @@
 """ABCPen keeps the contract of all dialects."""
 
+import time
+
 import pytest
 
-from tests.api.abcpen.client import Abcpen, part
-from tests.api.contract import DONE, EXISTS, NOT_FOUND, REFUSED, UNUSABLE_AUDIO, Contract, Told
-
-pytestmark = pytest.mark.django_db
+from tests.api.abcpen.client import Abcpen as Client
+from tests.api.abcpen.client import part, signed
+from tests.api.contract import (
+    DONE,
+    EXISTS,
+    NOT_FOUND,
+    REFUSED,
+    UNAVAILABLE,
+    UNUSABLE_AUDIO,
+    Contract,
+    Outages,
+    Promises,
+    Told,
+)
 
 LIBRARY = {"org_id": "shared", "tag_id": "name"}
 
@@ -13,7 +25,7 @@ LIBRARY = {"org_id": "shared", "tag_id": "name"}
 class Speaking:
     """The codes of this dialect do not tell "exists" from "unusable" or "not found"; the operation does."""
 
-    def __init__(self, abcpen: Abcpen) -> None:
+    def __init__(self, abcpen: Client) -> None:
         self.abcpen = abcpen
 
     def enroll(self, name, *utterances):
@@ -35,16 +47,33 @@ class Speaking:
 
     def badly_signed(self):
         headers = self.abcpen.headers() | {"X-App-Signature": "wrong"}
+        return self.counted_with(headers)
+
+    def outdated(self):
+        return self.counted_with(signed(self.abcpen.credential, int(time.time()) - 301))
+
+    def counted_with(self, headers):
         return told(self.abcpen.client.get("/voiceid/count?org_id=shared", headers=headers).json(), "")
 
 
 def told(reply, illegal, value_of=lambda data: data):
-    outcomes = {"0": DONE, "10105": REFUSED, "10107": illegal, "10701": UNUSABLE_AUDIO}
+    outcomes = {
+        "0": DONE,
+        "10105": REFUSED,
+        "10107": illegal,
+        "10110": REFUSED,
+        "10700": UNAVAILABLE,
+        "10701": UNUSABLE_AUDIO,
+        "10800": UNAVAILABLE,
+        "16003": UNAVAILABLE,
+    }
     outcome = outcomes[reply["code"]]
     return Told(outcome, value_of(reply["data"]) if outcome == DONE else None)
 
 
-class TestAbcpen(Contract):
+class Abcpen(Promises):
+    lacks = frozenset({"verify"})
+
     @pytest.fixture
     def us(self, abcpen):
         return Speaking(abcpen)
@@ -52,3 +81,13 @@ class TestAbcpen(Contract):
     @pytest.fixture
     def them(self, stranger):
         return Speaking(stranger)
+
+
+@pytest.mark.django_db
+class TestContract(Abcpen, Contract):
+    pass
+
+
+@pytest.mark.django_db(transaction=True)
+class TestOutages(Abcpen, Outages):
+    pass
