@@ -269,4 +269,8 @@ def down(server: Any) -> Iterator[None]:
 def hostile() -> list[bytes]:
     """Every hostile file that lies beside the project and is not empty, or else some lies of our own."""
     files = [shared(row["file"]).read_bytes() for row in expectations("hostile")]
-    return [content for content in files if content] or [b"RIFF" + bytes(60), b"RIFF\xff\xff\xff\xffWAVEfmt \xff\xff\xff\x7f", b"ID3\x04" + bytes(5000)]
+    return [content for content in files if content] or [
+        b"RIFF" + bytes(60),
+        b"RIFF\xff\xff\xff\xffWAVEfmt \xff\xff\xff\x7f",
+        b"ID3\x04" + bytes(5000),
+    ]

@@ -1,19 +1,44 @@
 """Our own API keeps the contract of all dialects."""
 
+from datetime import timedelta
+
 import pytest
+from django.utils import timezone
 
-from tests.api.contract import DONE, EXISTS, NOT_FOUND, REFUSED, UNUSABLE_AUDIO, Contract, Told
-from tests.api.native.client import STAFF, Native, problem
-
-pytestmark = pytest.mark.django_db
+from tenants.services import issue_token
+from tests.api.contract import (
+    DONE,
+    EXISTS,
+    NOT_FOUND,
+    REFUSED,
+    UNAVAILABLE,
+    UNUSABLE_AUDIO,
+    Contract,
+    Outages,
+    Promises,
+    Told,
+)
+from tests.api.native.client import STAFF, Native, encoded, problem
 
 OUTCOMES = {
     "invalid-token": REFUSED,
+    "tenant-closed": REFUSED,
+    "api-closed": REFUSED,
     "speaker-exists": EXISTS,
     "speaker-not-found": NOT_FOUND,
+    "rate-limited": UNAVAILABLE,
+    "too-busy": UNAVAILABLE,
+    "timed-out": UNAVAILABLE,
+    "unavailable": UNAVAILABLE,
+    "invalid-request": UNUSABLE_AUDIO,
+    "unusable-audio": UNUSABLE_AUDIO,
+    "undecodable-audio": UNUSABLE_AUDIO,
     "unrecognised-audio": UNUSABLE_AUDIO,
+    "damaged-audio": UNUSABLE_AUDIO,
     "too-short": UNUSABLE_AUDIO,
+    "too-expensive": UNUSABLE_AUDIO,
     "not-enough-speech": UNUSABLE_AUDIO,
+    "poor-quality": UNUSABLE_AUDIO,
 }
 
 
@@ -23,6 +48,10 @@ class Speaking:
 
     def enroll(self, name, *utterances):
         return told(self.native.enroll(name, *utterances))
+
+    def verify(self, name, probe):
+        body = STAFF | {"external_id": name, "audio": encoded(probe)}
+        return told(self.native.post("verify", body), lambda verification: verification["accepted"])
 
     def best(self, probe):
         reply = self.native.identify(probe)
@@ -41,7 +70,14 @@ class Speaking:
         return told(self.native.delete(f"speakers/{found[0]['id'] if found else 999999}"))
 
     def badly_signed(self):
-        return told(self.native.get("speakers", headers={"Authorization": "Bearer wrong"}))
+        return self.listed_with("wrong")
+
+    def outdated(self):
+        _, expired = issue_token(self.native.tenant, scopes=["read"], expires=timezone.now() - timedelta(seconds=1))
+        return self.listed_with(expired)
+
+    def listed_with(self, token):
+        return told(self.native.get("speakers", headers={"Authorization": f"Bearer {token}"}))
 
 
 def told(reply, value_of=lambda _: None):
@@ -50,7 +86,7 @@ def told(reply, value_of=lambda _: None):
     return Told(OUTCOMES[problem(reply)[1]])
 
 
-class TestNative(Contract):
+class Own(Promises):
     @pytest.fixture
     def us(self, native):
         return Speaking(native)
@@ -58,3 +94,13 @@ class TestNative(Contract):
     @pytest.fixture
     def them(self, stranger):
         return Speaking(stranger)
+
+
+@pytest.mark.django_db
+class TestContract(Own, Contract):
+    pass
+
+
+@pytest.mark.django_db(transaction=True)
+class TestOutages(Own, Outages):
+    pass
