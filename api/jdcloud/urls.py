@@ -1,0 +1,10 @@
+"""The vendor's one path, verbatim."""
+
+from django.urls import path, re_path
+
+from api.jdcloud.views import METHODS, NothingHereViewSet, PacketViewSet
+
+urlpatterns = [
+    path("jdai/vpr", PacketViewSet.as_view({"post": "take"})),
+    re_path(r"^jdai(?:/|\Z)", NothingHereViewSet.as_view(dict.fromkeys(METHODS, "refuse"))),
+]

@@ -1,0 +1,124 @@
+"""The one operation: take a packet, and with the last one enroll or test whoever speaks."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+from django.db.models import QuerySet
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from api.jdcloud import serializers, utterances
+from api.jdcloud.auth import SignatureAuthentication, is_by_sign
+from api.jdcloud.errors import ANSWERS, NORMAL, Answer, Business, Gateway, System
+from api.jdcloud.serializers import Echo
+from api.jdcloud.utterances import Utterance
+from api.protocol import DialectViewSet, UnknownPath, raw_body
+from tenants.models import Tenant
+from voiceprints import services
+from voiceprints.errors import SpeakerNotFound
+from voiceprints.models import Library
+
+METHODS = ["get", "head", "post", "put", "patch", "delete", "options", "trace"]
+NOT_STORED = {"Cache-Control": "no-store"}
+
+
+class Utf8JsonRenderer(JSONRenderer):
+    charset = "utf-8"
+
+
+class JdcloudViewSet(DialectViewSet):
+    dialect = "jdcloud"
+    answers = ANSWERS
+    authentication_classes = [SignatureAuthentication]
+    renderer_classes = [Utf8JsonRenderer]
+    http_method_names = METHODS
+    accepts_chunks = True
+
+    echo = Echo()
+    outcome_code = ""
+
+    def refusal(self, answer: Answer, error: Exception) -> Response:
+        match answer.to_caller(known=hasattr(self, "tenant"), by_sign=is_by_sign(self.request)):
+            case Business() as said:
+                return self.business(said)
+            case System() as said:
+                return self.system(said)
+            case Gateway() as said:
+                return self.gateway(said)
+
+    def business(self, answer: Business) -> Response:
+        self.outcome_code = str(answer.status)
+        result = serializers.result(self.echo, answer.status, answer.message, answer.text)
+        return Response(serializers.envelope(NORMAL.code, NORMAL.msg) | {"result": result}, headers=NOT_STORED)
+
+    def system(self, answer: System) -> Response:
+        self.outcome_code = answer.code
+        return Response(serializers.envelope(answer.code, answer.msg), headers=NOT_STORED)
+
+    def gateway(self, answer: Gateway) -> Response:
+        self.outcome_code = answer.name
+        error = {"code": answer.http_status, "status": answer.name, "message": answer.text}
+        return Response(
+            {"requestId": self.request_id, "error": error},
+            status=answer.http_status,
+            headers=NOT_STORED | {"x-jdcloud-request-id": self.request_id},
+        )
+
+    def outcome(self, response: Any) -> str:
+        return self.outcome_code
+
+
+class PacketViewSet(JdcloudViewSet):
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        self.echo = serializers.echo(request)
+
+    def take(self, request: Request) -> Response:
+        number = serializers.packet_number(request)
+        with utterances.refused_on_failure(self.tenant, number):
+            packet = serializers.packet(request, number, lambda: raw_body(request, limit_bytes=utterances.size_limit()))
+        with utterances.receiving(self.tenant, packet) as utterance:
+            if number.first:
+                serializers.refuse_overlong(utterance)
+                self.refuse_never_enrolled(utterance)
+            text = JUDGEMENTS[utterance.opening.mode](self.tenant, utterance) if utterance.complete else ""
+        return self.business(Business(0, "", text))
+
+    def refuse_never_enrolled(self, utterance: Utterance) -> None:
+        """With the first packet, so that nobody streams in vain."""
+        if utterance.opening.mode != "test":
+            return
+        known = services.find_speaker(self.tenant, libraries(self.tenant, utterance), utterance.external_id)
+        if not known.utterance_count:
+            raise SpeakerNotFound(external_id=utterance.external_id)
+
+
+class NothingHereViewSet(JdcloudViewSet):
+    authentication_classes = []
+
+    def refuse(self, request: Request) -> NoReturn:
+        raise UnknownPath
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """No more is asked of a request to nowhere."""
+        self.refuse(request)
+
+
+def enroll(tenant: Tenant, utterance: Utterance) -> str:
+    enrollment = services.enroll(tenant, **serializers.enrollment(utterance))
+    return serializers.enrollment_text(enrollment)
+
+
+def test(tenant: Tenant, utterance: Utterance) -> str:
+    audio = serializers.audio_input(utterance)
+    verification = services.verify(tenant, libraries(tenant, utterance), utterance.external_id, audio)
+    return serializers.verification_text(verification)
+
+
+JUDGEMENTS = {"enroll": enroll, "test": test}
+
+
+def libraries(tenant: Tenant, utterance: Utterance) -> QuerySet[Library]:
+    return tenant.libraries.within(utterance.opening.org_id, "")
