@@ -23,6 +23,10 @@ class LibraryQuerySet(models.QuerySet["Library"]):
         libraries = self.filter(org_id=org_id)
         return libraries if tag_id is None else libraries.filter(tag_id=tag_id)
 
+    def of_organisations(self, org_ids: Iterable[str], tag_id: str) -> LibraryQuerySet:
+        """The libraries with exactly this tag of several organisations."""
+        return self.filter(org_id__in=list(org_ids), tag_id=tag_id)
+
 
 class SpeakerQuerySet(models.QuerySet["Speaker"]):
     def in_libraries(self, libraries: models.QuerySet[Library] | Iterable[Library]) -> SpeakerQuerySet:
