@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from django.http import QueryDict
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
+from rest_framework.settings import api_settings
 
 View = TypeVar("View", bound=Callable[..., Any])
 UNKNOWN = "There is no such field."
@@ -19,11 +20,9 @@ NO_CONTENT = 204
 class Strict(serializers.Serializer[Any]):
     """Nothing but its own fields: a misspelt one must not pass for one left out."""
 
-    default_error_messages = {"invalid": "A JSON object is needed."}
-
     def to_internal_value(self, data: Any) -> Any:
         if not isinstance(data, Mapping):
-            self.fail("invalid")
+            raise ValidationError({api_settings.NON_FIELD_ERRORS_KEY: ["A JSON object is needed."]})
         wrong = {name: [UNKNOWN] for name in data if name not in self.fields} | self._repeated(data)
         if wrong:
             raise ValidationError(wrong)
