@@ -170,12 +170,14 @@ def _no_number(constant: str) -> NoReturn:
 def raw_body(request: Request, *, limit_bytes: int | None = None) -> bytes:
     """All of the body, also one sent in chunks without a length, as often as asked for.
 
-    Raises TooLarge, or Malformed for a length that is no number.
+    Raises TooLarge, Malformed for a length that is no number, or UnreadablePostError for a body that ended early.
     """
     http, limit = request._request, settings.MAX_UPLOAD_BYTES if limit_bytes is None else limit_bytes
     if declared_bytes(http) > limit:
         raise TooLarge(size_bytes=declared_bytes(http), limit_bytes=limit)
     content = _unchunked_body(http, limit + 1) if is_chunked(http) else http.body
+    if len(content) < declared_bytes(http):
+        raise UnreadablePostError("the body ended early")
     if len(content) > limit:
         raise TooLarge(size_bytes=len(content), limit_bytes=limit)
     return content

@@ -173,6 +173,12 @@ def test_a_room_may_take_less_than_the_platform(rf, sent):
     assert refusal.value.limit_bytes == 5
 
 
+def test_a_body_that_ends_early_is_unreadable(rf):
+    cut = rf.generic("POST", "/", CONTENT_LENGTH="7", **{"wsgi.input": io.BytesIO(b"spoken")})
+    with pytest.raises(UnreadablePostError, match="ended early"):
+        raw_body(Request(cut))
+
+
 THRESHOLD = 0.754
 
 

@@ -1,5 +1,6 @@
 """Every row of the vendor's table that this server returns, and what comes with it. Section 5 and 4.2."""
 
+import io
 import json
 
 import numpy as np
@@ -251,6 +252,12 @@ def test_a_body_that_is_not_utf8(dolphin, body):
 def test_a_body_that_is_too_large(dolphin, settings):
     settings.MAX_UPLOAD_BYTES = 100
     assert told(dolphin.raw("enroll", {"data": "A" * 200})) == answer(UNREADABLE, "request decoder error", None)
+
+
+def test_a_body_that_is_cut_off(dolphin):
+    cut = {"CONTENT_LENGTH": "100", "wsgi.input": io.BytesIO(b'{"user_name": "test"}')}
+    reply = dolphin.client.generic("POST", f"{dolphin.base}/checkUser", **cut)
+    assert told(reply) == answer(UNREADABLE, "request decoder error", None)
 
 
 @pytest.mark.parametrize("length", ["-1", "abc", "1e3", "１"])
