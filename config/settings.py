@@ -127,7 +127,7 @@ try:
 except EnvError as error:
     raise ImproperlyConfigured(str(error)) from None
 
-DIALECTS = ["abcpen", "native", "speakin", "jdcloud", "dolphin"]
+DIALECTS = ["abcpen", "native", "speakin", "jdcloud", "dolphin", "iflytek"]
 
 if PRODUCTION and DEBUG:
     raise ImproperlyConfigured("OPENVPR_DEBUG must be off when OPENVPR_PRODUCTION is on")
