@@ -137,10 +137,11 @@ def said(voice: str, number: int = 1, container: str = "wav", sample_rate: int =
 
 
 def converted(content: bytes, container: str = "wav", sample_rate: int = 16_000, layout: str = "mono") -> bytes:
-    codec = {"wav": "pcm_s16le", "mp3": "libmp3lame", "amr": "libvo_amrwbenc", "flac": "flac"}[container]
+    codec = {"wav": "pcm_s16le", "mp3": "libmp3lame", "flac": "flac"}[container]
     sample_format = {"mp3": "s16p"}.get(container, "s16")
     written = io.BytesIO()
-    with av.open(io.BytesIO(content)) as source, av.open(written, "w", format=container) as target:
+    plainest = {"fflags": "+bitexact"}
+    with av.open(io.BytesIO(content)) as source, av.open(written, "w", format=container, options=plainest) as target:
         stream = target.add_stream(codec, rate=sample_rate, layout=layout)
         resampler = av.AudioResampler(sample_format, layout, sample_rate, stream.frame_size or None)
         for frame in [*source.decode(audio=0), None]:

@@ -1,0 +1,155 @@
+"""What is heard: section 3.3, and the rows of 5.1 about recordings."""
+
+import pytest
+
+from tests.api.jdcloud.client import described, said, tone
+from tests.cast import KEN, SUSAN, wav
+from tests.shared_data import shared
+
+pytestmark = pytest.mark.django_db
+
+HEADER, LAYOUT, FORMAT, CODEC, LONG, SHORT = 61004, 61005, 61006, 62001, 61002, 63003
+MESSAGES = {
+    HEADER: "speech data file header error.",
+    LAYOUT: "speech sample rate or channel error.",
+    FORMAT: "speech format error.",
+    CODEC: "codec error.",
+    LONG: "speech data is too long.",
+    SHORT: "vpr audio too short.",
+}
+
+
+def enroll(jdcloud, content, container="wav", **options):
+    return jdcloud.enroll(content, Property=described(format=container), **options)
+
+
+def assert_refused(result, status):
+    assert (result["status"], result["message"], result["result"]) == (status, MESSAGES[status], [])
+
+
+def sized(content, size):
+    """A wav whose header tells this size, in both places."""
+    return content[:4] + size + content[8:40] + size + content[44:]
+
+
+@pytest.mark.parametrize("container", ["wav", "mp3"])
+def test_a_format_is_read(jdcloud, container):
+    results = [enroll(jdcloud, said(SUSAN, number, container), container) for number in (1, 2)]
+    assert [result["result"] for result in results] == [[{"text": "enrolling"}], [{"text": "enrlled"}]]
+    assert jdcloud.test(said(SUSAN, 3))["result"] == [{"text": "accept"}]
+    assert jdcloud.test(said(KEN, 3))["result"] == [{"text": "reject"}]
+
+
+@pytest.mark.parametrize(
+    ("name", "container"),
+    [
+        ("amr_wb.awb", "amr"),
+        ("amr_wb_2385.awb", "amr"),
+        ("amr_wb_named.amr", "amr"),
+        ("mp3_16k_32k.mp3", "mp3"),
+        ("mp3_named.wav", "mp3"),
+        ("wav_16k_s16.wav", "wav"),
+        ("wav_16k_f32.wav", "wav"),
+        ("wav_16k_u8.wav", "wav"),
+        ("wav_list_chunk_first.wav", "wav"),
+        ("wav_streaming_sizes.wav", "wav"),
+        ("wav_zero_sizes.wav", "wav"),
+    ],
+)
+def test_formats_in_the_field_are_read(jdcloud, name, container):
+    assert enroll(jdcloud, shared("formats", name).read_bytes(), container)["status"] == 0
+
+
+@pytest.mark.parametrize("size", [b"\x00" * 4, b"\xff" * 4, b"\xff\xff\xff\x7f"])
+def test_a_header_need_not_know_its_length(jdcloud, size):
+    assert enroll(jdcloud, sized(said(SUSAN), size))["result"] == [{"text": "enrolling"}]
+
+
+@pytest.mark.parametrize(
+    ("name", "container", "status"),
+    [
+        ("amr_nb_122.amr", "amr", LAYOUT),
+        ("mp3_44k1_128k.mp3", "mp3", LAYOUT),
+        ("mp3_8k_16k.mp3", "mp3", LAYOUT),
+        ("wav_8k_s16.wav", "wav", LAYOUT),
+        ("wav_44k1_stereo_s16.wav", "wav", LAYOUT),
+        ("mp3_named.wav", "wav", FORMAT),
+        ("wav_16k_s16.wav", "mp3", FORMAT),
+        ("wav_16k_s16.wav", "amr", FORMAT),
+        ("flac_16k.flac", "wav", FORMAT),
+        ("aac_lc.m4a", "mp3", FORMAT),
+        ("opus_24k.opus", "wav", FORMAT),
+    ],
+)
+def test_another_form_is_refused(jdcloud, name, container, status):
+    assert_refused(enroll(jdcloud, shared("formats", name).read_bytes(), container), status)
+
+
+@pytest.mark.parametrize(
+    ("content", "status"),
+    [
+        (b"x", HEADER),
+        (b"this is no recording at all", HEADER),
+        (bytes(5000), HEADER),
+        (b"RIFF\x00\x00\x00\x00WAVE", HEADER),
+        (said(SUSAN)[:20], HEADER),
+        (said(SUSAN)[44:], HEADER),
+        (said(SUSAN, sample_rate=8000), LAYOUT),
+        (said(SUSAN, sample_rate=48_000), LAYOUT),
+        (said(SUSAN, layout="stereo"), LAYOUT),
+        (said(SUSAN, container="mp3"), FORMAT),
+        (said(SUSAN, container="flac"), FORMAT),
+        (wav(b""), CODEC),
+        (tone(0.1), SHORT),
+        (tone(5), SHORT),
+        (said(SUSAN)[: 44 + 32 * 300], SHORT),
+    ],
+    ids=range(15),
+)
+def test_what_cannot_be_heard_is_refused(jdcloud, content, status):
+    assert_refused(enroll(jdcloud, content), status)
+
+
+def test_half_a_second_of_speech_is_enough(jdcloud):
+    """Less than tenants ask for in other dialects."""
+    speech = said(SUSAN)[44:]
+    assert enroll(jdcloud, wav(speech[: 32 * 1000]))["status"] == 0
+
+
+def test_a_minute_is_not_too_long_and_more_is(jdcloud):
+    spoken = said(SUSAN)[44:]
+    minute = spoken + bytes(60 * 32_000 - len(spoken))
+    assert enroll(jdcloud, wav(minute))["status"] == 0
+    assert_refused(enroll(jdcloud, wav(minute + bytes(320))), LONG)
+
+
+@pytest.mark.parametrize("size", [b"\x00" * 4, b"\xff" * 4])
+def test_a_minute_is_counted_although_the_header_tells_none(jdcloud, size):
+    assert_refused(enroll(jdcloud, sized(tone(61), size)), LONG)
+
+
+def test_a_long_recording_is_refused_whatever_its_format(jdcloud):
+    assert_refused(enroll(jdcloud, shared("hostile", "long_61s.mp3").read_bytes(), "mp3"), LONG)
+
+
+def test_a_stream_that_becomes_too_long_is_refused(jdcloud):
+    content = tone(61)
+    request_id = "a stream of a minute and a second"
+    assert enroll(jdcloud, content[:1_000_000], sequence=1, request_id=request_id)["status"] == 0
+    assert_refused(jdcloud.send(content[1_000_000:], -2, request_id=request_id), LONG)
+
+
+def test_a_stream_is_refused_when_its_header_tells_too_much(jdcloud):
+    assert_refused(enroll(jdcloud, tone(61), sequence=1), LONG)
+
+
+@pytest.mark.parametrize("autoend", [True, False])
+def test_silence_at_the_ends_does_not_blur_who_speaks(jdcloud, autoend):
+    silence = bytes(10 * 32_000)
+    text = described("test", autoend=autoend)
+    for number in (1, 2):
+        jdcloud.enroll(said(SUSAN, number))
+    results = [
+        jdcloud.test(wav(silence + said(voice, 3)[44:] + silence), Property=text)["result"] for voice in (SUSAN, KEN)
+    ]
+    assert results == [[{"text": "accept"}], [{"text": "reject"}]]
