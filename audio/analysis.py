@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Final
 
 from audio.catalogue import DEFAULT_MODEL
@@ -48,7 +49,13 @@ def analyze(
     heard = without_long_pauses(waveform, segments) if trim_silence else waveform
     heard = amplified(heard, HEARD_LEVEL_DBFS - quality.level_dbfs)
     heard = denoised(heard) if denoise else heard
-    return Analysis(encoder, load_encoder(encoder).embed(heard), quality, encode_flac(waveform) if keep else b"")
+    return Analysis(
+        model=encoder,
+        embedding=load_encoder(encoder).embed(heard),
+        quality=quality,
+        flac=encode_flac(waveform) if keep else b"",
+        source_digest=hashlib.sha256(content).hexdigest(),
+    )
 
 
 def _refuse_poor(quality: SpeechQuality, required_speech_seconds: float) -> None:

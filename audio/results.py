@@ -93,13 +93,15 @@ class SpeechQuality:
 class Analysis:
     """One measured recording.
 
-    `embedding` is that of `model`, L2-normalised, shape (D,); `flac` is the 16 kHz mono copy to keep, or empty.
+    `embedding` is that of `model`, L2-normalised, shape (D,); `flac` is the 16 kHz mono copy to keep, or empty;
+    `source_digest` is the SHA-256 of the recording as it came, in hex.
     """
 
     model: str
     embedding: Embedding
     quality: SpeechQuality
     flac: bytes
+    source_digest: str
 
     def to_wire(self) -> dict[str, Any]:
         """A message of plain types and bytes; `from_wire` reads it back."""
@@ -108,6 +110,7 @@ class Analysis:
             "embedding": self.embedding.astype("<f4").tobytes(),
             "quality": self.quality.as_dict(),
             "flac": self.flac,
+            "source_digest": self.source_digest,
         }
 
     @classmethod
@@ -117,4 +120,5 @@ class Analysis:
             embedding=np.frombuffer(message["embedding"], "<f4"),
             quality=SpeechQuality(**message["quality"]),
             flac=message["flac"],
+            source_digest=message["source_digest"],
         )

@@ -136,6 +136,8 @@ class UtteranceInline(TabularInline):
 
     @display(description=_("recording"))
     def player(self, utterance: Utterance) -> str:
+        if not utterance.recording:
+            return "—"
         return render_to_string("console/player.html", {"address": reverse("admin:recording", args=[utterance.pk])})
 
     @display(description=_("length"))
@@ -160,7 +162,8 @@ class UtteranceInline(TabularInline):
 
     @display(description=_("file"))
     def file(self, utterance: Utterance) -> str:
-        return render_to_string("console/path.html", {"path": utterance.recording.name})
+        path = utterance.recording.name
+        return render_to_string("console/path.html", {"path": path}) if path else "—"
 
     @display(description="")
     def removal(self, utterance: Utterance) -> str:

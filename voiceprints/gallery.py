@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from django.db import IntegrityError
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from audio.results import Analysis
+from audio.results import Analysis, Embedding
 from tenants.models import Tenant
 from voiceprints import recordings
 from voiceprints.errors import LibraryNotFound, SpeakerExists, SpeakerNotFound
 from voiceprints.models import Library, Speaker, Utterance, UtteranceEmbedding, Voiceprint
-from voiceprints.results import Enrollment, LibraryKey, Measured, Removal, WhenEnrolled
+from voiceprints.results import Enrollment, KnownUtterance, LibraryKey, Measured, Removal, WhenEnrolled
 from voiceprints.scoring import voiceprint_of
 
 Embeddings = list[UtteranceEmbedding]
@@ -78,7 +79,13 @@ def add_utterances(
     """
     recordings.claim([path for _, path in measured])
     utterances = Utterance.all_tenants.bulk_create(
-        Utterance(tenant_id=speaker.tenant_id, speaker=speaker, recording=path, **analysis.quality.as_dict())
+        Utterance(
+            tenant_id=speaker.tenant_id,
+            speaker=speaker,
+            recording=path,
+            source_digest=analysis.source_digest,
+            **analysis.quality.as_dict(),
+        )
         for analysis, path in measured
     )
     embeddings = UtteranceEmbedding.all_tenants.bulk_create(
@@ -90,6 +97,38 @@ def add_utterances(
     else:
         _set_status(speaker, Speaker.Status.ENROLLING)
     return Enrollment(speaker, tuple(utterances), required_utterances, said)
+
+
+def add_known_utterances(speaker: Speaker, known: Sequence[KnownUtterance], status: str) -> None:
+    """Rows for utterances measured elsewhere, their recordings, if any, written already."""
+    recordings.claim([one.path for one in known if one.path])
+    rows = Utterance.all_tenants.bulk_create(
+        Utterance(
+            tenant_id=speaker.tenant_id,
+            speaker=speaker,
+            recording=one.path,
+            source_digest=one.source_digest,
+            **one.quality.as_dict(),
+        )
+        for one in known
+    )
+    for row, one in zip(rows, known, strict=True):
+        row.created = one.created
+    Utterance.all_tenants.bulk_update(rows, ["created"])
+    UtteranceEmbedding.all_tenants.bulk_create(
+        _known_embedding(row, model, embedding)
+        for row, one in zip(rows, known, strict=True)
+        for model, embedding in one.embeddings.items()
+    )
+    if speaker.enrolled or status == Speaker.Status.ENROLLED:
+        remake_voiceprints(speaker)
+
+
+def backdate(speaker: Speaker, created: datetime) -> None:
+    """The speaker was enrolled elsewhere before."""
+    if created < speaker.created:
+        speaker.created = created
+        speaker.save(update_fields=["created"])
 
 
 def embeddings_of(speaker: Speaker) -> Embeddings:
@@ -118,7 +157,7 @@ def set_info(speaker: Speaker, info: str) -> None:
 def drop_utterances(tenant: Tenant, utterances: QuerySet[Utterance]) -> int:
     """Rows now, files after the commit; returns how many."""
     rows = dict(utterances.values_list("pk", "recording"))
-    recordings.let_go(tenant, rows.values())
+    recordings.let_go(tenant, filter(None, rows.values()))
     tenant.utterances.filter(pk__in=rows).delete()
     return len(rows)
 
@@ -133,12 +172,16 @@ def drop_speakers(tenant: Tenant, speakers: QuerySet[Speaker]) -> Removal:
 
 
 def _embedding(utterance: Utterance, analysis: Analysis) -> UtteranceEmbedding:
+    return _known_embedding(utterance, analysis.model, analysis.embedding)
+
+
+def _known_embedding(utterance: Utterance, model: str, embedding: Embedding) -> UtteranceEmbedding:
     return UtteranceEmbedding(
         tenant_id=utterance.tenant_id,
         utterance=utterance,
-        model=analysis.model,
-        dimension=len(analysis.embedding),
-        embedding=analysis.embedding,
+        model=model,
+        dimension=len(embedding),
+        embedding=embedding,
     )
 
 

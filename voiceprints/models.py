@@ -12,7 +12,7 @@ from pgvector.django import VectorField
 
 from audio.results import SpeechQuality
 from tenants.models import Tenant
-from voiceprints.querysets import LibraryQuerySet, SpeakerQuerySet, UtteranceQuerySet, VoiceprintQuerySet
+from voiceprints.querysets import JobQuerySet, LibraryQuerySet, SpeakerQuerySet, UtteranceQuerySet, VoiceprintQuerySet
 
 MODEL_NAME_LENGTH = 100
 
@@ -102,7 +102,10 @@ class Utterance(models.Model):
 
     tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="utterances", verbose_name=_("tenant"))
     speaker = models.ForeignKey(Speaker, models.CASCADE, related_name="utterances", verbose_name=_("speaker"))
-    recording = models.FileField(_("recording"), storage=recordings_storage, max_length=255, unique=True)
+    recording = models.FileField(_("recording"), storage=recordings_storage, max_length=255, blank=True)
+    """"" where only the embedding came, from another installation."""
+    source_digest = models.CharField(max_length=64, blank=True)
+    """SHA-256, in hex, of the recording as it came; "" where that was not noted."""
     created = models.DateTimeField(_("created"), auto_now_add=True)
     duration_seconds = models.FloatField(_("duration (s)"))
     speech_seconds = models.FloatField(_("speech (s)"))
@@ -117,6 +120,11 @@ class Utterance(models.Model):
         verbose_name = _("utterance")
         verbose_name_plural = _("utterances")
         ordering = ["speaker_id", "id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["recording"], condition=~Q(recording=""), name="one_utterance_per_recording"
+            )
+        ]
 
     def __str__(self) -> str:
         return str(self.recording)
@@ -199,3 +207,100 @@ class DoomedRecording(models.Model):
 
     def __str__(self) -> str:
         return self.path
+
+
+class Job(models.Model):
+    """Work that outlives its request. The row is the truth; the message in the queue only says that there is one."""
+
+    class Kind(models.TextChoices):
+        ENROLL = "enroll", _("enrollment")
+        IMPORT = "import", _("import")
+        EXPORT = "export", _("export")
+
+    class State(models.TextChoices):
+        QUEUED = "queued", _("queued")
+        RUNNING = "running", _("running")
+        SUCCEEDED = "succeeded", _("succeeded")
+        FAILED = "failed", _("failed")
+        CANCELLED = "cancelled", _("cancelled")
+
+    tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="jobs", verbose_name=_("tenant"))
+    kind = models.CharField(_("kind"), max_length=16, choices=Kind.choices)
+    state = models.CharField(_("state"), max_length=16, choices=State.choices, default=State.QUEUED)
+    parameters = models.JSONField(default=dict)
+    inputs = models.JSONField(default=list)
+    """Paths of files in the storage, which go when the job is over."""
+    done = models.PositiveIntegerField(_("done"), default=0)
+    total = models.PositiveIntegerField(_("total"), null=True)
+    result = models.JSONField(null=True)
+    problem = models.JSONField(null=True)
+    output = models.CharField(max_length=255, blank=True)
+    """Path of the file it made, which goes at `expires`."""
+    expires = models.DateTimeField(_("expires"), null=True)
+    created = models.DateTimeField(_("created"), auto_now_add=True)
+    started = models.DateTimeField(_("started"), null=True)
+    finished = models.DateTimeField(_("finished"), null=True)
+    heartbeat = models.DateTimeField(null=True)
+    dispatched = models.DateTimeField(null=True)
+    runner = models.UUIDField(null=True)
+    attempts = models.PositiveIntegerField(default=0)
+    """How often it was begun since it last got any further."""
+
+    all_tenants = JobQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("job")
+        verbose_name_plural = _("jobs")
+        ordering = ["-created", "-id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(state="running", runner__isnull=False) | ~Q(state="running") & Q(runner__isnull=True),
+                name="who_runs_a_job_is_known_while_it_runs",
+            ),
+            models.CheckConstraint(
+                condition=Q(state__in=["queued", "running"], finished__isnull=True)
+                | Q(state__in=["succeeded", "failed", "cancelled"], finished__isnull=False),
+                name="a_job_is_finished_or_under_way",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["tenant", "created", "id"], name="jobs_oldest_first"),
+            models.Index(fields=["dispatched"], name="jobs_under_way", condition=Q(finished__isnull=True)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.pk}"
+
+    @property
+    def is_over(self) -> bool:
+        return self.finished is not None
+
+
+class JobRow(models.Model):
+    """What became of one line of an import; there is none for a line that was not come to yet."""
+
+    class Outcome(models.TextChoices):
+        ENROLLED = "enrolled", _("enrolled")
+        REPLACED = "replaced", _("replaced")
+        ADDED = "added", _("added")
+        UNCHANGED = "unchanged", _("unchanged")
+        FAILED = "failed", _("failed")
+
+    tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="job_rows")
+    job = models.ForeignKey(Job, models.CASCADE, related_name="rows")
+    number = models.PositiveIntegerField(_("line"))
+    outcome = models.CharField(_("outcome"), max_length=16, choices=Outcome.choices)
+    org_id = models.CharField(_("organisation"), max_length=64, blank=True)
+    tag_id = models.CharField(_("tag"), max_length=64, blank=True)
+    external_id = models.CharField(_("speaker"), max_length=128, blank=True)
+    problem = models.JSONField(null=True)
+    created = models.DateTimeField(auto_now_add=True)
+
+    all_tenants = models.Manager["JobRow"]()
+
+    class Meta:
+        ordering = ["job_id", "number"]
+        constraints = [models.UniqueConstraint(fields=["job", "number"], name="one_result_per_job_and_line")]
+
+    def __str__(self) -> str:
+        return f"line {self.number} of job {self.job_id}"

@@ -13,7 +13,7 @@ from pgvector.django import MaxInnerProduct
 from audio.results import Embedding
 
 if TYPE_CHECKING:
-    from voiceprints.models import Library, Speaker, Utterance, Voiceprint  # noqa: F401
+    from voiceprints.models import Job, Library, Speaker, Utterance, Voiceprint  # noqa: F401
     from voiceprints.results import LibraryKey
 
 
@@ -60,8 +60,10 @@ class UtteranceQuerySet(models.QuerySet["Utterance"]):
         )
 
     def latest_of(self, speakers: Iterable[int]) -> UtteranceQuerySet:
-        """The newest utterance of each of these speakers."""
-        return self.filter(speaker__in=speakers).order_by("speaker_id", "-id").distinct("speaker_id")
+        """The newest utterance of each of these speakers that was kept as a recording."""
+        return (
+            self.filter(speaker__in=speakers).exclude(recording="").order_by("speaker_id", "-id").distinct("speaker_id")
+        )
 
 
 class VoiceprintQuerySet(models.QuerySet["Voiceprint"]):
@@ -78,3 +80,12 @@ class VoiceprintQuerySet(models.QuerySet["Voiceprint"]):
         """
         ranked = self.annotate(distance=MaxInnerProduct("embedding", probe)).order_by("distance", "speaker_id")
         return [(speaker, -distance) for speaker, distance in ranked.values_list("speaker_id", "distance")[:limit]]
+
+
+class JobQuerySet(models.QuerySet["Job"]):
+    def under_way(self) -> JobQuerySet:
+        return self.filter(finished=None)
+
+    def unclaimed(self, heard_before: datetime) -> JobQuerySet:
+        """Nobody has it, or whoever has was last heard of before this moment."""
+        return self.filter(models.Q(state="queued") | models.Q(state="running", heartbeat__lt=heard_before))

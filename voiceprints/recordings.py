@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
-from django.core.files.base import ContentFile
+from django.core.files.base import ContentFile, File
 from django.core.files.storage import storages
 from django.db import Error as DatabaseFailed
 from django.db import transaction
@@ -58,10 +58,10 @@ def new_path(org_id: str) -> str:
     return f"{folder_of(org_id)}/{timezone.now():%Y%m%d}/{uuid.uuid4()}.flac"
 
 
-def plan(tenant: Tenant, paths: Sequence[str]) -> None:
+def plan(tenant: Tenant, paths: Sequence[str], *, within: timedelta | None = None) -> None:
     """Write down the paths of recordings to come, doomed until they are claimed."""
     with acting_as(tenant):
-        doom(tenant, paths, not_before=timezone.now() + time_to_claim(len(paths)))
+        doom(tenant, paths, not_before=timezone.now() + (within or time_to_claim(len(paths))))
 
 
 def time_to_claim(count: int) -> timedelta:
@@ -83,7 +83,17 @@ def removed_on_failure(tenant: Tenant, paths: Sequence[str]) -> Iterator[None]:
 def write(paths: Sequence[str], contents: Sequence[bytes]) -> None:
     """Raises StorageFailed."""
     for path, content in zip(paths, contents, strict=True):
-        _write(path, content)
+        write_file(path, ContentFile(content))
+
+
+def write_file(path: str, content: File[bytes]) -> None:
+    """Raises StorageFailed."""
+    try:
+        stored = storages["recordings"].save(path, content)
+    except STORAGE_FAILURES as error:
+        raise StorageFailed(type(error).__name__) from error
+    if stored != path:
+        raise StorageFailed("the storage chose another path")
 
 
 def claim(paths: Iterable[str]) -> None:
@@ -142,15 +152,6 @@ def _remove_doomed(doomed: QuerySet[DoomedRecording]) -> tuple[int, int]:
 def address(path: str) -> str:
     """The path as it stands in a URL."""
     return quote(path)
-
-
-def _write(path: str, content: bytes) -> None:
-    try:
-        stored = storages["recordings"].save(path, ContentFile(content))
-    except STORAGE_FAILURES as error:
-        raise StorageFailed(type(error).__name__) from error
-    if stored != path:
-        raise StorageFailed("the storage chose another path")
 
 
 def _remove(path: str) -> bool:

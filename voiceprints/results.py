@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from audio.results import ANY_FORM, Analysis, RawPcm, RecordingForm, SpeechQuality
+from audio.results import ANY_FORM, Analysis, Embedding, RawPcm, RecordingForm, SpeechQuality
 from voiceprints.models import Speaker, Utterance
 from voiceprints.scoring import calibrated
 
@@ -53,6 +53,17 @@ class AudioInput:
 
 Measured = tuple[Analysis, str]
 """What was measured in a recording, and the path where it lies."""
+
+
+@dataclass(frozen=True)
+class KnownUtterance:
+    """An utterance that was measured elsewhere: its embeddings by model, and the path where it lies, "" for nowhere."""
+
+    path: str
+    source_digest: str
+    created: datetime
+    quality: SpeechQuality
+    embeddings: Mapping[str, Embedding]
 
 
 @dataclass(frozen=True)

@@ -58,11 +58,13 @@ def enroll(
     when_enrolled: WhenEnrolled = WhenEnrolled.REFUSE,
     create_library: bool = True,
     probe: bool = False,
+    also: Callable[[Enrollment], object] = lambda _: None,
 ) -> Enrollment:
     """Add utterances of a speaker, who is new or still enrolling, and complete the enrollment once there are enough.
 
     Raises SpeakerExists for a speaker enrolled already, unless `when_enrolled` says what to do, and without
-    `create_library` LibraryNotFound. A `probe` is kept to be compared by name and is never found by a search.
+    `create_library` LibraryNotFound. A `probe` is kept to be compared by name and is never found by a search. `also` is
+    done in the transaction that stores the enrollment, and what it raises undoes it.
     """
     complete = len(audios) >= required_utterances
     status = Speaker.Status.ENROLLED if complete else Speaker.Status.ENROLLING
@@ -74,7 +76,9 @@ def enroll(
             _refuse_enrolled(tenant, key, external_id)
     with _heard_and_written(tenant, key.org_id, audios) as measured, acting_as(tenant):
         speaker, earlier = gallery.admit(tenant, key, newcomer, when_enrolled, create_library=create_library)
-        return gallery.add_utterances(speaker, earlier, measured, required_utterances)
+        enrollment = gallery.add_utterances(speaker, earlier, measured, required_utterances)
+        also(enrollment)
+        return enrollment
 
 
 def enroll_turn(

@@ -16,7 +16,7 @@ from voiceprints.serving import recording_response
 def recording(request: HttpRequest, utterance_id: int) -> HttpResponseBase:
     """The sound itself, for whoever may hear it. Another tenant's recording is as unknown as one that never was."""
     utterance = own_rows(request, Utterance.all_tenants.all()).filter(pk=utterance_id).first()
-    if utterance is None:
+    if utterance is None or not utterance.recording:
         raise Http404
     refuse_unless(may_listen(request))
     try:

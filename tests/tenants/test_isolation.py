@@ -12,7 +12,16 @@ from tenants.context import acting_as, acting_as_platform, memberships_of, namin
 from tenants.isolation import refuse_unsafe_database
 from tenants.models import Credential, Membership, Tenant
 from tenants.services import issue_token
-from voiceprints.models import DoomedRecording, Library, Speaker, Utterance, UtteranceEmbedding, Voiceprint
+from voiceprints.models import (
+    DoomedRecording,
+    Job,
+    JobRow,
+    Library,
+    Speaker,
+    Utterance,
+    UtteranceEmbedding,
+    Voiceprint,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -41,6 +50,8 @@ def rows_of(tenant, django_user_model):
         UtteranceEmbedding.all_tenants.create(utterance=utterance, **made_by)
         Voiceprint.all_tenants.create(library=library, speaker=speaker, utterance_count=1, **made_by)
         DoomedRecording.all_tenants.create(tenant=tenant, path=path, not_before="2030-01-01T00:00Z")
+        job = Job.all_tenants.create(tenant=tenant, kind=Job.Kind.IMPORT)
+        JobRow.all_tenants.create(tenant=tenant, job=job, number=1, outcome=JobRow.Outcome.FAILED)
         return {model: model._default_manager.get().pk for model in OWNED}
 
 
