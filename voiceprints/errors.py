@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 
 class VoiceprintError(Exception):
     """Base of everything the services refuse."""
@@ -125,3 +127,73 @@ class EngineUnreachable(VoiceprintError):
 
 class StorageFailed(VoiceprintError):
     """The recording could not be written or read."""
+
+
+class JobNotFound(VoiceprintError):
+    def __init__(self, *, job_id: str) -> None:
+        self.job_id = job_id
+        super().__init__(f"no job {job_id!r}")
+
+
+class JobFinished(VoiceprintError):
+    """What is over cannot be cancelled."""
+
+    def __init__(self, *, state: str) -> None:
+        self.state = state
+        super().__init__(f"the job is {state} already")
+
+
+class JobFileNotFound(VoiceprintError):
+    """The job made no file, or has not made it yet, or the file has expired."""
+
+    def __init__(self, *, job_id: str) -> None:
+        self.job_id = job_id
+        super().__init__(f"no file of job {job_id!r}")
+
+
+class JobAbandoned(VoiceprintError):
+    """A job that went down with its worker time and again, `attempts` times without getting any further."""
+
+    def __init__(self, *, attempts: int) -> None:
+        self.attempts = attempts
+        super().__init__(f"given up after {attempts} attempts")
+
+
+class ArchiveRefused(VoiceprintError):
+    """No archive we read: damaged, or made to do harm. `member`: the name in it that gave the reason, if one did."""
+
+    def __init__(self, reason: str, *, member: str = "") -> None:
+        self.reason, self.member = reason, printable(member)[:LONGEST_NAME_SHOWN]
+        super().__init__(f"{reason}: {self.member}" if member else reason)
+
+
+class ManifestRefused(VoiceprintError):
+    """No list of speakers we can read; `line` counts from 1, 0 when it is about all of it."""
+
+    def __init__(self, reason: str, *, line: int = 0) -> None:
+        self.reason, self.line = reason, line
+        super().__init__(f"line {line}: {reason}" if line else reason)
+
+
+class RowRefused(VoiceprintError):
+    """A line of a manifest that cannot be meant: `field` is missing, unfit, or said elsewhere already."""
+
+    def __init__(self, reason: str, *, field: str) -> None:
+        self.reason, self.field = reason, field
+        super().__init__(f"{field}: {reason}")
+
+
+class FileMissing(VoiceprintError):
+    """A file that a manifest names is not where it should be."""
+
+    def __init__(self, *, name: str) -> None:
+        self.name = printable(name)[:LONGEST_NAME_SHOWN]
+        super().__init__(f"no file {self.name!r}")
+
+
+LONGEST_NAME_SHOWN = 200
+
+
+def printable(text: str) -> str:
+    """The text without what no database takes and no person can read: controls, and halves of characters."""
+    return "".join("?" if unicodedata.category(character) in {"Cc", "Cs"} else character for character in text)

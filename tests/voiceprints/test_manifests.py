@@ -1,0 +1,143 @@
+"""Lists of speakers, as people write them and as they should not."""
+
+import json
+
+import pytest
+
+from tests.archives import csv_manifest
+from voiceprints import manifests
+from voiceprints.errors import ManifestRefused
+from voiceprints.manifests import BadRow, Row, read_rows
+from voiceprints.results import LibraryKey
+
+DEFAULT = LibraryKey("org", "tag")
+
+
+def rows(content, name="list.csv", *, once=True):
+    return read_rows(content, name, default=DEFAULT, once=once)
+
+
+def one(**fields):
+    content = json.dumps({"external_id": "ken", "audio": "a.wav"} | fields).encode()
+    return rows(content, "list.jsonl")[0]
+
+
+def test_a_csv_names_its_columns_in_any_order():
+    content = csv_manifest('a.wav|b/c.wav,"Ken, the ""first""",o,t,ken', header="audio,info,org_id,tag_id,external_id")
+    assert rows(content) == [Row(1, LibraryKey("o", "t"), "ken", 'Ken, the "first"', ("a.wav", "b/c.wav"))]
+
+
+def test_json_lines_hold_one_or_several_recordings():
+    content = b'{"external_id":"ken","audio":"a.wav"}\r\n\n{"external_id":"wei","audio":["b.wav","c.wav"],"info":""}\n'
+    assert rows(content, "list.jsonl") == [
+        Row(1, DEFAULT, "ken", None, ("a.wav",)),
+        Row(2, DEFAULT, "wei", "", ("b.wav", "c.wav")),
+    ]
+
+
+def test_an_empty_cell_stands_for_the_default():
+    assert rows(csv_manifest(",ken,a.wav", header="org_id,external_id,audio"))[0].key == DEFAULT
+
+
+def test_a_byte_order_mark_and_windows_line_ends_are_no_matter():
+    assert rows(b"\xef\xbb\xbf" + csv_manifest("ken,a.wav").replace(b"\n", b"\r\n"))[0].external_id == "ken"
+
+
+def test_names_are_any_script():
+    assert rows(csv_manifest("张明,录音.wav"))[0] == Row(1, DEFAULT, "张明", None, ("录音.wav",))
+
+
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [
+        (b"", "a.csv"),
+        (b"\n\n", "a.jsonl"),
+        (b"external_id,audio\n", "a.csv"),
+        (b"external_id\nken\n", "a.csv"),
+        (b"external_id,audio,audio\n", "a.csv"),
+        (b"external_id,audio,voice\n", "a.csv"),
+        (b"external_id,audio\n\xff,a.wav\n", "a.csv"),
+        (b'external_id,audio\n"ken,a.wav\n', "a.csv"),
+        (b"external_id,audio\n" + b"x" * 200_000 + b",a.wav\n", "a.csv"),
+    ],
+)
+def test_what_is_no_list_is_refused_as_a_whole(content, name):
+    with pytest.raises(ManifestRefused):
+        rows(content, name)
+
+
+def test_a_list_of_more_lines_than_any_is_refused(monkeypatch):
+    monkeypatch.setattr(manifests, "MOST_ROWS", 2)
+    with pytest.raises(ManifestRefused, match="more than 2 lines"):
+        rows(csv_manifest("a,a", "b,b", "c,c"))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "[]",
+        "{",
+        "NaN",
+        "1" * 5000,
+        "[" * 100_000,
+        '{"external_id":"a","external_id":"b","audio":"c"}',
+        '{"external_id":"a","audio":"c","info":NaN}',
+    ],
+    ids=range(7),
+)
+def test_what_is_no_json_object_spoils_its_own_line_alone(line):
+    bad, good = rows(line.encode() + b'\n{"external_id":"ken","audio":"a.wav"}', "list.jsonl")
+    assert (bad.number, bad.problem.field) == (1, "line")
+    assert good.external_id == "ken"
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"external_id": ""}, "external_id"),
+        ({"external_id": "  "}, "external_id"),
+        ({"external_id": None}, "external_id"),
+        ({"external_id": True}, "external_id"),
+        ({"external_id": 7}, "external_id"),
+        ({"external_id": "x" * 129}, "external_id"),
+        ({"external_id": "a\x00b"}, "external_id"),
+        ({"external_id": "\ud800"}, "external_id"),
+        ({"org_id": "x" * 65}, "org_id"),
+        ({"org_id": ["org"]}, "org_id"),
+        ({"tag_id": "\n"}, "tag_id"),
+        ({"info": "x" * 4097}, "info"),
+        ({"info": "\x00"}, "info"),
+        ({"audio": ""}, "audio"),
+        ({"audio": []}, "audio"),
+        ({"audio": [1]}, "audio"),
+        ({"audio": ["a.wav"] * 21}, "audio"),
+        ({"audio": "../a.wav"}, "audio"),
+        ({"audio": "/a.wav"}, "audio"),
+        ({"audio": "a\x00.wav"}, "audio"),
+        ({"voice": "a"}, "voice"),
+        ({"\ud800": "a"}, "?"),
+    ],
+)
+def test_a_field_that_cannot_be_meant_spoils_its_line(fields, field):
+    bad = one(**fields)
+    assert isinstance(bad, BadRow)
+    assert bad.problem.field == field
+
+
+def test_info_may_have_several_lines():
+    assert one(info="a\n\tb\r\n").info == "a\n\tb\r\n"
+
+
+def test_a_line_of_other_columns_than_the_header_spoils_itself():
+    assert [type(row) for row in rows(csv_manifest("ken", "wei,a.wav", "a,b,c"))] == [BadRow, Row, BadRow]
+
+
+def test_a_second_line_about_a_speaker_is_refused_unless_it_adds():
+    content = csv_manifest("ken,a.wav", "ken,b.wav", "wei,c.wav")
+    assert [type(row) for row in rows(content)] == [Row, BadRow, Row]
+    assert [type(row) for row in rows(content, once=False)] == [Row, Row, Row]
+
+
+def test_the_same_name_in_another_library_is_somebody_else():
+    content = csv_manifest("o,ken,a.wav", "p,ken,b.wav", header="org_id,external_id,audio")
+    assert [type(row) for row in rows(content)] == [Row, Row]

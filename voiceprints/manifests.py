@@ -1,0 +1,189 @@
+"""The list of speakers in a bulk import: CSV with a header, or one JSON object per line, as docs/bulk.md says.
+
+A line that cannot be meant keeps its number and its reason, so that one bad line costs nothing but itself.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from voiceprints.archives import fit_name
+from voiceprints.errors import ArchiveRefused, ManifestRefused, RowRefused, printable
+from voiceprints.results import LibraryKey
+
+MANIFEST_BYTES = 32 * 1024 * 1024
+MOST_ROWS = 100_000
+MOST_RECORDINGS = 20
+LONGEST_INFO = 4096
+LONGEST = {"org_id": 64, "tag_id": 64, "external_id": 128, "info": LONGEST_INFO, "name": 256}
+FIELDS = frozenset({"org_id", "tag_id", "external_id", "info", "audio"})
+# Between several recordings in one CSV cell; no usual file name holds it.
+SEPARATOR = "|"
+
+
+@dataclass(frozen=True)
+class Row:
+    """`number`: the line's, from 1, not counting the header. `info` None: not said."""
+
+    number: int
+    key: LibraryKey
+    external_id: str
+    info: str | None
+    recordings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class BadRow:
+    number: int
+    key: LibraryKey
+    external_id: str
+    problem: RowRefused
+
+
+def read_rows(content: bytes, name: str, *, default: LibraryKey, once: bool) -> list[Row | BadRow]:
+    """Every line of the manifest. `name` tells CSV from JSON lines; `default` is the library of lines that name none.
+
+    `once`: a second line about the same speaker is a bad one. Raises ManifestRefused.
+    """
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise ManifestRefused("it is not UTF-8") from None
+    lines = _csv_lines(text) if name.lower().endswith(".csv") else _json_lines(text)
+    rows: list[Row | BadRow] = []
+    for number, fields in enumerate(lines, 1):
+        if number > MOST_ROWS:
+            raise ManifestRefused(f"more than {MOST_ROWS} lines", line=number)
+        rows.append(_row(number, fields, default))
+    if not rows:
+        raise ManifestRefused("it is empty")
+    return list(_each_once(rows)) if once else rows
+
+
+def _csv_lines(text: str) -> Iterator[dict[str, Any] | RowRefused]:
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        header = [name.strip() for name in next(reader, [])]
+        _refuse_unfit_header(header)
+        for values in reader:
+            if any(values):
+                yield _csv_fields(header, values)
+    except csv.Error as error:
+        raise ManifestRefused(printable(str(error)), line=reader.line_num) from None
+
+
+def _refuse_unfit_header(header: list[str]) -> None:
+    if unknown := set(header) - FIELDS:
+        raise ManifestRefused(f"unknown column {printable(min(unknown))[:64]!r}", line=1)
+    if len(set(header)) != len(header) or not {"external_id", "audio"} <= set(header):
+        raise ManifestRefused("the header must name external_id and audio, each column once", line=1)
+
+
+def _csv_fields(header: list[str], values: list[str]) -> dict[str, Any] | RowRefused:
+    if len(values) != len(header):
+        return RowRefused(f"{len(values)} cells under {len(header)} columns", field="line")
+    fields: dict[str, Any] = dict(zip(header, values, strict=True))
+    fields["audio"] = [name.strip() for name in fields["audio"].split(SEPARATOR) if name.strip()]
+    # An empty cell says nothing; so a default library can stand for it.
+    return {name: value for name, value in fields.items() if value}
+
+
+def _json_lines(text: str) -> Iterator[dict[str, Any] | RowRefused]:
+    for line in text.split("\n"):
+        if line.strip():
+            yield json_fields(line)
+
+
+def json_fields(line: str) -> dict[str, Any] | RowRefused:
+    try:
+        fields = json.loads(line, parse_constant=_refuse_constant, object_pairs_hook=_each_key_once)
+    except (ValueError, RecursionError):
+        return RowRefused("no JSON, or a name twice", field="line")
+    if not isinstance(fields, dict):
+        return RowRefused("no JSON object", field="line")
+    return fields
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(name)
+
+
+def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise ValueError("a name twice")
+    return fields
+
+
+def _row(number: int, fields: dict[str, Any] | RowRefused, default: LibraryKey) -> Row | BadRow:
+    if isinstance(fields, RowRefused):
+        return BadRow(number, default, "", fields)
+    try:
+        return _good_row(number, fields, default)
+    except RowRefused as problem:
+        return BadRow(number, default, _shown(fields.get("external_id")), problem)
+
+
+def _good_row(number: int, fields: dict[str, Any], default: LibraryKey) -> Row:
+    """Raises RowRefused."""
+    if unknown := set(fields) - FIELDS:
+        raise RowRefused("no such field", field=printable(min(unknown))[:64])
+    return Row(
+        number,
+        LibraryKey(required(fields, "org_id", default.org_id), fit_text(fields, "tag_id", default.tag_id)),
+        required(fields, "external_id", ""),
+        fit_text(fields, "info", "") if "info" in fields else None,
+        _recordings(fields.get("audio")),
+    )
+
+
+def required(fields: dict[str, Any], name: str, default: str) -> str:
+    text = fit_text(fields, name, default)
+    if not text.strip():
+        raise RowRefused("missing", field=name)
+    return text
+
+
+def fit_text(fields: dict[str, Any], name: str, default: str) -> str:
+    """Raises RowRefused for what is no text, too long, or holds what no database takes."""
+    text = fields.get(name, default)
+    if not isinstance(text, str):
+        raise RowRefused("no text", field=name)
+    if len(text) > LONGEST[name]:
+        raise RowRefused(f"longer than {LONGEST[name]} characters", field=name)
+    readable = text if name != "info" else text.replace("\n", "").replace("\r", "").replace("\t", "")
+    if printable(readable) != readable:
+        raise RowRefused("it holds control characters or halves of characters", field=name)
+    return text
+
+
+def _recordings(value: object) -> tuple[str, ...]:
+    names = [value] if isinstance(value, str) else value
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+        raise RowRefused("the name of a recording, or a list of them", field="audio")
+    if len(names) > MOST_RECORDINGS:
+        raise RowRefused(f"more than {MOST_RECORDINGS} recordings", field="audio")
+    try:
+        return tuple(fit_name(name) for name in names)
+    except ArchiveRefused:
+        raise RowRefused("a name that leads elsewhere", field="audio") from None
+
+
+def _each_once(rows: Iterable[Row | BadRow]) -> Iterator[Row | BadRow]:
+    seen: dict[tuple[LibraryKey, str], int] = {}
+    for row in rows:
+        earlier = seen.setdefault((row.key, row.external_id), row.number) if isinstance(row, Row) else row.number
+        if earlier == row.number:
+            yield row
+        else:
+            problem = RowRefused(f"line {earlier} is about the same speaker", field="external_id")
+            yield BadRow(row.number, row.key, row.external_id, problem)
+
+
+def _shown(value: object) -> str:
+    return printable(value)[: LONGEST["external_id"]] if isinstance(value, str) else ""
