@@ -12,6 +12,9 @@ from config.home import PRIVATE_FILE, private_folder
 
 LOG_BYTES = 10 * settings.MEBIBYTE
 PYTHON = sys.executable
+BULK_JOBS = 16
+# A recording that is being measured when the platform stops is waited for.
+BULK_STOP_SECONDS = 30
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,7 @@ class Program:
 
 
 def programs() -> list[Program]:
-    return [*_services(), _web(), _embed_worker(), _maintenance_worker(), _beat()]
+    return [*_services(), _web(), _embed_worker(), _bulk_worker(), _maintenance_worker(), _beat()]
 
 
 def write_supervisor_config(folder: Path) -> Path:
@@ -105,6 +108,13 @@ def _web() -> Program:
 def _embed_worker() -> Program:
     count = ["--concurrency", str(settings.WORKERS)]
     return Program("worker", [*_celery("worker"), "-Q", "embed", "-n", "embed@%h", *count, *QUIET], 20)
+
+
+def _bulk_worker() -> Program:
+    """Its threads wait for the workers most of the time; one that measures nothing needs no process of its own."""
+    threads = ["--pool", "threads", "--concurrency", str(BULK_JOBS)]
+    command = [*_celery("worker"), "-Q", "bulk", "-n", "bulk@%h", *threads, *QUIET]
+    return Program("bulk", command, 25, stop_seconds=BULK_STOP_SECONDS)
 
 
 def _maintenance_worker() -> Program:

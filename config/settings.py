@@ -84,6 +84,8 @@ def s3_recordings(bucket: str, endpoint: str) -> dict[str, Any]:
         "default_acl": None,
         "file_overwrite": False,
         "querystring_auth": True,
+        # What is read of an archive lies on the disk beyond this, not in memory.
+        "max_memory_size": 8 * MEBIBYTE,
         "client_config": Config(connect_timeout=3, read_timeout=10, retries={"total_max_attempts": 2}),
     }
     return {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": options}
@@ -114,6 +116,11 @@ try:
     RECORDING_LINK_SECONDS = env.int(
         "OPENVPR_RECORDING_LINK_SECONDS", 7 * 24 * 3600, validate=validate.Range(60, LONGEST_LINK_SECONDS)
     )
+    MAX_IMPORT_BYTES = env.int("OPENVPR_MAX_IMPORT_MB", 4096, validate=validate.Range(1, 1_000_000)) * MEBIBYTE
+    BULK_CONCURRENCY = env.int("OPENVPR_BULK_CONCURRENCY", max(1, WORKERS // 2), validate=validate.Range(1, 256))
+    JOBS_PER_TENANT = env.int("OPENVPR_JOBS_PER_TENANT", 200, validate=validate.Range(1, 100_000))
+    JOBS_KEPT_DAYS = env.int("OPENVPR_JOBS_KEPT_DAYS", 30, validate=validate.Range(1, 3650))
+    EXPORT_KEPT_SECONDS = env.int("OPENVPR_EXPORT_KEPT_SECONDS", 24 * 3600, validate=validate.Range(60, 30 * 24 * 3600))
     DOWNLOAD_SECONDS = env.float("OPENVPR_DOWNLOAD_SECONDS", 10.0, validate=validate.Range(1, 120))
     LOG_LEVEL = env.str("OPENVPR_LOG_LEVEL", "INFO", validate=validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"]))
     CELERY_TASK_ALWAYS_EAGER = env.bool("OPENVPR_EAGER", False)
@@ -330,10 +337,11 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 }
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_TASK_DEFAULT_QUEUE = "maintenance"
-CELERY_TASK_ROUTES = {"voiceprints.analyze": {"queue": "embed"}}
+CELERY_TASK_ROUTES = {"voiceprints.analyze": {"queue": "embed"}, "voiceprints.run_job": {"queue": "bulk"}}
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
     "sweep-recordings": {"task": "voiceprints.sweep_recordings", "schedule": 60.0, "options": {"expires": 55}},
+    "tend-jobs": {"task": "voiceprints.tend_jobs", "schedule": 15.0, "options": {"expires": 14}},
 }
 
 # --- Logging: one line per request at the edge; never audio, embeddings, secrets or signatures -----------------------

@@ -13,7 +13,8 @@ from audio.catalogue import DEFAULT_MODEL
 from audio.encoders import load_encoder
 from audio.errors import AudioError
 from audio.results import RawPcm, RecordingForm
-from voiceprints import jobs, recordings
+from voiceprints import bulk, jobs, recordings, work
+from voiceprints.errors import VoiceprintError
 
 logger = logging.getLogger(__name__)
 
@@ -58,3 +59,35 @@ def warm_up(**_: Any) -> None:
 @shared_task(name="voiceprints.sweep_recordings")
 def sweep_recordings() -> int:
     return recordings.sweep()
+
+
+@shared_task(name=work.RUN_JOB, acks_late=False)
+def run_job(tenant_id: int, job_id: int) -> None:
+    """Run a job, unless it is over or somebody's already. One that is not over in the end is found again and sent."""
+    run = work.claimed(tenant_id, job_id)
+    if run is None:
+        return
+    try:
+        with run.beating():
+            product = bulk.RUNNERS[run.job.kind](run)
+        if product is not None:
+            run.succeed(product)
+    except work.JobLost:
+        logger.info("job %s is no longer ours", job_id)
+    except work.Stopped:
+        run.put_back()
+    except (AudioError, VoiceprintError) as error:
+        run.fail(error)
+    work.dispatch_next(run.tenant)
+
+
+@signals.worker_shutting_down.connect
+def stop_jobs(**_: Any) -> None:
+    work.stopping.set()
+
+
+@shared_task(name="voiceprints.tend_jobs")
+def tend_jobs() -> None:
+    """Send again what nobody speaks of any more, and let go what has expired."""
+    work.dispatch_forgotten()
+    work.sweep()

@@ -12,7 +12,7 @@ import zipfile
 import pytest
 
 from audio.errors import TooLarge
-from tests.archives import tarred, targz, zipped
+from tests.archives import targz, tarred, zipped
 from voiceprints import archives
 from voiceprints.archives import opened
 from voiceprints.errors import ArchiveRefused, FileMissing

@@ -1,0 +1,242 @@
+"""A library goes out of one installation and into another, whole speakers only, and twice is once."""
+
+import io
+import json
+import zipfile
+
+import pytest
+
+from tenants.context import acting_as, acting_as_platform
+from tests.archives import targz, zipped
+from tests.cast import KEN, LIBRARY, SUSAN, audio
+from voiceprints import bulk, recordings, services, work
+from voiceprints.errors import JobFileNotFound, LibraryNotFound
+from voiceprints.models import Job, Utterance
+from voiceprints.results import LibraryKey, WhenEnrolled
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def library(acme):
+    """Susan with two utterances, and Ken, who is still enrolling."""
+    services.save_library(acme, LIBRARY, name="Staff", info="of Acme")
+    services.enroll(acme, LIBRARY, SUSAN, [audio(SUSAN, 1), audio(SUSAN, 2)], info="says hello")
+    services.enroll(acme, LIBRARY, KEN, [audio(KEN)], required_utterances=3)
+
+
+def exported(tenant, **wants):
+    job = bulk.begin_export(tenant, LIBRARY, **wants)
+    content = io.BytesIO()
+    bulk.copy_file(tenant, job.pk, content)
+    content.seek(0)
+    return content
+
+
+def members(content):
+    with zipfile.ZipFile(content) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def restored(tenant, content, **options):
+    return bulk.find_job(tenant, bulk.begin_import(tenant, archive=content, **options).pk)
+
+
+def failures(tenant, job):
+    rows = bulk.page_rows(tenant, job.pk, where={}).rows
+    return [row.problem and row.problem["kind"] for row in rows]
+
+
+def picture(tenant):
+    """All that an export should carry over."""
+    with acting_as(tenant):
+        return [
+            (
+                one.library.org_id,
+                one.library.name,
+                one.external_id,
+                one.info,
+                one.status,
+                one.created,
+                [(said.quality, said.created, said.source_digest) for said in one.utterances.order_by("pk")],
+                [[round(float(value), 6) for value in row.embedding] for row in one.voiceprints.all()],
+            )
+            for one in tenant.speakers.select_related("library").order_by("external_id")
+        ]
+
+
+def test_an_export_is_a_zip_of_a_manifest_the_speakers_and_their_recordings(acme, library):
+    files = members(exported(acme, recordings=True, embeddings=True))
+    manifest = json.loads(files["manifest.json"])
+    assert (manifest["format"], manifest["version"], manifest["speakers"]) == ("openvpr-export", 1, 2)
+    assert manifest["library"] == {"org_id": "acme", "tag_id": "staff", "name": "Staff", "info": "of Acme"}
+    susan, ken = (json.loads(line) for line in files["speakers.jsonl"].splitlines())
+    assert (susan["external_id"], susan["info"], susan["status"]) == ("susan", "says hello", "enrolled")
+    assert [len(susan["utterances"]), ken["status"]] == [2, "enrolling"]
+    for utterance in susan["utterances"]:
+        assert files[utterance["recording"]].startswith(b"fLaC")
+        assert utterance["embeddings"]["ge2e"]
+
+
+def test_recordings_and_embeddings_go_only_where_they_are_asked_for(acme, library):
+    files = members(exported(acme))
+    assert sorted(files) == ["manifest.json", "speakers.jsonl"]
+    assert b'embeddings": {}' in files["speakers.jsonl"]
+
+
+def test_probes_stay_at_home(acme, library):
+    services.enroll(acme, LIBRARY, "probe", [audio(SUSAN)], probe=True)
+    assert b"probe" not in members(exported(acme))["speakers.jsonl"]
+
+
+def test_everything_comes_back_in_another_installation(acme, globex, library):
+    job = restored(globex, exported(acme, recordings=True, embeddings=True))
+    assert (job.state, job.result) == ("succeeded", {"enrolled": 2})
+    assert picture(globex) == picture(acme)
+    best = services.identify(globex, globex.libraries.within("acme"), audio(SUSAN, 3)).best
+    assert best.speaker.external_id == SUSAN
+
+
+def test_restored_recordings_are_the_tenants_own_files(acme, globex, library, recordings_folder):
+    restored(globex, exported(acme, recordings=True, embeddings=True))
+    with acting_as(globex):
+        theirs = [str(one.recording) for one in Utterance.all_tenants.all()]
+    services.delete_libraries(acme, acme.libraries.all())
+    assert all((recordings_folder / path).read_bytes().startswith(b"fLaC") for path in theirs)
+
+
+def test_embeddings_alone_are_enough_to_find_somebody(acme, globex, library):
+    restored(globex, exported(acme, embeddings=True))
+    candidate = services.identify(globex, globex.libraries.within("acme"), audio(SUSAN, 3)).best
+    assert (candidate.speaker.external_id, candidate.recording) == (SUSAN, "")
+
+
+def test_recordings_alone_are_measured_again(acme, globex, library):
+    job = restored(globex, exported(acme, recordings=True))
+    assert job.result == {"enrolled": 2}
+    found = services.list_speakers(globex, globex.libraries.within("acme"))
+    assert [(one.speaker.external_id, one.speaker.status) for one in found] == [
+        (SUSAN, "enrolled"),
+        (KEN, "enrolling"),
+    ]
+
+
+def test_neither_is_not_enough(acme, globex, library):
+    job = restored(globex, exported(acme))
+    assert failures(globex, job) == ["RowRefused", "RowRefused"]
+
+
+@pytest.mark.parametrize(
+    "wants", [{"embeddings": True}, {"recordings": True}, {"embeddings": True, "recordings": True}], ids=str
+)
+def test_the_same_export_again_changes_nothing(acme, globex, library, wants):
+    content = exported(acme, **wants)
+    restored(globex, content)
+    before = picture(globex)
+    assert restored(globex, content).result == {"unchanged": 2}
+    assert restored(acme, content).result == {"unchanged": 2}
+    assert picture(globex) == before
+
+
+def test_an_export_can_go_into_another_library(acme, library):
+    job = restored(acme, exported(acme, embeddings=True), key=LibraryKey("elsewhere"))
+    assert job.result == {"enrolled": 2}
+    assert services.count_speakers(acme, acme.libraries.within("elsewhere")) == 2
+
+
+def test_somebody_of_that_name_is_refused_or_replaced_as_asked(acme, globex, library):
+    services.enroll(globex, LIBRARY, SUSAN, [audio(KEN, 2)])
+    content = exported(acme, recordings=True, embeddings=True)
+    assert restored(globex, content).result == {"enrolled": 1, "failed": 1}
+    assert restored(globex, content, when_enrolled=WhenEnrolled.REPLACE).result == {"replaced": 1, "unchanged": 1}
+    assert [one[-2:] for one in picture(globex)] == [one[-2:] for one in picture(acme)]
+
+
+def test_a_speaker_comes_whole_or_not_at_all(acme, globex, library, recordings_folder):
+    files = members(exported(acme, recordings=True, embeddings=True))
+    susan = json.loads(files["speakers.jsonl"].splitlines()[0])
+    files[susan["utterances"][1]["recording"]] += b"tampered"
+    before = sorted(recordings_folder.rglob("*.flac"))
+    job = restored(globex, targz(files))
+    assert failures(globex, job) == ["ArchiveRefused", None]
+    assert [one[2] for one in picture(globex)] == [KEN]
+    assert len(sorted(recordings_folder.rglob("*.flac"))) == len(before) + 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"external_id": ""},
+        {"external_id": "\x00"},
+        {"external_id": "\ud800"},
+        {"status": "probe"},
+        {"created": "yesterday"},
+        {"created": "2026-01-01T00:00:00"},
+        {"utterances": []},
+        {"utterances": [{}]},
+        {"utterances": "all"},
+    ],
+    ids=str,
+)
+def test_a_line_that_no_export_has_is_refused(acme, globex, library, change):
+    files = members(exported(acme, embeddings=True))
+    lines = [json.loads(line) | change for line in files["speakers.jsonl"].splitlines()]
+    files["speakers.jsonl"] = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
+    assert failures(globex, restored(globex, zipped(files))) == ["RowRefused", "RowRefused"]
+
+
+@pytest.mark.parametrize("figure", ["NaN", "1e999", '"loud"', "null"])
+def test_a_figure_that_is_none_is_refused(acme, globex, library, figure):
+    files = members(exported(acme, embeddings=True))
+    known = json.loads(files["speakers.jsonl"].splitlines()[0])["utterances"][0]["quality"]["snr_db"]
+    files["speakers.jsonl"] = files["speakers.jsonl"].replace(str(known).encode(), figure.encode())
+    assert failures(globex, restored(globex, zipped(files)))[0] == "RowRefused"
+
+
+@pytest.mark.parametrize("embedding", ["", "AAAA", "A" * 1366 + "==", "not base64"])
+def test_an_embedding_of_no_length_or_direction_is_refused(acme, globex, library, embedding):
+    files = members(exported(acme, embeddings=True))
+    lines = [json.loads(line) for line in files["speakers.jsonl"].splitlines()]
+    for line in lines:
+        line["utterances"][0]["embeddings"]["ge2e"] = embedding
+    files["speakers.jsonl"] = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
+    assert failures(globex, restored(globex, zipped(files))) == ["RowRefused", "RowRefused"]
+
+
+@pytest.mark.parametrize("manifest", [b"[]", b"{", b'{"format": "openvpr-export", "version": 2}', b"\xff"])
+def test_a_manifest_that_no_export_has_fails_the_job(globex, manifest):
+    job = restored(globex, zipped({"manifest.json": manifest, "speakers.jsonl": b""}))
+    assert (job.state, job.problem["kind"]) == ("failed", "ManifestRefused")
+
+
+def test_a_recording_that_is_lost_is_counted_and_the_rest_is_exported(acme, library, recordings_folder):
+    (lost,) = [services.find_speaker(acme, acme.libraries.within("acme"), KEN).recording]
+    (recordings_folder / lost).unlink()
+    job = bulk.find_job(acme, bulk.begin_export(acme, LIBRARY, recordings=True).pk)
+    assert (job.result["speakers"], job.result["missing_recordings"]) == (2, 1)
+
+
+def test_the_file_goes_when_it_expires(acme, library, recordings_folder):
+    job = bulk.begin_export(acme, LIBRARY)
+    assert [path.suffix for path in (recordings_folder / "jobs").rglob("*") if path.is_file()] == [".zip"]
+    with acting_as_platform():
+        Job.all_tenants.update(expires="2020-01-01T00:00Z")
+    work.sweep()
+    recordings.sweep()
+    assert [path for path in (recordings_folder / "jobs").rglob("*") if path.is_file()] == []
+    with pytest.raises(JobFileNotFound):
+        bulk.file_of(acme, job.pk)
+
+
+def test_a_job_long_over_is_forgotten(acme, library, settings):
+    bulk.begin_export(acme, LIBRARY)
+    with acting_as_platform():
+        Job.all_tenants.update(expires="2020-01-01T00:00Z", finished="2020-01-01T00:00Z")
+    work.sweep()
+    work.sweep()
+    assert bulk.page_jobs(acme, where={}).rows == ()
+
+
+def test_a_library_that_is_not_there_is_not_exported(acme, globex, library):
+    with pytest.raises(LibraryNotFound):
+        bulk.begin_export(globex, LIBRARY)

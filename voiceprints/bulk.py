@@ -1,0 +1,200 @@
+"""What the product does that takes longer than a request: each begins a job, and the job can be asked for.
+
+The table of contents of long work, as services.py is of what is answered at once. `also` is done in the transaction
+that stores the job, and what it raises undoes it.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from pathlib import PurePosixPath
+from typing import IO, Any
+
+from django.core.files.storage import storages
+
+from audio.results import RawPcm, RecordingForm
+from tenants.context import acting_as
+from tenants.models import Tenant
+from voiceprints import archives, exchange, gallery, imports, services, work
+from voiceprints.errors import JobFileNotFound, JobNotFound, StorageFailed
+from voiceprints.models import Job, JobRow
+from voiceprints.paging import Order, Page, Position, page_of
+from voiceprints.recordings import STORAGE_FAILURES
+from voiceprints.results import AudioInput, Enrollment, LibraryKey, WhenEnrolled
+from voiceprints.work import Product, Run
+
+NO_LIBRARY = LibraryKey("")
+OLDEST_FIRST = Order(("created", "pk"))
+BY_NUMBER = Order(("number",))
+
+Also = Callable[[Job], object]
+ANSWERS: dict[str, Callable[[Tenant, Enrollment], dict[str, Any]]] = {}
+"""What a request would have been answered, as plain values: an interface that begins enrollments adds its own."""
+
+
+def begin_enrollment(
+    tenant: Tenant,
+    key: LibraryKey,
+    external_id: str,
+    audios: Sequence[AudioInput],
+    *,
+    answer: str,
+    also: Also = lambda _: None,
+    **options: Any,
+) -> Job:
+    """What services.enroll does, with the same `options`, later; `answer` names who says in ANSWERS what came of it.
+
+    Raises TooBusy when the tenant has too many jobs under way, StorageFailed, and what reading the recordings raises.
+    """
+    parameters = {
+        "key": asdict(key),
+        "external_id": external_id,
+        "audios": [asdict(replace(audio, read=bytes)) | {"read": None} for audio in audios],
+        "options": options,
+        "answer": answer,
+    }
+    paths = [_kept(tenant, audio) for audio in audios]
+    return work.submit(tenant, Job.Kind.ENROLL, parameters, inputs=paths, also=also)
+
+
+def _kept(tenant: Tenant, audio: AudioInput) -> str:
+    with archives.copied([audio.read()]) as file:
+        return work.stored(tenant, file)
+
+
+def begin_import(
+    tenant: Tenant,
+    *,
+    archive: IO[bytes] | None = None,
+    manifest: IO[bytes] | None = None,
+    manifest_name: str = "manifest.jsonl",
+    key: LibraryKey = NO_LIBRARY,
+    when_enrolled: WhenEnrolled = WhenEnrolled.REFUSE,
+    also: Also = lambda _: None,
+) -> Job:
+    """Enroll the speakers of a list, or bring in an export.
+
+    The list, CSV or JSON lines by its name, is the `manifest` or lies in the `archive`; without an archive the
+    recordings lie in the tenant's import folder. `key` is the library of lines that name none, and of an export that is
+    to go elsewhere. Raises TooBusy, StorageFailed.
+    """
+    parameters = {"manifest": PurePosixPath(manifest_name).name if manifest else "", "when_enrolled": when_enrolled}
+    given = [file for file in (manifest, archive) if file is not None]
+    paths = [work.stored(tenant, file) for file in given]
+    return work.submit(tenant, Job.Kind.IMPORT, parameters | asdict(key), inputs=paths, also=also)
+
+
+def begin_export(
+    tenant: Tenant,
+    key: LibraryKey,
+    *,
+    recordings: bool = False,
+    embeddings: bool = False,
+    also: Also = lambda _: None,
+) -> Job:
+    """Write a library into one file, with what is asked for beside who is in it. Raises LibraryNotFound, TooBusy."""
+    with acting_as(tenant):
+        gallery.find_library(tenant, key)
+        parameters = asdict(key) | {"recordings": recordings, "embeddings": embeddings}
+        return work.submit(tenant, Job.Kind.EXPORT, parameters, also=also)
+
+
+def find_job(tenant: Tenant, job_id: int) -> Job:
+    """Raises JobNotFound."""
+    with acting_as(tenant):
+        job: Job | None = tenant.jobs.filter(pk=job_id).first()
+    if job is None:
+        raise JobNotFound(job_id=str(job_id))
+    return job
+
+
+def page_jobs(
+    tenant: Tenant,
+    *,
+    where: dict[str, Any],
+    order: Order = OLDEST_FIRST,
+    after: Position | None = None,
+    limit: int = 50,
+) -> Page[Job]:
+    with acting_as(tenant):
+        return page_of(tenant.jobs.filter(**where), order, after=after, limit=limit)
+
+
+def page_rows(
+    tenant: Tenant,
+    job_id: int,
+    *,
+    where: dict[str, Any],
+    order: Order = BY_NUMBER,
+    after: Position | None = None,
+    limit: int = 50,
+) -> Page[JobRow]:
+    """What became of the lines of an import so far. Raises JobNotFound."""
+    job = find_job(tenant, job_id)
+    with acting_as(tenant):
+        return page_of(tenant.job_rows.filter(job=job, **where), order, after=after, limit=limit)
+
+
+def cancel_job(tenant: Tenant, job_id: int) -> Job:
+    """From here on it changes nothing more; what it did stays. Raises JobNotFound, JobFinished."""
+    return work.cancel(tenant, job_id)
+
+
+def file_of(tenant: Tenant, job_id: int) -> str:
+    """The path in the storage of the file that the job made. Raises JobNotFound, JobFileNotFound."""
+    job = find_job(tenant, job_id)
+    if not job.output:
+        raise JobFileNotFound(job_id=str(job_id))
+    return job.output
+
+
+def copy_file(tenant: Tenant, job_id: int, target: IO[bytes]) -> None:
+    """Raises JobNotFound, JobFileNotFound, StorageFailed."""
+    try:
+        with storages["recordings"].open(file_of(tenant, job_id)) as file:
+            shutil.copyfileobj(file, target)
+    except STORAGE_FAILURES as error:
+        raise StorageFailed(type(error).__name__) from error
+
+
+# --- What the jobs do ------------------------------------------------------------------------------------------------
+
+
+def run_enrollment(run: Run) -> None:
+    """The job ends in the transaction that stores the enrollment."""
+    said = run.job.parameters
+    run.persistently(
+        lambda: services.enroll(
+            run.tenant,
+            LibraryKey(**said["key"]),
+            said["external_id"],
+            [_audio(about, path) for about, path in zip(said["audios"], run.job.inputs, strict=True)],
+            **_options(said["options"]),
+            also=lambda enrollment: run.succeed(Product(ANSWERS[said["answer"]](run.tenant, enrollment))),
+        )
+    )
+
+
+def _options(said: dict[str, Any]) -> dict[str, Any]:
+    return said | ({"when_enrolled": WhenEnrolled(said["when_enrolled"])} if "when_enrolled" in said else {})
+
+
+def _audio(about: dict[str, Any], path: str) -> AudioInput:
+    raw_pcm = RawPcm(**about["raw_pcm"]) if about["raw_pcm"] else None
+    form = RecordingForm(**about["form"] | {"containers": tuple(about["form"]["containers"])})
+    said = about | {"raw_pcm": raw_pcm, "form": form}
+    return AudioInput(**said | {"read": lambda: _read(path)})
+
+
+def _read(path: str) -> bytes:
+    with imports.opened_input(path) as file:
+        return file.read()
+
+
+RUNNERS: dict[str, Callable[[Run], Product | None]] = {
+    Job.Kind.ENROLL: run_enrollment,
+    Job.Kind.IMPORT: imports.run_import,
+    Job.Kind.EXPORT: exchange.run_export,
+}

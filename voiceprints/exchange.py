@@ -1,0 +1,461 @@
+"""Whole libraries out of one installation and into another: a zip of what they hold. docs/bulk.md says its layout.
+
+An embedding of a model that is known here is taken as it is; without one the recordings are measured again.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+import math
+import re
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import IO, Any, cast
+
+import numpy as np
+from django.conf import settings
+from django.core.files.storage import storages
+from django.utils import timezone
+
+from audio.catalogue import DEFAULT_MODEL
+from audio.errors import AudioError
+from audio.results import Embedding, SpeechQuality
+from tenants.context import acting_as
+from tenants.models import Tenant
+from voiceprints import gallery, recordings, services, work
+from voiceprints.archives import Archive, fit_name
+from voiceprints.errors import ArchiveRefused, ManifestRefused, RowRefused, StorageFailed, VoiceprintError
+from voiceprints.failures import to_wire
+from voiceprints.manifests import fit_text, json_fields, required
+from voiceprints.models import EmbeddingModel, JobRow, Library, Speaker, Utterance
+from voiceprints.recordings import STORAGE_FAILURES
+from voiceprints.results import AudioInput, Enrollment, KnownUtterance, LibraryKey, WhenEnrolled
+from voiceprints.work import Product, Run
+
+FORMAT, VERSION = "openvpr-export", 1
+MANIFEST, SPEAKERS = "manifest.json", "speakers.jsonl"
+MANIFEST_BYTES = 64 * 1024
+# A speaker with its embeddings: some thousand utterances.
+LINE_BYTES = 16 * 1024 * 1024
+MOST_UTTERANCES = 5000
+SPEAKERS_BETWEEN_BEATS = 20
+IN_MEMORY_BYTES = 8 * 1024 * 1024
+TRIES_TO_READ = 3
+FLAC_MAGIC = b"fLaC"
+DIGEST = re.compile(r"(?:[0-9a-f]{64})?")
+# How far the length of an embedding may be from 1: it was stored in single precision.
+LENGTH_TOLERANCE = 1e-3
+
+# --- Out -------------------------------------------------------------------------------------------------------------
+
+
+def run_export(run: Run) -> Product:
+    """Write the library into one file in the storage. Begun again it begins anew, under another name.
+
+    Raises LibraryNotFound, StorageFailed.
+    """
+    wants = run.job.parameters
+    with acting_as(run.tenant):
+        library = gallery.find_library(run.tenant, LibraryKey(wants["org_id"], wants["tag_id"]))
+    with tempfile.TemporaryFile() as file:
+        counted = Export(run, library, wants["recordings"], wants["embeddings"]).write(cast(IO[bytes], file))
+        path = run.persistently(lambda: work.stored(run.tenant, cast(IO[bytes], file), ".zip"))
+        return Product(counted | {"size_bytes": file.tell()}, path, settings.EXPORT_KEPT_SECONDS)
+
+
+@dataclass
+class Export:
+    run: Run
+    library: Library
+    with_recordings: bool
+    with_embeddings: bool
+    missing: int = 0
+
+    def write(self, file: IO[bytes]) -> dict[str, Any]:
+        """Returns how much there was."""
+        with acting_as(self.run.tenant):
+            speakers = list(self.library.speakers.without_probes().order_by("pk").values_list("pk", flat=True))
+        self.run.expect(len(speakers))
+        with zipfile.ZipFile(file, "w") as archive, tempfile.TemporaryFile() as lines:
+            written = sum(self._speaker(archive, lines, *numbered) for numbered in enumerate(speakers, 1))
+            lines.seek(0)
+            with archive.open(_member(SPEAKERS, zipfile.ZIP_DEFLATED), "w", force_zip64=True) as member:
+                shutil.copyfileobj(lines, member)
+            manifest = json.dumps(self._manifest(written), ensure_ascii=False, indent=2)
+            archive.writestr(_member(MANIFEST, zipfile.ZIP_DEFLATED), manifest)
+        return {"speakers": written, "missing_recordings": self.missing}
+
+    def _manifest(self, speakers: int) -> dict[str, Any]:
+        library = {name: getattr(self.library, name) for name in ("org_id", "tag_id", "name", "info")}
+        contents = {"recordings": self.with_recordings, "embeddings": self.with_embeddings}
+        about = {"format": FORMAT, "version": VERSION, "created": timezone.now().isoformat()}
+        return about | {"library": library, "contents": contents, "speakers": speakers}
+
+    def _speaker(self, archive: zipfile.ZipFile, lines: Any, number: int, speaker_id: int) -> bool:
+        """False for one that was deleted meanwhile."""
+        if number % SPEAKERS_BETWEEN_BEATS == 0:
+            self.run.progress(number)
+        self.run.refuse_to_go_on()
+        for tries_left in reversed(range(TRIES_TO_READ)):
+            try:
+                return self._written(archive, lines, number, speaker_id, every_recording=tries_left > 0)
+            except FileNotFoundError:
+                # Replaced while we read: look again.
+                continue
+        return False
+
+    def _written(
+        self, archive: zipfile.ZipFile, lines: Any, number: int, speaker_id: int, *, every_recording: bool
+    ) -> bool:
+        """Nothing of a speaker is in the archive unless all is. Raises FileNotFoundError, StorageFailed."""
+        said = self._read(speaker_id)
+        if said is None:
+            return False
+        speaker, utterances = said
+        with tempfile.SpooledTemporaryFile(IN_MEMORY_BYTES) as spool:
+            sizes = [self._recording(row, spool, required=every_recording) for row in utterances]
+            entries = list(self._utterances(archive, number, spool, utterances, sizes))
+        line = _speaker_line(speaker) | {"utterances": entries}
+        lines.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
+        return True
+
+    def _read(self, speaker_id: int) -> tuple[Speaker, list[Utterance]] | None:
+        with acting_as(self.run.tenant):
+            speaker = self.run.tenant.speakers.filter(pk=speaker_id).first()
+            if speaker is None:
+                return None
+            return speaker, list(speaker.utterances.order_by("pk").prefetch_related("embeddings"))
+
+    def _recording(self, utterance: Utterance, spool: Any, *, required: bool) -> int:
+        """How many bytes of it now lie in the spool. Raises FileNotFoundError, StorageFailed."""
+        if not (self.with_recordings and utterance.recording):
+            return 0
+        try:
+            content = _content(str(utterance.recording))
+        except FileNotFoundError:
+            if required:
+                raise
+            self.missing += 1
+            return 0
+        spool.write(content)
+        return len(content)
+
+    def _utterances(
+        self, archive: zipfile.ZipFile, number: int, spool: Any, utterances: list[Utterance], sizes: list[int]
+    ) -> Iterator[dict[str, Any]]:
+        spool.seek(0)
+        for place, (utterance, size) in enumerate(zip(utterances, sizes, strict=True), 1):
+            entry = _utterance_entry(utterance)
+            if size:
+                content = spool.read(size)
+                entry["recording"] = f"recordings/{number:06}/{place:04}.flac"
+                entry["sha256"] = hashlib.sha256(content).hexdigest()
+                archive.writestr(_member(entry["recording"], zipfile.ZIP_STORED), content)
+            if self.with_embeddings:
+                entry["embeddings"] = {row.model: _packed(row.embedding) for row in utterance.embeddings.all()}
+            yield entry
+
+
+def _content(path: str) -> bytes:
+    try:
+        with storages["recordings"].open(path) as file:
+            content: bytes = file.read()
+    except FileNotFoundError:
+        raise
+    except STORAGE_FAILURES as error:
+        raise StorageFailed(type(error).__name__) from error
+    return content
+
+
+def _speaker_line(speaker: Speaker) -> dict[str, Any]:
+    about = {"external_id": speaker.external_id, "info": speaker.info, "status": speaker.status}
+    return about | {"created": speaker.created.isoformat()}
+
+
+def _utterance_entry(utterance: Utterance) -> dict[str, Any]:
+    quality = {field.name: getattr(utterance, field.name) for field in fields(SpeechQuality)}
+    about = {"created": utterance.created.isoformat(), "source_digest": utterance.source_digest}
+    return about | {"quality": quality, "recording": None, "sha256": "", "embeddings": {}}
+
+
+def _member(name: str, compression: int) -> zipfile.ZipInfo:
+    member = zipfile.ZipInfo(name, timezone.now().timetuple()[:6])
+    member.compress_type = compression
+    member.external_attr = 0o600 << 16
+    return member
+
+
+def _packed(embedding: Any) -> str:
+    return base64.b64encode(np.asarray(embedding, dtype="<f4").tobytes()).decode()
+
+
+# --- In --------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ExportedUtterance:
+    recording: str | None
+    sha256: str
+    source_digest: str
+    created: datetime
+    quality: SpeechQuality
+    embeddings: dict[str, Embedding]
+
+    @property
+    def digest(self) -> str:
+        """What tells it from others: the recording as it first came, else as it was kept, else what it measured."""
+        if self.source_digest or self.sha256:
+            return self.source_digest or self.sha256
+        return hashlib.sha256(b"".join(_bytes(self.embeddings[model]) for model in sorted(self.embeddings))).hexdigest()
+
+
+@dataclass(frozen=True)
+class ExportedSpeaker:
+    external_id: str
+    info: str
+    status: Speaker.Status
+    created: datetime
+    utterances: tuple[ExportedUtterance, ...]
+
+    @property
+    def is_measured(self) -> bool:
+        return all(DEFAULT_MODEL in utterance.embeddings for utterance in self.utterances)
+
+    @property
+    def is_recorded(self) -> bool:
+        return all(utterance.recording for utterance in self.utterances)
+
+    def is_known_by(self, embeddings: Iterable[bytes], digests: Iterable[str]) -> bool:
+        """Whether these are the embeddings, or the digests, of just what this speaker said."""
+        if self.is_measured:
+            return sorted(embeddings) == sorted(_bytes(one.embeddings[DEFAULT_MODEL]) for one in self.utterances)
+        known = sorted(digests)
+        return known in (sorted(one.sha256 for one in self.utterances), sorted(one.digest for one in self.utterances))
+
+
+def restore(run: Run, archive: Archive, key: LibraryKey, when_enrolled: WhenEnrolled) -> None:
+    """Every speaker of the export, each whole or not at all, into the library `key`, or without an org_id its own.
+
+    Raises ManifestRefused, ArchiveRefused.
+    """
+    manifest = _manifest(archive)
+    library = manifest["library"]
+    target = key if key.org_id else LibraryKey(required(library, "org_id", ""), fit_text(library, "tag_id", ""))
+    with acting_as(run.tenant):
+        defaults = {name: fit_text(library, name, "") for name in ("name", "info")}
+        run.tenant.libraries.get_or_create(org_id=target.org_id, tag_id=target.tag_id, defaults=defaults)
+        models = dict(EmbeddingModel.objects.values_list("name", "dimension"))
+    recorded = run.recorded()
+    run.expect(manifest["speakers"])
+    lines = enumerate(archive.lines(SPEAKERS, LINE_BYTES), 1)
+    restoring = Restoring(run, archive, target, when_enrolled, models)
+    run.each(((number, line) for number, line in lines if number not in recorded), restoring.one)
+
+
+def _manifest(archive: Archive) -> dict[str, Any]:
+    try:
+        manifest = json_fields(archive.read(MANIFEST, MANIFEST_BYTES).decode())
+    except UnicodeDecodeError:
+        raise ManifestRefused("it is not UTF-8") from None
+    if isinstance(manifest, RowRefused) or manifest.get("format") != FORMAT:
+        raise ManifestRefused("it is no manifest of an export")
+    if manifest.get("version") != VERSION:
+        raise ManifestRefused(f"not of version {VERSION}")
+    count = manifest.get("speakers")
+    if type(count) is not int or not 0 <= count < 2**31 or not isinstance(manifest.get("library"), dict):
+        raise ManifestRefused("it lacks the library or the number of speakers")
+    return manifest
+
+
+@dataclass(frozen=True)
+class Restoring:
+    run: Run
+    archive: Archive
+    key: LibraryKey
+    when_enrolled: WhenEnrolled
+    models: dict[str, int]
+
+    @property
+    def tenant(self) -> Tenant:
+        return self.run.tenant
+
+    def one(self, numbered: tuple[int, bytes]) -> None:
+        number, line = numbered
+        about = {"org_id": self.key.org_id, "tag_id": self.key.tag_id, "external_id": ""}
+        try:
+            speaker = read_speaker(line, self.models)
+            about["external_id"] = speaker.external_id
+            self._speaker(number, speaker, about)
+        except (AudioError, VoiceprintError) as error:
+            with acting_as(self.tenant):
+                self.run.record(number, JobRow.Outcome.FAILED, problem=to_wire(error), **about)
+
+    def _speaker(self, number: int, speaker: ExportedSpeaker, about: dict[str, str]) -> None:
+        with acting_as(self.tenant):
+            known = self.tenant.speakers.in_library(self.key).named(speaker.external_id).first()
+            if known and self._is_same(known, speaker):
+                self.run.record(number, JobRow.Outcome.UNCHANGED, **about)
+                return
+        outcome = outcome_of(known is not None and known.enrolled, self.when_enrolled)
+        self.run.persistently(lambda: self._write(speaker, lambda: self.run.record(number, outcome, **about)))
+
+    def _is_same(self, known: Speaker, speaker: ExportedSpeaker) -> bool:
+        embeddings = gallery.embeddings_of(known)
+        same = speaker.is_known_by(
+            [_bytes(row.embedding) for row in embeddings if row.model == DEFAULT_MODEL],
+            known.utterances.values_list("source_digest", flat=True),
+        )
+        return same and known.info == speaker.info and known.status == speaker.status
+
+    def _write(self, speaker: ExportedSpeaker, also: Callable[[], None]) -> None:
+        if speaker.is_measured:
+            self._take(speaker, also)
+        elif speaker.is_recorded:
+            self._measure(speaker, also)
+        else:
+            raise RowRefused("neither recordings nor embeddings of a model known here", field="utterances")
+
+    def _take(self, speaker: ExportedSpeaker, also: Callable[[], None]) -> None:
+        paths = [recordings.new_path(self.key.org_id) if one.recording else "" for one in speaker.utterances]
+        written = [path for path in paths if path]
+        with recordings.removed_on_failure(self.tenant, written):
+            recordings.plan(self.tenant, written)
+            for utterance, path in zip(speaker.utterances, paths, strict=True):
+                if path:
+                    recordings.write([path], [self._recording(utterance)])
+            with acting_as(self.tenant):
+                newcomer = Speaker(external_id=speaker.external_id, info=speaker.info, status=speaker.status)
+                row, _ = gallery.admit(self.tenant, self.key, newcomer, self.when_enrolled, create_library=True)
+                known = [
+                    KnownUtterance(path, one.digest, one.created, one.quality, one.embeddings)
+                    for one, path in zip(speaker.utterances, paths, strict=True)
+                ]
+                gallery.add_known_utterances(row, known, speaker.status)
+                gallery.backdate(row, speaker.created)
+                also()
+
+    def _measure(self, speaker: ExportedSpeaker, also: Callable[[], None]) -> None:
+        def written(enrollment: Enrollment) -> None:
+            gallery.backdate(enrollment.speaker, speaker.created)
+            also()
+
+        complete = speaker.status == Speaker.Status.ENROLLED
+        services.enroll(
+            self.tenant,
+            self.key,
+            speaker.external_id,
+            [AudioInput(lambda one=one: self._recording(one)) for one in speaker.utterances],  # type: ignore[misc]
+            info=speaker.info,
+            required_utterances=1 if complete else len(speaker.utterances) + 1,
+            when_enrolled=self.when_enrolled,
+            also=written,
+        )
+
+    def _recording(self, utterance: ExportedUtterance) -> bytes:
+        """Raises FileMissing, ArchiveRefused, TooLarge."""
+        name = utterance.recording or ""
+        content = self.archive.read(name, settings.MAX_UPLOAD_BYTES)
+        if hashlib.sha256(content).hexdigest() != utterance.sha256 or not content.startswith(FLAC_MAGIC):
+            raise ArchiveRefused("not the recording that was exported", member=name)
+        return content
+
+
+def outcome_of(is_enrolled: bool, when_enrolled: WhenEnrolled) -> JobRow.Outcome:
+    """What becomes of a line that has something new to say."""
+    if not is_enrolled:
+        return JobRow.Outcome.ENROLLED
+    return JobRow.Outcome.ADDED if when_enrolled is WhenEnrolled.ADD else JobRow.Outcome.REPLACED
+
+
+def read_speaker(line: bytes, models: dict[str, int]) -> ExportedSpeaker:
+    """Raises RowRefused."""
+    try:
+        said = json_fields(line.decode())
+    except UnicodeDecodeError:
+        raise RowRefused("it is not UTF-8", field="line") from None
+    if isinstance(said, RowRefused):
+        raise said
+    status, utterances = said.get("status"), said.get("utterances")
+    if status not in (Speaker.Status.ENROLLED, Speaker.Status.ENROLLING):
+        raise RowRefused("enrolled or enrolling", field="status")
+    if not isinstance(utterances, list) or not 0 < len(utterances) <= MOST_UTTERANCES:
+        raise RowRefused(f"a list of 1 to {MOST_UTTERANCES}", field="utterances")
+    return ExportedSpeaker(
+        required(said, "external_id", ""),
+        fit_text(said, "info", ""),
+        Speaker.Status(status),
+        _moment(said.get("created")),
+        tuple(_utterance(one, models) for one in utterances),
+    )
+
+
+def _utterance(said: Any, models: dict[str, int]) -> ExportedUtterance:
+    if not isinstance(said, dict):
+        raise RowRefused("no JSON object", field="utterances")
+    return ExportedUtterance(
+        _recording_name(said.get("recording")),
+        _digest(said, "sha256"),
+        _digest(said, "source_digest"),
+        _moment(said.get("created")),
+        _quality(said.get("quality")),
+        _embeddings(said.get("embeddings"), models),
+    )
+
+
+def _recording_name(name: Any) -> str | None:
+    try:
+        return None if name is None else fit_name(name)
+    except (ArchiveRefused, AttributeError):
+        raise RowRefused("no name of a file", field="recording") from None
+
+
+def _digest(said: dict[str, Any], field: str) -> str:
+    digest = said.get(field)
+    if not isinstance(digest, str) or not DIGEST.fullmatch(digest):
+        raise RowRefused("no SHA-256 in hex", field=field)
+    return digest
+
+
+def _moment(text: Any) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+        return min(moment, timezone.now())
+    except (TypeError, ValueError, OverflowError):
+        raise RowRefused("no date and time with its offset", field="created") from None
+
+
+def _quality(said: Any) -> SpeechQuality:
+    try:
+        figures = {field.name: float(said[field.name]) for field in fields(SpeechQuality)}
+    except (TypeError, KeyError, ValueError, OverflowError):
+        raise RowRefused("not all figures", field="quality") from None
+    if not all(map(math.isfinite, figures.values())):
+        raise RowRefused("a figure that is none", field="quality")
+    return SpeechQuality(**figures)
+
+
+def _embeddings(said: Any, models: dict[str, int]) -> dict[str, Embedding]:
+    if not isinstance(said, dict):
+        raise RowRefused("no JSON object", field="embeddings")
+    return {model: _unpacked(text, models[model]) for model, text in said.items() if model in models}
+
+
+def _unpacked(text: Any, dimension: int) -> Embedding:
+    try:
+        embedding = np.frombuffer(base64.b64decode(text, validate=True), "<f4")
+    except (TypeError, ValueError, binascii.Error):
+        embedding = np.zeros(0, "<f4")
+    if embedding.shape != (dimension,) or not abs(float(np.linalg.norm(embedding)) - 1.0) < LENGTH_TOLERANCE:
+        raise RowRefused(f"no embedding of {dimension} dimensions and length 1", field="embeddings")
+    return embedding
+
+
+def _bytes(embedding: Any) -> bytes:
+    return np.asarray(embedding, dtype="<f4").tobytes()

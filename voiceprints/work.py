@@ -1,0 +1,365 @@
+"""How a job is run: by one runner at a time, which says that it lives, and by another when it does not.
+
+The row in PostgreSQL is the truth. A runner claims it, and each step of its work is stored in one transaction with the
+proof that the claim still holds; so one that was given up for dead, or whose job was cancelled, changes nothing more.
+A message that is lost in the queue is sent again; one too many finds the job claimed and ends.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import cache
+from typing import IO, Any, TypeVar
+
+from celery import current_app
+from django.conf import settings
+from django.core.files.base import File
+from django.db import Error as DatabaseFailed
+from django.db import connection, transaction
+from django.db.models import F, QuerySet
+from django.utils import timezone
+from kombu.exceptions import OperationalError
+from redis import RedisError
+
+from tenants.context import acting_as, acting_as_platform
+from tenants.models import Tenant
+from voiceprints import recordings
+from voiceprints.errors import (
+    AnalysisTimedOut,
+    EngineFailed,
+    EngineUnreachable,
+    JobAbandoned,
+    JobFinished,
+    JobNotFound,
+    StorageFailed,
+    TooBusy,
+)
+from voiceprints.failures import to_wire
+from voiceprints.models import Job, JobRow
+
+logger = logging.getLogger(__name__)
+
+RUN_JOB = "voiceprints.run_job"
+QUEUE = "bulk"
+BEAT_SECONDS = 10.0
+GIVEN_UP_AFTER = timedelta(seconds=60)
+SENT_AGAIN_AFTER = timedelta(seconds=60)
+MOST_ATTEMPTS = 5
+# One tenant's long work leaves room for the others'.
+RUNNING_PER_TENANT = 4
+
+# A platform that is full or restarts says nothing about a recording; the others may be the recording's own doing.
+DELAYS = (TooBusy, EngineUnreachable)
+DOUBTFUL = (AnalysisTimedOut, EngineFailed, StorageFailed)
+MOST_TRIES = 5
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 10.0
+
+Item = TypeVar("Item")
+Outcome = TypeVar("Outcome")
+
+stopping = threading.Event()
+"""Set when this process is to end: runners put their jobs back."""
+
+
+TIME_TO_CLAIM = timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class Product:
+    """What a job came to: plain values, and perhaps a file, stored and not claimed yet, to be kept for a while."""
+
+    result: dict[str, Any]
+    output: str = ""
+    kept_seconds: float = 0
+
+
+class JobLost(Exception):
+    """The job is no longer this runner's: it was cancelled, or another took over."""
+
+
+class Stopped(Exception):
+    """This process is ending; what is left of the job is for the next one."""
+
+
+def submit(
+    tenant: Tenant,
+    kind: Job.Kind,
+    parameters: dict[str, Any],
+    *,
+    inputs: Iterable[str] = (),
+    also: Callable[[Job], object] = lambda _: None,
+) -> Job:
+    """A new job, whose input files are planned and written. `also` is done in the transaction that stores it.
+
+    Raises TooBusy when the tenant has too many under way.
+    """
+    paths = list(inputs)
+    with acting_as(tenant):
+        if tenant.jobs.under_way().count() >= settings.JOBS_PER_TENANT:
+            raise TooBusy(what="jobs of this tenant under way", limit=settings.JOBS_PER_TENANT)
+        recordings.claim(paths)
+        job = Job.all_tenants.create(
+            tenant=tenant, kind=kind, parameters=parameters, inputs=paths, dispatched=timezone.now()
+        )
+        also(job)
+        transaction.on_commit(lambda: dispatch(job.tenant_id, job.pk), robust=True)
+    return job
+
+
+def stored(tenant: Tenant, file: IO[bytes], suffix: str = "") -> str:
+    """The path in the storage where the file now lies, for a job to claim soon. Raises StorageFailed."""
+    # Two folders deep, and the second no date: a recording's path never looks like this.
+    path = f"jobs/{uuid.uuid4().hex}/{uuid.uuid4().hex}{suffix}"
+    recordings.plan(tenant, [path], within=TIME_TO_CLAIM)
+    file.seek(0)
+    recordings.write_file(path, File(file))
+    return path
+
+
+def dispatch(tenant_id: int, job_id: int) -> None:
+    """Say in the queue that there is a job. Whatever becomes of the message, the job is found again."""
+    if current_app.conf.task_always_eager:
+        current_app.tasks[RUN_JOB].apply(args=(tenant_id, job_id))
+        return
+    try:
+        lifetime = SENT_AGAIN_AFTER.total_seconds()
+        current_app.send_task(RUN_JOB, args=[tenant_id, job_id], queue=QUEUE, expires=lifetime)
+    except (RedisError, OperationalError) as error:
+        logger.warning("a job waits for the queue to come back: %s", type(error).__name__)
+
+
+def dispatch_forgotten() -> int:
+    """Jobs that no living runner has and no fresh message speaks of; returns how many."""
+    now = timezone.now()
+    with acting_as_platform():
+        forgotten = Job.all_tenants.unclaimed(now - GIVEN_UP_AFTER).filter(dispatched__lt=now - SENT_AGAIN_AFTER)
+        found = list(forgotten.select_for_update(skip_locked=True).values_list("tenant_id", "pk"))
+        Job.all_tenants.filter(pk__in=[pk for _, pk in found]).update(dispatched=now)
+    for tenant_id, job_id in found:
+        dispatch(tenant_id, job_id)
+    return len(found)
+
+
+def cancel(tenant: Tenant, job_id: int) -> Job:
+    """From here on the job changes nothing more. Raises JobNotFound, JobFinished."""
+    with acting_as(tenant):
+        job = tenant.jobs.select_for_update().filter(pk=job_id).first()
+        if job is None:
+            raise JobNotFound(job_id=str(job_id))
+        if job.is_over:
+            raise JobFinished(state=job.state)
+        _end(tenant.jobs.filter(pk=job_id), job, Job.State.CANCELLED)
+        job.refresh_from_db()
+        return job
+
+
+@dataclass
+class Run:
+    """One runner's hold on a job."""
+
+    tenant: Tenant
+    job: Job
+    runner: uuid.UUID
+    _lost: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def _mine(self) -> QuerySet[Job]:
+        return Job.all_tenants.filter(pk=self.job.pk, runner=self.runner)
+
+    def keep(self, **changes: Any) -> None:
+        """Change the job in the caller's transaction. Raises JobLost, so that nothing of that transaction stays."""
+        if not self._mine.update(heartbeat=timezone.now(), **changes):
+            self._lost.set()
+            raise JobLost
+
+    def expect(self, total: int) -> None:
+        with acting_as(self.tenant):
+            self.keep(total=total)
+
+    def progress(self, done: int) -> None:
+        with acting_as(self.tenant):
+            self.keep(done=done, attempts=0)
+
+    def record(self, number: int, outcome: JobRow.Outcome, **said: Any) -> None:
+        """A line is done, in the caller's transaction."""
+        self.keep(done=F("done") + 1, attempts=0)
+        JobRow.all_tenants.create(tenant=self.tenant, job=self.job, number=number, outcome=outcome, **said)
+
+    def recorded(self) -> set[int]:
+        with acting_as(self.tenant):
+            return set(self.job.rows.values_list("number", flat=True))
+
+    def outcomes(self) -> dict[str, int]:
+        """How many lines had which outcome."""
+        with acting_as(self.tenant):
+            counted = {outcome: self.job.rows.filter(outcome=outcome).count() for outcome in JobRow.Outcome.values}
+        return {outcome: count for outcome, count in counted.items() if count}
+
+    def refuse_to_go_on(self) -> None:
+        """Raises JobLost or Stopped when this runner has no more to do here."""
+        if self._lost.is_set():
+            raise JobLost
+        if stopping.is_set():
+            raise Stopped
+
+    def persistently(self, deed: Callable[[], Outcome]) -> Outcome:
+        """Do it until the platform has room; what may be the recording's own fault is tried a few times."""
+        pause, doubts = FIRST_PAUSE_SECONDS, 0
+        while True:
+            self.refuse_to_go_on()
+            try:
+                with _slots():
+                    return deed()
+            except DELAYS as delay:
+                logger.info("job %s waits: %s", self.job.pk, type(delay).__name__)
+            except DOUBTFUL as doubt:
+                doubts += 1
+                if doubts >= MOST_TRIES:
+                    raise
+                logger.warning("job %s tries again: %s", self.job.pk, type(doubt).__name__)
+            self._lost.wait(pause)
+            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+
+    def each(self, items: Iterable[Item], deed: Callable[[Item], None]) -> None:
+        """Do it for all, a few at a time, and no further once one raises."""
+        if current_app.conf.task_always_eager:
+            for item in items:
+                self.refuse_to_go_on()
+                deed(item)
+            return
+        with ThreadPoolExecutor(settings.BULK_CONCURRENCY, thread_name_prefix=f"job-{self.job.pk}") as pool:
+            under_way: set[Future[None]] = set()
+            for item in items:
+                self.refuse_to_go_on()
+                if len(under_way) >= settings.BULK_CONCURRENCY:
+                    under_way = _some_finished(under_way)
+                under_way.add(pool.submit(_and_disconnect, deed, item))
+            while under_way:
+                under_way = _some_finished(under_way)
+
+    @contextmanager
+    def beating(self) -> Iterator[None]:
+        """Say every few seconds that this runner lives."""
+        if current_app.conf.task_always_eager:
+            yield
+            return
+        over = threading.Event()
+        beat = threading.Thread(target=self._beat, args=(over,), daemon=True)
+        beat.start()
+        try:
+            yield
+        finally:
+            over.set()
+            beat.join()
+
+    def _beat(self, over: threading.Event) -> None:
+        try:
+            while not over.wait(BEAT_SECONDS) and not self._lost.is_set():
+                try:
+                    with acting_as(self.tenant):
+                        self.keep()
+                except JobLost:
+                    return
+                except DatabaseFailed as error:
+                    logger.warning("a job could not say that it lives: %s", type(error).__name__)
+                    connection.close()
+        finally:
+            connection.close()
+
+    def succeed(self, product: Product) -> None:
+        with acting_as(self.tenant):
+            recordings.claim([product.output] if product.output else [])
+            expires = timezone.now() + timedelta(seconds=product.kept_seconds) if product.output else None
+            self._end(Job.State.SUCCEEDED, result=product.result, output=product.output, expires=expires)
+
+    def fail(self, error: Exception) -> None:
+        with acting_as(self.tenant):
+            self._end(Job.State.FAILED, problem=to_wire(error))
+
+    def put_back(self) -> None:
+        with acting_as(self.tenant):
+            self.keep(state=Job.State.QUEUED, runner=None, attempts=0)
+
+    def _end(self, state: Job.State, **said: Any) -> None:
+        if not _end(self._mine, self.job, state, **said):
+            raise JobLost
+
+
+def claimed(tenant_id: int, job_id: int) -> Run | None:
+    """The job for this runner alone; None when it is over, somebody else's, or its tenant has enough running."""
+    tenant = Tenant.objects.filter(pk=tenant_id, active=True).first()
+    if tenant is None:
+        return None
+    run = Run(tenant, Job(pk=job_id), uuid.uuid4())
+    now = timezone.now()
+    with acting_as(tenant):
+        running = tenant.jobs.filter(state=Job.State.RUNNING, heartbeat__gt=now - GIVEN_UP_AFTER)
+        if running.exclude(pk=job_id).count() >= RUNNING_PER_TENANT:
+            return None
+        wanted = tenant.jobs.filter(pk=job_id).unclaimed(now - GIVEN_UP_AFTER)
+        changes = {"state": Job.State.RUNNING, "runner": run.runner, "heartbeat": now, "attempts": F("attempts") + 1}
+        if not wanted.update(**changes):
+            return None
+        tenant.jobs.filter(pk=job_id, started=None).update(started=now)
+        run.job = tenant.jobs.get(pk=job_id)
+        if run.job.attempts > MOST_ATTEMPTS:
+            run.fail(JobAbandoned(attempts=MOST_ATTEMPTS))
+            return None
+    return run
+
+
+def dispatch_next(tenant: Tenant) -> None:
+    """The tenant's oldest job that waits, now that another has ended."""
+    with acting_as(tenant):
+        waiting = tenant.jobs.filter(state=Job.State.QUEUED).order_by("created", "pk").first()
+    if waiting:
+        dispatch(tenant.pk, waiting.pk)
+
+
+def sweep() -> int:
+    """Let expired files go, and jobs long over; returns how many."""
+    now = timezone.now()
+    with acting_as_platform():
+        expired = list(Job.all_tenants.filter(expires__lte=now).exclude(output=""))
+        for job in expired:
+            recordings.let_go(job.tenant, [job.output])
+        Job.all_tenants.filter(pk__in=[job.pk for job in expired]).update(output="")
+        long_over = Job.all_tenants.filter(finished__lte=now - timedelta(days=settings.JOBS_KEPT_DAYS), output="")
+        removed, _ = long_over.delete()
+    return len(expired) + removed
+
+
+def _end(jobs: QuerySet[Job], job: Job, state: Job.State, **said: Any) -> bool:
+    """In the caller's transaction: the job is over, and its input goes. False when it is none of these jobs."""
+    if not jobs.update(state=state, runner=None, finished=timezone.now(), inputs=[], **said):
+        return False
+    recordings.let_go(job.tenant, job.inputs)
+    return True
+
+
+def _some_finished(under_way: set[Future[None]]) -> set[Future[None]]:
+    """Those still under way once one is not; raises what it raised."""
+    finished, left = wait(under_way, return_when=FIRST_COMPLETED)
+    for future in finished:
+        future.result()
+    return left
+
+
+def _and_disconnect(deed: Callable[[Item], None], item: Item) -> None:
+    try:
+        deed(item)
+    finally:
+        connection.close()
+
+
+@cache
+def _slots() -> threading.BoundedSemaphore:
+    """What all jobs of this process together may have measured at once."""
+    return threading.BoundedSemaphore(settings.BULK_CONCURRENCY)
