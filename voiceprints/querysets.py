@@ -44,6 +44,9 @@ class SpeakerQuerySet(models.QuerySet["Speaker"]):
     def without_probes(self) -> SpeakerQuerySet:
         return self.exclude(status="probe")
 
+    def probes_before(self, moment: datetime) -> SpeakerQuerySet:
+        return self.filter(status="probe", created__lt=moment)
+
     def by_name(self) -> SpeakerQuerySet:
         return self.order_by(Collate("external_id", "C"), "id")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import datetime
 
 from django.conf import settings
 from django.db.models import QuerySet
@@ -276,6 +277,12 @@ def delete_speakers(tenant: Tenant, libraries: QuerySet[Library], external_ids: 
     with acting_as(tenant):
         named = tenant.speakers.in_libraries(libraries).filter(external_id__in=list(external_ids))
         return gallery.drop_speakers(tenant, named)
+
+
+def delete_probes(tenant: Tenant, libraries: QuerySet[Library], *, before: datetime) -> Removal:
+    """Those that were kept before that moment."""
+    with acting_as(tenant):
+        return gallery.drop_speakers(tenant, tenant.speakers.in_libraries(libraries).probes_before(before))
 
 
 def empty_libraries(tenant: Tenant, libraries: QuerySet[Library]) -> Removal:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from audio.errors import NotEnoughSpeech, Undecodable
 from tenants.context import acting_as
@@ -11,7 +12,7 @@ from tests.cast import KEN, LIBRARY, OTHER_TAG, SUSAN, VOICES, WEI, audio, silen
 from voiceprints import services
 from voiceprints.errors import LibraryNotFound, SpeakerExists, SpeakerNotEnrolled, SpeakerNotFound, UtteranceNotFound
 from voiceprints.models import Speaker, UtteranceEmbedding
-from voiceprints.results import AudioInput, LibraryKey, WhenEnrolled
+from voiceprints.results import AudioInput, LibraryKey, Removal, WhenEnrolled
 from voiceprints.scoring import voiceprint_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -150,6 +151,20 @@ def test_a_probe_is_nobody(acme):
 def test_a_probe_can_be_compared_by_name(acme):
     services.enroll(acme, LIBRARY, "some probe", [audio(SUSAN)], probe=True)
     assert services.verify(acme, staff(acme), "some probe", audio(SUSAN, 2)).accepted
+
+
+def test_old_probes_are_deleted_and_nobody_else(acme, globex, recordings_folder):
+    for tenant in (acme, globex):
+        enrolled(tenant, SUSAN)
+        services.enroll(tenant, LIBRARY, "old probe", [audio(KEN)], probe=True)
+    moment = timezone.now()
+    services.enroll(acme, LIBRARY, "new probe", [audio(KEN)], probe=True)
+    assert services.delete_probes(acme, staff(acme), before=moment) == Removal(speakers=1, recordings=1)
+    assert services.compare_speakers(acme, LIBRARY, SUSAN, ["new probe"])
+    with pytest.raises(SpeakerNotFound):
+        services.find_speaker(acme, staff(acme), "old probe")
+    assert services.find_speaker(globex, staff(globex), "old probe")
+    assert len(files(recordings_folder)) == 4
 
 
 def test_nothing_can_be_added_to_a_probe(acme):
