@@ -26,6 +26,7 @@ from audio.analysis import analyze  # noqa: E402
 from audio.catalogue import DEFAULT_MODEL, find_model  # noqa: E402
 from audio.results import Embedding  # noqa: E402
 from bench.analysis import five_seconds  # noqa: E402
+from bench.dialects import RECOGNIZE, REGISTER, side_by_side  # noqa: E402
 from tenants.context import acting_as  # noqa: E402
 from tenants.models import Credential, Tenant  # noqa: E402
 from tenants.services import create_tenant  # noqa: E402
@@ -44,6 +45,7 @@ def main() -> None:
     Tenant.objects.filter(pk=credential.tenant_id).update(max_concurrent_analyses=1000)
     content = five_seconds()
     overhead(credential, content)
+    dialects(credential)
     throughput(credential, content)
     search(credential.tenant)
     search_over_http(credential, content)
@@ -85,6 +87,19 @@ def sender(credential: Credential, content: bytes) -> Callable[..., None]:
             sys.exit(f"{operation}: {reply}")
 
     return send
+
+
+# --- What a dialect adds ---------------------------------------------------------------------------------------------
+
+
+def dialects(credential: Credential) -> None:
+    title("The same 5 s of speech to every dialect: what each takes longer than ABCPen, p50")
+    figures = side_by_side(credential)
+    for counterpart, beyond in [(RECOGNIZE, figures.beyond_recognize), (REGISTER, figures.beyond_register)]:
+        verdict(counterpart, figures.absolute[counterpart], "ms")
+        for name, milliseconds_more in beyond.items():
+            verdict(f"  {name}", milliseconds_more, "ms", at_most=2)
+    verdict("speakin compare, no recording", figures.absolute["speakin compare, no recording"], "ms")
 
 
 # --- How much of the machine is left for analysis --------------------------------------------------------------------
