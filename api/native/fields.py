@@ -14,7 +14,6 @@ from typing import Any
 from django.core.files.uploadedfile import UploadedFile
 from django.core.validators import RegexValidator
 from rest_framework import serializers
-from rest_framework.fields import empty
 
 from voiceprints.results import AudioInput
 
@@ -24,6 +23,7 @@ LINES = RegexValidator(
     r"\A[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffd]*\Z",
     "Control characters other than tabs and line breaks, and broken UTF-8, are refused.",
 )
+IS_TEXT = "is_text"
 INTEGER = re.compile(r"-?\d{1,18}", re.ASCII)
 SWITCHES = {"true": True, "false": False}
 MOMENT = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)", re.ASCII)
@@ -54,27 +54,18 @@ class Integer(serializers.IntegerField):
     def to_internal_value(self, data: Any) -> int:
         if isinstance(data, float) and data.is_integer():
             return int(data)
-        if isinstance(data, str) and self.is_text and INTEGER.fullmatch(data):
+        if isinstance(data, str) and is_text(self) and INTEGER.fullmatch(data):
             return int(data)
         if isinstance(data, bool) or not isinstance(data, int):
             self.fail("invalid")
         return data
 
-    @property
-    def is_text(self) -> bool:
-        return is_html(self)
-
 
 class Switch(serializers.BooleanField):
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        # An absent field of a form would otherwise be a box without its tick.
-        self.default_empty_html = empty
-
     def to_internal_value(self, data: Any) -> bool:
         if isinstance(data, bool):
             return data
-        if not (isinstance(data, str) and is_html(self) and data in SWITCHES):
+        if not (isinstance(data, str) and is_text(self) and data in SWITCHES):
             self.fail("invalid", input=data)
         return SWITCHES[data]
 
@@ -103,7 +94,7 @@ class Recording(serializers.Field[Any, Any, Any, Any]):
     }
 
     def to_internal_value(self, data: Any) -> AudioInput:
-        if is_html(self):
+        if is_text(self):
             return self._uploaded(data)
         if not isinstance(data, str):
             self.fail("base64")
@@ -126,6 +117,6 @@ class Recording(serializers.Field[Any, Any, Any, Any]):
         return AudioInput(upload.read, upload.size)
 
 
-def is_html(field: serializers.Field[Any, Any, Any, Any]) -> bool:
-    """Whether the field is read from a form or a query, where everything is text."""
-    return hasattr(getattr(field.root, "initial_data", None), "getlist")
+def is_text(field: serializers.Field[Any, Any, Any, Any]) -> bool:
+    """Whether the field is read from a form or a query."""
+    return bool(field.context.get(IS_TEXT))

@@ -9,9 +9,12 @@ from typing import Any, TypeVar
 from django.http import QueryDict
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
-from rest_framework.settings import api_settings
+
+from api.native.fields import IS_TEXT
+from api.native.wire import WHOLE
 
 View = TypeVar("View", bound=Callable[..., Any])
+NO_OBJECT = "A JSON object is needed."
 UNKNOWN = "There is no such field."
 TWICE = "Given more than once."
 NO_CONTENT = 204
@@ -22,18 +25,11 @@ class Strict(serializers.Serializer[Any]):
 
     def to_internal_value(self, data: Any) -> Any:
         if not isinstance(data, Mapping):
-            raise ValidationError({api_settings.NON_FIELD_ERRORS_KEY: ["A JSON object is needed."]})
-        wrong = {name: [UNKNOWN] for name in data if name not in self.fields} | self._repeated(data)
-        if wrong:
-            raise ValidationError(wrong)
+            raise ValidationError({WHOLE: [NO_OBJECT]})
+        unknown = {name: [UNKNOWN] for name in data if name not in self.fields}
+        if unknown:
+            raise ValidationError(unknown)
         return super().to_internal_value(data)
-
-    def _repeated(self, data: Mapping[str, Any]) -> dict[str, list[str]]:
-        """Fields of a form or query that were given more often than they can be taken."""
-        if not isinstance(data, QueryDict):
-            return {}
-        once = [name for name, field in self.fields.items() if not isinstance(field, serializers.ListField)]
-        return {name: [TWICE] for name in once if len(data.getlist(name)) > 1}
 
 
 class NoQuery(Strict):
@@ -68,11 +64,21 @@ def operation(summary: str, scope: str | None, **more: Any) -> Callable[[View], 
 
 def checked(serializer: type[Strict], data: Any, *, in_query: bool = False) -> dict[str, Any]:
     """What was sent, read. Raises ValidationError."""
-    form = serializer(data=data)
+    is_text = isinstance(data, QueryDict)
     try:
+        form = serializer(data=_once(serializer(), data) if is_text else data, context={IS_TEXT: is_text})
         form.is_valid(raise_exception=True)
     except ValidationError as error:
         error.in_query = in_query  # type: ignore[attr-defined]
         raise
     read: dict[str, Any] = form.validated_data
     return read
+
+
+def _once(form: Strict, data: QueryDict) -> dict[str, Any]:
+    """A form or query as JSON would have it: lists where they belong. DRF itself takes an empty text for none."""
+    several = {name for name, field in form.fields.items() if isinstance(field, serializers.ListField)}
+    twice = {name: [TWICE] for name, values in data.lists() if len(values) > 1 and name not in several}
+    if twice:
+        raise ValidationError(twice)
+    return {name: values if name in several else values[-1] for name, values in data.lists() if values}

@@ -18,8 +18,9 @@ from api.native.auth import InsufficientScope, NoToken, UnusableToken
 from api.native.errors import ANSWERS, Problem
 from api.native.fields import Recording, Text
 from api.native.operations import Operation, Strict
+from api.native.paging import CursorField
 from api.native.wire import PROBLEM_JSON
-from api.protocol import DialectClosed, Malformed, RateLimited, TenantClosed
+from api.protocol import DialectClosed, Malformed, RateLimited, TenantClosed, UnknownPath
 from audio.errors import AudioError, TooLarge
 from voiceprints.errors import AnalysisTimedOut, EngineFailed, StorageFailed, TooBusy
 
@@ -34,6 +35,7 @@ WITH_AUDIO = (TooBusy, AnalysisTimedOut, EngineFailed, StorageFailed)
 IF_MATCH = "Refuse (412) unless it still is in one of the versions whose ETags stand here."
 IF_NONE_MATCH = "Answer 304 when it still is in one of the versions whose ETags stand here."
 RECORDING = {"type": "string", "format": "byte", "contentEncoding": "base64", "minLength": 4}
+CURSOR = {"type": "string", "format": "cursor"}
 NOT_MODIFIED = "It is in a version that `If-None-Match` names."
 
 HEADERS = {
@@ -122,12 +124,24 @@ class NativeSchema(AutoSchema):
     def get_response_serializers(self) -> Any:
         return {self.described.status: self.described.reply}
 
+    def _is_list_view(self, serializer: Any = None) -> bool:
+        """A listing answers one page, not a list."""
+        return False
+
     def _map_serializer_field(self, field: Any, direction: Any, bypass_extensions: bool = False) -> dict[str, Any]:
         if isinstance(field, Recording):
             return {**RECORDING, **self._get_serializer_field_meta(field, direction)}
+        if isinstance(field, CursorField):
+            return {**CURSOR, **self._get_serializer_field_meta(field, direction)}
         schema: dict[str, Any] = super()._map_serializer_field(field, direction, bypass_extensions)
         schema.pop("x-spec-enum-id", None)
-        return plain_text(schema, field) if isinstance(field, Text) else schema
+        return schema
+
+    def _insert_field_validators(self, field: Any, schema: dict[str, Any]) -> None:
+        """One schema for a text that may be empty, where drf-spectacular makes two."""
+        super()._insert_field_validators(field, schema)
+        if isinstance(field, Text):
+            schema.update(next(iter(schema.pop("oneOf", [])), {} if field.allow_blank else {"minLength": 1}))
 
     def _postprocess_serializer_schema(self, schema: Any, serializer: Any, direction: Any) -> Any:
         schema = super()._postprocess_serializer_schema(schema, serializer, direction)
@@ -178,6 +192,7 @@ class NativeSchema(AutoSchema):
     def _problems(self) -> dict[str, Any]:
         kinds = [*ALWAYS, *self.described.refuses]
         kinds += WITH_TOKEN if self.described.scope else ()
+        kinds += (UnknownPath,) if "{" in self.path else ()
         kinds += WITH_BODY if self.described.body else ()
         kinds += WITH_AUDIO if AudioError in self.described.refuses else ()
         by_status: dict[int, dict[str, Problem]] = {}
@@ -211,13 +226,6 @@ def problem_response(problems: list[Problem]) -> dict[str, Any]:
 def header(name: str) -> dict[str, Any]:
     required = name in ON_EVERY_ANSWER or name in {"WWW-Authenticate", "Retry-After", "ETag", "Location"}
     return {"schema": {"type": "string"}, "description": HEADERS[name], "required": required}
-
-
-def plain_text(schema: dict[str, Any], field: Text) -> dict[str, Any]:
-    """One schema for a text that may be empty, where drf-spectacular makes two."""
-    first, *_ = schema.pop("oneOf", [{}])
-    whole: dict[str, Any] = schema | first | ({} if field.allow_blank else {"minLength": 1})
-    return whole
 
 
 def as_form(schema: dict[str, Any]) -> dict[str, Any]:

@@ -46,6 +46,11 @@ class NativeViewSet(DialectViewSet):
         described: Operation = getattr(self, self.action).operation
         return described
 
+    @property
+    def allowed_methods(self) -> list[str]:
+        """For the Allow header."""
+        return sorted(method.upper() for method in self.action_map)
+
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         # Messages for programs do not depend on the language somebody's HTTP library asks for.
         with translation.override(LANGUAGE):
@@ -99,8 +104,6 @@ class NativeViewSet(DialectViewSet):
         detail = answer.detail(error)
         members = dict(answer.members(error)) | {"request_id": self.request_id}
         headers = {"Cache-Control": "no-store", **answer.headers(error)}
-        if answer.status == 405:
-            headers["Allow"] = ", ".join(sorted(method.upper() for method in self.action_map))
         response = Response(
             members | problem | ({"detail": detail} if detail else {}),
             status=answer.status,

@@ -24,7 +24,9 @@ class JsonParser(BaseParser):
 
     def parse(self, stream: IO[Any], media_type: str | None = None, parser_context: Any = None) -> Any:
         try:
-            value = json.loads(stream.read().decode(), object_pairs_hook=_each_name_once, parse_constant=_refused)
+            value = json.loads(
+                stream.read().decode("utf-8-sig"), object_pairs_hook=_each_name_once, parse_constant=_refused
+            )
             # A lone surrogate can be written in JSON, but nobody could store it or be told of it.
             json.dumps(value, ensure_ascii=False).encode()
         except (ValueError, RecursionError):
@@ -56,8 +58,8 @@ class Negotiation(OneFormat):
     ) -> tuple[BaseRenderer, str]:
         only = next(iter(renderers))
         offered = only.media_type or ""
-        accepted = _accepted(request.headers.get("Accept", ""))
-        if accepted and not accepted & {"*/*", f"{offered.partition('/')[0]}/*", offered}:
+        header = request.headers.get("Accept", "").strip() or "*/*"
+        if not _accepted(header) & {"*/*", f"{offered.partition('/')[0]}/*", offered}:
             raise NotAcceptable
         return only, offered
 
