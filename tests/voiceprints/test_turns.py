@@ -13,6 +13,7 @@ from tests.cast import KEN, LIBRARY, OTHER_TAG, SUSAN, audio, recording, silence
 from voiceprints import services
 from voiceprints.errors import (
     NobodyEnrolled,
+    SpeakerExists,
     SpeakerMismatch,
     SpeakerNotEnrolled,
     TurnPassed,
@@ -245,6 +246,16 @@ def test_an_enrollment_begun_in_another_way_goes_on(acme):
     services.enroll(acme, OTHER_TAG, "who", [audio(SUSAN, n) for n in (1, 2)], required_utterances=5)
     assert take(acme, 3).complete
     assert bearers(acme) == [("acme / staff", "enrolled")]
+
+
+def test_nobody_moves_to_where_another_way_put_the_same_name(acme, recordings_folder):
+    take(acme, 1)
+    services.enroll(acme, OTHER_TAG, "who", [audio(KEN)], required_utterances=3)
+    before, people = kept(acme, recordings_folder), bearers(acme)
+    with pytest.raises(SpeakerExists):
+        take(acme, 2, key=OTHER_TAG)
+    assert (kept(acme, recordings_folder), bearers(acme)) == (before, people)
+    assert take(acme, 2).utterance_count == 2
 
 
 def test_a_speaker_whose_recordings_were_removed_begins_anew(acme):
