@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from django.core.exceptions import SuspiciousOperation
 from rest_framework.request import Request
 
 from api.jdcloud.errors import UnknownFormat, UnknownLayout, UnknownMode, UserIdTooLong
@@ -70,10 +71,14 @@ class Echo:
 
 
 def echo(request: Request) -> Echo:
+    """Empty when even the query has more fields than anybody reads."""
     parameters = Parameters(request)
-    sequence = parameters.text("Sequence-Id")
+    try:
+        request_id, sequence = parameters.text("Request-Id"), parameters.text("Sequence-Id")
+    except SuspiciousOperation:
+        return Echo()
     index = int(sequence) if INTEGER.fullmatch(sequence) else 0
-    return Echo(parameters.text("Request-Id"), index or WHOLE_FILE)
+    return Echo(request_id, index or WHOLE_FILE)
 
 
 def packet_number(request: Request) -> PacketNumber:

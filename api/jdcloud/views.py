@@ -12,7 +12,6 @@ from rest_framework.response import Response
 from api.jdcloud import serializers, utterances
 from api.jdcloud.auth import SignatureAuthentication, is_by_sign
 from api.jdcloud.errors import ANSWERS, NORMAL, Answer, Business, Gateway, System
-from api.jdcloud.serializers import Echo
 from api.jdcloud.utterances import Utterance
 from api.protocol import DialectViewSet, UnknownPath, raw_body
 from tenants.models import Tenant
@@ -36,7 +35,6 @@ class JdcloudViewSet(DialectViewSet):
     http_method_names = METHODS
     accepts_chunks = True
 
-    echo = Echo()
     outcome_code = ""
 
     def refusal(self, answer: Answer, error: Exception) -> Response:
@@ -50,7 +48,7 @@ class JdcloudViewSet(DialectViewSet):
 
     def business(self, answer: Business) -> Response:
         self.outcome_code = str(answer.status)
-        result = serializers.result(self.echo, answer.status, answer.message, answer.text)
+        result = serializers.result(serializers.echo(self.request), answer.status, answer.message, answer.text)
         return Response(serializers.envelope(NORMAL.code, NORMAL.msg) | {"result": result}, headers=NOT_STORED)
 
     def system(self, answer: System) -> Response:
@@ -71,10 +69,6 @@ class JdcloudViewSet(DialectViewSet):
 
 
 class PacketViewSet(JdcloudViewSet):
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        super().initial(request, *args, **kwargs)
-        self.echo = serializers.echo(request)
-
     def take(self, request: Request) -> Response:
         number = serializers.packet_number(request)
         with utterances.refused_on_failure(self.tenant, number):

@@ -181,8 +181,8 @@ def test_decoding_comes_before_the_length_of_speech(jdcloud):
 
 def test_a_body_above_the_limit_is_too_long(jdcloud, settings):
     settings.MAX_UPLOAD_BYTES = 1000
-    assert jdcloud.enroll(said(SUSAN)) | {"request_id": ""} == {
-        "request_id": "",
+    assert jdcloud.enroll(said(SUSAN), request_id="R1") == {
+        "request_id": "R1",
         "status": 61002,
         "index": -1,
         "message": "speech data is too long.",
@@ -190,6 +190,16 @@ def test_a_body_above_the_limit_is_too_long(jdcloud, settings):
     }
     reply = with_authorization(jdcloud, said(SUSAN))
     assert (reply.status_code, reply.json()["result"]["status"]) == (200, 61002)
+
+
+@pytest.mark.parametrize("signature", ["Authorization", "sign"])
+def test_more_query_than_anybody_reads_is_refused(jdcloud, signature):
+    query = "&".join(f"p{number}=1" for number in range(3000))
+    headers = authorized(jdcloud.credential, b"", packet_headers(), query=query)
+    if signature == "sign":
+        query, headers = f"{jdcloud.signed()}&{query}", packet_headers()
+    reply = jdcloud.client.generic("POST", f"{VPR}?{query}", b"", "text/plain", headers=headers)
+    assert (reply.status_code, reply.json()["result"]["status"]) == (200, 61003)
 
 
 def test_errors_of_a_stream_carry_its_number(jdcloud):
