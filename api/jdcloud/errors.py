@@ -20,7 +20,6 @@ from api.protocol import (
     Unacceptable,
     UnknownKey,
     UnknownPath,
-    WrongSignature,
 )
 from audio.errors import (
     AudioError,
@@ -164,7 +163,6 @@ OTHER_ERROR = Answer(
 ANSWERS: dict[type[BaseException], Answer] = {
     # Who asks.
     AccessRefused: unauthenticated("10047", "请求签名sign无效，请检查签名信息"),
-    WrongSignature: unauthenticated("10047", "请求签名sign无效，请检查签名信息"),
     UnknownKey: unauthenticated("10001", "错误的请求appkey"),
     AppkeyMissing: unauthenticated("10004", "URL上appkey参数不能为空"),
     TimestampMissing: unauthenticated("10041", "URL上timestamp参数不能为空"),

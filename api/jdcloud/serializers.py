@@ -97,13 +97,11 @@ def packet(request: Request, number: PacketNumber, read: Callable[[], bytes]) ->
     parameters = Parameters(request)
     if request.content_type.partition(";")[0].strip().lower() in FORBIDDEN_TYPES:
         raise Malformed("Content-Type")
-    user_id, organisation = parameters.required("User-Id"), parameters.name("Application-Id") or DEFAULT_ORGANISATION
-    if len(organisation) > LONGEST_APPLICATION_ID:
-        raise Malformed("Application-Id")
-    described = _property(parameters.text("Property")) if number.first else None
+    user_id = parameters.required("User-Id")
+    described = (_property(parameters), _organisation(parameters)) if number.first else None
     if len(user_id) > LONGEST_USER_ID:
         raise UserIdTooLong("User-Id")
-    opening = None if described is None else _opening(described, organisation)
+    opening = _opening(*described) if described else None
     return Packet(number, user_id, opening, read())
 
 
@@ -172,10 +170,17 @@ def result(echoed: Echo, status: int, message: str, text: str) -> dict[str, Any]
     }
 
 
-def _property(text: str) -> dict[str, Any]:
+def _organisation(parameters: Parameters) -> str:
+    organisation = parameters.name("Application-Id") or DEFAULT_ORGANISATION
+    if len(organisation) > LONGEST_APPLICATION_ID:
+        raise Malformed("Application-Id")
+    return organisation
+
+
+def _property(parameters: Parameters) -> dict[str, Any]:
     """Raises Malformed unless it is a JSON object."""
     try:
-        described = json.loads(text)
+        described = json.loads(parameters.text("Property"))
     except (ValueError, RecursionError):
         raise Malformed("Property") from None
     if not isinstance(described, dict):

@@ -7,7 +7,7 @@ from urllib.parse import quote, urlencode
 
 import pytest
 
-from tests.api.jdcloud.client import NORMAL, VPR, described, packet_headers, said
+from tests.api.jdcloud.client import NORMAL, VPR, authorized, described, packet_headers, said
 from tests.cast import SUSAN
 from voiceprints import services
 from voiceprints.errors import SpeakerNotFound
@@ -261,23 +261,31 @@ def test_forms_are_not_accepted(jdcloud, content_type):
     assert not is_enrolling(jdcloud)
 
 
-def in_chunks(jdcloud, content):
-    return jdcloud.client.generic(
-        "POST",
-        f"{VPR}?{jdcloud.signed()}",
-        headers=packet_headers() | {"Transfer-Encoding": "chunked"},
-        CONTENT_TYPE="application/octet-stream",
-        **{"wsgi.input": io.BytesIO(content)},
-    ).json()["result"]
+@pytest.fixture(params=["sign", "authorization"])
+def in_chunks(request, jdcloud):
+    """Sends a body without telling its length, signed in one of the two ways."""
+
+    def send(content):
+        by_sign = request.param == "sign"
+        headers = packet_headers() if by_sign else authorized(jdcloud.credential, content, packet_headers())
+        return jdcloud.client.generic(
+            "POST",
+            f"{VPR}?{jdcloud.signed()}" if by_sign else VPR,
+            headers=headers | {"Transfer-Encoding": "chunked"},
+            CONTENT_TYPE="application/octet-stream",
+            **{"wsgi.input": io.BytesIO(content)},
+        ).json()["result"]
+
+    return send
 
 
-def test_a_body_may_come_in_chunks(jdcloud):
-    assert outcome(in_chunks(jdcloud, said(SUSAN))) == ENROLLING
+def test_a_body_may_come_in_chunks(in_chunks):
+    assert outcome(in_chunks(said(SUSAN))) == ENROLLING
 
 
-def test_a_body_in_chunks_has_a_limit(jdcloud, settings):
+def test_a_body_in_chunks_has_a_limit(in_chunks, settings):
     settings.MAX_UPLOAD_BYTES = 1000
-    assert in_chunks(jdcloud, bytes(1001))["status"] == 61002
+    assert in_chunks(bytes(1001))["status"] == 61002
 
 
 @pytest.mark.parametrize("length", ["-1", "abc", "1e3", "9" * 5000])

@@ -175,9 +175,7 @@ def test_only_the_first_packet_describes(jdcloud):
     first, second = halves(said(SUSAN))
     request_id = fresh()
     jdcloud.enroll(first, sequence=1, request_id=request_id, Application_Id="door")
-    later = jdcloud.send(
-        second, -2, request_id=request_id, Property='{"vpr_mode":"test"}', Application_Id="window", Server_Protocol="9"
-    )
+    later = jdcloud.send(second, -2, request_id=request_id, Property="no description", Application_Id="w" * 65)
     assert text(later) == "enrolling"
     assert count(jdcloud, LibraryKey("door")) == 1
 
