@@ -91,6 +91,7 @@ class Client:
     """Speaks every dialect over one kept connection, as barely as the standard library can.
 
     Whatever recognizes does so among the one speaker that was enrolled beforehand, whatever registers makes a new one.
+    "The same once more" shows how far chance alone goes.
     """
 
     def __init__(self, credential: Credential, content: bytes) -> None:
@@ -111,6 +112,7 @@ class Client:
             self.dolphin("enroll", user_name="susan", enroll_num=number)
         return {
             RECOGNIZE: lambda: self.abcpen("recognize", tag_id="one"),
+            "the same once more": lambda: self.abcpen("recognize", tag_id="one"),
             "native identify": lambda: self.native("identify", tag_id="one"),
             "iflytek searchFea": lambda: self.iflytek("searchFea", self.encoded, groupId="one", topK=10),
             "jdcloud test": lambda: self.jdcloud("test", "susan"),
