@@ -58,7 +58,7 @@ def subheader(request: HttpRequest) -> Any:
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     groups = [_group(_("Voiceprints"), HOME, LIBRARIES, SPEAKERS)]
     if may_manage_access(request):
-        groups.append(_group(_("Access"), CREDENTIALS, MEMBERS))
+        groups.append(_group(_("Access"), CREDENTIALS, TOKENS, MEMBERS))
     if is_platform_staff(request):
         groups.append(_group(_("Platform"), TENANTS, USERS))
     return groups
@@ -68,6 +68,7 @@ HOME = (_("Home"), "dashboard", "admin:index")
 LIBRARIES = (_("Libraries"), "library_music", "admin:voiceprints_library_changelist")
 SPEAKERS = (_("Speakers"), "record_voice_over", "admin:voiceprints_speaker_changelist")
 CREDENTIALS = (_("Credentials"), "key", "admin:tenants_credential_changelist")
+TOKENS = (_("Access tokens"), "token", "admin:tenants_accesstoken_changelist")
 MEMBERS = (_("Members"), "group", "admin:tenants_membership_changelist")
 TENANTS = (_("Tenants"), "apartment", "admin:tenants_tenant_changelist")
 USERS = (_("Users"), "manage_accounts", "admin:auth_user_changelist")

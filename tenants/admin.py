@@ -23,9 +23,9 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 
 from tenants import services
 from tenants.console import PlatformAdmin, TenantAdmin, TenantForm, is_platform_staff, may_manage_access, refuse_unless
-from tenants.forms import CredentialForm, MemberForm, NewMemberForm, RotationForm, TenantPolicyForm
+from tenants.forms import CredentialForm, MemberForm, NewMemberForm, RotationForm, TenantPolicyForm, TokenForm
 from tenants.members import is_last_owner
-from tenants.models import Credential, Membership, Role, Tenant
+from tenants.models import AccessToken, Credential, Membership, Role, Scope, Tenant
 from tenants.secret_once import go_and_see, is_unseen, keep_unseen, mark_seen
 
 User = get_user_model()
@@ -73,22 +73,69 @@ class TenantsAdmin(PlatformAdmin):
         return go_and_see(request)
 
 
-@admin.register(Credential)
-class CredentialAdmin(TenantAdmin):
-    form = CredentialForm
-    list_display = ["key_id", "state", "expires", "last_used", "created"]
+class OpenerAdmin(TenantAdmin):
+    """What opens a tenant's door: for owners and platform staff."""
+
     list_filter = ["enabled"]
     list_select_related = ["tenant"]
-    search_fields = ["key_id"]
     actions = ["enable", "disable"]
-    actions_detail = ["rotate"]
-    fixed_fields = ["key_id", "expires", "last_used", "created"]
 
     def may_read(self, request: HttpRequest) -> bool:
         return may_manage_access(request)
 
     def may_write(self, request: HttpRequest) -> bool:
         return may_manage_access(request)
+
+    @display(description=_("state"), ordering="enabled", label=STATE_COLOURS)
+    def state(self, opener: Credential | AccessToken) -> tuple[str, Any]:
+        if not opener.enabled:
+            return "disabled", _("disabled")
+        if opener.expires and opener.expires <= timezone.now():
+            return "expired", _("expired")
+        return "active", _("active")
+
+    def remove(self, opener: Any) -> None:
+        raise NotImplementedError
+
+    def switch(self, opener: Any, *, enabled: bool) -> None:
+        raise NotImplementedError
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        self.remove(obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        for opener in queryset.select_related("tenant"):
+            self.remove(opener)
+
+    @action(description=_("Enable"), permissions=["change"])
+    def enable(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        self._set_enabled(request, queryset, True)
+
+    @action(description=_("Disable"), permissions=["change"])
+    def disable(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        self._set_enabled(request, queryset, False)
+
+    def _set_enabled(self, request: HttpRequest, queryset: QuerySet[Any], enabled: bool) -> None:
+        changed = list(queryset.select_related("tenant"))
+        for opener in changed:
+            self.switch(opener, enabled=enabled)
+            self.log_change(request, opener, [{"changed": {"fields": ["enabled"]}}])
+        messages.success(request, ngettext("%d changed.", "%d changed.", len(changed)) % len(changed))
+
+
+@admin.register(Credential)
+class CredentialAdmin(OpenerAdmin):
+    form = CredentialForm
+    list_display = ["key_id", "state", "expires", "last_used", "created"]
+    search_fields = ["key_id"]
+    actions_detail = ["rotate"]
+    fixed_fields = ["key_id", "expires", "last_used", "created"]
+
+    def remove(self, opener: Credential) -> None:
+        services.delete_credential(opener)
+
+    def switch(self, opener: Credential, *, enabled: bool) -> None:
+        services.set_credential_enabled(opener, enabled)
 
     def get_urls(self) -> list[URLPattern]:
         secret = self.admin_site.admin_view(self.secret_view)
@@ -101,14 +148,6 @@ class CredentialAdmin(TenantAdmin):
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         return super().get_form(request, obj, change, **kwargs | ({"form": TenantForm} if change else {}))
 
-    @display(description=_("state"), ordering="enabled", label=STATE_COLOURS)
-    def state(self, credential: Credential) -> tuple[str, Any]:
-        if not credential.enabled:
-            return "disabled", _("disabled")
-        if credential.expires and credential.expires <= timezone.now():
-            return "expired", _("expired")
-        return "active", _("active")
-
     def save_model(self, request: HttpRequest, obj: Credential, form: Any, change: bool) -> None:
         if change:
             services.set_credential_enabled(obj, obj.enabled)
@@ -119,29 +158,6 @@ class CredentialAdmin(TenantAdmin):
 
     def response_add(self, request: HttpRequest, obj: Credential, post_url_continue: str | None = None) -> HttpResponse:
         return go_and_see(request)
-
-    def delete_model(self, request: HttpRequest, obj: Credential) -> None:
-        services.delete_credential(obj)
-
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Credential]) -> None:
-        for credential in queryset.select_related("tenant"):
-            services.delete_credential(credential)
-
-    @action(description=_("Enable"), permissions=["change"])
-    def enable(self, request: HttpRequest, queryset: QuerySet[Credential]) -> None:
-        self._set_enabled(request, queryset, True)
-
-    @action(description=_("Disable"), permissions=["change"])
-    def disable(self, request: HttpRequest, queryset: QuerySet[Credential]) -> None:
-        self._set_enabled(request, queryset, False)
-
-    def _set_enabled(self, request: HttpRequest, queryset: QuerySet[Credential], enabled: bool) -> None:
-        changed = list(queryset.select_related("tenant"))
-        for credential in changed:
-            services.set_credential_enabled(credential, enabled)
-            self.log_change(request, credential, [{"changed": {"fields": ["enabled"]}}])
-        done = ngettext("%d credential changed.", "%d credentials changed.", len(changed))
-        messages.success(request, done % len(changed))
 
     @action(description=_("Rotate"), url_path="rotate", permissions=["change"], icon="autorenew")
     def rotate(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -177,6 +193,50 @@ class CredentialAdmin(TenantAdmin):
         mark_seen(request)
         context = self.admin_site.each_context(request) | {"title": _("Secret"), "credential": credential}
         return TemplateResponse(request, "console/secret.html", context)
+
+
+@admin.register(AccessToken)
+class AccessTokenAdmin(OpenerAdmin):
+    form = TokenForm
+    list_display = ["__str__", "state", "opens", "expires", "last_used", "created"]
+    search_fields = ["label"]
+    fixed_fields = ["opens", "expires", "last_used", "created"]
+
+    def remove(self, opener: AccessToken) -> None:
+        services.delete_token(opener)
+
+    def switch(self, opener: AccessToken, *, enabled: bool) -> None:
+        services.change_token(opener, label=opener.label, enabled=enabled)
+
+    def get_fields(self, request: HttpRequest, obj: AccessToken | None = None) -> list[str]:
+        fields = ["label", *self.fixed_fields, "enabled"] if obj else ["label", "scopes", "expires"]
+        return ["tenant", *fields] if is_platform_staff(request) else fields
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        return super().get_form(request, obj, change, **kwargs | ({"form": TenantForm} if change else {}))
+
+    @display(description=_("scopes"))
+    def opens(self, token: AccessToken) -> str:
+        return ", ".join(str(Scope(scope).label) for scope in token.scopes)
+
+    def save_model(self, request: HttpRequest, obj: AccessToken, form: Any, change: bool) -> None:
+        if change:
+            services.change_token(obj, label=obj.label, enabled=obj.enabled)
+            return
+        issued, plain = services.issue_token(obj.tenant, scopes=obj.scopes, label=obj.label, expires=obj.expires)
+        obj.pk, obj.created = issued.pk, issued.created
+        form.plain_text = plain
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        """Nothing hangs on a token. Its text is here for this one answer and nowhere else."""
+        request.token_text = getattr(form, "plain_text", "")  # type: ignore[attr-defined]
+
+    def response_add(
+        self, request: HttpRequest, obj: AccessToken, post_url_continue: str | None = None
+    ) -> HttpResponse:
+        text = request.token_text  # type: ignore[attr-defined]
+        context = self.admin_site.each_context(request) | {"title": _("Access token"), "token": obj, "text": text}
+        return TemplateResponse(request, "console/token.html", context)
 
 
 @admin.register(Membership)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django import forms
@@ -9,6 +10,7 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import ValidationError
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from unfold.forms import AuthenticationForm
 from unfold.widgets import (
@@ -20,11 +22,13 @@ from unfold.widgets import (
 from tenants.console import TenantForm
 from tenants.context import memberships_of, naming_credential
 from tenants.members import is_last_owner
-from tenants.models import Credential, Membership, Role, key_validator
+from tenants.models import Credential, Membership, Role, Scope, key_validator
 
 SHORTEST_SECRET = 8
 LONGEST_SECRET = 256
 DAY_HOURS = 24
+# A secret path comes from the command that makes its whole address.
+OFFERED_SCOPES = [scope for scope in Scope if scope != Scope.PATH]
 LONGEST_OVERLAP_HOURS = 90 * DAY_HOURS
 
 
@@ -80,6 +84,21 @@ def _is_taken(key_id: str) -> bool:
     """Key ids name one credential of the whole platform, so other tenants' count too."""
     with naming_credential(key_id):
         return Credential.all_tenants.filter(key_id=key_id).exists()
+
+
+class TokenForm(TenantForm):
+    scopes = forms.MultipleChoiceField(
+        label=_("Scopes"),
+        choices=[(scope.value, scope.label) for scope in OFFERED_SCOPES],
+        widget=UnfoldAdminCheckboxSelectMultipleWidget,
+        help_text=_("What its bearer may do. Whoever may administer may do everything."),
+    )
+
+    def clean_expires(self) -> datetime | None:
+        expires: datetime | None = self.cleaned_data["expires"]
+        if expires and expires <= timezone.now():
+            raise ValidationError(_("This moment has passed."), code="past")
+        return expires
 
 
 class RotationForm(forms.Form):

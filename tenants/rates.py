@@ -22,7 +22,7 @@ COUNTED_WITHIN_SECONDS = 0.5
 # The window begins with its first request.
 COUNT = """
 local count = redis.call('INCR', KEYS[1])
-if count == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
+if redis.call('PTTL', KEYS[1]) < 0 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
 return {count, redis.call('PTTL', KEYS[1])}
 """
 
@@ -49,7 +49,7 @@ def count_request(tenant: Tenant) -> Allowance | None:
     if tenant.requests_per_minute is None:
         return None
     try:
-        used, milliseconds = _connection().eval(COUNT, 1, f"openvpr:requests:{tenant.pk}", WINDOW_SECONDS * 1000)
+        used, milliseconds = _connection().eval(COUNT, 1, f"openvpr:requests:{tenant.pk}", int(WINDOW_SECONDS * 1000))
     except redis.RedisError as error:
         logger.warning("requests are not counted: %s", type(error).__name__)
         return None

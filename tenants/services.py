@@ -111,6 +111,12 @@ def find_token(plain: str) -> AccessToken | None:
     return named if named and named.usable else None
 
 
+def change_token(token: AccessToken, *, label: str, enabled: bool) -> None:
+    with acting_as(token.tenant):
+        token.label, token.enabled = label, enabled
+        token.save(update_fields=["label", "enabled"])
+
+
 def delete_token(token: AccessToken) -> None:
     with acting_as(token.tenant):
         token.delete()

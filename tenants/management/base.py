@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError
 
 from tenants.context import acting_as
-from tenants.models import Credential, Tenant
+from tenants.models import AccessToken, Credential, Tenant
 
 
 def as_json(credential: Credential) -> str:
@@ -20,6 +20,20 @@ def as_json(credential: Credential) -> str:
             "secret": credential.secret,
         }
     )
+
+
+def token_as_json(token: AccessToken, *, plain: str = "") -> str:
+    """Everything there is to know; its text only when it is given."""
+    described = {
+        "tenant": token.tenant.slug,
+        "id": token.pk,
+        "label": token.label,
+        "scopes": token.scopes,
+        "enabled": token.enabled,
+        "expires": token.expires and token.expires.isoformat(),
+        "last_used": token.last_used and token.last_used.isoformat(),
+    }
+    return json.dumps(described | ({"token": plain} if plain else {}), ensure_ascii=False)
 
 
 def in_one_line(error: ValidationError) -> CommandError:

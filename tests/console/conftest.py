@@ -10,6 +10,7 @@ from django.test import Client
 from django.utils import translation
 
 from tenants.models import Credential, Role, Tenant
+from tenants.services import issue_token
 from tests.console.people import client_for, enrolled, member
 
 
@@ -40,5 +41,6 @@ def acme_rows(acme: Tenant, acme_credential: Credential) -> SimpleNamespace:
         speaker=speaker,
         utterance=utterances[0],
         credential=acme_credential,
+        token=issue_token(acme, scopes=["read"])[0],
         membership=member(acme, Role.VIEWER, "victor"),
     )

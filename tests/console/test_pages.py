@@ -8,7 +8,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from tenants.services import issue_credential
+from tenants.services import issue_credential, issue_token
 from tests.console.people import enrolled
 
 MOST_QUERIES = 12
@@ -19,6 +19,7 @@ LISTS = [
     "/console/voiceprints/speaker/",
     "/console/voiceprints/speaker/?q=alice&status__exact=enrolled",
     "/console/tenants/credential/",
+    "/console/tenants/accesstoken/",
     "/console/tenants/membership/",
 ]
 STAFF_LISTS = [*LISTS, "/console/tenants/tenant/", "/console/auth/user/"]
@@ -46,6 +47,7 @@ def test_pages_take_few_queries_however_many_rows(who, client_of, acme, acme_row
     for number, voice in enumerate(["ken", "wei", "klaus"]):
         enrolled(acme, f"person {number}", voice, tag_id=f"tag {number}")
         issue_credential(acme)
+        issue_token(acme, scopes=["read"])
     enrolled(acme, "alice", "andrea", tag_id="guests", utterances=3)
     many = {page: queries(client, page) for page in pages}
     assert many == few
