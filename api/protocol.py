@@ -44,6 +44,7 @@ DRAIN_BYTES = 1024 * 1024 * 1024
 DRAIN_SECONDS = 10.0
 DRAIN_CHUNK_BYTES = 8 * 1024
 OUR_FAULT = (EngineFailed, EngineUnreachable, StorageFailed, DatabaseFailed)
+EVERY_METHOD = ["get", "head", "post", "put", "patch", "delete", "options", "trace"]
 FIT_KEY_ID = re.compile(r"[\x21-\x7e]{1,128}")
 FIT_LENGTH = re.compile(r"[0-9]{1,18}")
 UNCHUNKED_BODY = "openvpr.unchunked_body"
@@ -369,6 +370,23 @@ def patch_rate_limit(response: HttpResponseBase, allowance: Allowance) -> None:
     """The fields of draft-ietf-httpapi-ratelimit-headers."""
     response["RateLimit-Policy"] = f'"default";q={allowance.limit};w={WINDOW_SECONDS}'
     response["RateLimit"] = f'"default";r={allowance.remaining};t={allowance.seconds_left}'
+
+
+class Nowhere(DialectViewSet):
+    """Paths of a dialect where nothing is served. No more is asked of a request there, whatever its method."""
+
+    authentication_classes = []
+    http_method_names = EVERY_METHOD
+
+    @classmethod
+    def as_refusal(cls) -> Callable[..., HttpResponseBase]:
+        return cls.as_view(dict.fromkeys(EVERY_METHOD, "refuse"))
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        self.refuse(request, **kwargs)
+
+    def refuse(self, request: Request, **kwargs: Any) -> NoReturn:
+        raise UnknownPath
 
 
 def request_id(request: HttpRequest) -> str:

@@ -2,7 +2,7 @@
 
 from django.urls import path, re_path
 
-from api.abcpen.views import METHODS, LinkedRecordingViewSet, NothingHereViewSet, RecordingViewSet, VoiceidViewSet
+from api.abcpen.views import LinkedRecordingViewSet, NothingHereViewSet, RecordingViewSet, VoiceidViewSet
 
 RECORDING = r"(?P<path>[^/\x00-\x1f\x7f]+/[0-9]{8}/[0-9a-f-]{36}\.flac)"
 
@@ -23,5 +23,5 @@ urlpatterns = [
     path("voiceid/delete-speakers", VoiceidViewSet.as_view({"get": "delete_some"})),
     re_path(rf"^voiceid/{RECORDING}\Z", RecordingViewSet.as_view({"get": "play"})),
     re_path(rf"^r/(?P<token>[^/]+)/voiceid/{RECORDING}\Z", LinkedRecordingViewSet.as_view({"get": "play_linked"})),
-    re_path(r"^(?:r/[^/]+/)?voiceid(?:/|\Z)", NothingHereViewSet.as_view(dict.fromkeys(METHODS, "refuse"))),
+    re_path(r"^(?:r/[^/]+/)?voiceid(?:/|\Z)", NothingHereViewSet.as_refusal()),
 ]

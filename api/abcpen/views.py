@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import Any
 
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -16,13 +16,12 @@ from api.abcpen import serializers
 from api.abcpen.auth import SignatureAuthentication
 from api.abcpen.errors import ANSWERS, RECORDING_ANSWERS, SUCCESS, Answer
 from api.abcpen.serializers import Fields
-from api.protocol import DialectViewSet, UnknownPath, public_address, sent_form
+from api.protocol import DialectViewSet, Nowhere, public_address, sent_form
 from voiceprints import recordings, services
 from voiceprints.models import Library
 from voiceprints.serving import link_token, recording_response, refuse_foreign_recording, tenant_of_link
 
 TOP_K = 10
-METHODS = ["get", "head", "post", "put", "patch", "delete", "options", "trace"]
 
 
 class AbcpenViewSet(DialectViewSet):
@@ -123,16 +122,8 @@ class LinkedRecordingViewSet(RecordingViewSet):
         return self.recording(request._request, path)
 
 
-class NothingHereViewSet(AbcpenViewSet):
-    authentication_classes = []
-    http_method_names = METHODS
-
-    def refuse(self, request: Request) -> NoReturn:
-        raise UnknownPath
-
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """No more is asked of a request to nowhere."""
-        self.refuse(request)
+class NothingHereViewSet(Nowhere, AbcpenViewSet):
+    pass
 
 
 def form(request: Request) -> Fields:

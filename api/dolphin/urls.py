@@ -4,7 +4,6 @@ from django.urls import re_path
 from django.urls.resolvers import URLPattern
 
 from api.dolphin.views import (
-    METHODS,
     DolphinViewSet,
     NothingHereViewSet,
     RootUnregistrationViewSet,
@@ -28,5 +27,5 @@ def operations(base: str, users: type[DolphinViewSet], removals: type[DolphinVie
 urlpatterns = [
     *operations(TOKEN, DolphinViewSet, UnregistrationViewSet),
     *operations("", RootViewSet, RootUnregistrationViewSet),
-    re_path(r"^dolphin(?:/|\Z)", NothingHereViewSet.as_view(dict.fromkeys(METHODS, "refuse"))),
+    re_path(r"^dolphin(?:/|\Z)", NothingHereViewSet.as_refusal()),
 ]

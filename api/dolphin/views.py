@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any, NoReturn
+from typing import Any
 
 from django.db import Error as DatabaseFailed
 from django.db.models import QuerySet
@@ -17,13 +17,12 @@ from api.dolphin import serializers
 from api.dolphin.auth import DIALECT, PathTokenAuthentication, RootAuthentication
 from api.dolphin.errors import ANSWERS, SUCCESS, TAKEN, UNREGISTER_ANSWERS, Answer
 from api.dolphin.serializers import GROUPS, Fields, Probe
-from api.protocol import DialectViewSet, UnknownPath, json_object
+from api.protocol import DialectViewSet, Nowhere, json_object
 from voiceprints import services
 from voiceprints.errors import SpeakerNotEnrolled, SpeakerNotFound
 from voiceprints.models import Library
 
 TOP_K = 10
-METHODS = ["get", "head", "post", "put", "patch", "delete", "options", "trace"]
 # Their errors tell how far the enrollment of the user is.
 TELL_PROGRESS = {"enroll", "verify"}
 
@@ -141,13 +140,5 @@ class RootUnregistrationViewSet(UnregistrationViewSet):
     authentication_classes = [RootAuthentication]
 
 
-class NothingHereViewSet(DolphinViewSet):
-    authentication_classes = []
-    http_method_names = METHODS
-
-    def refuse(self, request: Request) -> NoReturn:
-        raise UnknownPath
-
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """No more is asked of a request to nowhere."""
-        self.refuse(request)
+class NothingHereViewSet(Nowhere, DolphinViewSet):
+    pass

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any
 
 from django.db.models import QuerySet
 from django.http.response import HttpResponseBase
@@ -17,13 +17,12 @@ from api.iflytek import serializers
 from api.iflytek.auth import SignatureAuthentication, refuse_foreign_application
 from api.iflytek.errors import ANSWERS, NOT_FOUND, NOT_FOUND_BY, SUCCESS, Answer, GatewayAnswer
 from api.iflytek.serializers import Call
-from api.protocol import DialectViewSet, UnknownPath, json_object
+from api.protocol import DialectViewSet, Nowhere, json_object
 from tenants.models import Tenant
 from voiceprints import services
 from voiceprints.models import Library
 from voiceprints.results import LibraryKey
 
-METHODS = ["get", "head", "post", "put", "patch", "delete", "options", "trace"]
 NO_STORE = {"Cache-Control": "no-store"}
 DONE = {"msg": "success"}
 
@@ -62,16 +61,8 @@ class VoiceprintViewSet(IflytekViewSet):
         return Response(reply, headers=NO_STORE)
 
 
-class NothingHereViewSet(IflytekViewSet):
-    authentication_classes = []
-    http_method_names = METHODS
-
-    def refuse(self, request: Request) -> NoReturn:
-        raise UnknownPath
-
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """No more is asked of a request to nowhere."""
-        self.refuse(request)
+class NothingHereViewSet(Nowhere, IflytekViewSet):
+    pass
 
 
 def create_group(tenant: Tenant, call: Call) -> object:

@@ -2,9 +2,9 @@
 
 from django.urls import path, re_path
 
-from api.jdcloud.views import METHODS, NothingHereViewSet, PacketViewSet
+from api.jdcloud.views import NothingHereViewSet, PacketViewSet
 
 urlpatterns = [
     path("jdai/vpr", PacketViewSet.as_view({"post": "take"})),
-    re_path(r"^jdai(?:/|\Z)", NothingHereViewSet.as_view(dict.fromkeys(METHODS, "refuse"))),
+    re_path(r"^jdai(?:/|\Z)", NothingHereViewSet.as_refusal()),
 ]

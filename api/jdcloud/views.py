@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import Any
 
 from django.db.models import QuerySet
 from rest_framework.renderers import JSONRenderer
@@ -13,13 +13,12 @@ from api.jdcloud import serializers, utterances
 from api.jdcloud.auth import SignatureAuthentication, is_by_sign
 from api.jdcloud.errors import ANSWERS, NORMAL, Answer, Business, Gateway, System
 from api.jdcloud.utterances import Utterance
-from api.protocol import DialectViewSet, UnknownPath, raw_body
+from api.protocol import EVERY_METHOD, DialectViewSet, Nowhere, raw_body
 from tenants.models import Tenant
 from voiceprints import services
 from voiceprints.errors import SpeakerNotFound
 from voiceprints.models import Library
 
-METHODS = ["get", "head", "post", "put", "patch", "delete", "options", "trace"]
 NOT_STORED = {"Cache-Control": "no-store"}
 
 
@@ -32,7 +31,7 @@ class JdcloudViewSet(DialectViewSet):
     answers = ANSWERS
     authentication_classes = [SignatureAuthentication]
     renderer_classes = [Utf8JsonRenderer]
-    http_method_names = METHODS
+    http_method_names = EVERY_METHOD
     accepts_chunks = True
 
     outcome_code = ""
@@ -89,15 +88,8 @@ class PacketViewSet(JdcloudViewSet):
             raise SpeakerNotFound(external_id=utterance.external_id)
 
 
-class NothingHereViewSet(JdcloudViewSet):
-    authentication_classes = []
-
-    def refuse(self, request: Request) -> NoReturn:
-        raise UnknownPath
-
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """No more is asked of a request to nowhere."""
-        self.refuse(request)
+class NothingHereViewSet(Nowhere, JdcloudViewSet):
+    pass
 
 
 def enroll(tenant: Tenant, utterance: Utterance) -> str:

@@ -7,7 +7,7 @@ from django.urls.converters import IntConverter
 
 from api.native.documentation import JsonViewSet, PageViewSet, YamlViewSet
 from api.native.views import LibraryViewSet, RecognitionViewSet, RecordingViewSet, SpeakerViewSet, UtteranceViewSet
-from api.native.viewsets import METHODS, NothingHereViewSet
+from api.native.viewsets import NothingHereViewSet
 
 
 class RowConverter(IntConverter):
@@ -37,5 +37,5 @@ urlpatterns = [
     path("api/v1/openapi.yaml", YamlViewSet.as_view({"get": "show"})),
     path("api/v1/docs", PageViewSet.as_view({"get": "swagger"})),
     path("api/v1/redoc", PageViewSet.as_view({"get": "redoc"})),
-    re_path(r"^api/v1(?:/|\Z)", NothingHereViewSet.as_view(dict.fromkeys(METHODS, "refuse"))),
+    re_path(r"^api/v1(?:/|\Z)", NothingHereViewSet.as_refusal()),
 ]

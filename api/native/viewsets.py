@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import Any
 
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
@@ -20,10 +20,9 @@ from api.native.errors import ANSWERS, Problem
 from api.native.operations import Operation, checked
 from api.native.schema import NativeSchema
 from api.native.wire import PROBLEM_JSON, JsonParser, Negotiation
-from api.protocol import DialectViewSet, UnknownPath, public_address, sent_form
+from api.protocol import EVERY_METHOD, DialectViewSet, Nowhere, public_address, sent_form
 from voiceprints.paging import Page
 
-METHODS = ["get", "head", "post", "put", "patch", "delete", "options", "trace"]
 LANGUAGE = "en"
 
 
@@ -36,7 +35,7 @@ class NativeViewSet(DialectViewSet):
     content_negotiation_class = Negotiation
     parser_classes = [JsonParser, MultiPartParser]
     renderer_classes = [JSONRenderer]
-    http_method_names = METHODS
+    http_method_names = EVERY_METHOD
     schema = NativeSchema()
 
     query: dict[str, Any]
@@ -117,16 +116,8 @@ class NativeViewSet(DialectViewSet):
         return getattr(response, "problem", "") or super().outcome(response)
 
 
-class NothingHereViewSet(NativeViewSet):
-    authentication_classes = []
+class NothingHereViewSet(Nowhere, NativeViewSet):
     schema = None  # type: ignore[assignment]
-
-    def refuse(self, request: Request) -> NoReturn:
-        raise UnknownPath
-
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """No more is asked of a request to nowhere."""
-        self.refuse(request)
 
 
 def quoted(version: str) -> str:
