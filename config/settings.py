@@ -304,6 +304,9 @@ REST_FRAMEWORK = {
 SPECTACULAR_SETTINGS = {
     "OAS_VERSION": "3.1.0",
     "TITLE": "OpenVPR",
+    "DESCRIPTION": "Who is speaking: enroll speakers, verify that it is the one they say they are, identify them.\n\n"
+    "Send an access token as `Authorization: Bearer …`. A body is JSON, with recordings in base64, or a form, with "
+    "recordings as files. Whatever goes wrong is answered with problem details (RFC 9457): decide by `type`.",
     "VERSION": "1",
     "POSTPROCESSING_HOOKS": [],
     "COMPONENT_SPLIT_PATCH": False,

@@ -176,6 +176,12 @@ class Heard(Strict):
         default=1, min_value=1, max_value=MOST_CHANNELS, help_text="Of headerless PCM; looked at only there."
     )
 
+    def get_fields(self) -> Fields:
+        """What is asked for stands before what is optional everywhere."""
+        fields = super().get_fields()
+        options = {name: fields.pop(name) for name in Heard._declared_fields}
+        return fields | options
+
     @staticmethod
     def heard(audio: AudioInput, sent: Mapping[str, Any]) -> AudioInput:
         rate = sent.get("pcm_sample_rate")
