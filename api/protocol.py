@@ -254,10 +254,13 @@ def declared_bytes(request: HttpRequest) -> int:
     return int(declared)
 
 
-def refuse_unreadable_body(request: HttpRequest, *, accepts_chunks: bool = False) -> None:
+def refuse_unreadable_body(
+    request: HttpRequest, *, limit_bytes: int | None = None, accepts_chunks: bool = False
+) -> None:
     """Judge the body by its head, before a byte of it is read. Raises TooLarge or Malformed."""
-    if declared_bytes(request) > settings.MAX_UPLOAD_BYTES:
-        raise TooLarge(size_bytes=declared_bytes(request), limit_bytes=settings.MAX_UPLOAD_BYTES)
+    limit = settings.MAX_UPLOAD_BYTES if limit_bytes is None else limit_bytes
+    if declared_bytes(request) > limit:
+        raise TooLarge(size_bytes=declared_bytes(request), limit_bytes=limit)
     if is_chunked(request) and not accepts_chunks:
         raise Malformed("a body needs a Content-Length")
 
@@ -312,6 +315,10 @@ class DialectViewSet(ViewSet):
         """The line of the table as a reply in the dialect's form."""
         raise NotImplementedError
 
+    @property
+    def largest_body_bytes(self) -> int:
+        return settings.MAX_UPLOAD_BYTES
+
     def outcome(self, response: HttpResponseBase) -> str:
         """The dialect's code, for the log."""
         return str(response.status_code)
@@ -337,7 +344,9 @@ class DialectViewSet(ViewSet):
         # None where an address itself is the right to come in.
         if request.user is not None:
             self._admit(request.user)  # type: ignore[arg-type]
-        refuse_unreadable_body(request._request, accepts_chunks=self.accepts_chunks)
+        refuse_unreadable_body(
+            request._request, limit_bytes=self.largest_body_bytes, accepts_chunks=self.accepts_chunks
+        )
 
     def _admit(self, tenant: Tenant) -> None:
         """Whoever has proved who they are may still be closed here, or ask too often."""

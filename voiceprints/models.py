@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from datetime import datetime
 
 from django.core.files.storage import Storage, storages
 from django.db import models
@@ -270,6 +271,10 @@ class Job(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.pk}"
+
+    @property
+    def expires_with_file(self) -> datetime | None:
+        return self.expires if self.output else None
 
     @property
     def is_over(self) -> bool:

@@ -51,7 +51,7 @@ def refuse_foreign_recording(tenant: Tenant, path: str) -> None:
             raise RecordingNotFound(path=path)
 
 
-def recording_response(request: HttpRequest, path: str) -> HttpResponseBase:
+def recording_response(request: HttpRequest, path: str, *, content_type: str = CONTENT_TYPE) -> HttpResponseBase:
     """The recording, or the part that `Range` asks for; whether the caller may have it was decided before.
 
     Raises RecordingNotFound or StorageFailed.
@@ -62,7 +62,7 @@ def recording_response(request: HttpRequest, path: str) -> HttpResponseBase:
     if unchanged is not None:
         file.close()
         return unchanged
-    response = _response(request, file, size, etag)
+    response = _response(request, file, size, etag, content_type)
     response["Accept-Ranges"] = "bytes"
     response["ETag"] = etag
     patch_cache_control(response, private=True)
@@ -129,23 +129,23 @@ def _opened(path: str) -> tuple[Any, int]:
     return file, size
 
 
-def _response(request: HttpRequest, file: Any, size: int, etag: str) -> HttpResponseBase:
+def _response(request: HttpRequest, file: Any, size: int, etag: str, content_type: str) -> HttpResponseBase:
     span = None
     if request.headers.get("If-Range", etag) == etag:
         span = requested_span(request.headers.get("Range", ""), size)
     if span is not None and span.length <= 0:
         file.close()
-        return HttpResponse(status=416, content_type=CONTENT_TYPE, headers={"Content-Range": f"bytes */{size}"})
-    response = _body(request, file, span or Span(0, size - 1))
+        return HttpResponse(status=416, content_type=content_type, headers={"Content-Range": f"bytes */{size}"})
+    response = _body(request, file, span or Span(0, size - 1), content_type)
     if span is not None:
         response.status_code = 206
         response["Content-Range"] = f"bytes {span.first}-{span.last}/{size}"
     return response
 
 
-def _body(request: HttpRequest, file: Any, span: Span) -> HttpResponseBase:
+def _body(request: HttpRequest, file: Any, span: Span, content_type: str) -> HttpResponseBase:
     headers = {"Content-Length": str(span.length)}
     if request.method == "HEAD":
         file.close()
-        return HttpResponse(content_type=CONTENT_TYPE, headers=headers)
-    return StreamingHttpResponse(Slice(file, span), content_type=CONTENT_TYPE, headers=headers)
+        return HttpResponse(content_type=content_type, headers=headers)
+    return StreamingHttpResponse(Slice(file, span), content_type=content_type, headers=headers)

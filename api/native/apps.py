@@ -1,5 +1,11 @@
+from importlib import import_module
+
 from django.apps import AppConfig
 
 
 class NativeConfig(AppConfig):
     name = "api.native"
+
+    def ready(self) -> None:
+        # Workers too say what an enrollment is answered.
+        import_module("api.native.jobs")

@@ -18,6 +18,7 @@ from rest_framework.exceptions import (
 )
 
 from api.native.auth import InsufficientScope, NoToken, UnusableToken
+from api.native.idempotency import KeyInUse, KeyReused
 from api.native.wire import flattened
 from api.protocol import AccessRefused, DialectClosed, Malformed, RateLimited, TenantClosed, Unacceptable, UnknownPath
 from audio.errors import (
@@ -34,12 +35,20 @@ from audio.errors import (
 )
 from voiceprints.errors import (
     AnalysisTimedOut,
+    ArchiveRefused,
     EngineFailed,
     EngineUnreachable,
+    FileMissing,
+    JobAbandoned,
+    JobFileNotFound,
+    JobFinished,
+    JobNotFound,
     LibraryExists,
     LibraryNotFound,
+    ManifestRefused,
     Outdated,
     RecordingNotFound,
+    RowRefused,
     SpeakerExists,
     SpeakerNotEnrolled,
     SpeakerNotFound,
@@ -84,6 +93,12 @@ class Problem:
     detail: Callable[[Any], str] = str
     members: Members = nothing
     headers: Headers = nothing
+
+    def as_members(self, error: Any) -> dict[str, Any]:
+        """The members that do not depend on the request."""
+        said = {**self.members(error), "type": self.type, "title": self.title, "status": self.status}
+        detail = self.detail(error)
+        return said | ({"detail": detail} if detail else {})
 
     @property
     def type(self) -> str:
@@ -130,12 +145,18 @@ ANSWERS: dict[type[BaseException], Problem] = {
     LibraryNotFound: Problem("library-not-found", 404, "No such library", members=numbers),
     SpeakerNotFound: Problem("speaker-not-found", 404, "No such speaker", members=numbers),
     UtteranceNotFound: Problem("utterance-not-found", 404, "No such utterance", members=numbers),
+    JobNotFound: Problem("job-not-found", 404, "No such job", members=numbers),
+    JobFileNotFound: Problem("job-file-not-found", 404, "The job has no file, or has none any more", members=numbers),
     RecordingNotFound: Problem("recording-not-found", 404, "No such recording", unspoken),
     MethodNotAllowed: Problem("method-not-allowed", 405, "Not done here"),
     NotAcceptable: Problem("not-acceptable", 406, "No representation that the client accepts", unspoken),
     LibraryExists: Problem("library-exists", 409, "The library exists already", members=numbers),
     SpeakerExists: Problem("speaker-exists", 409, "The speaker is enrolled already", members=numbers),
     SpeakerNotEnrolled: Problem("speaker-not-enrolled", 409, "The speaker is still enrolling", members=numbers),
+    JobFinished: Problem("job-finished", 409, "The job is over", members=numbers),
+    KeyInUse: Problem(
+        "idempotency-key-in-use", 409, "The first request with this key is still under way", unspoken, headers=soon
+    ),
     Outdated: Problem("precondition-failed", 412, "It has changed since it was read", unspoken),
     TooLarge: Problem("too-large", 413, "The body or a recording in it is too large", members=numbers),
     UnsupportedMediaType: Problem(
@@ -149,6 +170,12 @@ ANSWERS: dict[type[BaseException], Problem] = {
         "invalid-request", 422, "A field or parameter is not as it must be", unspoken, members=each_error
     ),
     Unacceptable: Problem("invalid-request", 422, "A field or parameter is not as it must be"),
+    KeyReused: Problem("idempotency-key-reused", 422, "The key was used for another request", unspoken),
+    ArchiveRefused: Problem("archive-refused", 422, "The archive cannot be used", members=numbers),
+    ManifestRefused: Problem("manifest-refused", 422, "The list of speakers cannot be used", members=numbers),
+    RowRefused: Problem("row-refused", 422, "The line cannot be used", members=numbers),
+    FileMissing: Problem("file-missing", 422, "A recording is not where the line says", members=numbers),
+    JobAbandoned: Problem("job-abandoned", 500, "The job went down with its worker time and again", members=numbers),
     AudioError: UNPROCESSABLE_AUDIO,
     Undecodable: Problem("undecodable-audio", 422, "No audio can be read from the recording", members=numbers),
     Unrecognised: Problem("unrecognised-audio", 422, "The recording is in no format that we know", members=numbers),

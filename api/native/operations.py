@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from django.http import QueryDict
 from rest_framework import serializers
@@ -21,7 +21,12 @@ NO_CONTENT = 204
 
 
 class Strict(serializers.Serializer[Any]):
-    """Nothing but its own fields: a misspelt one must not pass for one left out."""
+    """Nothing but its own fields: a misspelt one must not pass for one left out.
+
+    `rules`: what its description says of several fields together.
+    """
+
+    rules: ClassVar[dict[str, Any]] = {}
 
     def to_internal_value(self, data: Any) -> Any:
         if not isinstance(data, Mapping):
@@ -48,6 +53,10 @@ class Operation:
     status: int = 200
     refuses: tuple[type[Exception], ...] = ()
     headers: tuple[str, ...] = ()
+    file: str = ""
+    """The media type of the file that is answered in place of JSON."""
+    as_job: bool = False
+    """Becomes a job for whoever prefers that."""
     conditional: bool = False
     """Takes If-Match, or If-None-Match where it only reads."""
 

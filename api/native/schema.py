@@ -17,6 +17,8 @@ from rest_framework.exceptions import NotAcceptable, UnsupportedMediaType, Valid
 from api.native.auth import InsufficientScope, NoToken, UnusableToken
 from api.native.errors import ANSWERS, Problem
 from api.native.fields import Recording, Text
+from api.native.idempotency import KEY, REPLAYED, KeyInUse, KeyReused
+from api.native.job_serializers import JobReply, Upload
 from api.native.operations import Operation, Strict
 from api.native.paging import CursorField
 from api.native.wire import PROBLEM_JSON
@@ -29,13 +31,20 @@ SCHEME = "bearer"
 
 ALWAYS = (Malformed, SuspiciousOperation, NotAcceptable, TooLarge, ValidationError, DatabaseFailed, Exception)
 WITH_TOKEN = (NoToken, UnusableToken, InsufficientScope, TenantClosed, DialectClosed, RateLimited)
+WITH_KEY = (KeyInUse, KeyReused)
 WITH_BODY = (UnsupportedMediaType,)
 WITH_AUDIO = (TooBusy, AnalysisTimedOut, EngineFailed, StorageFailed)
 
 IF_MATCH = "Refuse (412) unless it still is in one of the versions whose ETags stand here."
 IF_NONE_MATCH = "Answer 304 when it still is in one of the versions whose ETags stand here."
 RECORDING = {"type": "string", "format": "byte", "contentEncoding": "base64", "minLength": 4}
+FILE = {"type": "string", "format": "binary"}
 CURSOR = {"type": "string", "format": "cursor"}
+IDEMPOTENCY_KEY = (
+    "Names the request, so that it is done once however often it is sent. A repetition within 24 hours gets the first "
+    "answer, with `Idempotency-Replayed`. Answers of 429 and 5xx are not kept."
+)
+PREFER = "`respond-async`: do not wait; the answer is a job, whose result is what would have been answered."
 NOT_MODIFIED = "It is in a version that `If-None-Match` names."
 
 HEADERS = {
@@ -44,6 +53,8 @@ HEADERS = {
     "RateLimit": "How many requests (r) are left in the window, which ends in so many seconds (t).",
     "ETag": "The version of what is answered.",
     "Location": "Where what was made is found.",
+    "Preference-Applied": "respond-async.",
+    REPLAYED: "true: this was answered before, to a request with the same key. Absent otherwise.",
     "Link": 'The next page (rel="next"). Absent on the last.',
     "Retry-After": "After how many seconds to try again.",
     "WWW-Authenticate": "What is wrong with the token (RFC 6750).",
@@ -52,6 +63,7 @@ HEADERS = {
     "Content-Range": "Which bytes of how many these are.",
 }
 ON_EVERY_ANSWER = ("X-Request-Id",)
+AS_JOB = ("Location", "Preference-Applied")
 WITH_LIMIT = ("RateLimit", "RateLimit-Policy")
 BY_STATUS = {
     401: ("WWW-Authenticate",),
@@ -122,7 +134,8 @@ class NativeSchema(AutoSchema):
         return self.described.body
 
     def get_response_serializers(self) -> Any:
-        return {self.described.status: self.described.reply}
+        answered = {self.described.status: self.described.reply}
+        return answered | ({202: JobReply} if self.described.as_job else {})
 
     def _is_list_view(self, serializer: Any = None) -> bool:
         """A listing answers one page, not a list."""
@@ -131,6 +144,8 @@ class NativeSchema(AutoSchema):
     def _map_serializer_field(self, field: Any, direction: Any, bypass_extensions: bool = False) -> dict[str, Any]:
         if isinstance(field, Recording):
             return {**RECORDING, **self._get_serializer_field_meta(field, direction)}
+        if isinstance(field, Upload):
+            return {**FILE, **self._get_serializer_field_meta(field, direction)}
         if isinstance(field, CursorField):
             return {**CURSOR, **self._get_serializer_field_meta(field, direction)}
         schema: dict[str, Any] = super()._map_serializer_field(field, direction, bypass_extensions)
@@ -146,14 +161,15 @@ class NativeSchema(AutoSchema):
     def _postprocess_serializer_schema(self, schema: Any, serializer: Any, direction: Any) -> Any:
         schema = super()._postprocess_serializer_schema(schema, serializer, direction)
         if isinstance(serializer, Strict):
-            schema["additionalProperties"] = False
+            schema |= {"additionalProperties": False, **serializer.rules}
         return {name: value for name, value in schema.items() if name != "description" or type(serializer).__doc__}
 
     def get_operation(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         operation: dict[str, Any] = super().get_operation(*args, **kwargs) or {}
         self._add_conditions(operation)
+        self._add_repetition(operation)
         self._add_form(operation)
-        self._add_recording(operation)
+        self._add_file(operation)
         operation["responses"].update(self._problems())
         for status, response in operation["responses"].items():
             response["headers"] = {name: header(name) for name in self._headers(int(status))}
@@ -168,25 +184,41 @@ class NativeSchema(AutoSchema):
         if self.method == "GET":
             operation["responses"]["304"] = {"description": NOT_MODIFIED}
 
+    def _add_repetition(self, operation: dict[str, Any]) -> None:
+        if self.is_repeatable:
+            key = {"type": "string", "pattern": "^[!-~]{1,255}$"}
+            parameter = {"in": "header", "name": KEY, "schema": key, "description": IDEMPOTENCY_KEY}
+            operation.setdefault("parameters", []).append(parameter)
+        if self.described.as_job:
+            preference = {"type": "string"}
+            parameter = {"in": "header", "name": "Prefer", "schema": preference, "description": PREFER}
+            operation.setdefault("parameters", []).append(parameter)
+
+    @property
+    def is_repeatable(self) -> bool:
+        return self.method == "POST" and self.described.scope is not None
+
     def _add_form(self, operation: dict[str, Any]) -> None:
         """The same fields as parts of a form: recordings as files."""
+        if self.described.body and self.described.body.rules:
+            operation["requestBody"]["required"] = True
         content = operation.get("requestBody", {}).get("content", {})
-        if FORM in content:
+        if {FORM, JSON} <= set(content):
             name = content[JSON]["schema"]["$ref"].rpartition("/")[2]
             component = next(one for key, one in self.registry._components.items() if key[0] == name)
             content[FORM]["schema"] = as_form(component.schema)
 
-    def _add_recording(self, operation: dict[str, Any]) -> None:
-        if self.view.action != "play":
+    def _add_file(self, operation: dict[str, Any]) -> None:
+        if not self.described.file:
             return
-        sound = {"audio/flac": {"schema": {"type": "string", "format": "binary"}}}
+        content = {self.described.file: {"schema": FILE}}
         range_of = {"in": "header", "name": "Range", "schema": {"type": "string"}, "description": "One range of bytes."}
         operation.setdefault("parameters", []).append(range_of)
         operation["responses"] |= {
-            "200": {"description": "The recording.", "content": sound},
-            "206": {"description": "The bytes that `Range` asks for.", "content": sound},
+            "200": {"description": "The file.", "content": content},
+            "206": {"description": "The bytes that `Range` asks for.", "content": content},
             "304": {"description": NOT_MODIFIED},
-            "416": {"description": "`Range` begins after the end.", "content": {"audio/flac": {}}},
+            "416": {"description": "`Range` begins after the end.", "content": {self.described.file: {}}},
         }
 
     def _problems(self) -> dict[str, Any]:
@@ -194,6 +226,7 @@ class NativeSchema(AutoSchema):
         kinds += WITH_TOKEN if self.described.scope else ()
         kinds += (UnknownPath,) if "{" in self.path else ()
         kinds += WITH_BODY if self.described.body else ()
+        kinds += WITH_KEY if self.is_repeatable else ()
         kinds += WITH_AUDIO if AudioError in self.described.refuses else ()
         by_status: dict[int, dict[str, Problem]] = {}
         for problem in problems_of(kinds):
@@ -203,7 +236,9 @@ class NativeSchema(AutoSchema):
     def _headers(self, status: int) -> list[str]:
         own = self.described.headers if status == self.described.status else ()
         limited = WITH_LIMIT if self.described.scope and status != 401 else ()
-        return [*ON_EVERY_ANSWER, *limited, *BY_STATUS.get(status, ()), *own]
+        own += AS_JOB if self.described.as_job and status == 202 else ()
+        repeated = (REPLAYED,) if self.is_repeatable and status < 500 else ()
+        return [*ON_EVERY_ANSWER, *limited, *BY_STATUS.get(status, ()), *own, *repeated]
 
 
 def problems_of(kinds: Iterable[type[BaseException]]) -> list[Problem]:

@@ -73,7 +73,9 @@ class PageQuery(Strict):
 
     def get_fields(self) -> Fields:
         ordering = serializers.ChoiceField(
-            list(self.orders), default="created", help_text="A minus sign turns it round. A cursor brings its own."
+            list(self.orders),
+            default=next(iter(self.orders)),
+            help_text="A minus sign turns it round. A cursor brings its own.",
         )
         cursor = CursorField(self.orders, required=False, help_text="`next_cursor` of the page before.")
         return super().get_fields() | {"ordering": ordering, "cursor": cursor}

@@ -6,6 +6,7 @@ from django.urls import path, re_path, register_converter
 from django.urls.converters import IntConverter
 
 from api.native.documentation import JsonViewSet, PageViewSet, YamlViewSet
+from api.native.jobs import ExportViewSet, ImportViewSet, JobFileViewSet, JobViewSet
 from api.native.views import LibraryViewSet, RecognitionViewSet, RecordingViewSet, SpeakerViewSet, UtteranceViewSet
 from api.native.viewsets import NothingHereViewSet
 
@@ -24,6 +25,13 @@ urlpatterns = [
     path("api/v1/libraries", LibraryViewSet.as_view({"get": "list", "post": "create"})),
     path("api/v1/libraries/<row:library_id>", LibraryViewSet.as_view(ONE), name="native-library"),
     path("api/v1/libraries/<row:library_id>/empty", LibraryViewSet.as_view({"post": "empty"})),
+    path("api/v1/libraries/<row:library_id>/export", ExportViewSet.as_view({"post": "export"})),
+    path("api/v1/imports", ImportViewSet.as_view({"post": "create"})),
+    path("api/v1/jobs", JobViewSet.as_view({"get": "list"})),
+    path("api/v1/jobs/<row:job_id>", JobViewSet.as_view({"get": "retrieve"}), name="native-job"),
+    path("api/v1/jobs/<row:job_id>/cancel", JobViewSet.as_view({"post": "cancel"})),
+    path("api/v1/jobs/<row:job_id>/rows", JobViewSet.as_view({"get": "rows"})),
+    path("api/v1/jobs/<row:job_id>/file", JobFileViewSet.as_view({"get": "download"})),
     path("api/v1/speakers", SpeakerViewSet.as_view({"get": "list"})),
     path("api/v1/speakers/<row:speaker_id>", SpeakerViewSet.as_view(ONE), name="native-speaker"),
     path("api/v1/utterances", UtteranceViewSet.as_view({"get": "list"})),

@@ -13,7 +13,7 @@ from api.native.operations import NO_CONTENT, operation
 from api.native.viewsets import NativeViewSet
 from api.native.wire import stand_in
 from audio.errors import AudioError
-from voiceprints import curation, reports, services
+from voiceprints import bulk, curation, reports, services
 from voiceprints.errors import (
     LibraryExists,
     LibraryNotFound,
@@ -24,7 +24,10 @@ from voiceprints.errors import (
     SpeakerNotFound,
     UtteranceNotFound,
 )
+from voiceprints.results import Enrollment
 from voiceprints.serving import recording_response
+
+FLAC = "audio/flac"
 
 
 class LibraryViewSet(NativeViewSet):
@@ -45,8 +48,11 @@ class LibraryViewSet(NativeViewSet):
         headers=("ETag", "Location"),
     )
     def create(self, request: Request) -> Response:
-        row = curation.make_library(self.tenant, **serializers.NewLibrary.arguments(self.body(request)))
-        return self.reply(row, etag=row.version, Location=reverse("native-library", args=[row.library.pk]))
+        library = serializers.NewLibrary.arguments(self.body(request))
+        with self.atomically():
+            row = curation.make_library(self.tenant, **library)
+            location = reverse("native-library", args=[row.library.pk])
+            return self.kept(self.reply(row, etag=row.version, Location=location))
 
     @operation("Get a library", READ, reply=serializers.LibraryReply, refuses=(LibraryNotFound,), conditional=True)
     def retrieve(self, request: Request, library_id: int) -> Response:
@@ -89,7 +95,9 @@ class LibraryViewSet(NativeViewSet):
     )
     def empty(self, request: Request, library_id: int) -> Response:
         """Everybody in it goes, with everything they said; the library stays."""
-        return self.reply(curation.empty_library(self.tenant, library_id, versions=self.expected_versions(request)))
+        versions = self.expected_versions(request)
+        with self.atomically():
+            return self.kept(self.reply(curation.empty_library(self.tenant, library_id, versions=versions)))
 
 
 class SpeakerViewSet(NativeViewSet):
@@ -146,9 +154,9 @@ class UtteranceViewSet(NativeViewSet):
 
 class RecordingViewSet(NativeViewSet):
     tag = "utterances"
-    renderer_classes = [stand_in("audio/flac")]
+    renderer_classes = [stand_in(FLAC)]
 
-    @operation("Get the recording of an utterance", READ, refuses=(UtteranceNotFound, RecordingNotFound))
+    @operation("Get the recording of an utterance", READ, refuses=(UtteranceNotFound, RecordingNotFound), file=FLAC)
     def play(self, request: Request, utterance_id: int) -> HttpResponseBase:
         """As it was heard: FLAC, mono, 16 kHz. One range of bytes may be asked for."""
         utterance = curation.find_utterance(self.tenant, utterance_id)
@@ -166,10 +174,16 @@ class RecognitionViewSet(NativeViewSet):
         status=201,
         refuses=(AudioError, SpeakerExists, LibraryNotFound),
         headers=("Location",),
+        as_job=True,
     )
     def enroll(self, request: Request) -> Response:
         """The answer tells how good the utterances are, whether they agree, and who else sounds like this."""
-        enrollment = services.enroll(self.tenant, **serializers.Enrolling.arguments(self.body(request)))
+        wanted = serializers.Enrolling.arguments(self.body(request))
+        if self.prefers_job:
+            return self.begin(bulk.begin_enrollment, answer=self.dialect, **wanted)
+        return self.answer(services.enroll, self.enrolled, **wanted)
+
+    def enrolled(self, enrollment: Enrollment) -> Response:
         report = reports.enrollment_report(self.tenant, enrollment)
         return self.reply(report, Location=reverse("native-speaker", args=[enrollment.speaker.pk]))
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from django.conf import settings
+from django.core.files.uploadhandler import FileUploadHandler, load_handler
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
+from django.urls import reverse
 from django.utils import translation
 from django.utils.encoding import escape_uri_path
 from django.utils.http import parse_etags
@@ -17,13 +22,18 @@ from rest_framework.response import Response
 from api.native import serializers
 from api.native.auth import BearerAuthentication, refuse_without
 from api.native.errors import ANSWERS, Problem
+from api.native.idempotency import Keeper, Replay, keeper_of
+from api.native.job_serializers import JobReply
 from api.native.operations import Operation, checked
 from api.native.schema import NativeSchema
 from api.native.wire import PROBLEM_JSON, JsonParser, Negotiation
 from api.protocol import EVERY_METHOD, DialectViewSet, Nowhere, public_address, sent_form
+from tenants.context import acting_as
+from voiceprints.models import Job
 from voiceprints.paging import Page
 
 LANGUAGE = "en"
+RESPOND_ASYNC = "respond-async"
 
 
 class NativeViewSet(DialectViewSet):
@@ -39,6 +49,7 @@ class NativeViewSet(DialectViewSet):
     schema = NativeSchema()
 
     query: dict[str, Any]
+    keeper: Keeper | None = None
 
     @property
     def operation(self) -> Operation:
@@ -53,7 +64,11 @@ class NativeViewSet(DialectViewSet):
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         # Messages for programs do not depend on the language somebody's HTTP library asks for.
         with translation.override(LANGUAGE):
-            response = super().dispatch(request, *args, **kwargs)
+            try:
+                response = super().dispatch(request, *args, **kwargs)
+            finally:
+                if self.keeper:
+                    self.keeper.let_go()
         response["Content-Language"] = LANGUAGE
         return response
 
@@ -62,6 +77,13 @@ class NativeViewSet(DialectViewSet):
         if self.operation.scope:
             refuse_without(self.operation.scope, request.auth)  # type: ignore[arg-type]
         self.query = checked(self.operation.query, request.query_params, in_query=True)
+        request._request.upload_handlers = self.upload_handlers()
+        if request.method == "POST" and self.operation.scope:
+            self.keeper = keeper_of(request, self.tenant, request.auth)  # type: ignore[arg-type]
+
+    def upload_handlers(self) -> list[FileUploadHandler]:
+        """Where the files of a form go."""
+        return [load_handler(handler, self.request._request) for handler in settings.FILE_UPLOAD_HANDLERS]
 
     def body(self, request: Request) -> dict[str, Any]:
         """What the operation takes, read. Raises ValidationError."""
@@ -90,6 +112,52 @@ class NativeViewSet(DialectViewSet):
         parameters["cursor"] = cursor
         return f'<{public_address(self.request._request, self.request.path)}?{parameters.urlencode()}>; rel="next"'
 
+    @property
+    def prefers_job(self) -> bool:
+        """RFC 7240: whether the client would rather not wait."""
+        preferences = self.request.headers.get("Prefer", "").lower().split(",")
+        return RESPOND_ASYNC in {preference.partition(";")[0].strip() for preference in preferences}
+
+    def begin(self, begin: Callable[..., Any], **arguments: Any) -> Response:
+        """Begin a job, and tell where it is found."""
+        return self.answer(begin, self.begun, **arguments)
+
+    def begun(self, job: Job) -> Response:
+        headers = {"Location": reverse("native-job", args=[job.pk]), "Cache-Control": "no-store"}
+        if self.prefers_job:
+            headers["Preference-Applied"] = RESPOND_ASYNC
+        return Response(JobReply(job).data, status=202, headers=headers)
+
+    def answer(self, do: Callable[..., Any], render: Callable[[Any], Response], **arguments: Any) -> Response:
+        """What comes of a service is answered, and the answer kept, in the transaction that stores it."""
+        answers: list[Response] = []
+        if self.keeper:
+            self.keeper.hear_out()
+        do(self.tenant, **arguments, also=lambda done: answers.append(self.kept(render(done))))
+        return answers[-1]
+
+    @contextmanager
+    def atomically(self) -> Iterator[None]:
+        """One transaction for what is done and for keeping its answer."""
+        if self.keeper:
+            self.keeper.hear_out()
+        with acting_as(self.tenant):
+            yield
+
+    def kept(self, answer: Response) -> Response:
+        """Kept for a client that may ask again, in the transaction of the caller."""
+        if self.keeper:
+            self.keeper.keep(answer)
+        return answer
+
+    def handle_exception(self, exc: Exception) -> Response:
+        return exc.answer if isinstance(exc, Replay) else super().handle_exception(exc)  # type: ignore[return-value]
+
+    def finalize_response(self, request: Request, response: HttpResponseBase, *args: Any, **kwargs: Any) -> Any:
+        if self.keeper and isinstance(response, Response):
+            self.keeper.settle(response)
+        return super().finalize_response(request, response, *args, **kwargs)  # type: ignore[arg-type]
+
     def expected_versions(self, request: Request) -> frozenset[str] | None:
         """Those that If-Match names; None when any will do. A weak one never matches."""
         header = request.headers.get("If-Match")
@@ -99,12 +167,10 @@ class NativeViewSet(DialectViewSet):
 
     def refusal(self, answer: Problem, error: Exception) -> Response:
         path = escape_uri_path(self.request.path)
-        problem = {"type": answer.type, "title": answer.title, "status": answer.status, "instance": path}
-        detail = answer.detail(error)
-        members = dict(answer.members(error)) | {"request_id": self.request_id}
+        members = answer.as_members(error) | {"instance": path, "request_id": self.request_id}
         headers = {"Cache-Control": "no-store", **answer.headers(error)}
         response = Response(
-            members | problem | ({"detail": detail} if detail else {}),
+            members,
             status=answer.status,
             headers=headers,
             content_type=PROBLEM_JSON,

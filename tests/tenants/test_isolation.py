@@ -7,6 +7,7 @@ from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, connection, transaction
 
+from api.native.models import KeptAnswer
 from config.embedded import as_superuser
 from tenants.context import acting_as, acting_as_platform, memberships_of, naming_credential
 from tenants.isolation import refuse_unsafe_database
@@ -40,7 +41,7 @@ def rows_of(tenant, django_user_model):
     quality = dict.fromkeys(
         ["duration_seconds", "speech_seconds", "snr_db", "level_dbfs", "clipped_ratio", "dropout_ratio"], 1.0
     )
-    issue_token(tenant, scopes=["read"])
+    token, _ = issue_token(tenant, scopes=["read"])
     with acting_as(tenant):
         Membership.all_tenants.create(tenant=tenant, user=user)
         library = Library.all_tenants.create(tenant=tenant, org_id="org")
@@ -52,6 +53,7 @@ def rows_of(tenant, django_user_model):
         DoomedRecording.all_tenants.create(tenant=tenant, path=path, not_before="2030-01-01T00:00Z")
         job = Job.all_tenants.create(tenant=tenant, kind=Job.Kind.IMPORT)
         JobRow.all_tenants.create(tenant=tenant, job=job, number=1, outcome=JobRow.Outcome.FAILED)
+        KeptAnswer.all_tenants.create(tenant=tenant, token=token, key="key", expires="2030-01-01T00:00Z")
         return {model: model._default_manager.get().pk for model in OWNED}
 
 

@@ -1,0 +1,126 @@
+"""Long work: imports, exports, and the jobs they become."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django.conf import settings
+from django.core.files.uploadhandler import FileUploadHandler
+from django.http.response import HttpResponseBase
+from rest_framework.parsers import MultiPartParser
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from api.native import job_serializers, serializers
+from api.native.auth import ADMIN, ENROLL, READ
+from api.native.operations import operation
+from api.native.uploads import NamelessFileHandler
+from api.native.viewsets import NativeViewSet
+from api.native.wire import stand_in
+from tenants.models import Tenant
+from voiceprints import bulk, curation, reports
+from voiceprints.errors import JobFileNotFound, JobFinished, JobNotFound, LibraryNotFound, TooBusy
+from voiceprints.results import Enrollment, LibraryKey
+from voiceprints.serving import recording_response
+
+ZIP = "application/zip"
+
+
+class JobViewSet(NativeViewSet):
+    tag = "jobs"
+
+    @operation("List jobs", READ, query=job_serializers.JobQuery, reply=job_serializers.JobPage)
+    def list(self, request: Request) -> Response:
+        return self.page(bulk.page_jobs(self.tenant, **job_serializers.JobQuery.page(self.query)))
+
+    @operation("Get a job", READ, reply=job_serializers.JobReply, refuses=(JobNotFound,))
+    def retrieve(self, request: Request, job_id: int) -> Response:
+        return self.reply(bulk.find_job(self.tenant, job_id))
+
+    @operation("Cancel a job", ENROLL, reply=job_serializers.JobReply, refuses=(JobNotFound, JobFinished))
+    def cancel(self, request: Request, job_id: int) -> Response:
+        """From the answer on it changes nothing more. What it did already stays."""
+        with self.atomically():
+            return self.kept(self.reply(bulk.cancel_job(self.tenant, job_id)))
+
+    @operation(
+        "List the lines of a job",
+        READ,
+        query=job_serializers.RowQuery,
+        reply=job_serializers.RowPage,
+        refuses=(JobNotFound,),
+    )
+    def rows(self, request: Request, job_id: int) -> Response:
+        """What became of each line of an import; those not come to yet are missing."""
+        return self.page(bulk.page_rows(self.tenant, job_id, **job_serializers.RowQuery.page(self.query)))
+
+
+class JobFileViewSet(NativeViewSet):
+    tag = "jobs"
+    renderer_classes = [stand_in(ZIP)]
+
+    @operation("Get the file of a job", ADMIN, refuses=(JobNotFound, JobFileNotFound), file=ZIP)
+    def download(self, request: Request, job_id: int) -> HttpResponseBase:
+        """The archive that an export made. One range of bytes may be asked for."""
+        path = bulk.file_of(self.tenant, job_id)
+        response = recording_response(request._request, path, content_type=ZIP)
+        response["Content-Disposition"] = f'attachment; filename="export-{job_id}.zip"'
+        return response
+
+
+class ExportViewSet(NativeViewSet):
+    tag = "jobs"
+
+    @operation(
+        "Export a library",
+        ADMIN,
+        body=job_serializers.Exporting,
+        reply=job_serializers.JobReply,
+        status=202,
+        refuses=(LibraryNotFound, TooBusy),
+        headers=("Location",),
+    )
+    def export(self, request: Request, library_id: int) -> Response:
+        """A job writes one archive. It goes after a while, and can be fetched until then."""
+        wants = self.body(request)
+        library = curation.find_library(self.tenant, library_id).library
+        return self.begin(bulk.begin_export, key=LibraryKey(library.org_id, library.tag_id), **wants)
+
+
+class ImportViewSet(NativeViewSet):
+    tag = "jobs"
+    parser_classes = [MultiPartParser]
+
+    @property
+    def largest_body_bytes(self) -> int:
+        return settings.MAX_IMPORT_BYTES
+
+    def upload_handlers(self) -> list[FileUploadHandler]:
+        return [NamelessFileHandler()]
+
+    @operation(
+        "Import speakers",
+        ENROLL,
+        body=job_serializers.Importing,
+        reply=job_serializers.JobReply,
+        status=202,
+        refuses=(TooBusy,),
+        headers=("Location",),
+    )
+    def create(self, request: Request) -> Response:
+        """A list of speakers with an archive of their recordings, or with recordings in the tenant's import folder; or
+        the archive of an export. A job enrolls them, each line for itself.
+        """
+        return self.begin(bulk.begin_import, **job_serializers.Importing.arguments(self.body(request)))
+
+
+def enrollment_answer(tenant: Tenant, enrollment: Enrollment) -> dict[str, Any]:
+    """What a request to enroll is answered, as plain values, for the job that does it instead."""
+    report = serializers.EnrollmentReply(reports.enrollment_report(tenant, enrollment)).data
+    answer: dict[str, Any] = json.loads(JSONRenderer().render(report))
+    return answer
+
+
+bulk.ANSWERS[NativeViewSet.dialect] = enrollment_answer
