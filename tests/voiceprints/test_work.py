@@ -1,0 +1,290 @@
+"""Jobs run by real workers over a real Redis, killed and cancelled in the middle, and taken up again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from datetime import timedelta
+from urllib.parse import quote
+
+import psutil
+import pytest
+from celery import current_app
+from django.conf import settings as django_settings
+from django.core.files.storage import storages
+from django.db import connection
+from django.utils import timezone
+
+from tenants.context import acting_as, acting_as_platform
+from tests.archives import csv_manifest, voices, zipped
+from tests.cast import LIBRARY, VOICES
+from tests.servers import REDIS
+from voiceprints import bulk, jobs, services, work
+from voiceprints.errors import JobFinished
+from voiceprints.models import DoomedRecording, Job
+from voiceprints.results import WhenEnrolled
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
+
+PATIENCE_SECONDS = 60
+
+
+@pytest.fixture(autouse=True)
+def through_the_queue():
+    current_app.conf.task_always_eager = False
+    yield
+    current_app.conf.task_always_eager = True
+    jobs.connection().flushall()
+
+
+@pytest.fixture(autouse=True)
+def recordings_folder(settings):
+    """Where the workers look, who have the settings of the test run's home."""
+    folder = django_settings.HOME / "recordings"
+    kept = settings.STORAGES["recordings"]
+    settings.STORAGES = settings.STORAGES | {
+        "recordings": kept | {"OPTIONS": kept["OPTIONS"] | {"location": folder}},
+    }
+    storages._storages.clear()
+    return folder
+
+
+@contextmanager
+def celery_worker(queue, *options):
+    """A worker that works in the database of the test."""
+    database = connection.settings_dict
+    host, password = quote(database["HOST"], safe=""), quote(database["PASSWORD"], safe="")
+    url = f"postgresql://{database['USER']}:{password}@{host}/{database['NAME']}"
+    environment = os.environ | {"OPENVPR_EAGER": "0", "DATABASE_URL": url, "OPENVPR_BULK_CONCURRENCY": "2"}
+    command = [sys.executable, "-m", "celery", "-A", "config.celery", "worker", "-Q", queue, "-n", f"{queue}@%h"]
+    quiet = ["--without-gossip", "--without-mingle"]
+    process = subprocess.Popen([*command, *options, *quiet], env=environment)
+    try:
+        yield process
+    finally:
+        kill(process)
+
+
+def kill(process):
+    """With all its children, so that nobody has a chance to tidy up."""
+    if process.poll() is None:
+        for child in psutil.Process(process.pid).children(recursive=True):
+            child.kill()
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture
+def measuring():
+    with celery_worker("embed", "--concurrency", "1") as process:
+        yield process
+
+
+def bulk_worker():
+    return celery_worker("bulk", "--pool", "threads", "--concurrency", "4")
+
+
+def wait_for(condition):
+    gives_up = time.monotonic() + PATIENCE_SECONDS
+    while not (found := condition()):
+        assert time.monotonic() < gives_up, "it never happened"
+        time.sleep(0.05)
+    return found
+
+
+def job_of(tenant, job):
+    return bulk.find_job(tenant, job.pk)
+
+
+def done(tenant, job, count):
+    return lambda: job_of(tenant, job).done >= count
+
+
+def over(tenant, job):
+    return lambda: job_of(tenant, job).is_over and job_of(tenant, job)
+
+
+def everybody(tenant, **options):
+    """One line for each voice, each with three recordings."""
+    names = [f"{voice}/{number}.opus" for voice in VOICES for number in (1, 2, 3)]
+    lines = [f"{voice}," + "|".join(f"{voice}/{number}.opus" for number in (1, 2, 3)) for voice in VOICES]
+    archive = zipped({"manifest.csv": csv_manifest(*lines), **voices(*names)})
+    return bulk.begin_import(tenant, archive=archive, key=LIBRARY, **options)
+
+
+def given_up_for_dead():
+    """The time passes after which a runner that was not heard of is thought dead, and its message lost."""
+    long_ago = timezone.now() - timedelta(hours=1)
+    with acting_as_platform():
+        Job.all_tenants.filter(state="running").update(heartbeat=long_ago)
+    message_lost()
+
+
+def message_lost():
+    """As the clock does in the end for a message that went to a runner who cannot read it any more."""
+    with acting_as_platform():
+        Job.all_tenants.update(dispatched=timezone.now() - timedelta(hours=1))
+    work.dispatch_forgotten()
+    return True
+
+
+def enrolled(tenant):
+    listed = services.list_speakers(tenant, tenant.libraries.all(), limit=None)
+    return sorted((one.speaker.external_id, one.utterance_count) for one in listed)
+
+
+def files(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def recordings_of(tenant):
+    with acting_as(tenant):
+        return sorted(map(str, tenant.utterances.values_list("recording", flat=True)))
+
+
+EVERYBODY = sorted((voice, 3) for voice in VOICES)
+
+
+def test_a_worker_killed_in_the_middle_is_followed_by_one_that_goes_on(acme, measuring, recordings_folder):
+    with bulk_worker() as first:
+        job = everybody(acme)
+        wait_for(done(acme, job, 2))
+        kill(first)
+    reached = job_of(acme, job).done
+    assert 2 <= reached < len(VOICES)
+    given_up_for_dead()
+    with bulk_worker():
+        ended = wait_for(over(acme, job))
+    assert (ended.state, ended.done, ended.result) == ("succeeded", len(VOICES), {"enrolled": len(VOICES)})
+    assert enrolled(acme) == EVERYBODY
+    with acting_as_platform():
+        DoomedRecording.all_tenants.update(not_before=timezone.now() - timedelta(hours=1))
+    services.recordings.sweep()
+    assert files(recordings_folder) == recordings_of(acme)
+
+
+def test_adding_is_done_once_although_the_worker_dies(acme, measuring):
+    with bulk_worker() as first:
+        job = everybody(acme, when_enrolled=WhenEnrolled.ADD)
+        wait_for(done(acme, job, 1))
+        kill(first)
+    given_up_for_dead()
+    with bulk_worker():
+        wait_for(over(acme, job))
+    assert enrolled(acme) == EVERYBODY
+
+
+def test_a_runner_given_up_for_dead_changes_nothing_when_it_comes_back(acme, measuring):
+    with bulk_worker() as first:
+        job = everybody(acme, when_enrolled=WhenEnrolled.ADD)
+        wait_for(done(acme, job, 1))
+        first.send_signal(signal.SIGSTOP)
+        given_up_for_dead()
+        with bulk_worker():
+            reached = job_of(acme, job).done
+            wait_for(lambda: message_lost() and job_of(acme, job).done > reached)
+            first.send_signal(signal.SIGCONT)
+            ended = wait_for(over(acme, job))
+    assert (ended.state, ended.done) == ("succeeded", len(VOICES))
+    assert enrolled(acme) == EVERYBODY
+
+
+def test_a_worker_that_is_told_to_stop_puts_its_job_back(acme, measuring):
+    with bulk_worker() as first:
+        job = everybody(acme)
+        wait_for(done(acme, job, 1))
+        first.terminate()
+        first.wait(40)
+    assert job_of(acme, job).state == "queued"
+    given_up_for_dead()
+    with bulk_worker():
+        assert wait_for(over(acme, job)).result == {"enrolled": len(VOICES)}
+
+
+def test_a_redis_that_loses_everything_delays_a_job_and_no_more(acme, measuring):
+    with bulk_worker():
+        job = everybody(acme)
+        wait_for(done(acme, job, 1))
+        REDIS.stop(signal.SIGKILL)
+        time.sleep(1)
+        REDIS.start()
+        ended = wait_for(over(acme, job))
+    assert ended.result == {"enrolled": len(VOICES)}
+
+
+def test_a_message_that_was_lost_is_sent_again(acme, measuring):
+    job = everybody(acme)
+    jobs.connection().flushall()
+    given_up_for_dead()
+    with bulk_worker():
+        assert wait_for(over(acme, job)).state == "succeeded"
+
+
+def test_a_busy_platform_delays_a_job_and_no_more(acme, measuring, settings):
+    settings.QUEUE_DEPTH = acme.max_concurrent_analyses = 32
+    busy = [jobs._admitted(acme, str(number), 1) for number in range(32)]
+    for place in busy:
+        place.__enter__()
+    with bulk_worker():
+        job = everybody(acme)
+        wait_for(lambda: job_of(acme, job).total)
+        time.sleep(2)
+        assert job_of(acme, job).done == 0
+        for place in busy:
+            place.__exit__(None, None, None)
+        assert wait_for(over(acme, job)).result == {"enrolled": len(VOICES)}
+
+
+def test_a_cancelled_job_enrolls_nobody_more(acme, measuring):
+    with bulk_worker():
+        job = everybody(acme)
+        wait_for(done(acme, job, 1))
+        bulk.cancel_job(acme, job.pk)
+        known = enrolled(acme)
+        time.sleep(3)
+        assert enrolled(acme) == known
+    assert len(known) < len(VOICES)
+    with pytest.raises(JobFinished):
+        bulk.cancel_job(acme, job.pk)
+
+
+def test_without_a_queue_a_job_is_taken_and_waits(acme):
+    REDIS.stop(signal.SIGKILL)
+    try:
+        job = everybody(acme)
+    finally:
+        REDIS.start()
+    assert job_of(acme, job).state == "queued"
+
+
+def test_a_job_that_takes_its_worker_down_each_time_is_given_up(acme):
+    job = everybody(acme)
+    for _ in range(work.MOST_ATTEMPTS):
+        assert work.claimed(acme.pk, job.pk)
+        given_up_for_dead()
+    assert work.claimed(acme.pk, job.pk) is None
+    assert (job_of(acme, job).state, job_of(acme, job).problem["kind"]) == ("failed", "JobAbandoned")
+
+
+def test_a_job_has_one_runner(acme):
+    job = everybody(acme)
+    assert work.claimed(acme.pk, job.pk)
+    assert work.claimed(acme.pk, job.pk) is None
+
+
+def test_one_tenant_leaves_room_for_others(acme, globex):
+    mine = [everybody(acme) for _ in range(work.RUNNING_PER_TENANT + 1)]
+    theirs = everybody(globex)
+    assert [bool(work.claimed(acme.pk, job.pk)) for job in mine] == [True] * work.RUNNING_PER_TENANT + [False]
+    assert work.claimed(globex.pk, theirs.pk)
+
+
+def test_the_job_of_a_closed_tenant_waits(acme):
+    job = everybody(acme)
+    acme.active = False
+    acme.save()
+    assert work.claimed(acme.pk, job.pk) is None
