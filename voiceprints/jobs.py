@@ -84,13 +84,16 @@ def _connection(answered_within_seconds: float, *, retries: int) -> redis.Redis:
 def analyze(
     tenant: Tenant, audio: AudioInput, options: dict[str, Any], meanwhile: Callable[[], None] = lambda: None
 ) -> Analysis:
-    """Have a recording measured, which is fetched once it is admitted; `meanwhile` is done while it is measured.
+    """Have a recording measured, which is fetched once it is admitted.
+
+    `meanwhile` is done while a worker measures, or before a recording is fetched from elsewhere; what it raises comes
+    before whatever is wrong with the recording.
 
     Raises what fetching it raises, AudioError for the recording, and for us TooBusy, AnalysisTimedOut, EngineFailed or
     EngineUnreachable.
     """
     if current_app.conf.task_always_eager:
-        content = audio.read()
+        content, meanwhile = _read_in(audio, meanwhile)
         meanwhile()
         return _measured_here(content, options)
     try:
@@ -138,7 +141,7 @@ def _measured_by_worker(
     job_id, deadline = uuid.uuid4().hex, settings.ANALYSIS_DEADLINE_SECONDS
     size_bytes = settings.MAX_UPLOAD_BYTES if audio.size_bytes is None else audio.size_bytes
     with _admitted(tenant, job_id, size_bytes):
-        content = audio.read()
+        content, meanwhile = _read_in(audio, meanwhile)
         gives_up = time.monotonic() + deadline
         connection().set(_recording_key(job_id), content, px=int(1000 * deadline))
         current_app.send_task(
@@ -151,6 +154,18 @@ def _measured_by_worker(
         )
         meanwhile()
         return _read(_wait(job_id, gives_up))
+
+
+def _read_in(audio: AudioInput, meanwhile: Callable[[], None]) -> tuple[bytes, Callable[[], None]]:
+    """The recording, and what is left to be done meanwhile."""
+    if audio.size_bytes is None:
+        meanwhile()
+        return audio.read(), lambda: None
+    try:
+        return audio.read(), meanwhile
+    except AudioError:
+        meanwhile()
+        raise
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime
+from typing import TypeVar
 
 from django.conf import settings
 from django.db.models import QuerySet
@@ -47,6 +48,8 @@ from voiceprints.scoring import cosine
 
 DEFAULT_TOP_K = 10
 
+Found = TypeVar("Found")
+
 
 def enroll(
     tenant: Tenant,
@@ -70,12 +73,14 @@ def enroll(
     complete = len(audios) >= required_utterances
     status = Speaker.Status.ENROLLED if complete else Speaker.Status.ENROLLING
     newcomer = Speaker(external_id=external_id, info=info, status=Speaker.Status.PROBE if probe else status)
-    with acting_as(tenant):
+
+    def refuse_in_vain() -> None:
         if not create_library:
             gallery.find_library(tenant, key)
         if when_enrolled is WhenEnrolled.REFUSE:
             _refuse_enrolled(tenant, key, external_id)
-    with _heard_and_written(tenant, key.org_id, audios) as measured, acting_as(tenant):
+
+    with _heard_and_written(tenant, key.org_id, audios, refuse_in_vain) as measured, acting_as(tenant):
         speaker, earlier = gallery.admit(tenant, key, newcomer, when_enrolled, create_library=create_library)
         enrollment = gallery.add_utterances(speaker, earlier, measured, required_utterances)
         also(enrollment)
@@ -95,11 +100,13 @@ def enroll_turn(
 
     The name belongs to one speaker in all libraries of `within`, who comes to the library `key` with each turn. The
     turn taken last may be taken again and replaces what was said. Raises TurnsCompleted, TurnPassed or TurnTooEarly
-    before the audio is heard, and SpeakerMismatch for another voice than that of the first turn.
+    whatever the audio is, and SpeakerMismatch for another voice than that of the first turn.
     """
-    with acting_as(tenant):
+
+    def refuse_untimely() -> None:
         turns.refuse_untimely(tenant, within, external_id, turn)
-    with _heard_and_written(tenant, key.org_id, [audio]) as measured, acting_as(tenant):
+
+    with _heard_and_written(tenant, key.org_id, [audio], refuse_untimely) as measured, acting_as(tenant):
         speaker, earlier = turns.take(tenant, within, key, external_id, turn)
         turns.refuse_another_voice(speaker, earlier, measured[0][0])
         return gallery.add_utterances(speaker, earlier, measured, turn.turns)
@@ -119,9 +126,11 @@ def update(
     Raises SpeakerNotFound.
     """
     library = tenant.libraries.within(key.org_id, key.tag_id)
-    with acting_as(tenant):
+
+    def refuse_unknown() -> None:
         _speaker(tenant, library, external_id)
-    with _heard_and_written(tenant, key.org_id, audios) as measured, acting_as(tenant):
+
+    with _heard_and_written(tenant, key.org_id, audios, refuse_unknown) as measured, acting_as(tenant):
         speaker = gallery.locked_speaker(_speaker(tenant, library, external_id))
         if not merge:
             gallery.forget(speaker)
@@ -133,17 +142,17 @@ def update(
 def verify(tenant: Tenant, libraries: QuerySet[Library], external_id: str, audio: AudioInput) -> Verification:
     """1:1, against whoever bears the name; of several libraries, the first enrolled.
 
-    Raises SpeakerNotFound, or SpeakerNotEnrolled for one whose enrollment is not complete, before the audio is heard.
+    Raises SpeakerNotFound, or SpeakerNotEnrolled for one whose enrollment is not complete, whatever the audio is.
     """
-    with acting_as(tenant):
-        _voiceprint(_speaker(tenant, libraries, external_id))
-    analysis = hear(tenant, audio)
-    with acting_as(tenant):
+
+    def claimed() -> tuple[Speaker, Voiceprint]:
         speaker = _speaker(tenant, libraries, external_id)
-        score = cosine(_voiceprint(speaker, analysis.model).embedding, analysis.embedding)
+        return speaker, _voiceprint(speaker)
+
+    analysis, (speaker, voiceprint) = _heard(tenant, audio, claimed)
     return Verification(
         model=analysis.model,
-        score=score,
+        score=cosine(voiceprint.embedding, analysis.embedding),
         threshold=find_model(analysis.model).accept_threshold,
         qualities=(analysis.quality,),
         speaker=speaker,
@@ -156,20 +165,27 @@ def identify(
     audio: AudioInput,
     *,
     top_k: int = DEFAULT_TOP_K,
+    refuse_no_library: bool = False,
     refuse_nobody: bool = False,
 ) -> Identification:
     """1:N over one library, several or a whole organisation, exact.
 
-    With `refuse_nobody` raises NobodyEnrolled, before the audio is heard, when there is nobody to be found.
+    With `refuse_no_library` raises LibraryNotFound when there is none, with `refuse_nobody` NobodyEnrolled when nobody
+    can be found in any, both whatever the audio is.
     """
-    if refuse_nobody:
-        with acting_as(tenant):
-            _refuse_nobody(tenant, libraries)
-    analysis = hear(tenant, audio)
-    with acting_as(tenant):
-        if refuse_nobody:
-            _refuse_nobody(tenant, libraries)
-        candidates = nearest_speakers(tenant, libraries, analysis.embedding, model=analysis.model, limit=top_k)
+
+    def searched() -> list[Library]:
+        chosen = list(libraries)
+        if refuse_no_library and not chosen:
+            raise LibraryNotFound
+        if refuse_nobody and not tenant.voiceprints.of_model(DEFAULT_MODEL).in_libraries(chosen).exists():
+            raise NobodyEnrolled
+        return chosen
+
+    analysis, chosen = _heard(tenant, audio, searched)
+    candidates = nearest_speakers(tenant, chosen, analysis.embedding, model=analysis.model, limit=top_k)
+    if refuse_nobody and not candidates:
+        raise NobodyEnrolled
     return Identification(
         model=analysis.model,
         threshold=find_model(analysis.model).accept_threshold,
@@ -179,7 +195,7 @@ def identify(
 
 
 def nearest_speakers(
-    tenant: Tenant, libraries: QuerySet[Library], probe: Embedding, *, model: str, limit: int
+    tenant: Tenant, libraries: Iterable[Library], probe: Embedding, *, model: str, limit: int
 ) -> tuple[Candidate, ...]:
     """Whose voiceprints by that model are nearest to an embedding, best first, exact."""
     threshold = find_model(model).accept_threshold
@@ -327,7 +343,7 @@ def hear(
 ) -> Analysis:
     """Fetch and measure a recording with the tenant's model; `keep` brings its FLAC along.
 
-    `meanwhile` is done while a worker measures, and in any case before the answer. Raises AudioError, and what
+    `meanwhile` is done before the answer in any case, as jobs.analyze says. Raises what it raises, AudioError, and what
     jobs.analyze raises.
     """
     required = audio.required_speech_seconds
@@ -344,12 +360,32 @@ def hear(
     return jobs.analyze(tenant, audio, options, meanwhile)
 
 
+def _heard(
+    tenant: Tenant, audio: AudioInput, look_up: Callable[[], Found], *, keep: bool = False
+) -> tuple[Analysis, Found]:
+    """The recording measured, and what was looked up in a transaction of its own meanwhile. Raises what that raises."""
+    found: list[Found] = []
+
+    def meanwhile() -> None:
+        with acting_as(tenant):
+            found.append(look_up())
+
+    return hear(tenant, audio, keep=keep, meanwhile=meanwhile), found[0]
+
+
 @contextmanager
-def _heard_and_written(tenant: Tenant, org_id: str, audios: Sequence[AudioInput]) -> Iterator[list[Measured]]:
+def _heard_and_written(
+    tenant: Tenant, org_id: str, audios: Sequence[AudioInput], refuse_in_vain: Callable[[], None]
+) -> Iterator[list[Measured]]:
     """The recordings measured, and written to paths of their own for as long as the block succeeds."""
     paths = [recordings.new_path(org_id) for _ in audios]
+
+    def prepare() -> None:
+        refuse_in_vain()
+        recordings.plan(tenant, paths)
+
     with recordings.removed_on_failure(tenant, paths):
-        first = hear(tenant, audios[0], keep=True, meanwhile=lambda: recordings.plan(tenant, paths))
+        first, _ = _heard(tenant, audios[0], prepare, keep=True)
         analyses = [first, *(hear(tenant, audio, keep=True) for audio in audios[1:])]
         recordings.write(paths, [analysis.flac for analysis in analyses])
         yield list(zip(analyses, paths, strict=True))
@@ -383,11 +419,6 @@ def _voiceprint(speaker: Speaker, model: str = DEFAULT_MODEL) -> Voiceprint:
     if voiceprint is None:
         raise SpeakerNotEnrolled(external_id=speaker.external_id, utterances=speaker.utterances.count())
     return voiceprint
-
-
-def _refuse_nobody(tenant: Tenant, libraries: QuerySet[Library]) -> None:
-    if not tenant.voiceprints.of_model(DEFAULT_MODEL).in_libraries(libraries).exists():
-        raise NobodyEnrolled
 
 
 def _embeddings(tenant: Tenant, speakers: Collection[Speaker]) -> dict[int, Embedding]:

@@ -107,8 +107,7 @@ def search_score_feature(tenant: Tenant, call: Call) -> object:
 
 def search_feature(tenant: Tenant, call: Call) -> object:
     key, top_k, audio = serializers.search(call)
-    services.find_library(tenant, key)
-    identification = services.identify(tenant, libraries(tenant, key), audio, top_k=top_k)
+    identification = services.identify(tenant, libraries(tenant, key), audio, top_k=top_k, refuse_no_library=True)
     return {"scoreList": [serializers.score_entry(candidate) for candidate in identification.candidates]}
 
 
