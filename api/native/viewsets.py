@@ -57,9 +57,9 @@ class NativeViewSet(DialectViewSet):
         return described
 
     @property
-    def allowed_methods(self) -> list[str]:
-        """For the Allow header."""
-        return sorted(method.upper() for method in self.action_map)
+    def default_response_headers(self) -> dict[str, str]:
+        """None: what an answer says, it says where it is made."""
+        return {}
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         # Messages for programs do not depend on the language somebody's HTTP library asks for.
@@ -169,6 +169,8 @@ class NativeViewSet(DialectViewSet):
         path = escape_uri_path(self.request.path)
         members = answer.as_members(error) | {"instance": path, "request_id": self.request_id}
         headers = {"Cache-Control": "no-store", **answer.headers(error)}
+        if answer.status == 405:
+            headers["Allow"] = ", ".join(sorted(method.upper() for method in self.action_map))
         response = Response(
             members,
             status=answer.status,
