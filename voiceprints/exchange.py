@@ -90,6 +90,7 @@ class Export:
                 shutil.copyfileobj(lines, member)
             manifest = json.dumps(self._manifest(written), ensure_ascii=False, indent=2)
             archive.writestr(_member(MANIFEST, zipfile.ZIP_DEFLATED), manifest)
+        self.run.progress(len(speakers))
         return {"speakers": written, "missing_recordings": self.missing}
 
     def _manifest(self, speakers: int) -> dict[str, Any]:

@@ -115,8 +115,8 @@ def submit(
 
 def stored(tenant: Tenant, file: IO[bytes], suffix: str = "") -> str:
     """The path in the storage where the file now lies, for a job to claim soon. Raises StorageFailed."""
-    # Two folders deep, and the second no date: a recording's path never looks like this.
-    path = f"jobs/{uuid.uuid4().hex}/{uuid.uuid4().hex}{suffix}"
+    # A recording's path has a date in the second place, so it never looks like this.
+    path = f"jobs/tenant-{tenant.pk}/{uuid.uuid4().hex}{suffix}"
     recordings.plan(tenant, [path], within=TIME_TO_CLAIM)
     file.seek(0)
     recordings.write_file(path, File(file))
