@@ -1,0 +1,3 @@
+from audio.threads import use_one_thread
+
+use_one_thread()

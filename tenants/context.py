@@ -58,6 +58,10 @@ def memberships_of(user: AbstractBaseUser) -> Iterator[None]:
 def _seeing(view: dict[str, str]) -> Iterator[None]:
     outer, inner = _current.get(), NOBODY | view
     inside_a_transaction = connection.in_atomic_block
+    if inside_a_transaction and inner == outer:
+        with transaction.atomic():
+            yield
+        return
     with transaction.atomic():
         _tell_database(inner)
         token = _current.set(inner)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from django.db import IntegrityError
@@ -91,12 +91,12 @@ def add_utterances(
     embeddings = UtteranceEmbedding.all_tenants.bulk_create(
         _embedding(utterance, analysis) for (analysis, _), utterance in zip(measured, utterances, strict=True)
     )
-    said = len({embedding.utterance_id for embedding in [*earlier, *embeddings]})
-    if said >= required_utterances or (speaker.enrolled and earlier):
-        _write_voiceprints(speaker, [*earlier, *embeddings])
+    enrollment = Enrollment(speaker, tuple(utterances), required_utterances, (*earlier, *embeddings))
+    if enrollment.utterance_count >= required_utterances or (speaker.enrolled and earlier):
+        _write_voiceprints(speaker, enrollment.embeddings)
     else:
         _set_status(speaker, Speaker.Status.ENROLLING)
-    return Enrollment(speaker, tuple(utterances), required_utterances, said)
+    return enrollment
 
 
 def add_known_utterances(speaker: Speaker, known: Sequence[KnownUtterance], status: str) -> None:
@@ -206,7 +206,7 @@ def _what_counts_on(known: Speaker, info: str, when_enrolled: WhenEnrolled) -> E
     return embeddings_of(known)
 
 
-def _write_voiceprints(speaker: Speaker, embeddings: Embeddings) -> None:
+def _write_voiceprints(speaker: Speaker, embeddings: Iterable[UtteranceEmbedding]) -> None:
     """One voiceprint per model, and the status that follows."""
     by_model: dict[str, Embeddings] = {}
     for embedding in embeddings:

@@ -8,11 +8,9 @@ import numpy as np
 
 from audio.catalogue import DEFAULT_MODEL, find_model
 from audio.results import SpeechQuality
-from tenants.context import acting_as
 from tenants.models import Tenant
 from voiceprints import services
-from voiceprints.curation import SpeakerRow, find_speaker
-from voiceprints.gallery import embeddings_of
+from voiceprints.curation import SpeakerRow
 from voiceprints.models import Utterance
 from voiceprints.results import Candidate, Enrollment
 from voiceprints.scoring import voiceprint_of
@@ -64,25 +62,19 @@ class EnrollmentReport:
 
 
 def enrollment_report(tenant: Tenant, enrollment: Enrollment, *, model: str = DEFAULT_MODEL) -> EnrollmentReport:
-    """Raises SpeakerNotFound when the speaker was deleted meanwhile."""
-    threshold = find_model(model).accept_threshold
-    with acting_as(tenant):
-        speaker = find_speaker(tenant, enrollment.speaker.pk)
-        said = {row.utterance_id: row.embedding for row in embeddings_of(speaker.speaker) if row.model == model}
-        agreement = _consistencies(said)
-        library = tenant.libraries.filter(pk=speaker.speaker.library_id)
-        alike = services.nearest_speakers(
-            tenant, library, voiceprint_of(list(said.values())), model=model, limit=MOST_NEAR_DUPLICATES + 1
-        )
+    """What the enrollment just stored is worth."""
+    said = {row.utterance_id: row.embedding for row in enrollment.embeddings if row.model == model}
+    agreement = _consistencies(said)
+    newest = enrollment.utterances[-1]
     return EnrollmentReport(
-        speaker=speaker,
+        speaker=SpeakerRow(enrollment.speaker, enrollment.utterance_count, newest.pk, newest.created),
         complete=enrollment.complete,
         required_utterances=enrollment.required_utterances,
         utterances=tuple(UtteranceReport(one, agreement.get(one.pk)) for one in enrollment.utterances),
-        near_duplicates=tuple(one for one in alike if one.accepted and one.speaker.pk != speaker.speaker.pk)[
-            :MOST_NEAR_DUPLICATES
-        ],
-        threshold=threshold,
+        near_duplicates=services.near_duplicates(
+            tenant, enrollment.speaker, voiceprint_of(list(said.values())), model=model, limit=MOST_NEAR_DUPLICATES
+        ),
+        threshold=find_model(model).accept_threshold,
         model=model,
     )
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from audio.results import ANY_FORM, Analysis, Embedding, RawPcm, RecordingForm, SpeechQuality
-from voiceprints.models import Speaker, Utterance
+from voiceprints.models import Speaker, Utterance, UtteranceEmbedding
 from voiceprints.scoring import calibrated
 
 
@@ -71,7 +71,12 @@ class Enrollment:
     speaker: Speaker
     utterances: tuple[Utterance, ...]
     required_utterances: int
-    utterance_count: int
+    embeddings: tuple[UtteranceEmbedding, ...]
+    """Of all the utterances that count, also the earlier ones, by every model."""
+
+    @property
+    def utterance_count(self) -> int:
+        return len({embedding.utterance_id for embedding in self.embeddings})
 
     @property
     def complete(self) -> bool:

@@ -6,7 +6,7 @@ Each service takes the tenant first and opens its own transactions: none stays o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime
@@ -198,15 +198,20 @@ def nearest_speakers(
     tenant: Tenant, libraries: Iterable[Library], probe: Embedding, *, model: str, limit: int
 ) -> tuple[Candidate, ...]:
     """Whose voiceprints by that model are nearest to an embedding, best first, exact."""
-    threshold = find_model(model).accept_threshold
     with acting_as(tenant):
         searched = tenant.voiceprints.of_model(model).in_libraries(list(libraries))
-        scores = dict(searched.nearest(probe, limit))
-        speakers = tenant.speakers.select_related("library").in_bulk(scores)
-        paths = _latest_recordings(tenant, scores)
-    return tuple(
-        Candidate(score, threshold, speakers[pk], paths.get(pk, "")) for pk, score in scores.items() if pk in speakers
-    )
+        return _candidates(tenant, model, dict(searched.nearest(probe, limit)))
+
+
+def near_duplicates(
+    tenant: Tenant, speaker: Speaker, embedding: Embedding, *, model: str, limit: int
+) -> tuple[Candidate, ...]:
+    """Others of the speaker's library who would be accepted with this embedding, nearest first."""
+    threshold = find_model(model).accept_threshold
+    with acting_as(tenant):
+        searched = tenant.voiceprints.of_model(model).in_libraries([speaker.library]).exclude(speaker=speaker)
+        nearest = searched.nearest(embedding, limit)
+        return _candidates(tenant, model, {pk: score for pk, score in nearest if score >= threshold})
 
 
 def compare(tenant: Tenant, one: AudioInput, other: AudioInput) -> Comparison:
@@ -429,6 +434,16 @@ def _embeddings(tenant: Tenant, speakers: Collection[Speaker]) -> dict[int, Embe
         if speaker.pk not in embeddings:
             raise SpeakerNotEnrolled(external_id=speaker.external_id, utterances=speaker.utterances.count())
     return embeddings
+
+
+def _candidates(tenant: Tenant, model: str, scores: Mapping[int, float]) -> tuple[Candidate, ...]:
+    """By speaker id, in their order; who was deleted this moment is left out."""
+    threshold = find_model(model).accept_threshold
+    speakers = tenant.speakers.select_related("library").in_bulk(scores)
+    paths = _latest_recordings(tenant, scores)
+    return tuple(
+        Candidate(score, threshold, speakers[pk], paths.get(pk, "")) for pk, score in scores.items() if pk in speakers
+    )
 
 
 def _listed(tenant: Tenant, speakers: Iterable[Speaker]) -> list[Listed]:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.cast import KEN, LIBRARY, OTHER_TAG, SUSAN, audio
-from voiceprints.errors import SpeakerNotFound
 from voiceprints.reports import enrollment_report
 from voiceprints.results import WhenEnrolled
-from voiceprints.services import delete_speaker, enroll
+from voiceprints.services import enroll
 
 pytestmark = pytest.mark.django_db
 
@@ -52,10 +51,3 @@ def test_whoever_is_still_enrolling_is_looked_for_as_well(acme):
     report = enrollment_report(acme, enroll(acme, LIBRARY, "susan", [audio(SUSAN)], required_utterances=2))
     assert not report.complete
     assert [near.speaker.external_id for near in report.near_duplicates] == ["twin"]
-
-
-def test_whoever_was_deleted_meanwhile_is_not_reported_on(acme):
-    enrollment = enroll(acme, LIBRARY, "susan", [audio(SUSAN)])
-    delete_speaker(acme, acme.libraries.within("acme"), "susan")
-    with pytest.raises(SpeakerNotFound):
-        enrollment_report(acme, enrollment)
