@@ -35,6 +35,9 @@ from voiceprints.services import save_library
 
 ROUNDS = 80
 RECOGNIZE, REGISTER = "abcpen recognize", "abcpen register"
+NATIVE_ENROLL = "native enroll, near duplicates too"
+# The operations that do what ABCPen's do not.
+DOES_MORE = {NATIVE_ENROLL}
 IFLYTEK_HOST, IFLYTEK_SERVICE = "api.xf-yun.com", "s1aa729d0"
 
 Deeds = dict[str, Callable[[], object]]
@@ -130,7 +133,7 @@ class Client:
         alone = iter(tags)
         return {
             REGISTER: lambda: self.abcpen("register", tag_id="many", spk_name=next(self.names)),
-            "native enroll": lambda: self.native("enroll", tag_id=next(alone), external_id="susan"),
+            NATIVE_ENROLL: lambda: self.native("enroll", tag_id=next(alone), external_id="susan"),
             "iflytek createFeature": lambda: self.iflytek(
                 "createFeature", self.encoded, groupId="many", featureId=next(self.names)
             ),
