@@ -22,6 +22,7 @@ def welcome(new: Provisioned) -> str:
             "OpenVPR is running. Ctrl-C stops it.",
             "",
             f"  console    {url}{settings.CONSOLE_PATH}",
+            f"  REST API   {url}/api/v1/docs",
             *_secrets_shown_once(new),
             f"  model      {model.name}, equal error rate {model.equal_error_rate:.1%} on {model.measured_on}",
             f"  state      {settings.HOME}, logs in {settings.HOME / 'logs'}",
