@@ -1,4 +1,4 @@
-"""The signature of section 6: over the application id and the second, neither over path nor body."""
+"""The vendor's signature: over the application id and the second, neither over path nor body."""
 
 from __future__ import annotations
 

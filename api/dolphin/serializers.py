@@ -1,4 +1,4 @@
-"""Wire → keyword arguments of a service, result → wire. Fields are judged in the order of section 3."""
+"""Wire → keyword arguments of a service, result → wire. Fields are judged in the order of the vendor's document."""
 
 from __future__ import annotations
 

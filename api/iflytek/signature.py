@@ -1,4 +1,4 @@
-"""The signature of section 6: over the host and date that the client says in its query, and the request line."""
+"""The vendor's signature: over the host and date that the client says in its query, and the request line."""
 
 from __future__ import annotations
 

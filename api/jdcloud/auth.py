@@ -1,4 +1,4 @@
-"""Whose request it is, by either of two signatures; the one found in the request decides. Section 6."""
+"""Whose request it is, by either of two signatures; the one found in the request decides."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a client of this dialect is told, by what went wrong. Section 5 of its description."""
+"""What a client of this dialect is told, by what went wrong: the vendor's error tables."""
 
 from __future__ import annotations
 

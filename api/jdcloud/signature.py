@@ -1,4 +1,4 @@
-"""The two signatures of section 6, as functions over what came over the wire.
+"""The vendor's two signatures, as functions over what came over the wire.
 
 Texts are as WSGI hands them over, one character per byte.
 """

@@ -1,4 +1,4 @@
-"""Utterances on their way in, packet by packet. Section 7."""
+"""Utterances on their way in, packet by packet."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a client of this dialect is told, by what went wrong. Section 5 of its description.
+"""What a client of this dialect is told, by what went wrong: the vendor's error tables.
 
 The gateway answers with an HTTP status of its own. Behind it everything is HTTP 200: the vendor's client libraries
 throw on any other status, and would hide the answer.

@@ -1,4 +1,4 @@
-"""The signature of section 6: over the named headers alone, neither over path nor body."""
+"""The vendor's signature: over the named headers alone, neither over path nor body."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every row of the vendor's error table that this server returns. Section 5."""
+"""Every row of the vendor's error table that this server returns."""
 
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer

@@ -1,4 +1,4 @@
-"""What clients send, in every spelling that is seen in the field. Sections 3 and 9."""
+"""What clients send, in every spelling that is seen in the field."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Who may come in: section 6 of the vendor's specification."""
+"""Who may come in: the vendor's signature."""
 
 import pytest
 from django.utils import timezone

@@ -1,4 +1,4 @@
-"""What is kept, replaced, found and removed, and who sees it. Section 7."""
+"""What is kept, replaced, found and removed, and who sees it."""
 
 from concurrent.futures import ThreadPoolExecutor
 

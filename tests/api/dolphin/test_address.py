@@ -1,4 +1,4 @@
-"""The secret in the path, the bare paths, and what is told and logged of either. Section 6."""
+"""The secret in the path, the bare paths, and what is told and logged of either."""
 
 import logging
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Every row of the vendor's table that this server returns, and what comes with it. Section 5 and 4.2."""
+"""Every row of the vendor's table that this server returns, and what comes with it."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""What clients send, and what is taken as it. Sections 3 and 9."""
+"""What clients send, and what is taken as it."""
 
 import base64
 import io

@@ -1,4 +1,4 @@
-"""What is kept, counted, moved, found and removed, and who sees it. Sections 4.2, 7 and 8."""
+"""What is kept, counted, moved, found and removed, and who sees it."""
 
 from concurrent.futures import ThreadPoolExecutor
 

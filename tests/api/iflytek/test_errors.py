@@ -1,4 +1,4 @@
-"""Every row of the vendor's error table that this server returns, and the order of the checks. Sections 5 and 6.3."""
+"""Every row of the vendor's error table that this server returns, and the order of the checks."""
 
 import base64
 import json

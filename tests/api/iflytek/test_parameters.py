@@ -1,4 +1,4 @@
-"""What a request must say, and in which spellings of the field it may say it. Sections 3 and 9."""
+"""What a request must say, and in which spellings of the field it may say it."""
 
 import base64
 import json

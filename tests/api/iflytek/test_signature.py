@@ -1,4 +1,4 @@
-"""Who may come in: section 6 of the vendor's specification."""
+"""Who may come in: the vendor's signature."""
 
 import base64
 from urllib.parse import quote, urlencode

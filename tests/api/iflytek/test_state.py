@@ -1,4 +1,4 @@
-"""What is kept, replaced, merged, found and removed, and who sees it. Sections 7 and 8."""
+"""What is kept, replaced, merged, found and removed, and who sees it."""
 
 from concurrent.futures import ThreadPoolExecutor
 

@@ -1,4 +1,4 @@
-"""Section 10 of the vendor's specification, request by request."""
+"""The conversation of the vendor's document, request by request."""
 
 import json
 import uuid

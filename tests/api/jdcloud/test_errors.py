@@ -1,4 +1,4 @@
-"""Every row of the vendor's error tables that this server returns, and which comes first. Section 5."""
+"""Every row of the vendor's error tables that this server returns, and which comes first."""
 
 import pytest
 from django.core.files.storage import storages

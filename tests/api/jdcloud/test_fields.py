@@ -1,4 +1,4 @@
-"""What a packet may say, and in how many ways. Sections 3, 4 and 9."""
+"""What a packet may say, and in how many ways."""
 
 import io
 import json

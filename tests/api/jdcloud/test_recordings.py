@@ -1,4 +1,4 @@
-"""What is heard: section 3.3, and the rows of 5.1 about recordings."""
+"""What is heard, and the rows of the vendor's error tables about recordings."""
 
 import pytest
 

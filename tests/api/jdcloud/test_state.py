@@ -1,4 +1,4 @@
-"""What an utterance goes through, what is counted, and who sees it. Section 7."""
+"""What an utterance goes through, what is counted, and who sees it."""
 
 import uuid
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""Every row of the vendor's error tables that this server returns, and their order. Section 5."""
+"""Every row of the vendor's error tables that this server returns, and their order."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""Who may come in: section 6 of the vendor's specification, and the gateway's rows of section 5."""
+"""Who may come in: the vendor's signature, and the gateway's rows of its error tables."""
 
 import pytest
 from django.utils import timezone

@@ -1,4 +1,4 @@
-"""What is kept and what a comparison says: sections 4, 7 and 8 of the vendor's specification."""
+"""What is kept and what a comparison says."""
 
 import re
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""What clients in the field send: section 9 of the vendor's specification."""
+"""What clients in the field send, beside what the vendor's document says."""
 
 import json
 

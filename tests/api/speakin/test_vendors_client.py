@@ -32,7 +32,7 @@ def credential(transactional_db):
 
 @pytest.fixture
 def vendors(live_server, credential):
-    """The vendor's API object, signing as section 6 shows."""
+    """The vendor's API object, signing as the vendor's document shows."""
     api_client = sdk.ApiClient(host=f"{live_server.url}/release")
     headers = {"Date": datetime.now(UTC).strftime(DATE_FORMAT), "Source": "test"}
     headers["Authorization"] = authorization(credential.key_id, credential.secret, headers)
