@@ -145,6 +145,8 @@ class Identification:
     model: str
     threshold: float
     candidates: tuple[Candidate, ...]
+    margin: float | None
+    """How far the best score lies above the runner-up's, wanted or not; None when nobody came second."""
     quality: SpeechQuality
 
     @property
@@ -152,11 +154,6 @@ class Identification:
         """The accepted speaker, or None: nobody in the libraries."""
         first = self.candidates[0] if self.candidates else None
         return first if first and first.accepted else None
-
-    @property
-    def margin(self) -> float | None:
-        """How far the best score lies above the runner-up's; None when nobody came second."""
-        return self.candidates[0].score - self.candidates[1].score if len(self.candidates) > 1 else None
 
 
 @dataclass(frozen=True)

@@ -183,24 +183,17 @@ def identify(
         return chosen
 
     analysis, chosen = _heard(tenant, audio, searched)
-    candidates = nearest_speakers(tenant, chosen, analysis.embedding, model=analysis.model, limit=top_k)
-    if refuse_nobody and not candidates:
+    # One more than wanted, so that the best has a runner-up even when only the best is wanted.
+    nearest = _nearest_speakers(tenant, chosen, analysis, limit=top_k + 1)
+    if refuse_nobody and not nearest:
         raise NobodyEnrolled
     return Identification(
         model=analysis.model,
         threshold=find_model(analysis.model).accept_threshold,
-        candidates=candidates,
+        candidates=nearest[:top_k],
+        margin=nearest[0].score - nearest[1].score if len(nearest) > 1 else None,
         quality=analysis.quality,
     )
-
-
-def nearest_speakers(
-    tenant: Tenant, libraries: Iterable[Library], probe: Embedding, *, model: str, limit: int
-) -> tuple[Candidate, ...]:
-    """Whose voiceprints by that model are nearest to an embedding, best first, exact."""
-    with acting_as(tenant):
-        searched = tenant.voiceprints.of_model(model).in_libraries(list(libraries))
-        return _candidates(tenant, model, dict(searched.nearest(probe, limit)))
 
 
 def near_duplicates(
@@ -419,8 +412,8 @@ def _speakers(tenant: Tenant, key: LibraryKey, external_ids: Sequence[str]) -> d
     return speakers
 
 
-def _voiceprint(speaker: Speaker, model: str = DEFAULT_MODEL) -> Voiceprint:
-    voiceprint: Voiceprint | None = speaker.voiceprints.of_model(model).first()
+def _voiceprint(speaker: Speaker) -> Voiceprint:
+    voiceprint: Voiceprint | None = speaker.voiceprints.of_model(DEFAULT_MODEL).first()
     if voiceprint is None:
         raise SpeakerNotEnrolled(external_id=speaker.external_id, utterances=speaker.utterances.count())
     return voiceprint
@@ -434,6 +427,15 @@ def _embeddings(tenant: Tenant, speakers: Collection[Speaker]) -> dict[int, Embe
         if speaker.pk not in embeddings:
             raise SpeakerNotEnrolled(external_id=speaker.external_id, utterances=speaker.utterances.count())
     return embeddings
+
+
+def _nearest_speakers(
+    tenant: Tenant, libraries: list[Library], probe: Analysis, *, limit: int
+) -> tuple[Candidate, ...]:
+    """Best first, exact."""
+    with acting_as(tenant):
+        searched = tenant.voiceprints.of_model(probe.model).in_libraries(libraries)
+        return _candidates(tenant, probe.model, dict(searched.nearest(probe.embedding, limit)))
 
 
 def _candidates(tenant: Tenant, model: str, scores: Mapping[int, float]) -> tuple[Candidate, ...]:

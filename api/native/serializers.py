@@ -373,14 +373,9 @@ class IdentificationReply(serializers.Serializer[Any]):
     quality = QualityReply(help_text="Of what was said now.")
 
 
-def identified(identification: Identification, top_k: int) -> dict[str, Any]:
+def identified(identification: Identification) -> dict[str, Any]:
     """What an IdentificationReply renders."""
-    return vars(identification) | {
-        "unknown": identification.best is None,
-        "best": identification.best,
-        "margin": identification.margin,
-        "candidates": identification.candidates[:top_k],
-    }
+    return vars(identification) | {"unknown": identification.best is None, "best": identification.best}
 
 
 class ConsistencyReply(serializers.Serializer[Any]):

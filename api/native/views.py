@@ -213,9 +213,8 @@ class RecognitionViewSet(NativeViewSet):
         sent = self.body(request)
         libraries = self.tenant.libraries.within(sent["org_id"], sent.get("tag_id"))
         audio = serializers.Heard.heard(sent["audio"], sent)
-        # Without a second candidate there is no margin to tell.
-        found = services.identify(self.tenant, libraries, audio, top_k=max(2, sent["top_k"]))
-        return self.reply(serializers.identified(found, sent["top_k"]))
+        found = services.identify(self.tenant, libraries, audio, top_k=sent["top_k"])
+        return self.reply(serializers.identified(found))
 
     @operation(
         "Compare two recordings",
