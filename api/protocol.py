@@ -6,20 +6,16 @@ to answer a failure than its table, so whatever goes wrong is said in the words 
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 import time
-import unicodedata
 import uuid
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar, NoReturn
 
 from django.conf import settings
-from django.core.handlers.wsgi import LimitedStream
 from django.db import Error as DatabaseFailed
-from django.http import HttpRequest, QueryDict, UnreadablePostError
+from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from rest_framework.exceptions import MethodNotAllowed
 from rest_framework.negotiation import BaseContentNegotiation
@@ -29,25 +25,20 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
-from audio.errors import AudioError, TooLarge
+from api.bodies import drain, refuse_unreadable_body
+from audio.errors import AudioError
 from tenants.models import Credential, Tenant
 from tenants.rates import WINDOW_SECONDS, Allowance, count_request
 from tenants.services import known_credential, note_use
 from voiceprints.errors import EngineFailed, EngineUnreachable, StorageFailed
-from voiceprints.results import Scored
 
 logger = logging.getLogger("openvpr.api")
 
 # Compared with in place of the secret of a key that does not exist.
 NOBODYS_SECRET = "an unknown key takes as long as a wrong signature"  # noqa: S105
-DRAIN_BYTES = 1024 * 1024 * 1024
-DRAIN_SECONDS = 10.0
-DRAIN_CHUNK_BYTES = 8 * 1024
 OUR_FAULT = (EngineFailed, EngineUnreachable, StorageFailed, DatabaseFailed)
 EVERY_METHOD = ["get", "head", "post", "put", "patch", "delete", "options", "trace"]
 FIT_KEY_ID = re.compile(r"[\x21-\x7e]{1,128}")
-FIT_LENGTH = re.compile(r"[0-9]{1,18}")
-UNCHUNKED_BODY = "openvpr.unchunked_body"
 REQUEST_ID = "X-Request-Id"
 FIT_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
@@ -88,22 +79,6 @@ class RateLimited(Exception):
         super().__init__(f"limit of {limit} requests per minute reached")
 
 
-class Malformed(Exception):
-    """Something required is missing, or has not the form it must have. The text names what."""
-
-
-class NotJson(Malformed):
-    """The body should be a JSON object and is none."""
-
-
-class NotUtf8(NotJson):
-    """The body is no text at all."""
-
-
-class Unacceptable(Exception):
-    """Well-formed, but not a value we take. The text names what."""
-
-
 class UnknownPath(Exception):
     """Nothing is served here."""
 
@@ -139,94 +114,6 @@ def known_kind(table: Mapping[type[BaseException], Any], error: BaseException) -
     return next(kind for kind in type(error).__mro__ if kind in table)
 
 
-def sent_form(request: Request) -> QueryDict:
-    """Fields and files of a form body, empty without one."""
-    try:
-        sent = request.data
-    except LookupError:
-        raise Malformed("a part names an encoding that does not exist") from None
-    return sent if isinstance(sent, QueryDict) else QueryDict()
-
-
-def json_object(request: Request) -> dict[str, Any]:
-    """The JSON object in the body, whatever content type it claims. Raises NotUtf8, NotJson, TooLarge."""
-    try:
-        text = raw_body(request).decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise NotUtf8("the body is not UTF-8") from None
-    try:
-        sent = json.loads(text, parse_constant=_no_number)
-    except (ValueError, RecursionError):
-        raise NotJson("the body is not JSON") from None
-    if not isinstance(sent, dict):
-        raise NotJson("the body is not a JSON object")
-    return sent
-
-
-def _no_number(constant: str) -> NoReturn:
-    """NaN and Infinity, which Python would read and JSON does not know."""
-    raise ValueError(constant)
-
-
-def raw_body(request: Request, *, limit_bytes: int | None = None) -> bytes:
-    """All of the body, also one sent in chunks without a length, as often as asked for.
-
-    Raises TooLarge, Malformed for a length that is no number, or UnreadablePostError for a body that ended early.
-    """
-    http, limit = request._request, settings.MAX_UPLOAD_BYTES if limit_bytes is None else limit_bytes
-    if declared_bytes(http) > limit:
-        raise TooLarge(size_bytes=declared_bytes(http), limit_bytes=limit)
-    content = _unchunked_body(http, limit + 1) if is_chunked(http) else http.body
-    if len(content) < declared_bytes(http):
-        raise UnreadablePostError("the body ended early")
-    if len(content) > limit:
-        raise TooLarge(size_bytes=len(content), limit_bytes=limit)
-    return content
-
-
-def _unchunked_body(http: HttpRequest, most_bytes: int) -> bytes:
-    """Django takes a request without a length for one without a body, so neither reads nor keeps this one."""
-    if UNCHUNKED_BODY not in http.META:
-        try:
-            http.META[UNCHUNKED_BODY] = LimitedStream(http.META["wsgi.input"], most_bytes).read()
-        except OSError as error:
-            raise UnreadablePostError(*error.args) from error
-    content: bytes = http.META[UNCHUNKED_BODY]
-    return content
-
-
-def is_clean(text: str) -> bool:
-    """Neither control characters nor halves of characters, which no database stores and no log should show."""
-    return not any(unicodedata.category(character) in {"Cc", "Cs"} for character in text)
-
-
-@dataclass(frozen=True)
-class ScoreScale:
-    """A vendor's scores: ours, bent so that the decision point its clients know lies where our threshold lies.
-
-    Rounding never carries a score over that point. `inclusive` vendors accept the point itself, the others what is
-    greater.
-    """
-
-    lowest: float
-    decision: float
-    highest: float
-    inclusive: bool = True
-    decimals: int = 2
-
-    def of(self, scored: Scored) -> float:
-        rounded = round(self._exact(scored.calibrated), self.decimals)
-        step = 10.0**-self.decimals
-        if scored.accepted:
-            return round(max(rounded, self.decision if self.inclusive else self.decision + step), self.decimals)
-        return round(min(rounded, self.decision - step if self.inclusive else self.decision), self.decimals)
-
-    def _exact(self, calibrated: float) -> float:
-        if calibrated < 0.5:
-            return self.lowest + (self.decision - self.lowest) * 2 * calibrated
-        return self.decision + (self.highest - self.decision) * (2 * calibrated - 1)
-
-
 def described(error: AudioError) -> str:
     """What was found against what is asked, such as "speech_seconds 0.8, required_seconds 1.2"."""
     return ", ".join(
@@ -238,45 +125,6 @@ def described(error: AudioError) -> str:
 def public_address(request: HttpRequest, path: str) -> str:
     """The address under which a client reaches `path` of ours, which begins with a slash."""
     return (settings.PUBLIC_URL or request.build_absolute_uri("/").removesuffix("/")) + path
-
-
-def is_chunked(request: HttpRequest) -> bool:
-    """Sent in chunks, without telling how much there will be."""
-    chunked = "chunked" in request.META.get("HTTP_TRANSFER_ENCODING", "").lower()
-    return chunked and request.META.get("CONTENT_LENGTH") in {None, "", "0"}
-
-
-def declared_bytes(request: HttpRequest) -> int:
-    """Raises Malformed for a length that is no number."""
-    declared = str(request.META.get("CONTENT_LENGTH") or "0")
-    if not FIT_LENGTH.fullmatch(declared):
-        raise Malformed("Content-Length")
-    return int(declared)
-
-
-def refuse_unreadable_body(
-    request: HttpRequest, *, limit_bytes: int | None = None, accepts_chunks: bool = False
-) -> None:
-    """Judge the body by its head, before a byte of it is read. Raises TooLarge or Malformed."""
-    limit = settings.MAX_UPLOAD_BYTES if limit_bytes is None else limit_bytes
-    if declared_bytes(request) > limit:
-        raise TooLarge(size_bytes=declared_bytes(request), limit_bytes=limit)
-    if is_chunked(request) and not accepts_chunks:
-        raise Malformed("a body needs a Content-Length")
-
-
-def drain(request: HttpRequest) -> None:
-    """Read what is left of the body, within reason: a client in the middle of sending would not see our answer."""
-    gives_up = time.monotonic() + DRAIN_SECONDS
-    left = DRAIN_BYTES
-    try:
-        while left > 0 and time.monotonic() < gives_up:
-            chunk = request.read(DRAIN_CHUNK_BYTES)
-            if not chunk:
-                return
-            left -= len(chunk)
-    except UnreadablePostError:
-        return
 
 
 class OneFormat(BaseContentNegotiation):
@@ -306,6 +154,8 @@ class DialectViewSet(ViewSet):
     http_method_names = ["get", "post"]
     # For rooms that take their body by raw_body or json_object; Django's forms need a length.
     accepts_chunks: ClassVar[bool] = False
+    # For rooms whose vendor's clients send the vendor's Host, whatever the address they call; config/hosts.py reads it.
+    any_host: ClassVar[bool] = False
 
     tenant: Tenant
     request_id: str

@@ -11,7 +11,8 @@ from django.db import Error as DatabaseFailed
 from django.http import UnreadablePostError
 from rest_framework.exceptions import MethodNotAllowed, ParseError, UnsupportedMediaType
 
-from api.protocol import AccessRefused, Malformed, RateLimited, TenantClosed, Unacceptable, UnknownPath, described
+from api.bodies import Malformed, Unacceptable
+from api.protocol import AccessRefused, RateLimited, TenantClosed, UnknownPath, described
 from audio.download import DownloadError
 from audio.errors import AudioError, Undecodable
 from voiceprints.errors import (

@@ -16,7 +16,7 @@ from django.http import QueryDict
 
 from api.abcpen import conf
 from api.abcpen.errors import NotHttpUrl
-from api.protocol import Malformed, Unacceptable, is_clean
+from api.bodies import Malformed, Unacceptable, is_clean
 from audio.download import download
 from audio.results import RawPcm
 from voiceprints.results import AudioInput, Candidate, LibraryKey, Listed

@@ -16,7 +16,8 @@ from api.abcpen import serializers
 from api.abcpen.auth import SignatureAuthentication
 from api.abcpen.errors import ANSWERS, RECORDING_ANSWERS, SUCCESS, Answer
 from api.abcpen.serializers import Fields
-from api.protocol import DialectViewSet, Nowhere, public_address, sent_form
+from api.bodies import sent_form
+from api.protocol import DialectViewSet, Nowhere, public_address
 from voiceprints import recordings, services
 from voiceprints.models import Library
 from voiceprints.serving import link_token, recording_response, refuse_foreign_recording, tenant_of_link

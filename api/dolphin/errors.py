@@ -11,18 +11,9 @@ from django.db import Error as DatabaseFailed
 from django.http import UnreadablePostError
 from rest_framework.exceptions import MethodNotAllowed
 
+from api.bodies import Malformed, NotJson, NotUtf8, Unacceptable
 from api.dolphin import conf
-from api.protocol import (
-    AccessRefused,
-    DialectClosed,
-    Malformed,
-    NotJson,
-    NotUtf8,
-    RateLimited,
-    TenantClosed,
-    Unacceptable,
-    UnknownPath,
-)
+from api.protocol import AccessRefused, DialectClosed, RateLimited, TenantClosed, UnknownPath
 from audio.errors import AudioError, TooLarge
 from voiceprints.errors import (
     AnalysisTimedOut,

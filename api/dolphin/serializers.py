@@ -11,8 +11,9 @@ from typing import Any
 
 from django.utils import timezone
 
+from api.bodies import Unacceptable
 from api.dolphin.errors import Missing
-from api.protocol import ScoreScale, Unacceptable
+from api.scores import ScoreScale
 from audio.errors import Unrecognised
 from audio.results import RawPcm, RecordingForm
 from voiceprints.results import AudioInput, Candidate, LibraryKey, Listed, Turn, Verification

@@ -13,11 +13,12 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from api.bodies import json_object
 from api.dolphin import serializers
 from api.dolphin.auth import DIALECT, PathTokenAuthentication, RootAuthentication
 from api.dolphin.errors import ANSWERS, SUCCESS, TAKEN, UNREGISTER_ANSWERS, Answer
 from api.dolphin.serializers import GROUPS, Fields, Probe
-from api.protocol import DialectViewSet, Nowhere, json_object
+from api.protocol import DialectViewSet, Nowhere
 from voiceprints import services
 from voiceprints.errors import SpeakerNotEnrolled, SpeakerNotFound
 from voiceprints.models import Library

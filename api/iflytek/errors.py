@@ -11,15 +11,13 @@ from django.db import Error as DatabaseFailed
 from django.http import UnreadablePostError
 from rest_framework.exceptions import MethodNotAllowed
 
+from api.bodies import Malformed, NotJson, Unacceptable
 from api.protocol import (
     AccessRefused,
     DialectClosed,
-    Malformed,
-    NotJson,
     OutsideTimeWindow,
     RateLimited,
     TenantClosed,
-    Unacceptable,
     UnknownPath,
     WrongSignature,
 )

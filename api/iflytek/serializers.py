@@ -10,9 +10,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from api.bodies import Unacceptable
 from api.iflytek.errors import NotBase64, ParameterInvalid
 from api.iflytek.sniffing import is_container
-from api.protocol import ScoreScale, Unacceptable
+from api.scores import ScoreScale
 from audio.errors import UnexpectedLayout
 from audio.results import RawPcm, RecordingForm
 from voiceprints.results import AudioInput, Candidate, LibraryKey, Listed, Verification, WhenEnrolled

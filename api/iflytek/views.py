@@ -13,11 +13,12 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from api.bodies import json_object
 from api.iflytek import serializers
 from api.iflytek.auth import SignatureAuthentication, refuse_foreign_application
 from api.iflytek.errors import ANSWERS, NOT_FOUND, NOT_FOUND_BY, SUCCESS, Answer, GatewayAnswer
 from api.iflytek.serializers import Call
-from api.protocol import DialectViewSet, Nowhere, json_object
+from api.protocol import DialectViewSet, Nowhere
 from tenants.models import Tenant
 from voiceprints import services
 from voiceprints.models import Library

@@ -10,6 +10,7 @@ from django.utils import timezone
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
+from api.bodies import raw_body
 from api.jdcloud.errors import AppkeyMissing, NotMilliseconds, SignMissing, TimestampMissing
 from api.jdcloud.signature import DATE, Authorization, Sent, is_signed, neuhub_sign
 from api.jdcloud.utterances import size_limit
@@ -20,7 +21,6 @@ from api.protocol import (
     TenantClosed,
     UnknownKey,
     WrongSignature,
-    raw_body,
     signing_credential,
 )
 from tenants.models import Credential, Tenant

@@ -9,15 +9,14 @@ from django.db import Error as DatabaseFailed
 from django.http import UnreadablePostError
 from rest_framework.exceptions import MethodNotAllowed
 
+from api.bodies import Malformed, Unacceptable
 from api.protocol import (
     AccessRefused,
     DialectClosed,
     KeyDisabled,
-    Malformed,
     OutsideTimeWindow,
     RateLimited,
     TenantClosed,
-    Unacceptable,
     UnknownKey,
     UnknownPath,
 )

@@ -12,9 +12,9 @@ from typing import Any
 from django.core.exceptions import SuspiciousOperation
 from rest_framework.request import Request
 
+from api.bodies import Malformed, is_clean
 from api.jdcloud.errors import UnknownFormat, UnknownLayout, UnknownMode, UserIdTooLong
 from api.jdcloud.utterances import LONGEST_SECONDS, Opening, Packet, PacketNumber, Utterance
-from api.protocol import Malformed, is_clean
 from audio.errors import TooLong
 from audio.results import RecordingForm
 from voiceprints.results import AudioInput, Enrollment, LibraryKey, Verification, WhenEnrolled

@@ -14,9 +14,9 @@ import redis
 from django.conf import settings
 from django.utils import timezone
 
+from api.bodies import Malformed
 from api.jdcloud import scripts
 from api.jdcloud.errors import NothingSaid, NotTheNextPacket, SpeakerTaken
-from api.protocol import Malformed
 from audio.errors import TooLarge
 from tenants.models import Tenant
 from voiceprints.errors import EngineUnreachable, TooBusy

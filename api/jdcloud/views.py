@@ -9,11 +9,12 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from api.bodies import raw_body
 from api.jdcloud import serializers, utterances
 from api.jdcloud.auth import SignatureAuthentication, is_by_sign
 from api.jdcloud.errors import ANSWERS, NORMAL, Answer, Business, Gateway, System
 from api.jdcloud.utterances import Utterance
-from api.protocol import EVERY_METHOD, DialectViewSet, Nowhere, raw_body
+from api.protocol import EVERY_METHOD, DialectViewSet, Nowhere
 from tenants.models import Tenant
 from voiceprints import services
 from voiceprints.errors import SpeakerNotFound

@@ -17,10 +17,11 @@ from rest_framework.exceptions import (
     ValidationError,
 )
 
+from api.bodies import Malformed, Unacceptable
 from api.native.auth import InsufficientScope, NoToken, UnusableToken
 from api.native.idempotency import KeyInUse, KeyReused
 from api.native.wire import flattened
-from api.protocol import AccessRefused, DialectClosed, Malformed, RateLimited, TenantClosed, Unacceptable, UnknownPath
+from api.protocol import AccessRefused, DialectClosed, RateLimited, TenantClosed, UnknownPath
 from audio.errors import (
     AudioError,
     Damaged,

@@ -22,8 +22,8 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from api.bodies import Malformed
 from api.native.models import KeptAnswer
-from api.protocol import Malformed
 from tenants.context import acting_as, acting_as_platform
 from tenants.models import AccessToken, Tenant
 

@@ -14,6 +14,7 @@ from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.openapi import AutoSchema
 from rest_framework.exceptions import NotAcceptable, UnsupportedMediaType, ValidationError
 
+from api.bodies import Malformed
 from api.native.auth import InsufficientScope, NoToken, UnusableToken
 from api.native.errors import ANSWERS, Problem
 from api.native.fields import Recording, Text
@@ -22,7 +23,7 @@ from api.native.job_serializers import JobReply, Upload
 from api.native.operations import Operation, Strict
 from api.native.paging import CursorField
 from api.native.wire import PROBLEM_JSON
-from api.protocol import DialectClosed, Malformed, RateLimited, TenantClosed, UnknownPath
+from api.protocol import DialectClosed, RateLimited, TenantClosed, UnknownPath
 from audio.errors import AudioError, TooLarge
 from voiceprints.errors import AnalysisTimedOut, EngineFailed, StorageFailed, TooBusy
 

@@ -19,6 +19,7 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from api.bodies import sent_form
 from api.native import serializers
 from api.native.auth import BearerAuthentication, refuse_without
 from api.native.errors import ANSWERS, Problem
@@ -27,7 +28,7 @@ from api.native.job_serializers import JobReply
 from api.native.operations import Operation, checked
 from api.native.schema import NativeSchema
 from api.native.wire import PROBLEM_JSON, JsonParser, Negotiation
-from api.protocol import EVERY_METHOD, DialectViewSet, Nowhere, public_address, sent_form
+from api.protocol import EVERY_METHOD, DialectViewSet, Nowhere, public_address
 from tenants.context import acting_as
 from voiceprints.models import Job
 from voiceprints.paging import Page

@@ -11,7 +11,8 @@ from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 
-from api.protocol import Malformed, OneFormat
+from api.bodies import Malformed
+from api.protocol import OneFormat
 
 PROBLEM_JSON = "application/problem+json"
 WHOLE = "non_field_errors"

@@ -15,9 +15,9 @@ from django.db import Error as DatabaseFailed
 from django.http import HttpRequest, UnreadablePostError
 from rest_framework.exceptions import MethodNotAllowed, ParseError, UnsupportedMediaType
 
+from api.bodies import Malformed
 from api.protocol import (
     AccessRefused,
-    Malformed,
     OutsideTimeWindow,
     RateLimited,
     TenantClosed,

@@ -9,7 +9,8 @@ from typing import Any
 from django.core.files.uploadedfile import UploadedFile
 from django.http import QueryDict
 
-from api.protocol import Malformed, ScoreScale
+from api.bodies import Malformed
+from api.scores import ScoreScale
 from api.speakin.errors import TooFewFiles, TooManyIds
 from voiceprints.errors import SpeakerNotFound
 from voiceprints.results import AudioInput, SpeakerComparison

@@ -12,7 +12,8 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from api.protocol import DialectViewSet, Malformed, RateLimited, UnknownPath, json_object, raw_body, sent_form
+from api.bodies import Malformed, json_object, raw_body, sent_form
+from api.protocol import DialectViewSet, RateLimited, UnknownPath
 from api.speakin import serializers
 from api.speakin.auth import DIALECT, HmacAuthentication
 from api.speakin.errors import ANSWERS, GATEWAY_ANSWERS, Answer, UnknownStage

@@ -7,7 +7,8 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from api.protocol import DialectViewSet, raw_body
+from api.bodies import raw_body
+from api.protocol import DialectViewSet
 from voiceprints import services
 from voiceprints.models import Library
 from voiceprints.results import AudioInput, LibraryKey
