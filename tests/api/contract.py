@@ -6,7 +6,7 @@ both talking about a library of the same name. `lacks` names the operations that
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -203,6 +203,15 @@ class Contract(Promises):
         self.needs("delete")
         assert them.delete(SUSAN).outcome == NOT_FOUND
         assert enrolled.counted() == Told(DONE, 2)
+
+    def test_an_unforeseen_failure_is_logged_with_its_traceback(
+        self, enrolled: Speaking, measuring_fails: Callable[[Exception], None], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        measuring_fails(ZeroDivisionError("a bug"))
+        assert not self.recognised(enrolled, SUSAN).done
+        (record,) = [record for record in caplog.records if (record.name, record.levelname) == ("openvpr.api", "ERROR")]
+        assert record.exc_info
+        assert record.exc_info[0] is ZeroDivisionError
 
     def test_beyond_its_requests_per_minute_a_tenant_is_told_to_wait(self, enrolled: Speaking, acme: Tenant) -> None:
         Tenant.objects.filter(pk=acme.pk).update(requests_per_minute=1)

@@ -6,13 +6,13 @@ import json
 import numpy as np
 import pytest
 from django.core.files.storage import storages
-from django.db import OperationalError
 
 from api.dolphin import errors
 from api.dolphin.errors import ANSWERS
 from audio.errors import TooExpensive
 from tenants.context import acting_as
 from tenants.models import Tenant
+from tests import cast
 from tests.api.dolphin.client import (
     DONE_ALREADY,
     INCOMPLETE,
@@ -33,17 +33,12 @@ from tests.api.dolphin.client import (
     said,
     told,
 )
+from tests.api.failures import failing, no_answer_about
 from tests.audio.recordings import encoded, spoken, tone
 from tests.cast import KEN, SUSAN, recording, wav
-from voiceprints import jobs, services
-from voiceprints.errors import (
-    AnalysisTimedOut,
-    EngineFailed,
-    EngineUnreachable,
-    LibraryNotFound,
-    SpeakerExists,
-    TooBusy,
-)
+from voiceprints import services
+from voiceprints.errors import LibraryNotFound
+from voiceprints.results import LibraryKey
 
 pytestmark = pytest.mark.django_db
 
@@ -52,13 +47,6 @@ UNUSABLE_AUDIO = {
     "message": "audio data in data does not meet the required constraints",
     "data": {"user_name": USER, "enroll_num": 0},
 }
-
-
-def failing(error):
-    def fail(*args, **kwargs):
-        raise error
-
-    return fail
 
 
 def answer(status, message, data):
@@ -299,31 +287,17 @@ def test_json_comes_after_utf8_and_before_fields(dolphin):
 # --- 22151: ourselves ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "error",
-    [
-        TooBusy(what="recordings", limit=3),
-        AnalysisTimedOut(deadline_seconds=20),
-        EngineFailed("WorkerLostError"),
-        EngineUnreachable("ConnectionError"),
-        OperationalError("gone"),
-        LibraryNotFound(org_id="0"),
-        ZeroDivisionError("a bug"),
-    ],
-    ids=lambda error: type(error).__name__,
-)
-def test_our_own_failures_are_a_service_error(dolphin, monkeypatch, error):
-    monkeypatch.setattr(jobs, "analyze", failing(error))
-    assert dolphin.enroll(1, said(SUSAN)) == answer(
-        SERVICE_ERROR, "service error", {"user_name": USER, "enroll_num": 0}
-    )
+OURS = answer(SERVICE_ERROR, "service error", {"user_name": USER, "enroll_num": 0})
 
 
-def test_an_unforeseen_failure_is_logged_with_its_traceback(dolphin, monkeypatch, caplog):
-    monkeypatch.setattr(jobs, "analyze", failing(ZeroDivisionError("a bug")))
-    dolphin.enroll(1, said(SUSAN))
-    (record,) = [record for record in caplog.records if record.levelname == "ERROR"]
-    assert record.exc_info[0] is ZeroDivisionError
+@pytest.mark.usefixtures("failure")
+def test_our_own_failures_are_a_service_error(dolphin):
+    assert dolphin.enroll(1, said(SUSAN)) == OURS
+
+
+def test_a_library_deleted_this_moment_is_a_service_error(dolphin, measuring_fails):
+    measuring_fails(LibraryNotFound(org_id="0"))
+    assert dolphin.enroll(1, said(SUSAN)) == OURS
 
 
 @pytest.mark.parametrize(
@@ -335,16 +309,15 @@ def test_an_unforeseen_failure_is_logged_with_its_traceback(dolphin, monkeypatch
         ("verify", {"user_name": USER, "enroll_num": None}),
     ],
 )
-def test_a_database_that_is_down_is_a_service_error(dolphin, monkeypatch, operation, data):
-    for service in ("find_speaker", "delete_speaker", "enroll_turn", "verify"):
-        monkeypatch.setattr(services, service, failing(OperationalError("gone")))
-    reply = dolphin.call(operation, user_name=USER, enroll_num=1, **audio(said(SUSAN)))
+def test_a_database_that_is_down_is_a_service_error(dolphin, operation, data):
+    with no_answer_about("voiceprints_speaker"):
+        reply = dolphin.call(operation, user_name=USER, enroll_num=1, **audio(said(SUSAN)))
     assert reply == answer(SERVICE_ERROR, "service error", data)
 
 
-def test_a_listing_that_fails_is_a_service_error(dolphin, monkeypatch):
-    monkeypatch.setattr(services, "list_speakers", failing(OperationalError("gone")))
-    assert dolphin.users() == answer(SERVICE_ERROR, "service error", None)
+def test_a_listing_that_fails_is_a_service_error(dolphin):
+    with no_answer_about("voiceprints_speaker"):
+        assert dolphin.users() == answer(SERVICE_ERROR, "service error", None)
 
 
 def test_a_storage_that_cannot_be_written_is_a_service_error(dolphin, monkeypatch):
@@ -353,14 +326,15 @@ def test_a_storage_that_cannot_be_written_is_a_service_error(dolphin, monkeypatc
     assert dolphin.check()["enroll_num"] == 0
 
 
-def test_a_recording_that_takes_too_long_to_decode_is_refused(dolphin, monkeypatch):
-    monkeypatch.setattr(jobs, "analyze", failing(TooExpensive(cpu_seconds=6.0, limit_seconds=5.0)))
+def test_a_recording_that_takes_too_long_to_decode_is_refused(dolphin, measuring_fails):
+    measuring_fails(TooExpensive(cpu_seconds=6.0, limit_seconds=5.0))
     assert dolphin.enroll(1, said(SUSAN)) == UNUSABLE_AUDIO
 
 
-def test_a_name_that_another_dialect_completed_this_moment_is_complete(dolphin, monkeypatch):
-    monkeypatch.setattr(services, "enroll_turn", failing(SpeakerExists(external_id=USER)))
-    assert dolphin.enroll(1, said(SUSAN))["status"] == DONE_ALREADY
+def test_a_name_that_another_dialect_completed_in_the_group_to_move_to_is_complete(dolphin):
+    dolphin.enroll(1, said(SUSAN), group_id=0)
+    services.enroll(dolphin.tenant, LibraryKey("5"), USER, [cast.audio(SUSAN, 2)])
+    assert dolphin.enroll(2, said(SUSAN, 3), group_id=5)["status"] == DONE_ALREADY
 
 
 def test_whoever_asks_too_often_gets_a_service_error(dolphin):

@@ -12,6 +12,7 @@ from django.utils import timezone
 from api.jdcloud import utterances, views
 from tenants.context import acting_as
 from tenants.models import Tenant
+from tests.api.failures import failing
 from tests.api.jdcloud.client import NEW_YEAR_MS, Jdcloud, fixed, halves, said
 from tests.cast import KEN, SUSAN, audio
 from voiceprints import jobs, services
@@ -344,13 +345,6 @@ def test_a_speaker_is_free_again_after_a_crash_while_measuring(jdcloud, clock, s
     clock(60)
     assert enroll(jdcloud, 1) == "enrolling"
     assert jdcloud.enroll(said(SUSAN), request_id=request_id)["status"] == OVER
-
-
-def failing(error):
-    def fail(*args, **kwargs):
-        raise error
-
-    return fail
 
 
 def record_of(jdcloud, request_id):

@@ -30,6 +30,7 @@ OUTCOMES = {
     "too-busy": UNAVAILABLE,
     "timed-out": UNAVAILABLE,
     "unavailable": UNAVAILABLE,
+    "internal-error": UNAVAILABLE,
     "invalid-request": UNUSABLE_AUDIO,
     "unusable-audio": UNUSABLE_AUDIO,
     "undecodable-audio": UNUSABLE_AUDIO,

@@ -6,9 +6,9 @@ from django.db import OperationalError
 from django.http import UnreadablePostError
 
 from audio import errors as audio_errors
+from tests.api.failures import no_answer_about
 from tests.api.native.client import STAFF, encoded, part, problem
 from tests.cast import SUSAN, recording, silence
-from voiceprints import curation, services
 from voiceprints.errors import AnalysisTimedOut, EngineFailed, EngineUnreachable, StorageFailed, TooBusy
 
 pytestmark = pytest.mark.django_db
@@ -211,11 +211,8 @@ FAILURES = [
 
 
 @pytest.mark.parametrize(("error", "status", "name"), FAILURES, ids=[failure[2] for failure in FAILURES])
-def test_every_failure_has_its_problem(error, status, name, native, monkeypatch):
-    def fail(*_, **__):
-        raise error
-
-    monkeypatch.setattr(services, "hear", fail)
+def test_every_failure_has_its_problem(error, status, name, native, measuring_fails):
+    measuring_fails(error)
     reply = native.post("analyze", {"audio": encoded(recording(SUSAN))})
     assert problem(reply) == (status, name)
     assert (reply.get("Retry-After") == "1") is (status == 503)
@@ -223,11 +220,8 @@ def test_every_failure_has_its_problem(error, status, name, native, monkeypatch)
         assert secret not in reply.content.decode()
 
 
-def test_the_numbers_of_a_problem_are_its_members(native, monkeypatch):
-    def fail(*_, **__):
-        raise audio_errors.NotEnoughSpeech(speech_seconds=0.8, required_seconds=2.0)
-
-    monkeypatch.setattr(services, "hear", fail)
+def test_the_numbers_of_a_problem_are_its_members(native, measuring_fails):
+    measuring_fails(audio_errors.NotEnoughSpeech(speech_seconds=0.8, required_seconds=2.0))
     said = native.post("analyze", {"audio": encoded(recording(SUSAN))}).json()
     assert (said["speech_seconds"], said["required_seconds"]) == (0.8, 2.0)
 
@@ -256,9 +250,6 @@ def test_an_empty_file_is_refused(native):
     assert native.form("analyze", audio=part(b"")).json()["errors"][0]["detail"] == "The recording is empty."
 
 
-def test_a_failure_in_reading_rows_is_our_fault(native, monkeypatch):
-    def fail(*_, **__):
-        raise OperationalError
-
-    monkeypatch.setattr(curation, "browse_speakers", fail)
-    assert problem(native.get("speakers")) == (503, "unavailable")
+def test_a_failure_in_reading_rows_is_our_fault(native):
+    with no_answer_about("voiceprints_speaker"):
+        assert problem(native.get("speakers")) == (503, "unavailable")
