@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 
 from audio.catalogue import find_model
 from audio.results import Analysis
+from tenants.locks import one_at_a_time
 from tenants.models import Tenant
 from voiceprints import gallery
 from voiceprints.errors import (
@@ -37,7 +38,8 @@ def take(
 
     Nobody else takes a turn under that name, or changes the speaker, until the transaction ends.
     """
-    _reserve_name(tenant, external_id)
+    # Also a name that nobody bears yet, which has no row to lock.
+    one_at_a_time(tenant, "turns", external_id)
     bearer = _locked_bearer(tenant, libraries, external_id)
     done = _done(bearer, turn.turns)
     _refuse_unless_next_or_last(turn, external_id, done)
@@ -81,12 +83,6 @@ def _refusal(turn: Turn, done: int) -> type[TurnRefused] | None:
     if turn.number < done:
         return TurnPassed
     return TurnTooEarly if turn.number > done + 1 else None
-
-
-def _reserve_name(tenant: Tenant, external_id: str) -> None:
-    """Also a name that nobody bears yet, which has no row to lock."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"{tenant.pk} {external_id}"])
 
 
 def _locked_bearer(tenant: Tenant, libraries: QuerySet[Library], external_id: str) -> Speaker | None:

@@ -1,15 +1,12 @@
 """Enrollment in numbered turns, with real voices and the real encoder."""
 
-from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
-
 import numpy as np
 import pytest
-from django.db import connection
 
 from audio.errors import NotEnoughSpeech
 from tenants.context import acting_as
 from tests.cast import KEN, LIBRARY, OTHER_TAG, SUSAN, audio, recording, silence
+from tests.threads import all_at_once
 from voiceprints import services
 from voiceprints.errors import (
     NobodyEnrolled,
@@ -17,7 +14,6 @@ from voiceprints.errors import (
     SpeakerMismatch,
     SpeakerNotEnrolled,
     TurnPassed,
-    TurnRefused,
     TurnsCompleted,
     TurnTooEarly,
 )
@@ -276,23 +272,6 @@ def test_another_tenants_name_is_none_of_ours(acme, globex):
 
 
 # --- At the same time ------------------------------------------------------------------------------------------------
-
-
-def all_at_once(*deeds):
-    """The outcome of each: what it returned, or the kind of its refusal."""
-    together = Barrier(len(deeds))
-
-    def outcome(deed):
-        try:
-            together.wait(30)
-            return deed()
-        except TurnRefused as refusal:
-            return type(refusal)
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(len(deeds)) as pool:
-        return list(pool.map(outcome, deeds))
 
 
 def test_simultaneous_first_turns_make_one_speaker_of_one_utterance(acme, recordings_folder):
