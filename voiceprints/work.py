@@ -184,8 +184,9 @@ class Run:
             self.keep(total=total)
 
     def progress(self, done: int) -> None:
+        """How far it is. What begins anew when it is begun again has not got any further for that."""
         with acting_as(self.tenant):
-            self.keep(done=done, attempts=0)
+            self.keep(done=done)
 
     def record(self, number: int, outcome: JobRow.Outcome, **said: Any) -> None:
         """A line is done, in the caller's transaction."""

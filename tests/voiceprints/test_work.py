@@ -270,6 +270,24 @@ def test_a_job_that_takes_its_worker_down_each_time_is_given_up(acme):
     assert (job_of(acme, job).state, job_of(acme, job).problem["kind"]) == ("failed", "JobAbandoned")
 
 
+def test_a_job_that_begins_anew_each_time_is_given_up_however_far_it_came(acme):
+    job = everybody(acme)
+    for _ in range(work.MOST_ATTEMPTS):
+        work.claimed(acme.pk, job.pk).progress(20)
+        given_up_for_dead()
+    assert work.claimed(acme.pk, job.pk) is None
+    assert job_of(acme, job).problem["kind"] == "JobAbandoned"
+
+
+def test_a_job_that_gets_a_line_further_each_time_goes_on(acme):
+    job = everybody(acme)
+    for number in range(work.MOST_ATTEMPTS + 1):
+        with acting_as(acme):
+            work.claimed(acme.pk, job.pk).record(number, "enrolled")
+        given_up_for_dead()
+    assert work.claimed(acme.pk, job.pk)
+
+
 def test_a_job_has_one_runner(acme):
     job = everybody(acme)
     assert work.claimed(acme.pk, job.pk)
