@@ -68,17 +68,23 @@ def run_job(tenant_id: int, job_id: int) -> None:
     if run is None:
         return
     try:
+        _to_an_end(run)
+    except work.JobLost:
+        logger.info("job %s is no longer ours", job_id)
+    work.dispatch_next(run.tenant)
+
+
+def _to_an_end(run: work.Run) -> None:
+    """Do the job, and store what came of it. Raises JobLost."""
+    try:
         with run.beating():
             product = bulk.RUNNERS[run.job.kind](run)
         if product is not None:
             run.succeed(product)
-    except work.JobLost:
-        logger.info("job %s is no longer ours", job_id)
     except work.Stopped:
         run.put_back()
     except (AudioError, VoiceprintError) as error:
         run.fail(error)
-    work.dispatch_next(run.tenant)
 
 
 @signals.worker_shutting_down.connect
