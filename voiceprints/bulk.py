@@ -55,8 +55,9 @@ def begin_enrollment(
         "options": options,
         "answer": answer,
     }
-    paths = [_kept(tenant, audio) for audio in audios]
-    return work.submit(tenant, Job.Kind.ENROLL, parameters, inputs=paths, also=also)
+    with work.uploads(tenant) as paths:
+        paths.extend(_kept(tenant, audio) for audio in audios)
+        return work.submit(tenant, Job.Kind.ENROLL, parameters, inputs=paths, also=also)
 
 
 def _kept(tenant: Tenant, audio: AudioInput) -> str:
@@ -82,8 +83,9 @@ def begin_import(
     """
     parameters = {"manifest": PurePosixPath(manifest_name).name if manifest else "", "when_enrolled": when_enrolled}
     given = [file for file in (manifest, archive) if file is not None]
-    paths = [work.stored(tenant, file) for file in given]
-    return work.submit(tenant, Job.Kind.IMPORT, parameters | asdict(key), inputs=paths, also=also)
+    with work.uploads(tenant) as paths:
+        paths.extend(work.stored(tenant, file) for file in given)
+        return work.submit(tenant, Job.Kind.IMPORT, parameters | asdict(key), inputs=paths, also=also)
 
 
 def begin_export(

@@ -29,6 +29,7 @@ from kombu.exceptions import OperationalError
 from redis import RedisError
 
 from tenants.context import acting_as, acting_as_platform
+from tenants.locks import one_at_a_time
 from tenants.models import Tenant
 from voiceprints import recordings
 from voiceprints.errors import (
@@ -102,15 +103,31 @@ def submit(
     """
     paths = list(inputs)
     with acting_as(tenant):
-        if tenant.jobs.under_way().count() >= settings.JOBS_PER_TENANT:
-            raise TooBusy(what="jobs of this tenant under way", limit=settings.JOBS_PER_TENANT)
+        one_at_a_time(tenant, "jobs")
+        _refuse_too_many(tenant)
         recordings.claim(paths)
-        job = Job.all_tenants.create(
-            tenant=tenant, kind=kind, parameters=parameters, inputs=paths, dispatched=timezone.now()
-        )
+        job: Job = tenant.jobs.create(kind=kind, parameters=parameters, inputs=paths, dispatched=timezone.now())
         also(job)
         transaction.on_commit(lambda: dispatch(job.tenant_id, job.pk), robust=True)
     return job
+
+
+@contextmanager
+def uploads(tenant: Tenant) -> Iterator[list[str]]:
+    """The paths of what the block stores for the job that it submits: the files go at once when it does not.
+
+    Raises TooBusy before anything is stored.
+    """
+    with acting_as(tenant):
+        _refuse_too_many(tenant)
+    paths: list[str] = []
+    with recordings.removed_on_failure(tenant, paths):
+        yield paths
+
+
+def _refuse_too_many(tenant: Tenant) -> None:
+    if tenant.jobs.under_way().count() >= settings.JOBS_PER_TENANT:
+        raise TooBusy(what="jobs of this tenant under way", limit=settings.JOBS_PER_TENANT)
 
 
 def stored(tenant: Tenant, file: IO[bytes], suffix: str = "") -> str:
@@ -118,8 +135,9 @@ def stored(tenant: Tenant, file: IO[bytes], suffix: str = "") -> str:
     # A recording's path has a date in the second place, so it never looks like this.
     path = f"jobs/tenant-{tenant.pk}/{uuid.uuid4().hex}{suffix}"
     recordings.plan(tenant, [path], within=TIME_TO_CLAIM)
-    file.seek(0)
-    recordings.write_file(path, File(file))
+    with recordings.removed_on_failure(tenant, [path]):
+        file.seek(0)
+        recordings.write_file(path, File(file))
     return path
 
 
@@ -301,6 +319,7 @@ def claimed(tenant_id: int, job_id: int) -> Run | None:
     run = Run(tenant, Job(pk=job_id), uuid.uuid4())
     now = timezone.now()
     with acting_as(tenant):
+        one_at_a_time(tenant, "jobs")
         running = tenant.jobs.filter(state=Job.State.RUNNING, heartbeat__gt=now - GIVEN_UP_AFTER)
         if running.exclude(pk=job_id).count() >= RUNNING_PER_TENANT:
             return None

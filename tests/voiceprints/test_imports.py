@@ -1,5 +1,6 @@
 """Bulk import: a list and its recordings, each line for itself, and the same list again changes nothing."""
 
+import io
 import os
 from pathlib import Path
 
@@ -10,10 +11,10 @@ from audio.errors import TooLarge
 from tenants.context import acting_as
 from tests.archives import csv_manifest, jsonl_manifest, targz, tarred, voices, zipped
 from tests.cast import KEN, LIBRARY, SUSAN, WEI, audio, silence
-from voiceprints import bulk, imports, recordings, services
+from voiceprints import bulk, imports, recordings, services, work
 from voiceprints.errors import JobFinished, JobNotFound, TooBusy
-from voiceprints.models import DoomedRecording, Job
-from voiceprints.results import LibraryKey, WhenEnrolled
+from voiceprints.models import DoomedRecording
+from voiceprints.results import AudioInput, LibraryKey, WhenEnrolled
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -152,16 +153,63 @@ def test_what_was_uploaded_goes_when_the_job_is_over(acme, recordings_folder):
     assert files_in(recordings_folder) == kept
 
 
-def test_an_upload_that_no_job_claimed_is_swept(acme, recordings_folder, settings):
-    settings.JOBS_PER_TENANT = 1
-    with acting_as(acme):
-        Job.all_tenants.create(tenant=acme, kind="import")
-    with pytest.raises(TooBusy):
-        imported(acme, zipped(TWO_VOICES))
+def test_an_upload_that_no_job_claimed_is_swept(acme, recordings_folder):
+    work.stored(acme, zipped(TWO_VOICES))
     assert len(files_in(recordings_folder)) == 1
     with acting_as(acme):
         DoomedRecording.all_tenants.update(not_before="2020-01-01T00:00Z")
     assert recordings.sweep() == 1
+    assert files_in(recordings_folder) == []
+
+
+def under_way(tenant):
+    with acting_as(tenant):
+        tenant.jobs.create(kind="import")
+
+
+def never():
+    pytest.fail("it was read in vain")
+
+
+class NeverRead(io.BytesIO):
+    def read(self, *_):
+        never()
+
+
+def test_with_too_many_jobs_under_way_an_upload_is_not_even_read(acme, settings):
+    settings.JOBS_PER_TENANT = 1
+    under_way(acme)
+    with pytest.raises(TooBusy):
+        imported(acme, NeverRead(b"archive"))
+    with pytest.raises(TooBusy):
+        bulk.begin_enrollment(acme, LIBRARY, WEI, [AudioInput(read=never)], answer="test")
+
+
+def test_an_upload_that_is_refused_in_the_end_goes_at_once(acme, settings, recordings_folder):
+    settings.JOBS_PER_TENANT = 1
+
+    class Slow(io.BytesIO):
+        """Somebody else begins a job while it is read."""
+
+        def read(self, *size):
+            content = super().read(*size)
+            if not content:
+                under_way(acme)
+            return content
+
+    with pytest.raises(TooBusy):
+        imported(acme, Slow(zipped(TWO_VOICES).getvalue()))
+    assert files_in(recordings_folder) == []
+    with acting_as(acme):
+        assert not DoomedRecording.all_tenants.exists()
+
+
+def test_of_recordings_that_cannot_all_be_read_none_stays(acme, recordings_folder):
+    def broken():
+        raise TooLarge(size_bytes=2, limit_bytes=1)
+
+    with pytest.raises(TooLarge):
+        bulk.begin_enrollment(acme, LIBRARY, WEI, [audio(WEI), AudioInput(read=broken)], answer="test")
     assert files_in(recordings_folder) == []
 
 

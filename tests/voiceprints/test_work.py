@@ -23,8 +23,9 @@ from tenants.context import acting_as, acting_as_platform
 from tests.archives import csv_manifest, voices, zipped
 from tests.cast import LIBRARY, VOICES
 from tests.servers import REDIS
+from tests.threads import all_at_once
 from voiceprints import bulk, jobs, services, work
-from voiceprints.errors import JobFinished
+from voiceprints.errors import JobFinished, TooBusy
 from voiceprints.models import DoomedRecording, Job
 from voiceprints.results import WhenEnrolled
 
@@ -286,6 +287,19 @@ def test_a_job_that_gets_a_line_further_each_time_goes_on(acme):
             work.claimed(acme.pk, job.pk).record(number, "enrolled")
         given_up_for_dead()
     assert work.claimed(acme.pk, job.pk)
+
+
+def test_simultaneous_requests_get_no_more_jobs_than_a_tenant_may_have(acme, settings):
+    settings.JOBS_PER_TENANT = 3
+    services.save_library(acme, LIBRARY)
+    outcomes = all_at_once(*[lambda: bulk.begin_export(acme, LIBRARY).kind] * 8)
+    assert sorted(outcomes, key=str) == sorted(["export"] * 3 + [TooBusy] * 5, key=str)
+
+
+def test_simultaneous_runners_claim_no_more_jobs_than_a_tenant_may_run(acme):
+    mine = [everybody(acme) for _ in range(2 * work.RUNNING_PER_TENANT)]
+    claims = all_at_once(*(lambda job=job: work.claimed(acme.pk, job.pk) for job in mine))
+    assert sum(map(bool, claims)) == work.RUNNING_PER_TENANT
 
 
 def test_a_job_has_one_runner(acme):
