@@ -243,6 +243,7 @@ class Job(models.Model):
     finished = models.DateTimeField(_("finished"), null=True)
     heartbeat = models.DateTimeField(null=True)
     dispatched = models.DateTimeField(null=True)
+    """When a message that speaks of it was sent; None while it waits until another job of its tenant ends."""
     runner = models.UUIDField(null=True)
     attempts = models.PositiveIntegerField(default=0)
     """How often it was begun since it last got any further."""

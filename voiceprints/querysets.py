@@ -91,4 +91,8 @@ class JobQuerySet(models.QuerySet["Job"]):
 
     def unclaimed(self, heard_before: datetime) -> JobQuerySet:
         """Nobody has it, or whoever has was last heard of before this moment."""
-        return self.filter(models.Q(state="queued") | models.Q(state="running", heartbeat__lt=heard_before))
+        return self.under_way().filter(models.Q(state="queued") | models.Q(state="running", heartbeat__lt=heard_before))
+
+    def without_room(self) -> JobQuerySet:
+        """They wait until another job of their tenant ends."""
+        return self.under_way().filter(state="queued", dispatched=None)

@@ -154,15 +154,23 @@ def dispatch(tenant_id: int, job_id: int) -> None:
 
 
 def dispatch_forgotten() -> int:
-    """Jobs that no living runner has and no fresh message speaks of; returns how many."""
+    """Jobs that no living runner has and no fresh message speaks of; returns how many.
+
+    Of those that found no room only the oldest of each tenant, in case that nobody lives who would send it.
+    """
     now = timezone.now()
     with acting_as_platform():
-        forgotten = Job.all_tenants.unclaimed(now - GIVEN_UP_AFTER).filter(dispatched__lt=now - SENT_AGAIN_AFTER)
-        found = list(forgotten.select_for_update(skip_locked=True).values_list("tenant_id", "pk"))
+        unclaimed = Job.all_tenants.unclaimed(now - GIVEN_UP_AFTER).filter(tenant__active=True)
+        forgotten = unclaimed.filter(dispatched__lt=now - SENT_AGAIN_AFTER)
+        locked = forgotten.select_for_update(skip_locked=True, of=["self"])
+        found = list(locked.values_list("tenant_id", "pk"))
+        waiting = list(Tenant.objects.filter(active=True, pk__in=Job.all_tenants.without_room().values("tenant")))
         Job.all_tenants.filter(pk__in=[pk for _, pk in found]).update(dispatched=now)
     for tenant_id, job_id in found:
         dispatch(tenant_id, job_id)
-    return len(found)
+    for tenant in waiting:
+        dispatch_next(tenant)
+    return len(found) + len(waiting)
 
 
 def cancel(tenant: Tenant, job_id: int) -> Job:
@@ -304,7 +312,7 @@ class Run:
 
     def put_back(self) -> None:
         with acting_as(self.tenant):
-            self.keep(state=Job.State.QUEUED, runner=None, attempts=0)
+            self.keep(state=Job.State.QUEUED, runner=None, attempts=0, dispatched=None)
 
     def _end(self, state: Job.State, **said: Any) -> None:
         if not _end(self._mine, self.job, state, **said):
@@ -322,10 +330,11 @@ def claimed(tenant_id: int, job_id: int) -> Run | None:
         one_at_a_time(tenant, "jobs")
         running = tenant.jobs.filter(state=Job.State.RUNNING, heartbeat__gt=now - GIVEN_UP_AFTER)
         if running.exclude(pk=job_id).count() >= RUNNING_PER_TENANT:
+            tenant.jobs.filter(pk=job_id, state=Job.State.QUEUED).update(dispatched=None)
             return None
         wanted = tenant.jobs.filter(pk=job_id).unclaimed(now - GIVEN_UP_AFTER)
-        changes = {"state": Job.State.RUNNING, "runner": run.runner, "heartbeat": now, "attempts": F("attempts") + 1}
-        if not wanted.update(**changes):
+        changes = {"state": Job.State.RUNNING, "runner": run.runner, "heartbeat": now, "dispatched": now}
+        if not wanted.update(**changes, attempts=F("attempts") + 1):
             return None
         tenant.jobs.filter(pk=job_id, started=None).update(started=now)
         run.job = tenant.jobs.get(pk=job_id)
@@ -336,11 +345,16 @@ def claimed(tenant_id: int, job_id: int) -> Run | None:
 
 
 def dispatch_next(tenant: Tenant) -> None:
-    """The tenant's oldest job that waits, now that another has ended."""
+    """The tenant's oldest job that found no room, now that another has ended."""
     with acting_as(tenant):
-        waiting = tenant.jobs.filter(state=Job.State.QUEUED).order_by("created", "pk").first()
-    if waiting:
-        dispatch(tenant.pk, waiting.pk)
+        # Whoever is just finding no room has written it down before we look.
+        one_at_a_time(tenant, "jobs")
+        waiting = tenant.jobs.without_room().select_for_update(skip_locked=True)
+        oldest = waiting.order_by("created", "pk").first()
+        if oldest is None:
+            return
+        tenant.jobs.filter(pk=oldest.pk).update(dispatched=timezone.now())
+    dispatch(tenant.pk, oldest.pk)
 
 
 def sweep() -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 import signal
 import subprocess
@@ -11,6 +13,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from urllib.parse import quote
 
+import msgpack
 import psutil
 import pytest
 from celery import current_app
@@ -24,8 +27,8 @@ from tests.archives import csv_manifest, voices, zipped
 from tests.cast import LIBRARY, VOICES
 from tests.servers import REDIS
 from tests.threads import all_at_once
-from voiceprints import bulk, jobs, services, work
-from voiceprints.errors import JobFinished, TooBusy
+from voiceprints import bulk, jobs, services, tasks, work
+from voiceprints.errors import JobFinished, LibraryNotFound, TooBusy
 from voiceprints.models import DoomedRecording, Job
 from voiceprints.results import WhenEnrolled
 
@@ -289,6 +292,69 @@ def test_a_job_that_gets_a_line_further_each_time_goes_on(acme):
     assert work.claimed(acme.pk, job.pk)
 
 
+def cancelled_then(failure):
+    def runner(run):
+        bulk.cancel_job(run.tenant, run.job.pk)
+        raise failure
+
+    return runner
+
+
+@pytest.mark.parametrize("failure", [work.Stopped(), LibraryNotFound(), work.JobLost()])
+def test_whatever_comes_of_a_cancelled_job_the_next_is_sent(acme, monkeypatch, failure):
+    mine = [everybody(acme) for _ in range(work.RUNNING_PER_TENANT + 1)]
+    for job in mine[1:-1]:
+        assert work.claimed(acme.pk, job.pk)
+    monkeypatch.setitem(bulk.RUNNERS, Job.Kind.IMPORT, refused_meanwhile(mine[-1], cancelled_then(failure)))
+    jobs.connection().flushall()
+    tasks.run_job(acme.pk, mine[0].pk)
+    assert job_of(acme, mine[0]).state == "cancelled"
+    assert messages() == [mine[-1].pk]
+
+
+def refused_meanwhile(other, runner):
+    """While a job runs, another of its tenant is refused for want of room."""
+
+    def both(run):
+        assert work.claimed(run.tenant.pk, other.pk) is None
+        return runner(run)
+
+    return both
+
+
+def messages():
+    """The jobs of which messages in the queue speak."""
+    raw = reversed(jobs.connection().lrange(work.QUEUE, 0, -1))
+    return [msgpack.unpackb(base64.b64decode(json.loads(one)["body"]))[0][1] for one in raw]
+
+
+def test_jobs_that_end_together_make_room_for_as_many(acme):
+    mine = [everybody(acme) for _ in range(work.RUNNING_PER_TENANT + 3)]
+    claims = [work.claimed(acme.pk, job.pk) for job in mine]
+    for claim in claims[:2]:
+        claim.succeed(work.Product({}))
+    jobs.connection().flushall()
+    all_at_once(*[lambda: work.dispatch_next(acme)] * 2)
+    assert sorted(messages()) == [job.pk for job in mine[-3:-1]]
+
+
+def test_a_job_that_was_put_back_is_the_next(acme):
+    job = everybody(acme)
+    work.claimed(acme.pk, job.pk).put_back()
+    jobs.connection().flushall()
+    work.dispatch_next(acme)
+    assert messages() == [job.pk]
+
+
+def test_a_job_that_found_no_room_is_sent_again_although_nobody_says_that_there_is_some(acme):
+    mine = [everybody(acme) for _ in range(work.RUNNING_PER_TENANT + 1)]
+    for job in mine:
+        work.claimed(acme.pk, job.pk)
+    jobs.connection().flushall()
+    assert work.dispatch_forgotten() == 1
+    assert messages() == [mine[-1].pk]
+
+
 def test_simultaneous_requests_get_no_more_jobs_than_a_tenant_may_have(acme, settings):
     settings.JOBS_PER_TENANT = 3
     services.save_library(acme, LIBRARY)
@@ -300,6 +366,12 @@ def test_simultaneous_runners_claim_no_more_jobs_than_a_tenant_may_run(acme):
     mine = [everybody(acme) for _ in range(2 * work.RUNNING_PER_TENANT)]
     claims = all_at_once(*(lambda job=job: work.claimed(acme.pk, job.pk) for job in mine))
     assert sum(map(bool, claims)) == work.RUNNING_PER_TENANT
+
+
+def test_what_is_under_way_is_found_by_its_index():
+    with acting_as_platform(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        assert "jobs_under_way" in Job.all_tenants.unclaimed(timezone.now()).explain()
 
 
 def test_a_job_has_one_runner(acme):
@@ -320,3 +392,15 @@ def test_the_job_of_a_closed_tenant_waits(acme):
     acme.active = False
     acme.save()
     assert work.claimed(acme.pk, job.pk) is None
+
+
+def test_nobody_speaks_of_the_jobs_of_a_closed_tenant_until_it_is_opened_again(acme):
+    everybody(acme)
+    with acting_as_platform():
+        Job.all_tenants.update(dispatched=timezone.now() - timedelta(hours=1))
+    acme.active = False
+    acme.save()
+    assert work.dispatch_forgotten() == 0
+    acme.active = True
+    acme.save()
+    assert work.dispatch_forgotten() == 1
