@@ -167,7 +167,7 @@ def copy_file(tenant: Tenant, job_id: int, target: IO[bytes]) -> None:
 def run_enrollment(run: Run) -> None:
     """The job ends in the transaction that stores the enrollment."""
     said = run.job.parameters
-    run.persistently(
+    run.measure(
         lambda: services.enroll(
             run.tenant,
             LibraryKey(**said["key"]),

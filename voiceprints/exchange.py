@@ -305,7 +305,8 @@ class Restoring:
                 self.run.record(number, JobRow.Outcome.UNCHANGED, **about)
                 return
         outcome = outcome_of(known is not None and known.enrolled, self.when_enrolled)
-        self.run.persistently(lambda: self._write(speaker, lambda: self.run.record(number, outcome, **about)))
+        patiently = self.run.persistently if speaker.is_measured else self.run.measure
+        patiently(lambda: self._write(speaker, lambda: self.run.record(number, outcome, **about)))
 
     def _is_same(self, known: Speaker, speaker: ExportedSpeaker) -> bool:
         embeddings = gallery.embeddings_of(known)

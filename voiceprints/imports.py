@@ -129,7 +129,7 @@ def _enroll(run: Run, row: Row, contents: list[bytes], when_enrolled: WhenEnroll
             run.record(row.number, JobRow.Outcome.UNCHANGED, **about)
         return
     outcome = exchange.outcome_of(known is not None, when_enrolled)
-    run.persistently(
+    run.measure(
         lambda: services.enroll(
             run.tenant,
             row.key,

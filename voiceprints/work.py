@@ -242,8 +242,7 @@ class Run:
         while True:
             self.refuse_to_go_on()
             try:
-                with _slots():
-                    return deed()
+                return deed()
             except DELAYS as delay:
                 logger.info("job %s waits: %s", self.job.pk, type(delay).__name__)
             except DOUBTFUL as doubt:
@@ -251,8 +250,18 @@ class Run:
                 if doubts >= MOST_TRIES:
                     raise
                 logger.warning("job %s tries again: %s", self.job.pk, type(doubt).__name__)
+            _let_connection_go()
             self._lost.wait(pause)
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+
+    def measure(self, deed: Callable[[], Outcome]) -> Outcome:
+        """Persistently too, for what has recordings measured: a few at once of all jobs of this process."""
+
+        def in_a_slot() -> Outcome:
+            with _slot():
+                return deed()
+
+        return self.persistently(in_a_slot)
 
     def each(self, items: Iterable[Item], deed: Callable[[Item], None]) -> None:
         """Do it for all, a few at a time, and no further once one raises."""
@@ -261,6 +270,7 @@ class Run:
                 self.refuse_to_go_on()
                 deed(item)
             return
+        _let_connection_go()
         with ThreadPoolExecutor(settings.BULK_CONCURRENCY, thread_name_prefix=f"job-{self.job.pk}") as pool:
             under_way: set[Future[None]] = set()
             for item in items:
@@ -287,18 +297,16 @@ class Run:
             beat.join()
 
     def _beat(self, over: threading.Event) -> None:
-        try:
-            while not over.wait(BEAT_SECONDS) and not self._lost.is_set():
-                try:
-                    with acting_as(self.tenant):
-                        self.keep()
-                except JobLost:
-                    return
-                except DatabaseFailed as error:
-                    logger.warning("a job could not say that it lives: %s", type(error).__name__)
-                    connection.close()
-        finally:
-            connection.close()
+        while not over.wait(BEAT_SECONDS) and not self._lost.is_set():
+            try:
+                with acting_as(self.tenant):
+                    self.keep()
+            except JobLost:
+                return
+            except DatabaseFailed as error:
+                logger.warning("a job could not say that it lives: %s", type(error).__name__)
+            finally:
+                connection.close()
 
     def succeed(self, product: Product) -> None:
         with acting_as(self.tenant):
@@ -390,6 +398,24 @@ def _and_disconnect(deed: Callable[[Item], None], item: Item) -> None:
     try:
         deed(item)
     finally:
+        connection.close()
+
+
+@contextmanager
+def _slot() -> Iterator[None]:
+    slots = _slots()
+    if not slots.acquire(blocking=False):
+        _let_connection_go()
+        slots.acquire()
+    try:
+        yield
+    finally:
+        slots.release()
+
+
+def _let_connection_go() -> None:
+    """Whoever waits keeps none from the others: a process has many threads that wait."""
+    if not connection.in_atomic_block:
         connection.close()
 
 

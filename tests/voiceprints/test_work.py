@@ -8,7 +8,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
 from urllib.parse import quote
@@ -19,7 +21,7 @@ import pytest
 from celery import current_app
 from django.conf import settings as django_settings
 from django.core.files.storage import storages
-from django.db import connection
+from django.db import connection, connections
 from django.utils import timezone
 
 from tenants.context import acting_as, acting_as_platform
@@ -372,6 +374,76 @@ def test_what_is_under_way_is_found_by_its_index():
     with acting_as_platform(), connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")
         assert "jobs_under_way" in Job.all_tenants.unclaimed(timezone.now()).explain()
+
+
+@pytest.fixture
+def no_slot():
+    slots = work._slots()
+    taken = 0
+    while slots.acquire(blocking=False):
+        taken += 1
+    yield slots
+    slots.release(taken)
+
+
+def in_a_thread(deed):
+    """Its future, and what keeps its connection."""
+    wrappers = []
+
+    def known():
+        wrappers.append(connections["default"])
+        connection.ensure_connection()
+        try:
+            return deed()
+        finally:
+            connection.close()
+
+    with_one = ThreadPoolExecutor(1)
+    future = with_one.submit(known)
+    with_one.shutdown(wait=False)
+    return future, wait_for(lambda: wrappers)[0]
+
+
+def test_what_measures_nothing_waits_for_nobody_who_does(acme, no_slot):
+    run = work.claimed(acme.pk, everybody(acme).pk)
+    future, _ = in_a_thread(lambda: run.persistently(lambda: "stored"))
+    try:
+        assert future.result(5) == "stored"
+    finally:
+        no_slot.release()
+        future.result(5)
+        no_slot.acquire()
+
+
+def test_who_waits_to_measure_keeps_no_connection(acme, no_slot):
+    run = work.claimed(acme.pk, everybody(acme).pk)
+    future, wrapper = in_a_thread(lambda: run.measure(lambda: "measured"))
+    try:
+        wait_for(lambda: wrapper.connection is None)
+        assert not future.done()
+    finally:
+        no_slot.release()
+        assert future.result(5) == "measured"
+        no_slot.acquire()
+
+
+def test_who_waits_for_a_busy_platform_keeps_no_connection(acme, monkeypatch):
+    monkeypatch.setattr(work, "FIRST_PAUSE_SECONDS", 2.0)
+    run = work.claimed(acme.pk, everybody(acme).pk)
+    room = threading.Event()
+
+    def busy():
+        if room.is_set():
+            return "done"
+        connection.ensure_connection()
+        room.set()
+        raise TooBusy(what="recordings", limit=1)
+
+    future, wrapper = in_a_thread(lambda: run.persistently(busy))
+    room.wait(5)
+    wait_for(lambda: wrapper.connection is None)
+    assert not future.done()
+    assert future.result(5) == "done"
 
 
 def test_a_job_has_one_runner(acme):
