@@ -197,7 +197,8 @@ class Run:
 
     @property
     def _mine(self) -> QuerySet[Job]:
-        return Job.all_tenants.filter(pk=self.job.pk, runner=self.runner)
+        mine: QuerySet[Job] = self.tenant.jobs.filter(pk=self.job.pk, runner=self.runner)
+        return mine
 
     def keep(self, **changes: Any) -> None:
         """Change the job in the caller's transaction. Raises JobLost, so that nothing of that transaction stays."""
@@ -217,7 +218,7 @@ class Run:
     def record(self, number: int, outcome: JobRow.Outcome, **said: Any) -> None:
         """A line is done, in the caller's transaction."""
         self.keep(done=F("done") + 1, attempts=0)
-        JobRow.all_tenants.create(tenant=self.tenant, job=self.job, number=number, outcome=outcome, **said)
+        self.tenant.job_rows.create(job=self.job, number=number, outcome=outcome, **said)
 
     def recorded(self) -> set[int]:
         with acting_as(self.tenant):
