@@ -6,6 +6,9 @@ import json
 import re
 import time
 import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
+from socket import socket
 from typing import Any, NoReturn
 
 from django.conf import settings
@@ -17,6 +20,7 @@ from audio.errors import TooLarge
 
 DRAIN_BYTES = 1024 * 1024 * 1024
 DRAIN_SECONDS = 10.0
+DRAIN_STALLED_SECONDS = 1.0
 DRAIN_CHUNK_BYTES = 8 * 1024
 FIT_LENGTH = re.compile(r"[0-9]{1,18}")
 UNCHUNKED_BODY = "openvpr.unchunked_body"
@@ -120,17 +124,35 @@ def declared_bytes(request: HttpRequest) -> int:
 
 
 def drain(request: HttpRequest) -> None:
-    """Read what is left of the body, within reason: a client in the middle of sending would not see our answer."""
+    """Read what is left of the body, within reason: a client in the middle of sending would not see our answer.
+
+    One that has stopped sending gets its answer at once.
+    """
     gives_up = time.monotonic() + DRAIN_SECONDS
     left = DRAIN_BYTES
-    try:
-        while left > 0 and time.monotonic() < gives_up:
-            chunk = request.read(DRAIN_CHUNK_BYTES)
-            if not chunk:
-                return
-            left -= len(chunk)
-    except UnreadablePostError:
+    with _impatient(request.META.get("gunicorn.socket")):
+        try:
+            while left > 0 and time.monotonic() < gives_up:
+                chunk = request.read(DRAIN_CHUNK_BYTES)
+                if not chunk:
+                    return
+                left -= len(chunk)
+        except UnreadablePostError:
+            return
+
+
+@contextmanager
+def _impatient(sock: socket | None) -> Iterator[None]:
+    """Nothing that is read meanwhile waits long. Other servers than gunicorn hand out no socket."""
+    if sock is None:
+        yield
         return
+    usual = sock.gettimeout()
+    sock.settimeout(DRAIN_STALLED_SECONDS)
+    try:
+        yield
+    finally:
+        sock.settimeout(usual)
 
 
 def is_clean(text: str) -> bool:

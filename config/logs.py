@@ -17,5 +17,7 @@ class WithoutAddresses(logging.Filter):
         request = getattr(record, "request", None)
         if request is None or request.path.startswith(settings.CONSOLE_PATH):
             return True
-        record.msg, record.args = "an answer with status %s", (getattr(record, "status_code", "-"),)
-        return record.levelno >= logging.ERROR
+        status = getattr(record, "status_code", None)
+        record.msg, record.args = "an answer with status %s", (status,)
+        # What we do not do, or cannot do just now, is in the line of the edge, too.
+        return record.levelno >= logging.ERROR and status not in {501, 503, 504}

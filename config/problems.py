@@ -6,6 +6,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils.translation import gettext_lazy as _
+from django.views.csrf import csrf_failure
 
 TITLES = {400: "bad request", 403: "forbidden", 404: "not found", 500: "internal error"}
 PAGES = {
@@ -29,6 +30,13 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return problem(request, 403)
+
+
+def forgery(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """A form without its token: Django's own page explains that to people in the console."""
+    if request.path.startswith(settings.CONSOLE_PATH):
+        return csrf_failure(request, reason)
     return problem(request, 403)
 
 

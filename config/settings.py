@@ -230,6 +230,8 @@ WSGI_APPLICATION = "config.wsgi.application"
 APPEND_SLASH = False
 CONSOLE_PATH = "/console/"
 LOGIN_URL = reverse_lazy("admin:login")
+LOGIN_REDIRECT_URL = reverse_lazy("admin:index")
+CSRF_FAILURE_VIEW = "config.problems.forgery"
 
 TEMPLATES = [
     {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 import time
@@ -19,6 +20,7 @@ from gunicorn.workers.gthread import ThreadWorker
 UNENCODED = re.compile(rb"[\x20\x80-\xff]")
 
 STALLED_SECONDS = 15.0
+SENDING_STALLED_SECONDS = 30.0
 SLOWEST_BYTES_PER_SECOND = 4096
 
 STATUS_OF = {
@@ -90,6 +92,14 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def init_process(self) -> None:
         RequestParser.mesg_class = LenientRequest
         super().init_process()
+
+    def handle_request(self, req: Any, conn: Any) -> Any:
+        """Whoever does not take its answer does not keep a thread either."""
+        conn.sock.settimeout(SENDING_STALLED_SECONDS)
+        try:
+            return super().handle_request(req, conn)
+        except TimeoutError:
+            raise BrokenPipeError(errno.EPIPE, "the client does not take its answer") from None
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """In JSON, and without repeating the request in the log: its address may carry a signature."""

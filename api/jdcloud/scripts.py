@@ -68,6 +68,14 @@ local function bytes_of_platform()
     return total
 end
 
+local function bytes_of_tenant()
+    local total = 0
+    for _, name in ipairs(redis.call('ZRANGE', mine, 0, -1)) do
+        total = total + (redis.call('HGET', sizes, name) or 0)
+    end
+    return total
+end
+
 -- The utterance as long as it takes packets, else nil. An expired one is closed as soon as anybody asks for it.
 local function running()
     local state, ends, packets, user, bytes, opening =
@@ -88,6 +96,7 @@ local ends = redis.call('HGET', speaker, 'until')
 if ends and tonumber(ends) >= now then return {'speaker taken'} end
 if not given.final and streams_of_tenant() >= given.stream_limit then return {'too many streams'} end
 if not given.final and bytes_of_platform() + given.size > given.platform_limit then return {'too many bytes'} end
+if not given.final and bytes_of_tenant() + given.size > given.tenant_limit then return {'too many bytes of tenant'} end
 if given.size == 0 then return refuse('empty') end
 if given.size > given.size_limit then return refuse('too large') end
 redis.call('HSET', record, 'state', 'open', 'packets', 1, 'user', given.user,
@@ -108,6 +117,7 @@ if not in_order then return {'not next'} end
 local bytes = utterance.bytes + given.size
 if bytes > given.size_limit then return refuse('too large') end
 if bytes_of_platform() + given.size > given.platform_limit then return refuse('too many bytes') end
+if bytes_of_tenant() + given.size > given.tenant_limit then return refuse('too many bytes of tenant') end
 local received = given.final and redis.call('GET', content) or ''
 redis.call('HINCRBY', record, 'packets', 1)
 go_on(redis.call('HGET', record, 'speaker'), bytes)

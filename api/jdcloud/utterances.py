@@ -33,6 +33,8 @@ REMEMBERED_MS = 15 * 60_000
 # For storing what was measured, after which a speaker whose web process died is free again.
 SPARE_SECONDS = 30
 STREAMS_PER_TENANT = 64
+# No tenant takes more than this part of what unfinished utterances may hold together.
+TENANTS_SHARE = 4
 LARGEST_POSITION = 2**31
 
 
@@ -151,6 +153,7 @@ def _size_terms(packet: Packet) -> dict[str, Any]:
         "size": len(packet.content),
         "size_limit": size_limit(),
         "platform_limit": settings.QUEUE_BYTES,
+        "tenant_limit": settings.QUEUE_BYTES // TENANTS_SHARE,
     }
 
 
@@ -162,6 +165,9 @@ def _refusal(verdict: str, packet: Packet) -> Exception:
         "empty": NothingSaid(),
         "too large": TooLarge(size_bytes=len(packet.content), limit_bytes=size_limit()),
         "too many streams": TooBusy(what="unfinished utterances of this tenant", limit=STREAMS_PER_TENANT),
+        "too many bytes of tenant": TooBusy(
+            what="bytes of unfinished utterances of this tenant", limit=settings.QUEUE_BYTES // TENANTS_SHARE
+        ),
         "too many bytes": TooBusy(what="bytes of unfinished utterances on this platform", limit=settings.QUEUE_BYTES),
     }
     return refusals[verdict]

@@ -5,6 +5,8 @@ import time
 
 import pytest
 
+from api import bodies
+from api.bodies import drain
 from config import worker
 from config.worker import ImpatientSocket
 
@@ -63,3 +65,25 @@ def test_what_is_sent_back_keeps_its_own_time(pair):
     theirs.sendall(b"GET")
     ours.recv(100)
     assert ours.gettimeout() is None
+
+
+class Stuck:
+    """A client that has stopped sending, behind gunicorn's socket."""
+
+    def __init__(self, ours):
+        self.sock = ours
+
+    def read(self, _):
+        return ImpatientSocket(self.sock).recv(10)
+
+
+def test_who_has_stopped_sending_gets_the_answer_all_the_same(rf, monkeypatch):
+    monkeypatch.setattr(bodies, "DRAIN_STALLED_SECONDS", 0.1)
+    monkeypatch.setattr(worker, "STALLED_SECONDS", 10_000)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.settimeout(30)
+        request = rf.generic("POST", "/", CONTENT_LENGTH="1000", **{"gunicorn.socket": ours})
+        request._stream = Stuck(ours)
+        drain(request)
+        assert ours.gettimeout() == 30

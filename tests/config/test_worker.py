@@ -1,15 +1,16 @@
 """Requests that break a rule of HTTP but whose meaning is plain are understood; others are refused in JSON."""
 
+import io
 import json
 from http import HTTPStatus
 
 import pytest
 from gunicorn.config import Config
-from gunicorn.http.errors import InvalidRequestLine
+from gunicorn.http.errors import ChunkMissingTerminator, InvalidChunkSize, InvalidRequestLine
 from gunicorn.http.unreader import IterUnreader
 
 from config.worker import LenientRequest, refusal
-from config.wsgi import speaking_utf8
+from config.wsgi import Body, speaking_utf8
 
 
 def parsed(line):
@@ -55,3 +56,27 @@ def test_a_refusal_is_json():
 def test_the_claimed_charset_is_forgotten(sent, kept):
     served = speaking_utf8(lambda environ, _: environ["CONTENT_TYPE"])
     assert served({"CONTENT_TYPE": sent}, None) == kept
+
+
+class BrokenChunks:
+    def __init__(self, error):
+        self.error = error
+
+    def read(self, *_):
+        raise self.error
+
+    readline = read
+
+
+@pytest.mark.parametrize("error", [InvalidChunkSize(b"ZZ"), ChunkMissingTerminator(b"XX")])
+@pytest.mark.parametrize("way", ["read", "readline"])
+def test_chunks_that_are_none_are_a_connection_that_broke(error, way):
+    with pytest.raises(OSError, match="Chunk"):
+        getattr(Body(BrokenChunks(error)), way)()
+    with pytest.raises(OSError, match="Chunk"):
+        getattr(Body(BrokenChunks(error)), way)(10)
+
+
+def test_a_sound_body_is_read_through():
+    body = Body(io.BytesIO(b"one\ntwo"))
+    assert (body.readline(), body.read(1), body.read()) == (b"one\n", b"t", b"wo")

@@ -482,6 +482,7 @@ def test_a_tenant_has_so_many_streams_at_once(jdcloud, stranger, clock, monkeypa
 
 def test_the_platform_holds_so_many_bytes_of_streams(jdcloud, stranger, clock, settings, monkeypatch):
     monkeypatch.setattr(utterances, "PREFIX", f"test:{fresh()}")
+    monkeypatch.setattr(utterances, "TENANTS_SHARE", 1)
     settings.QUEUE_BYTES = 150_000
     request_id = fresh()
     half = bytes(70_000)
@@ -493,6 +494,14 @@ def test_the_platform_holds_so_many_bytes_of_streams(jdcloud, stranger, clock, s
     assert stranger.reply(half, 1, user="c").json()["code"] == "10000"
     clock(61)
     assert stranger.reply(bytes(140_000), 1, user="d").json()["code"] == "10000"
+
+
+def test_a_tenant_holds_no_more_than_its_share_of_them(jdcloud, stranger, clock, settings, monkeypatch):
+    monkeypatch.setattr(utterances, "PREFIX", f"test:{fresh()}")
+    settings.QUEUE_BYTES = 400_000
+    assert jdcloud.reply(bytes(70_000), 1, user="a").json()["code"] == "10000"
+    assert jdcloud.reply(bytes(70_000), 1, user="b").json()["code"] == "10020"
+    assert stranger.reply(bytes(70_000), 1, user="c").json()["code"] == "10000"
 
 
 def test_an_utterance_has_so_many_bytes(jdcloud, monkeypatch):
