@@ -20,7 +20,7 @@ from gunicorn.workers.gthread import ThreadWorker
 UNENCODED = re.compile(rb"[\x20\x80-\xff]")
 
 STALLED_SECONDS = 15.0
-SENDING_STALLED_SECONDS = 30.0
+SENDING_STALLED_SECONDS = 15.0
 SLOWEST_BYTES_PER_SECOND = 4096
 
 STATUS_OF = {
