@@ -16,7 +16,7 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import IO, Any, cast
 
 import numpy as np
@@ -426,9 +426,12 @@ def _digest(said: dict[str, Any], field: str) -> str:
 
 
 def _moment(text: Any) -> datetime:
+    """In UTC, and not to come. Raises RowRefused, also for one that in UTC falls out of the calendar."""
     try:
         moment = datetime.fromisoformat(text)
-        return min(moment, timezone.now())
+        if moment.tzinfo is None:
+            raise ValueError("no offset")
+        return min(moment.astimezone(UTC), timezone.now())
     except (TypeError, ValueError, OverflowError):
         raise RowRefused("no date and time with its offset", field="created") from None
 
