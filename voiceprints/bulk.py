@@ -12,16 +12,13 @@ from dataclasses import asdict, replace
 from pathlib import PurePosixPath
 from typing import IO, Any
 
-from django.core.files.storage import storages
-
 from audio.results import RawPcm, RecordingForm
 from tenants.context import acting_as
 from tenants.models import Tenant
-from voiceprints import archives, exchange, gallery, imports, services, work
-from voiceprints.errors import JobFileNotFound, JobNotFound, StorageFailed
+from voiceprints import archives, exchange, gallery, imports, recordings, services, work
+from voiceprints.errors import JobFileNotFound, JobNotFound
 from voiceprints.models import Job, JobRow
 from voiceprints.paging import Order, Page, Position, page_of
-from voiceprints.recordings import STORAGE_FAILURES
 from voiceprints.results import AudioInput, Enrollment, LibraryKey, WhenEnrolled
 from voiceprints.work import Product, Run
 
@@ -155,10 +152,11 @@ def file_of(tenant: Tenant, job_id: int) -> str:
 def copy_file(tenant: Tenant, job_id: int, target: IO[bytes]) -> None:
     """Raises JobNotFound, JobFileNotFound, StorageFailed."""
     try:
-        with storages["recordings"].open(file_of(tenant, job_id)) as file:
-            shutil.copyfileobj(file, target)
-    except STORAGE_FAILURES as error:
-        raise StorageFailed(type(error).__name__) from error
+        file = recordings.opened(file_of(tenant, job_id))
+    except FileNotFoundError:
+        raise JobFileNotFound(job_id=str(job_id)) from None
+    with file:
+        shutil.copyfileobj(file, target)
 
 
 # --- What the jobs do ------------------------------------------------------------------------------------------------

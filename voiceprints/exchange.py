@@ -21,7 +21,6 @@ from typing import IO, Any, cast
 
 import numpy as np
 from django.conf import settings
-from django.core.files.storage import storages
 from django.utils import timezone
 
 from audio.catalogue import DEFAULT_MODEL
@@ -31,11 +30,10 @@ from tenants.context import acting_as
 from tenants.models import Tenant
 from voiceprints import gallery, recordings, services, work
 from voiceprints.archives import Archive, fit_name
-from voiceprints.errors import ArchiveRefused, ManifestRefused, RowRefused, StorageFailed, VoiceprintError
+from voiceprints.errors import ArchiveRefused, ManifestRefused, RowRefused, VoiceprintError
 from voiceprints.failures import to_wire
 from voiceprints.manifests import fit_text, json_fields, required
 from voiceprints.models import EmbeddingModel, JobRow, Library, Speaker, Utterance
-from voiceprints.recordings import STORAGE_FAILURES
 from voiceprints.results import AudioInput, Enrollment, KnownUtterance, LibraryKey, WhenEnrolled
 from voiceprints.work import Product, Run
 
@@ -139,7 +137,7 @@ class Export:
         if not (self.with_recordings and utterance.recording):
             return 0
         try:
-            content = _content(str(utterance.recording))
+            content = self.run.persistently(lambda: _content(str(utterance.recording)))
         except FileNotFoundError:
             if required:
                 raise
@@ -165,14 +163,8 @@ class Export:
 
 
 def _content(path: str) -> bytes:
-    try:
-        with storages["recordings"].open(path) as file:
-            content: bytes = file.read()
-    except FileNotFoundError:
-        raise
-    except STORAGE_FAILURES as error:
-        raise StorageFailed(type(error).__name__) from error
-    return content
+    with recordings.opened(path) as file:
+        return file.read()
 
 
 def _speaker_line(speaker: Speaker) -> dict[str, Any]:
@@ -427,13 +419,15 @@ def _digest(said: dict[str, Any], field: str) -> str:
 
 def _moment(text: Any) -> datetime:
     """In UTC, and not to come. Raises RowRefused, also for one that in UTC falls out of the calendar."""
+    unfit = RowRefused("no date and time with its offset", field="created")
     try:
         moment = datetime.fromisoformat(text)
-        if moment.tzinfo is None:
-            raise ValueError("no offset")
-        return min(moment.astimezone(UTC), timezone.now())
+        in_utc = moment.astimezone(UTC)
     except (TypeError, ValueError, OverflowError):
-        raise RowRefused("no date and time with its offset", field="created") from None
+        raise unfit from None
+    if moment.tzinfo is None:
+        raise unfit
+    return min(in_utc, timezone.now())
 
 
 def _quality(said: Any) -> SpeechQuality:

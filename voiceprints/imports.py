@@ -21,13 +21,12 @@ from audio.errors import AudioError, TooLarge
 from audio.results import RawPcm
 from tenants.context import acting_as
 from tenants.models import Tenant
-from voiceprints import archives, exchange, services
+from voiceprints import archives, exchange, recordings, services
 from voiceprints.archives import Archive
 from voiceprints.errors import FileMissing, ManifestRefused, StorageFailed, VoiceprintError
 from voiceprints.failures import to_wire
 from voiceprints.manifests import MANIFEST_BYTES, BadRow, Row, read_rows
 from voiceprints.models import JobRow
-from voiceprints.recordings import STORAGE_FAILURES
 from voiceprints.results import AudioInput, LibraryKey, WhenEnrolled
 from voiceprints.work import Product, Run
 
@@ -183,15 +182,12 @@ def _in_folder(tenant: Tenant) -> Read:
 
 
 def _read_within(folder: str, name: str) -> bytes:
-    storage = storages["recordings"]
     try:
-        _refuse_outside(storage, folder, name)
-        with storage.open(f"{folder}/{name}") as file:
-            content: bytes = file.read(settings.MAX_UPLOAD_BYTES + 1)
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError, SuspiciousOperation):
+        _refuse_outside(storages["recordings"], folder, name)
+        with recordings.opened(f"{folder}/{name}") as file:
+            content = file.read(settings.MAX_UPLOAD_BYTES + 1)
+    except (FileNotFoundError, SuspiciousOperation):
         raise FileMissing(name=name) from None
-    except STORAGE_FAILURES as error:
-        raise StorageFailed(type(error).__name__) from error
     if len(content) > settings.MAX_UPLOAD_BYTES:
         raise TooLarge(size_bytes=len(content), limit_bytes=settings.MAX_UPLOAD_BYTES)
     return content
@@ -210,7 +206,6 @@ def _refuse_outside(storage: Storage, folder: str, name: str) -> None:
 def opened_input(path: str) -> IO[bytes]:
     """A file of a job, open. Raises StorageFailed."""
     try:
-        file: IO[bytes] = storages["recordings"].open(path)
-    except STORAGE_FAILURES as error:
-        raise StorageFailed(type(error).__name__) from error
-    return file
+        return recordings.opened(path)
+    except FileNotFoundError as error:
+        raise StorageFailed("a file of the job is gone") from error

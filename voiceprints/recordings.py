@@ -12,8 +12,9 @@ import logging
 import re
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
+from typing import IO, cast
 from urllib.parse import quote
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -94,6 +95,21 @@ def write_file(path: str, content: File[bytes]) -> None:
         raise StorageFailed(type(error).__name__) from error
     if stored != path:
         raise StorageFailed("the storage chose another path")
+
+
+def opened(path: str) -> IO[bytes]:
+    """A file to read, its content at hand. Raises FileNotFoundError, StorageFailed."""
+    try:
+        with ExitStack() as closing:
+            file = closing.enter_context(cast(IO[bytes], storages["recordings"].open(path)))
+            # An S3 service is asked for the content only now.
+            file.seek(0)
+            closing.pop_all()
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        raise FileNotFoundError(path) from None
+    except STORAGE_FAILURES as error:
+        raise StorageFailed(type(error).__name__) from error
+    return file
 
 
 def claim(paths: Iterable[str]) -> None:

@@ -231,6 +231,14 @@ def test_the_file_goes_when_it_expires(acme, library, recordings_folder):
         bulk.file_of(acme, job.pk)
 
 
+def test_a_file_that_is_gone_already_cannot_be_copied(acme, library, recordings_folder):
+    job = bulk.begin_export(acme, LIBRARY)
+    (archive,) = recordings_folder.rglob("*.zip")
+    archive.unlink()
+    with pytest.raises(JobFileNotFound):
+        bulk.copy_file(acme, job.pk, io.BytesIO())
+
+
 def test_a_job_long_over_is_forgotten(acme, library, settings):
     bulk.begin_export(acme, LIBRARY)
     with acting_as_platform():

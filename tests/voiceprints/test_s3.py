@@ -1,15 +1,20 @@
 """Recordings in an S3 service: a real client against a real server on this machine."""
 
+import io
 import uuid
 
 import boto3
 import pytest
+from botocore.exceptions import EndpointConnectionError
+from django.core.files.base import ContentFile
+from django.core.files.storage import storages
 from django.test import RequestFactory
 from moto.server import ThreadedMotoServer
 
 from config.settings import s3_recordings
-from tests.cast import LIBRARY, SUSAN, audio
-from voiceprints import recordings, services
+from tests.archives import csv_manifest, voices, zipped
+from tests.cast import KEN, LIBRARY, SUSAN, audio, recording
+from voiceprints import bulk, recordings, services, work
 from voiceprints.errors import RecordingNotFound, StorageFailed
 from voiceprints.serving import recording_response
 
@@ -88,3 +93,86 @@ def test_a_service_that_is_down_delays_a_removal_but_not_the_deletion(acme, s3):
     assert services.delete_speakers(acme, acme.libraries.all(), [SUSAN]).speakers == 1
     assert services.count_speakers(acme, acme.libraries.all()) == 0
     assert recordings.sweep() == 0
+
+
+# --- Found, and not to be fetched ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def breaks(s3, monkeypatch):
+    """From its call on, objects are found and so many times not to be fetched, if their keys begin so."""
+    monkeypatch.setattr(work, "FIRST_PAUSE_SECONDS", 0.01)
+
+    def begin(times=1000, beginning=""):
+        left = iter(range(times))
+
+        def refuse(params, **_):
+            if f"/{beginning}" in params["url"] and next(left, None) is not None:
+                raise EndpointConnectionError(endpoint_url="nowhere")
+
+        client = storages["recordings"].bucket.meta.client
+        client.meta.events.register("before-call.s3.GetObject", refuse)
+
+    return begin
+
+
+FAILED = ("failed", "StorageFailed")
+
+
+def failed(tenant, job):
+    found = bulk.find_job(tenant, job.pk)
+    return found.state, found.problem["kind"]
+
+
+def test_an_open_recording_has_its_content_at_hand(acme, s3):
+    server, _ = s3
+    path = services.enroll(acme, LIBRARY, SUSAN, [audio(SUSAN)]).recording
+    with recordings.opened(path) as file:
+        server.stop()
+        assert file.read().startswith(b"fLaC")
+
+
+def test_a_file_that_is_not_in_the_bucket_is_said_to_be_missing(s3):
+    with pytest.raises(FileNotFoundError):
+        recordings.opened("acme/20250101/nothing.flac")
+
+
+def test_an_enrollment_whose_recording_cannot_be_fetched_fails(acme, breaks):
+    breaks()
+    assert failed(acme, bulk.begin_enrollment(acme, LIBRARY, SUSAN, [audio(SUSAN)], answer="native")) == FAILED
+
+
+def test_an_import_whose_archive_cannot_be_fetched_fails(acme, breaks):
+    breaks()
+    archive = zipped({"manifest.csv": csv_manifest("susan,susan/1.opus"), **voices("susan/1.opus")})
+    assert failed(acme, bulk.begin_import(acme, archive=archive, key=LIBRARY)) == FAILED
+
+
+def test_a_recording_of_the_import_folder_that_cannot_be_fetched_fails_its_line(acme, breaks):
+    lines = csv_manifest(*(f"{name},{name}.opus" for name in (SUSAN, KEN)))
+    for name in (SUSAN, KEN):
+        storages["recordings"].save(f"imports/tenant-acme/{name}.opus", ContentFile(recording(name)))
+    breaks(beginning="imports/")
+    job = bulk.begin_import(acme, manifest=ContentFile(lines), manifest_name="list.csv", key=LIBRARY)
+    assert bulk.find_job(acme, job.pk).result == {"failed": 2}
+
+
+def test_an_export_whose_recordings_cannot_be_fetched_fails(acme, breaks):
+    services.enroll(acme, LIBRARY, SUSAN, [audio(SUSAN)])
+    breaks()
+    assert failed(acme, bulk.begin_export(acme, LIBRARY, recordings=True)) == FAILED
+
+
+def test_a_hiccup_of_the_service_does_not_fail_an_export(acme, breaks):
+    services.enroll(acme, LIBRARY, SUSAN, [audio(SUSAN)])
+    breaks(2)
+    job = bulk.find_job(acme, bulk.begin_export(acme, LIBRARY, recordings=True).pk)
+    assert (job.state, job.result["missing_recordings"]) == ("succeeded", 0)
+
+
+def test_an_export_that_cannot_be_fetched_is_a_failure_of_the_storage(acme, breaks):
+    services.enroll(acme, LIBRARY, SUSAN, [audio(SUSAN)])
+    job = bulk.begin_export(acme, LIBRARY)
+    breaks()
+    with pytest.raises(StorageFailed):
+        bulk.copy_file(acme, job.pk, io.BytesIO())
