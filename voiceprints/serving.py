@@ -10,7 +10,6 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from django.conf import settings
-from django.core.files.storage import storages
 from django.core.signing import BadSignature, TimestampSigner
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
@@ -18,8 +17,8 @@ from django.utils.cache import get_conditional_response, patch_cache_control
 
 from tenants.context import acting_as
 from tenants.models import Tenant
-from voiceprints.errors import RecordingNotFound, StorageFailed
-from voiceprints.recordings import STORAGE_FAILURES
+from voiceprints import recordings
+from voiceprints.errors import JobFileNotFound, RecordingNotFound
 
 CONTENT_TYPE = "audio/flac"
 CHUNK_BYTES = 64 * 1024
@@ -51,12 +50,33 @@ def refuse_foreign_recording(tenant: Tenant, path: str) -> None:
             raise RecordingNotFound(path=path)
 
 
-def recording_response(request: HttpRequest, path: str, *, content_type: str = CONTENT_TYPE) -> HttpResponseBase:
+def recording_response(request: HttpRequest, path: str) -> HttpResponseBase:
     """The recording, or the part that `Range` asks for; whether the caller may have it was decided before.
 
-    Raises RecordingNotFound or StorageFailed.
+    Without a path there is none: only the embedding came. Raises RecordingNotFound or StorageFailed.
     """
-    file, size = _opened(path)
+    if not path:
+        raise RecordingNotFound(path=path)
+    try:
+        return _file_response(request, path, CONTENT_TYPE)
+    except FileNotFoundError:
+        raise RecordingNotFound(path=path) from None
+
+
+def archive_response(request: HttpRequest, job_id: int, path: str) -> HttpResponseBase:
+    """The archive that an export made, or part of it, in the same way. Raises JobFileNotFound or StorageFailed."""
+    try:
+        response = _file_response(request, path, "application/zip")
+    except FileNotFoundError:
+        raise JobFileNotFound(job_id=str(job_id)) from None
+    response["Content-Disposition"] = f'attachment; filename="export-{job_id}.zip"'
+    return response
+
+
+def _file_response(request: HttpRequest, path: str, content_type: str) -> HttpResponseBase:
+    """Raises FileNotFoundError, StorageFailed."""
+    file = recordings.opened(path)
+    size: int = file.size  # type: ignore[attr-defined]
     etag = f'"{PurePosixPath(path).stem}"'
     unchanged = get_conditional_response(request, etag=etag)
     if unchanged is not None:
@@ -114,19 +134,6 @@ def requested_span(header: str, size: int) -> Span | None:
     if last and int(last) < int(first):
         return None
     return Span(int(first), min(int(last or size), size - 1))
-
-
-def _opened(path: str) -> tuple[Any, int]:
-    try:
-        file = storages["recordings"].open(path, "rb")
-        size = file.size
-        # An S3 service is asked for the content only now.
-        file.seek(0)
-    except FileNotFoundError:
-        raise RecordingNotFound(path=path) from None
-    except STORAGE_FAILURES as error:
-        raise StorageFailed(type(error).__name__) from error
-    return file, size
 
 
 def _response(request: HttpRequest, file: Any, size: int, etag: str, content_type: str) -> HttpResponseBase:

@@ -16,11 +16,11 @@ from voiceprints.serving import recording_response
 def recording(request: HttpRequest, utterance_id: int) -> HttpResponseBase:
     """The sound itself, for whoever may hear it. Another tenant's recording is as unknown as one that never was."""
     utterance = own_rows(request, Utterance.all_tenants.all()).filter(pk=utterance_id).first()
-    if utterance is None or not utterance.recording:
+    if utterance is None:
         raise Http404
     refuse_unless(may_listen(request))
     try:
-        return recording_response(request, utterance.recording.name)
+        return recording_response(request, str(utterance.recording))
     except RecordingNotFound:
         raise Http404 from None
     except StorageFailed:

@@ -23,7 +23,7 @@ from tenants.models import Tenant
 from voiceprints import bulk, curation, reports
 from voiceprints.errors import JobFileNotFound, JobFinished, JobNotFound, LibraryNotFound, TooBusy
 from voiceprints.results import Enrollment, LibraryKey
-from voiceprints.serving import recording_response
+from voiceprints.serving import archive_response
 
 ZIP = "application/zip"
 
@@ -65,9 +65,7 @@ class JobFileViewSet(NativeViewSet):
     def download(self, request: Request, job_id: int) -> HttpResponseBase:
         """The archive that an export made. One range of bytes may be asked for."""
         path = bulk.file_of(self.tenant, job_id)
-        response = recording_response(request._request, path, content_type=ZIP)
-        response["Content-Disposition"] = f'attachment; filename="export-{job_id}.zip"'
-        return response
+        return archive_response(request._request, job_id, path)
 
 
 class ExportViewSet(NativeViewSet):

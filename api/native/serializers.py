@@ -298,6 +298,9 @@ class UtteranceReply(serializers.Serializer[Any]):
     external_id = serializers.CharField(source="speaker.external_id")
     created = moment("")
     quality = QualityReply()
+    has_recording = serializers.BooleanField(
+        source="recording", help_text="Whether its recording can be fetched; false where only the embedding came."
+    )
 
 
 class PageReply(serializers.Serializer[Any]):

@@ -8,6 +8,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from tenants.context import acting_as
 from tenants.services import issue_credential, issue_token
 from tests.console.people import enrolled
 
@@ -104,6 +105,13 @@ def test_a_recording_whose_file_is_lost_is_not_found(client_of, acme_rows, recor
     (recordings_folder / acme_rows.utterance.recording.name).unlink()
     response = client_of("operator").get(f"/console/recordings/{acme_rows.utterance.pk}.flac")
     assert response.status_code == 404
+
+
+@pytest.mark.django_db
+def test_of_an_embedding_alone_there_is_no_recording(client_of, acme, acme_rows):
+    with acting_as(acme):
+        acme.utterances.filter(pk=acme_rows.utterance.pk).update(recording="")
+    assert client_of("operator").get(f"/console/recordings/{acme_rows.utterance.pk}.flac").status_code == 404
 
 
 @pytest.mark.django_db

@@ -126,6 +126,24 @@ def test_an_export_is_fetched_and_brought_in_elsewhere(native, stranger):
     assert stranger.client.get(there["Location"], headers=stranger.authorization).json()["result"] == {"enrolled": 2}
 
 
+def test_of_who_came_as_an_embedding_there_is_no_recording(native, stranger):
+    services.enroll(native.tenant, LIBRARY, "ken", [audio(KEN)])
+    job = export_job(native, embeddings=True)
+    content = b"".join(native.get(f"jobs/{job['id']}/file").streaming_content)
+    stranger.form("imports", archive=file(content, "export.zip"))
+    (utterance,) = stranger.get("utterances").json()["items"]
+    assert utterance["has_recording"] is False
+    assert problem(stranger.get(f"utterances/{utterance['id']}/recording")) == (404, "recording-not-found")
+
+
+def test_a_file_that_is_gone_already_is_no_file(native, recordings_folder):
+    services.enroll(native.tenant, LIBRARY, "ken", [audio(KEN)])
+    job = export_job(native)
+    (archive,) = recordings_folder.rglob("*.zip")
+    archive.unlink()
+    assert problem(native.get(f"jobs/{job['id']}/file")) == (404, "job-file-not-found")
+
+
 def test_part_of_an_export_can_be_fetched(native):
     services.enroll(native.tenant, LIBRARY, "ken", [audio(KEN)])
     job = export_job(native)

@@ -112,6 +112,7 @@ def test_an_utterance_is_described_with_its_quality(native, ids):
     assert (utterance["speaker_id"], utterance["external_id"]) == (ids["speakers"], "susan")
     assert utterance["quality"]["speech_seconds"] > 2
     assert utterance["quality"]["warnings"] == []
+    assert utterance["has_recording"] is True
 
 
 def test_without_one_utterance_the_other_still_counts(native, ids):
