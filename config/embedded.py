@@ -29,6 +29,9 @@ START_SECONDS = 30.0
 ANSWER_SECONDS = 3.0
 # For the workers, beat, commands and a person with psql.
 SPARE_CONNECTIONS = 50
+# A job's own thread, the one that says that it lives, and those of its items.
+BULK_CONNECTIONS = settings.BULK_JOBS * (2 + settings.BULK_CONCURRENCY)
+MOST_CONNECTIONS = settings.WEB_PROCESSES * settings.WEB_THREADS + BULK_CONNECTIONS + SPARE_CONNECTIONS
 
 
 def wheel_folder(package: str) -> Path:
@@ -60,7 +63,7 @@ def postgres_command() -> list[str]:
     options = {
         "listen_addresses": "",
         "unix_socket_directories": str(settings.POSTGRES_DATA),
-        "max_connections": str(settings.WEB_PROCESSES * settings.WEB_THREADS + SPARE_CONNECTIONS),
+        "max_connections": str(MOST_CONNECTIONS),
         "shared_buffers": "128MB",
         "log_min_error_statement": "panic",  # a failed statement would put embeddings and encrypted secrets in the log
         "log_error_verbosity": "terse",

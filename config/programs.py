@@ -12,7 +12,6 @@ from config.home import PRIVATE_FILE, private_folder
 
 LOG_BYTES = 10 * settings.MEBIBYTE
 PYTHON = sys.executable
-BULK_JOBS = 16
 # A recording that is being measured when the platform stops is waited for.
 BULK_STOP_SECONDS = 30
 
@@ -112,7 +111,7 @@ def _embed_worker() -> Program:
 
 def _bulk_worker() -> Program:
     """Its threads wait for the workers most of the time; one that measures nothing needs no process of its own."""
-    threads = ["--pool", "threads", "--concurrency", str(BULK_JOBS)]
+    threads = ["--pool", "threads", "--concurrency", str(settings.BULK_JOBS)]
     command = [*_celery("worker"), "-Q", "bulk", "-n", "bulk@%h", *threads, *QUIET]
     return Program("bulk", command, 25, stop_seconds=BULK_STOP_SECONDS)
 

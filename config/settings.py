@@ -20,6 +20,8 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 MEBIBYTE = 1024 * 1024
 SHORTEST_SECRET_KEY = 32
 LONGEST_LINK_SECONDS = 10 * 365 * 24 * 3600
+BULK_JOBS = 16
+"""Jobs that one bulk process runs at once."""
 EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 
 # --- Reading the environment -----------------------------------------------------------------------------------------
