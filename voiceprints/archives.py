@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import IO, Any, cast
 
 from audio.errors import TooLarge
-from voiceprints.errors import ArchiveRefused, FileMissing, printable
+from voiceprints.errors import ArchiveRefused, FileMissing, StorageFailed, printable
 
 MOST_MEMBERS = 200_000
 LONGEST_NAME = 1024
@@ -125,7 +125,7 @@ class Archive:
         return frozenset(self._members)
 
     def read(self, name: str, limit_bytes: int) -> bytes:
-        """Raises FileMissing, ArchiveRefused for what is broken, TooLarge."""
+        """Raises FileMissing, ArchiveRefused for what is broken, TooLarge, and StorageFailed for our own files."""
         with self._reading(name), self._opened(name) as file:
             content = file.read(limit_bytes + 1)
         if len(content) > limit_bytes:
@@ -133,8 +133,10 @@ class Archive:
         return content
 
     def lines(self, name: str, limit_bytes: int) -> Iterator[bytes]:
-        """Each with its line feed. Raises FileMissing, ArchiveRefused for what is broken or a longer line."""
-        with self._opened(name) as file:
+        """Each with its line feed. Raises as `read`, and ArchiveRefused for a longer line."""
+        with self._reading(name):
+            file = self._opened(name)
+        with file:
             while True:
                 with self._reading(name):
                     line = file.readline(limit_bytes + 1)
@@ -149,8 +151,10 @@ class Archive:
         try:
             with self._lock:
                 yield
-        except (*BROKEN, OSError) as error:
+        except BROKEN as error:
             raise ArchiveRefused("broken", member=name) from error
+        except OSError as error:
+            raise StorageFailed(type(error).__name__) from error
 
     def _opened(self, name: str) -> IO[bytes]:
         member = self._members.get(fit_name(name))
@@ -261,6 +265,8 @@ def _refuse_unfit_zip_member(info: zipfile.ZipInfo) -> None:
     kind = stat.S_IFMT(info.external_attr >> 16)
     if info.flag_bits & 0x1:
         raise ArchiveRefused("encrypted", member=info.filename)
+    if info.header_offset < 0:
+        raise ArchiveRefused("broken", member=info.filename)
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
         raise ArchiveRefused("neither file nor folder", member=info.filename)
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):

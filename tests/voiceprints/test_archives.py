@@ -1,5 +1,6 @@
 """Archives made to do harm are refused as a whole, quickly, and in little memory."""
 
+import errno
 import gzip
 import io
 import stat
@@ -15,7 +16,7 @@ from audio.errors import TooLarge
 from tests.archives import targz, tarred, zipped
 from voiceprints import archives
 from voiceprints.archives import opened
-from voiceprints.errors import ArchiveRefused, FileMissing
+from voiceprints.errors import ArchiveRefused, FileMissing, StorageFailed
 
 MEBIBYTE = 1024 * 1024
 LIMIT = 64 * MEBIBYTE
@@ -183,3 +184,46 @@ def test_half_an_archive_is_refused_or_gives_nothing_wrong(pack):
     whole = pack({"a": bytes(range(256)) * 4000}).getvalue()
     with pytest.raises(ArchiveRefused), opened(io.BytesIO(whole[: len(whole) // 2]), limit_bytes=LIMIT) as archive:
         archive.read("a", LIMIT)
+
+
+class Ailing(io.BytesIO):
+    """Lies on a disk that begins to fail."""
+
+    fails = False
+
+    def read(self, *size):
+        if self.fails:
+            raise OSError(errno.EIO, "Input/output error")
+        return super().read(*size)
+
+    readline = read
+
+
+@pytest.mark.parametrize("pack", [zipped, tarred])
+def test_a_disk_that_fails_is_no_fault_of_the_archive(pack):
+    content = Ailing(pack({"a": b"sound", "lines": b"1\n"}).getvalue())
+    with opened(content, limit_bytes=LIMIT) as archive:
+        content.fails = True
+        with pytest.raises(StorageFailed):
+            archive.read("a", LIMIT)
+        with pytest.raises(StorageFailed):
+            next(archive.lines("lines", LIMIT))
+        content.fails = False
+        assert archive.read("a", LIMIT) == b"sound"
+
+
+def test_a_member_whose_beginning_is_broken_gives_no_lines():
+    content = bytearray(zipped({"lines": b"1\n"}).getvalue())
+    content[:4] = b"PK\x07\x08"
+    with opened(io.BytesIO(content), limit_bytes=LIMIT) as archive, pytest.raises(ArchiveRefused):
+        next(archive.lines("lines", LIMIT))
+
+
+def test_a_member_before_the_beginning_is_refused(tmp_path):
+    content = bytearray(zipped({"a": b"sound"}).getvalue())
+    end = content.index(b"PK\x05\x06")
+    (begin,) = struct.unpack("<I", content[end + 16 : end + 20])
+    content[end + 16 : end + 20] = struct.pack("<I", begin + 1000)
+    (tmp_path / "a.zip").write_bytes(content)
+    with (tmp_path / "a.zip").open("rb") as file:
+        assert refused(file) == "broken"
