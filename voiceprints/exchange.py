@@ -14,7 +14,7 @@ import re
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import IO, Any, cast
@@ -225,12 +225,13 @@ class ExportedSpeaker:
     def is_recorded(self) -> bool:
         return all(utterance.recording for utterance in self.utterances)
 
-    def is_known_by(self, embeddings: Iterable[bytes], digests: Iterable[str]) -> bool:
-        """Whether these are the embeddings, or the digests, of just what this speaker said."""
+    def is_known_by(self, embeddings: Sequence[bytes], digests: Sequence[str], *, adds: bool) -> bool:
+        """Whether this speaker said nothing new beside what has these embeddings and these digests."""
         if self.is_measured:
-            return sorted(embeddings) == sorted(_bytes(one.embeddings[DEFAULT_MODEL]) for one in self.utterances)
-        known = sorted(digests)
-        return known in (sorted(one.sha256 for one in self.utterances), sorted(one.digest for one in self.utterances))
+            measured = [_bytes(one.embeddings[DEFAULT_MODEL]) for one in self.utterances]
+            return says_nothing_new(measured, embeddings, adds)
+        named = ([one.sha256 for one in self.utterances], [one.digest for one in self.utterances])
+        return any(says_nothing_new(said, digests, adds) for said in named if all(said))
 
 
 def restore(run: Run, archive: Archive, key: LibraryKey, when_enrolled: WhenEnrolled) -> None:
@@ -293,20 +294,26 @@ class Restoring:
     def _speaker(self, number: int, speaker: ExportedSpeaker, about: dict[str, str]) -> None:
         with acting_as(self.tenant):
             known = self.tenant.speakers.in_library(self.key).named(speaker.external_id).first()
-            if known and self._is_same(known, speaker):
+            if known and self._says_nothing_new(known, speaker):
                 self.run.record(number, JobRow.Outcome.UNCHANGED, **about)
                 return
         outcome = outcome_of(known is not None and known.enrolled, self.when_enrolled)
         patiently = self.run.persistently if speaker.is_measured else self.run.measure
         patiently(lambda: self._write(speaker, lambda: self.run.record(number, outcome, **about)))
 
-    def _is_same(self, known: Speaker, speaker: ExportedSpeaker) -> bool:
+    def _says_nothing_new(self, known: Speaker, speaker: ExportedSpeaker) -> bool:
         embeddings = gallery.embeddings_of(known)
+        # Who is still enrolling is added to unless replaced.
+        adds = self.when_enrolled is WhenEnrolled.ADD or (
+            self.when_enrolled is WhenEnrolled.REFUSE and not known.enrolled
+        )
         same = speaker.is_known_by(
             [_bytes(row.embedding) for row in embeddings if row.model == DEFAULT_MODEL],
-            known.utterances.values_list("source_digest", flat=True),
+            list(known.utterances.values_list("source_digest", flat=True)),
+            adds=adds,
         )
-        return same and known.info == speaker.info and known.status == speaker.status
+        # Nobody who is enrolled becomes less by an import.
+        return same and (adds or known.info == speaker.info) and (known.enrolled or known.status == speaker.status)
 
     def _write(self, speaker: ExportedSpeaker, also: Callable[[], None]) -> None:
         if speaker.is_measured:
@@ -359,6 +366,11 @@ class Restoring:
         if hashlib.sha256(content).hexdigest() != utterance.sha256 or not content.startswith(FLAC_MAGIC):
             raise ArchiveRefused("not the recording that was exported", member=name)
         return content
+
+
+def says_nothing_new(said: Sequence[Any], known: Sequence[Any], adds: bool) -> bool:
+    """Whether all that is said is known; and where it is not to be added but stands for the whole, nothing else is."""
+    return set(said) <= set(known) if adds else sorted(said) == sorted(known)
 
 
 def outcome_of(is_enrolled: bool, when_enrolled: WhenEnrolled) -> JobRow.Outcome:

@@ -158,9 +158,8 @@ def enrolled_digests(tenant: Tenant, key: LibraryKey, external_id: str, info: st
 
 
 def says_nothing_new(digests: list[str], known: Known, when_enrolled: WhenEnrolled) -> bool:
-    if when_enrolled is WhenEnrolled.ADD:
-        return set(digests) <= set(known.digests)
-    return known.same_info and sorted(digests) == sorted(known.digests)
+    adds = when_enrolled is WhenEnrolled.ADD
+    return (adds or known.same_info) and exchange.says_nothing_new(digests, known.digests, adds)
 
 
 def _audio(name: str, content: bytes) -> AudioInput:

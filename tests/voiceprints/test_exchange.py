@@ -129,13 +129,44 @@ def test_neither_is_not_enough(acme, globex, library):
 @pytest.mark.parametrize(
     "wants", [{"embeddings": True}, {"recordings": True}, {"embeddings": True, "recordings": True}], ids=str
 )
-def test_the_same_export_again_changes_nothing(acme, globex, library, wants):
+@pytest.mark.parametrize("when_enrolled", list(WhenEnrolled))
+def test_the_same_export_again_changes_nothing(acme, globex, library, wants, when_enrolled):
     content = exported(acme, **wants)
     restored(globex, content)
     before = picture(globex)
-    assert restored(globex, content).result == {"unchanged": 2}
-    assert restored(acme, content).result == {"unchanged": 2}
+    assert restored(globex, content, when_enrolled=when_enrolled).result == {"unchanged": 2}
+    assert restored(acme, content, when_enrolled=when_enrolled).result == {"unchanged": 2}
     assert picture(globex) == before
+
+
+@pytest.mark.parametrize("wants", [{"embeddings": True}, {"recordings": True}], ids=str)
+def test_an_export_is_added_once_to_what_others_said(acme, globex, library, wants):
+    for name in (SUSAN, KEN):
+        services.enroll(globex, LIBRARY, name, [audio(name, 4)])
+    content = exported(acme, **wants)
+    assert restored(globex, content, when_enrolled=WhenEnrolled.ADD).result == {"added": 2}
+    before = picture(globex)
+    assert [len(one[6]) for one in before] == [2, 3]
+    assert restored(globex, content, when_enrolled=WhenEnrolled.ADD).result == {"unchanged": 2}
+    assert picture(globex) == before
+
+
+@pytest.mark.parametrize("when_enrolled", [WhenEnrolled.REFUSE, WhenEnrolled.ADD])
+def test_an_export_is_added_once_to_who_is_still_enrolling(acme, globex, library, when_enrolled):
+    services.enroll(globex, LIBRARY, KEN, [audio(KEN, 4)], required_utterances=3)
+    content = exported(acme, embeddings=True)
+    restored(globex, content, when_enrolled=when_enrolled)
+    before = picture(globex)
+    assert restored(globex, content, when_enrolled=when_enrolled).result == {"unchanged": 2}
+    assert picture(globex) == before
+
+
+def test_an_enrollment_is_completed_by_an_export_of_the_same_that_is_complete(acme, globex, library):
+    content = exported(acme, embeddings=True)
+    restored(globex, content)
+    services.enroll(acme, LIBRARY, KEN, [audio(KEN, 2)], required_utterances=2)
+    restored(globex, exported(acme, embeddings=True))
+    assert [one[4] for one in picture(globex)] == ["enrolled", "enrolled"]
 
 
 def test_an_export_can_go_into_another_library(acme, library):
