@@ -111,7 +111,7 @@ class Keeper:
         if content:
             headers["Content-Type"] = answer.content_type or JSONRenderer.media_type
         with acting_as(self._tenant):
-            KeptAnswer.all_tenants.filter(pk=self._row.pk, status=None).update(
+            self._tenant.kept_answers.filter(pk=self._row.pk, status=None).update(
                 fingerprint=fingerprint(self._request, self._body),
                 status=answer.status_code,
                 headers=headers,
@@ -130,14 +130,10 @@ class Keeper:
 
     def forget(self) -> None:
         with acting_as(self._tenant):
-            KeptAnswer.all_tenants.filter(pk=self._row.pk, status=None).delete()
+            self._tenant.kept_answers.filter(pk=self._row.pk, status=None).delete()
 
     def let_go(self) -> None:
-        try:
-            _unlock(self._row.pk)
-        except DatabaseFailed:
-            # The lock went with the connection.
-            logger.warning("a key was let go by the database")
+        _let_go(self._row)
 
 
 def keeper_of(request: Request, tenant: Tenant, token: AccessToken) -> Keeper | None:
@@ -149,16 +145,36 @@ def keeper_of(request: Request, tenant: Tenant, token: AccessToken) -> Keeper | 
         raise Malformed(f"{KEY} must have 1 to 255 visible ASCII characters")
     for _ in range(TRIES_TO_HOLD):
         row = _row_of(tenant, token, key)
+        if row is None:
+            # Somebody let it go this moment.
+            continue
         if row.status is not None:
             raise _replay(request, row)
         if not _lock(row.pk):
             raise KeyInUse
-        # Between our look and the lock somebody may have answered it or let it go.
-        with acting_as(tenant):
-            if KeptAnswer.all_tenants.filter(pk=row.pk, status=None).exists():
-                return Keeper(request, tenant, row)
+        if _is_open(tenant, row):
+            return Keeper(request, tenant, row)
         _unlock(row.pk)
     raise KeyInUse
+
+
+def _is_open(tenant: Tenant, row: KeptAnswer) -> bool:
+    """Between our look and the lock somebody may have answered it or let it go."""
+    try:
+        with acting_as(tenant):
+            return tenant.kept_answers.filter(pk=row.pk, status=None).exists()
+    except BaseException:
+        # The connection, and with it the lock, outlives the request.
+        _let_go(row)
+        raise
+
+
+def _let_go(row: KeptAnswer) -> None:
+    try:
+        _unlock(row.pk)
+    except DatabaseFailed:
+        # The lock went with the connection.
+        logger.warning("a key was let go by the database")
 
 
 def sweep() -> int:
@@ -182,18 +198,15 @@ def fingerprint(request: HttpRequest, body: HashedBody) -> str:
     return hashlib.sha256("\n".join(asked).encode()).hexdigest()
 
 
-def _row_of(tenant: Tenant, token: AccessToken, key: str) -> KeptAnswer:
-    """The row of this key, made when there is none or only an expired one."""
-    named = KeptAnswer.all_tenants.filter(token=token, key=key)
+def _row_of(tenant: Tenant, token: AccessToken, key: str) -> KeptAnswer | None:
+    """The row of this key, made when there is none or only an expired one; None when it went while we looked."""
+    named = tenant.kept_answers.filter(token=token, key=key)
     now = timezone.now()
     with acting_as(tenant):
         named.filter(expires__lte=now).delete()
         fresh = KeptAnswer(tenant=tenant, token=token, key=key, expires=now + KEPT_FOR)
-        KeptAnswer.all_tenants.bulk_create([fresh], ignore_conflicts=True)
-        row = named.first()
-    if row is None:
-        raise KeyInUse
-    return row
+        tenant.kept_answers.bulk_create([fresh], ignore_conflicts=True)
+        return named.first()
 
 
 def _replay(request: Request, row: KeptAnswer) -> Exception:

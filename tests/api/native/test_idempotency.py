@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import psycopg
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 from django.utils import timezone
 
 from api.native import idempotency
@@ -281,12 +281,51 @@ def test_what_was_done_and_its_answer_are_stored_together(native, monkeypatch, d
     assert (again.status_code, again["Idempotency-Replayed"]) == (201, "true")
 
 
-@pytest.mark.django_db(transaction=True)
-def test_a_hold_does_not_outlive_its_request(native):
-    native.post("enroll", enrolling(), keyed())
-    native.form("enroll", audio=part(b"x"))
+def held() -> int:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid = %s", [idempotency.LOCKS]
         )
-        assert cursor.fetchone() == (0,)
+        return cursor.fetchone()[0]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_hold_does_not_outlive_its_request(native):
+    native.post("enroll", enrolling(), keyed())
+    native.form("enroll", audio=part(b"x"))
+    assert held() == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_hold_does_not_outlive_a_query_that_fails(native):
+    locked = []
+
+    def fails_once_locked(execute, sql, *more):
+        if locked == [True]:
+            locked.append(False)
+            raise OperationalError("canceling statement due to statement timeout")
+        answer = execute(sql, *more)
+        if "pg_try_advisory_lock" in sql:
+            locked.append(True)
+        return answer
+
+    with connection.execute_wrapper(fails_once_locked):
+        assert native.post("libraries", ORG, keyed()).status_code == 503
+    assert locked == [True, False]
+    assert held() == 0
+    assert native.post("libraries", ORG, keyed()).status_code == 201
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_key_that_is_let_go_while_it_is_looked_up_is_taken(native):
+    went = []
+
+    def goes_once_made(execute, sql, *more):
+        answer = execute(sql, *more)
+        if sql.startswith("INSERT") and KeptAnswer._meta.db_table in sql and not went:
+            went.append(execute(f"DELETE FROM {KeptAnswer._meta.db_table}", None, *more[1:]))
+        return answer
+
+    with connection.execute_wrapper(goes_once_made):
+        assert native.post("libraries", ORG, keyed()).status_code == 201
+    assert went
