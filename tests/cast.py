@@ -1,22 +1,47 @@
-"""Voices and what they said: the project's own synthetic recordings."""
+"""Voices and what they said: the project's own synthetic recordings, in the forms that tests send them in."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Callable
+from functools import cache
 
 from audio.results import SAMPLE_RATE
+from tests.audio.recordings import SAMPLES, VOICES, pcm, spoken
 from voiceprints.results import AudioInput, LibraryKey
 
-SAMPLES = Path(__file__).parent.parent / "voiceprints" / "samples"
-VOICES = sorted(folder.name for folder in SAMPLES.iterdir() if (folder / "1.opus").exists())
 SUSAN, KEN, WEI = "susan", "ken", "wei"
 
 LIBRARY = LibraryKey("acme", "staff")
 OTHER_TAG = LibraryKey("acme", "guests")
 
+# What our identifiers look like.
+UUID4 = "[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
+
 
 def recording(voice: str, number: int = 1) -> bytes:
     return (SAMPLES / voice / f"{number}.opus").read_bytes()
+
+
+@cache
+def pcm_of(voice: str, number: int = 1) -> bytes:
+    """The recording as headerless PCM: 16 kHz, mono, 16 bit, little-endian."""
+    return pcm(spoken(voice, number))
+
+
+def wav_of(voice: str, number: int = 1) -> bytes:
+    """The same in a RIFF container."""
+    return wav(pcm_of(voice, number))
+
+
+def in_form(content: bytes, form: Callable[[str, int], bytes]) -> bytes:
+    """A recording of the cast in another form, such as wav_of; whatever else it is stays as it is."""
+    voice_and_number = _recordings().get(content)
+    return form(*voice_and_number) if voice_and_number else content
+
+
+@cache
+def _recordings() -> dict[bytes, tuple[str, int]]:
+    return {recording(voice, number): (voice, number) for voice in VOICES for number in (1, 2, 3, 4)}
 
 
 def audio(voice: str, number: int = 1) -> AudioInput:

@@ -15,8 +15,6 @@ from tenants.models import Credential, Tenant
 from tenants.services import create_tenant
 from tests.servers import POSTGRES, REDIS
 
-SAMPLES = Path(settings.BASE_DIR) / "voiceprints" / "samples"
-
 
 @pytest.fixture(scope="session", autouse=True)
 def services() -> Iterator[None]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
+from celery import current_app
 from django.conf import settings
 
 from config import embedded
@@ -34,3 +36,13 @@ class Server:
 
 REDIS = Server(embedded.prepare_redis, embedded.redis_command, embedded.wait_for_redis)
 POSTGRES = Server(embedded.prepare_postgres, embedded.postgres_command, embedded.wait_for_postgres)
+
+
+@contextmanager
+def through_the_queue() -> Iterator[None]:
+    """Recordings and jobs wait for a worker, as in production, and are not done at once by whoever asks."""
+    current_app.conf.task_always_eager = False
+    try:
+        yield
+    finally:
+        current_app.conf.task_always_eager = True

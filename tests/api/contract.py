@@ -14,12 +14,11 @@ from typing import Any, Protocol
 
 import numpy as np
 import pytest
-from celery import current_app
 from django.db import connection
 
 from tenants.models import Tenant
 from tests.cast import KEN, SUSAN, recording, silence, wav
-from tests.servers import POSTGRES, REDIS
+from tests.servers import POSTGRES, REDIS, through_the_queue
 from tests.shared_data import expectations, shared
 from voiceprints import jobs
 
@@ -254,15 +253,6 @@ class Outages(Promises):
             assert self.recognised(enrolled, SUSAN).outcome == UNAVAILABLE
         connection.close()
         assert self.recognised(enrolled, SUSAN).done
-
-
-@contextmanager
-def through_the_queue() -> Iterator[None]:
-    current_app.conf.task_always_eager = False
-    try:
-        yield
-    finally:
-        current_app.conf.task_always_eager = True
 
 
 @contextmanager

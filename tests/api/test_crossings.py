@@ -8,11 +8,10 @@ from tests.api.abcpen.client import Abcpen, part
 from tests.api.dolphin.client import Dolphin, address_for
 from tests.api.dolphin.client import said as five_seconds
 from tests.api.iflytek.client import Iflytek
-from tests.api.iflytek.client import spoken as as_wav
 from tests.api.jdcloud.client import Jdcloud
 from tests.api.native.client import Native, encoded
 from tests.api.speakin.client import NOBODYS_ID, Speakin, scores
-from tests.cast import KEN, SUSAN, recording
+from tests.cast import KEN, SUSAN, recording, wav_of
 
 pytestmark = pytest.mark.django_db
 
@@ -39,11 +38,11 @@ class ThroughIflytek:
 
     def enroll(self, library, name, voice):
         self.iflytek.create_group(library)
-        assert self.iflytek.create(name, as_wav(voice), groupId=library).code == 0
+        assert self.iflytek.create(name, wav_of(voice), groupId=library).code == 0
 
     def knows(self, library, name, voice):
-        one = self.iflytek.score(name, as_wav(voice, 4), groupId=library)
-        many = self.iflytek.search(as_wav(voice, 4), groupId=library)
+        one = self.iflytek.score(name, wav_of(voice, 4), groupId=library)
+        many = self.iflytek.search(wav_of(voice, 4), groupId=library)
         return one.code == 0 and one.result["score"] >= 0.6 and many.result["scoreList"][0]["featureId"] == name
 
 
@@ -53,10 +52,10 @@ class ThroughJdcloud:
 
     def enroll(self, library, name, voice):
         for number in (1, 2):
-            self.jdcloud.enroll(as_wav(voice, number), user=name, Application_Id=library)
+            self.jdcloud.enroll(wav_of(voice, number), user=name, Application_Id=library)
 
     def knows(self, library, name, voice):
-        tested = self.jdcloud.test(as_wav(voice, 4), user=name, Application_Id=library)
+        tested = self.jdcloud.test(wav_of(voice, 4), user=name, Application_Id=library)
         return tested["result"] == [{"text": "accept"}]
 
 
@@ -113,7 +112,7 @@ def test_a_speakin_id_crosses(client, acme_credential, other):
 
 def test_a_speakin_id_is_found_where_it_is_too_long_to_be_asked_for(client, acme_credential):
     vec_id = Speakin(client, acme_credential).registered(SUSAN)
-    found = Iflytek(client, acme_credential).search(as_wav(SUSAN, 4), groupId="speakin")
+    found = Iflytek(client, acme_credential).search(wav_of(SUSAN, 4), groupId="speakin")
     assert found.result["scoreList"][0]["featureId"] == vec_id
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
 from typing import Final
@@ -11,6 +12,7 @@ import av
 import numpy as np
 import soxr
 from av.audio.frame import AudioFrame
+from av.audio.resampler import AudioResampler
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
@@ -47,14 +49,33 @@ def encoded(
 ) -> bytes:
     """A media file of samples of shape (n,) or (channels, n)."""
     planes = np.atleast_2d(channels)
+    layout = layout or {1: "mono", 2: "stereo", 6: "5.1"}[len(planes)]
+    frame = AudioFrame.from_ndarray(np.ascontiguousarray(planes), format="fltp", layout=layout)
+    frame.sample_rate, frame.time_base, frame.pts = rate, Fraction(1, rate), 0
+    return _written([frame], container, codec, rate, layout)
+
+
+def converted(
+    content: bytes,
+    container: str = "wav",
+    codec: str = "pcm_s16le",
+    rate: int = SAMPLE_RATE,
+    layout: str = "mono",
+) -> bytes:
+    """A media file out of another."""
+    with av.open(io.BytesIO(content)) as source:
+        return _written(source.decode(audio=0), container, codec, rate, layout)
+
+
+def _written(frames: Iterable[AudioFrame], container: str, codec: str, rate: int, layout: str) -> bytes:
     output = io.BytesIO()
-    with av.open(output, "w", format=container) as file:
-        stream = file.add_stream(codec, rate=rate)
-        stream.layout = layout or {1: "mono", 2: "stereo", 6: "5.1"}[len(planes)]
-        frame = AudioFrame.from_ndarray(np.ascontiguousarray(planes), format="fltp", layout=stream.layout.name)
-        frame.sample_rate, frame.time_base, frame.pts = rate, Fraction(1, rate), 0
-        for packet in [*stream.encode(frame), *stream.encode(None)]:
-            file.mux(packet)
+    with av.open(output, "w", format=container, options={"fflags": "+bitexact"}) as file:
+        stream = file.add_stream(codec, rate=rate, layout=layout)
+        resampler = AudioResampler(stream.format, layout, rate, stream.frame_size or None)
+        for frame in [*frames, None]:
+            for resampled in resampler.resample(frame):
+                file.mux(stream.encode(resampled))
+        file.mux(stream.encode(None))
     return output.getvalue()
 
 
@@ -71,10 +92,6 @@ def silent_film() -> bytes:
 
 def pcm(samples: Samples, byte_order: str = "<") -> bytes:
     return np.rint(samples * 32767).astype(f"{byte_order}i2").tobytes()
-
-
-def wav(samples: Samples) -> bytes:
-    return encoded(samples)
 
 
 def correlation(one: Samples, other: Samples) -> float:

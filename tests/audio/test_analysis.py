@@ -10,7 +10,7 @@ from audio.catalogue import UnknownModel
 from audio.decode import decode
 from audio.errors import AudioError, NotEnoughSpeech, PoorQuality, TooLarge, TooLong, TooShort, Undecodable
 from audio.results import Analysis, RawPcm, RecordingForm
-from tests.audio.recordings import correlation, noise, pcm, sample, spoken, tone, wav
+from tests.audio.recordings import correlation, encoded, noise, pcm, sample, spoken, tone
 
 
 def test_a_sentence_is_measured_embedded_and_kept() -> None:
@@ -49,14 +49,14 @@ def test_loudness_is_no_trait_of_a_voice(gain_db: float) -> None:
     speech = spoken("callum") * np.float32(0.3)
     louder = speech * np.float32(10 ** (gain_db / 20))
 
-    assert analyze(wav(louder)).embedding @ analyze(wav(speech)).embedding > 0.98
+    assert analyze(encoded(louder)).embedding @ analyze(encoded(speech)).embedding > 0.98
 
 
 def test_long_pauses_are_no_trait_of_a_voice() -> None:
     with_pauses = np.concatenate([noise(10, 1e-4), spoken(), noise(10, 1e-4)])
     plain = analyze(sample("susan")).embedding
 
-    trimmed, whole = (analyze(wav(with_pauses), trim_silence=choice).embedding @ plain for choice in (True, False))
+    trimmed, whole = (analyze(encoded(with_pauses), trim_silence=choice).embedding @ plain for choice in (True, False))
 
     assert trimmed > 0.98
     assert trimmed > whole
@@ -80,7 +80,7 @@ JUNK = {
 @pytest.mark.parametrize("required_seconds", [0.0, 0.5, 1.1])
 def test_what_is_not_speech_never_gets_an_embedding(sound: str, required_seconds: float) -> None:
     with pytest.raises(NotEnoughSpeech):
-        analyze(wav(JUNK[sound]), required_speech_seconds=required_seconds)
+        analyze(encoded(JUNK[sound]), required_speech_seconds=required_seconds)
 
 
 def test_too_little_speech_is_refused_with_its_figures() -> None:
@@ -92,28 +92,28 @@ def test_too_little_speech_is_refused_with_its_figures() -> None:
 
 
 def test_a_caller_may_be_content_with_less_speech() -> None:
-    word = wav(spoken()[8_000:20_000])
+    word = encoded(spoken()[8_000:20_000])
 
     assert analyze(word, required_speech_seconds=0.5).quality.speech_seconds < 1.1
 
 
 def test_too_little_speech_is_refused_before_an_encoder_is_looked_for() -> None:
     with pytest.raises(NotEnoughSpeech):
-        analyze(wav(noise(3)), encoder="nobody")
+        analyze(encoded(noise(3)), encoder="nobody")
     with pytest.raises(UnknownModel):
         analyze(sample("susan"), encoder="nobody")
 
 
 def test_a_moment_of_sound_is_too_short() -> None:
     with pytest.raises(TooShort) as refusal:
-        analyze(wav(noise(0.1)))
+        analyze(encoded(noise(0.1)))
 
     assert refusal.value.numbers == {"seconds": pytest.approx(0.1), "required_seconds": 0.2}
 
 
 def test_a_destroyed_signal_is_poor_quality() -> None:
     with pytest.raises(PoorQuality):
-        analyze(wav(np.clip(1_000 * spoken(), -0.9, 0.9)))
+        analyze(encoded(np.clip(1_000 * spoken(), -0.9, 0.9)))
 
 
 def test_limits_reach_the_decoder() -> None:

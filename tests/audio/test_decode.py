@@ -18,7 +18,7 @@ from audio.errors import (
     Unrecognised,
 )
 from audio.results import RawPcm, RecordingForm
-from tests.audio.recordings import correlation, encoded, noise, pcm, resampled, silent_film, spoken, tone, wav
+from tests.audio.recordings import correlation, encoded, noise, pcm, resampled, silent_film, spoken, tone
 
 
 def test_silence_in_the_other_channel_does_not_matter() -> None:
@@ -72,7 +72,7 @@ def test_the_loudest_channel_of_headerless_pcm_is_taken() -> None:
 
 
 def test_a_constant_offset_is_removed() -> None:
-    read = decode(wav(0.5 * spoken() + 0.3))
+    read = decode(encoded(0.5 * spoken() + 0.3))
 
     assert abs(read.samples.mean()) < 1e-4
 
@@ -116,12 +116,12 @@ def test_any_usual_sample_rate_gives_the_same_sound(rate: int) -> None:
 
 
 def test_a_long_recording_is_cut() -> None:
-    assert decode(wav(noise(3)), form=RecordingForm(max_seconds=2)).duration_seconds == pytest.approx(2)
+    assert decode(encoded(noise(3)), form=RecordingForm(max_seconds=2)).duration_seconds == pytest.approx(2)
 
 
 def test_a_long_recording_is_refused_if_so_wished() -> None:
     with pytest.raises(TooLong) as refusal:
-        decode(wav(noise(3)), form=RecordingForm(max_seconds=2, overlong="refuse"))
+        decode(encoded(noise(3)), form=RecordingForm(max_seconds=2, overlong="refuse"))
 
     assert refusal.value.seconds > 2
     assert refusal.value.limit_seconds == 2
@@ -129,13 +129,13 @@ def test_a_long_recording_is_refused_if_so_wished() -> None:
 
 def test_a_recording_of_just_the_allowed_length_is_not_too_long() -> None:
     assert decode(
-        wav(noise(2)), form=RecordingForm(max_seconds=2, overlong="refuse")
+        encoded(noise(2)), form=RecordingForm(max_seconds=2, overlong="refuse")
     ).duration_seconds == pytest.approx(2)
 
 
 def test_a_recording_shorter_than_asked_for_is_refused() -> None:
     with pytest.raises(TooShort) as refusal:
-        decode(wav(noise(2)), form=RecordingForm(min_seconds=3))
+        decode(encoded(noise(2)), form=RecordingForm(min_seconds=3))
 
     assert refusal.value.numbers == {"seconds": pytest.approx(2), "required_seconds": 3}
 
@@ -171,11 +171,11 @@ def test_headerless_pcm_has_the_layout_it_is_said_to_have() -> None:
 
 def test_a_recording_of_the_form_asked_for_is_read() -> None:
     asked = RecordingForm(("wav",), 16_000, 1, 16, min_seconds=1, max_seconds=3, overlong="refuse")
-    assert decode(wav(noise(2)), form=asked).duration_seconds == pytest.approx(2)
+    assert decode(encoded(noise(2)), form=asked).duration_seconds == pytest.approx(2)
 
 
 def test_what_is_no_recording_is_told_from_one_that_is_damaged() -> None:
-    whole = wav(noise(1))
+    whole = encoded(noise(1))
     nothing_said = whole[: whole.index(b"data") + 8]
     with pytest.raises(Unrecognised):
         decode(b"not a recording" * 100)
@@ -192,7 +192,7 @@ def test_too_many_bytes_are_refused_before_anything_is_read() -> None:
 
 def test_decoding_stops_when_its_processor_time_is_up() -> None:
     with pytest.raises(TooExpensive):
-        decode(wav(noise(60)), max_cpu_seconds=0.0)
+        decode(encoded(noise(60)), max_cpu_seconds=0.0)
 
 
 @pytest.mark.parametrize("layout", [RawPcm(sample_rate=0), RawPcm(sample_rate=10**9), RawPcm(channels=0)])
@@ -235,7 +235,7 @@ def test_a_damaged_stretch_is_skipped() -> None:
 
 def test_a_recorder_that_never_wrote_its_sizes_is_read() -> None:
     for size in (b"\x00" * 4, b"\xff" * 4):
-        content = bytearray(wav(spoken()))
+        content = bytearray(encoded(spoken()))
         data = content.index(b"data")
         content[4:8], content[data + 4 : data + 8] = size, size
 

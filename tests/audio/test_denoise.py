@@ -9,7 +9,7 @@ from audio.analysis import analyze
 from audio.denoise import denoised
 from audio.levels import level_dbfs
 from audio.results import Samples, Waveform
-from tests.audio.recordings import correlation, noise, sample, spoken, wav
+from tests.audio.recordings import correlation, encoded, noise, sample, spoken
 
 
 def test_noise_becomes_fainter() -> None:
@@ -47,7 +47,7 @@ def test_two_recordings_are_cleaned_independently() -> None:
 @pytest.mark.parametrize("voice", ["susan", "callum"])
 def test_a_voice_in_noise_is_more_like_itself_when_cleaned(voice: str) -> None:
     speech = spoken(voice)
-    noisy = wav(speech + noise(len(speech) / 16_000, level=0.3 * float(speech.std())))
+    noisy = encoded(speech + noise(len(speech) / 16_000, level=0.3 * float(speech.std())))
     enrolled = analyze(sample(voice, 2)).embedding
 
     as_is, cleaned = (analyze(noisy, denoise=choice).embedding @ enrolled for choice in (False, True))
@@ -56,6 +56,6 @@ def test_a_voice_in_noise_is_more_like_itself_when_cleaned(voice: str) -> None:
 
 
 def test_what_is_kept_is_the_recording_as_it_came() -> None:
-    noisy = wav(spoken() + noise(len(spoken()) / 16_000, level=0.02))
+    noisy = encoded(spoken() + noise(len(spoken()) / 16_000, level=0.02))
 
     assert analyze(noisy, denoise=True).flac == analyze(noisy).flac

@@ -11,7 +11,7 @@ import pytest
 
 from audio.decode import decode
 from audio.errors import Undecodable
-from tests.audio.recordings import sample, spoken, wav
+from tests.audio.recordings import encoded, sample, spoken
 
 
 class _Recorder(HTTPServer):
@@ -48,7 +48,7 @@ def server() -> Iterator[_Recorder]:
 @pytest.fixture
 def secret(tmp_path: Path) -> Path:
     path = tmp_path / "secret.wav"
-    path.write_bytes(wav(spoken()))
+    path.write_bytes(encoded(spoken()))
     return path
 
 

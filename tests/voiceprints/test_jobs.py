@@ -12,18 +12,16 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import cache
 
-import numpy as np
 import psutil
 import pytest
 import redis
 from celery import current_app
 from kombu.exceptions import OperationalError
 
-from audio.decode import decode
 from audio.errors import AudioError, NotEnoughSpeech
 from audio.results import SAMPLE_RATE
-from tests.cast import LIBRARY, SUSAN, recording, silence, wav
-from tests.servers import REDIS
+from tests.cast import LIBRARY, SUSAN, pcm_of, recording, silence, wav
+from tests.servers import REDIS, through_the_queue
 from voiceprints import jobs, services
 from voiceprints.errors import AnalysisTimedOut, EngineFailed, EngineUnreachable, TooBusy, VoiceprintError
 from voiceprints.results import AudioInput
@@ -34,10 +32,9 @@ OPTIONS = {"required_speech_seconds": 1.1}
 
 
 @pytest.fixture(autouse=True)
-def through_the_queue():
-    current_app.conf.task_always_eager = False
-    yield
-    current_app.conf.task_always_eager = True
+def queued():
+    with through_the_queue():
+        yield
     jobs.connection().flushall()
 
 
@@ -97,9 +94,8 @@ def kill_when_busy(process):
 @cache
 def minutes_of_speech():
     """Long enough to be caught in the middle of being measured."""
-    spoken = decode(recording(SUSAN)).samples
-    repeated = np.tile(spoken, int(290 * SAMPLE_RATE / len(spoken)))
-    return wav((repeated * 32767).astype("<i2").tobytes())
+    spoken = pcm_of(SUSAN)
+    return wav(spoken * int(290 * 2 * SAMPLE_RATE / len(spoken)))
 
 
 def outcomes_until(tenant, wanted):

@@ -18,7 +18,6 @@ from urllib.parse import quote
 import msgpack
 import psutil
 import pytest
-from celery import current_app
 from django.conf import settings as django_settings
 from django.core.files.storage import storages
 from django.db import connection, connections
@@ -27,7 +26,7 @@ from django.utils import timezone
 from tenants.context import acting_as, acting_as_platform
 from tests.archives import csv_manifest, voices, zipped
 from tests.cast import LIBRARY, VOICES
-from tests.servers import REDIS
+from tests.servers import REDIS, through_the_queue
 from tests.threads import all_at_once
 from voiceprints import bulk, jobs, services, tasks, work
 from voiceprints.errors import JobFinished, LibraryNotFound, TooBusy
@@ -40,10 +39,9 @@ PATIENCE_SECONDS = 60
 
 
 @pytest.fixture(autouse=True)
-def through_the_queue():
-    current_app.conf.task_always_eager = False
-    yield
-    current_app.conf.task_always_eager = True
+def queued():
+    with through_the_queue():
+        yield
     jobs.connection().flushall()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -14,7 +13,6 @@ from django.utils import timezone
 from api.abcpen.signature import signature
 from tenants.models import Credential
 
-UUID4 = "[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
 INVALID, ILLEGAL = "10106", "10107"
 
 
@@ -55,11 +53,6 @@ def signed(credential: Credential, ts: int) -> dict[str, str]:
 
 def part(content: bytes, name: str = "audio.opus", content_type: str = "audio/*") -> SimpleUploadedFile:
     return SimpleUploadedFile(name, content, content_type)
-
-
-def fixed(seconds: int) -> Any:
-    """A clock that stands at this Unix second."""
-    return lambda: datetime.fromtimestamp(seconds, UTC)
 
 
 def fetched(client: Client, address: str, method: str = "get", **options: Any) -> HttpResponseBase:

@@ -6,10 +6,10 @@ import re
 import pytest
 from django.utils import timezone
 
-from tests.api.abcpen.client import UUID4, fixed, part
-from tests.cast import KEN, SUSAN, recording
+from tests.api.abcpen.client import part
+from tests.cast import KEN, SUSAN, UUID4, recording
+from tests.clock import NEW_YEAR, fixed
 
-NEW_YEAR = 1735689600
 SIGNED = {"X-App-Key": "test1", "X-Timestamp": "1735689600", "X-App-Signature": "Yu0LMR6HahQ5HkN1xx4yXX5wiMk="}
 IN_QUERY = "appid=test1&ts=1735689600&signa=Yu0LMR6HahQ5HkN1xx4yXX5wiMk%3D"
 URL = re.compile(rf"https?://.+/voiceid/acme/20250101/{UUID4}\.flac")

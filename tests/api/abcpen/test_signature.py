@@ -6,7 +6,8 @@ from django.utils import timezone
 from api.abcpen import conf
 from api.abcpen.signature import old_signature, signature
 from tenants.services import create_tenant, find_credential, set_credential_enabled
-from tests.api.abcpen.client import fixed, signed
+from tests.api.abcpen.client import signed
+from tests.clock import fixed
 
 pytestmark = pytest.mark.django_db
 

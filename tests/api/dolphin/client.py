@@ -14,10 +14,8 @@ from django.test import Client
 from audio.results import SAMPLE_RATE
 from tenants.models import Scope, Tenant
 from tenants.services import issue_token
-from tests.audio.recordings import pcm, spoken
-from tests.cast import wav
+from tests.cast import UUID4, pcm_of, wav
 
-UUID4 = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 SUCCESS, MISSING, INVALID, NOT_JSON, UNUSABLE, DONE_ALREADY, TOO_EARLY, UNKNOWN, INCOMPLETE = (
     "00000",
     "22111",
@@ -67,7 +65,7 @@ def told(reply: HttpResponseBase) -> dict[str, Any]:
     assert reply["Content-Type"] == "application/json"
     body = reply.json()
     assert list(body) == ["task_id", "status", "message", "data"]
-    assert UUID4.fullmatch(body.pop("task_id"))
+    assert re.fullmatch(UUID4, body.pop("task_id"))
     return body
 
 
@@ -89,5 +87,5 @@ def said(voice: str, number: int = 1, seconds: float = 5.0) -> bytes:
 @cache
 def headerless(voice: str, number: int = 1, seconds: float = 5.0) -> bytes:
     """Said again and again where the recording is shorter."""
-    wanted = round(seconds * SAMPLE_RATE)
-    return pcm(np.resize(spoken(voice, number), wanted))
+    samples = np.frombuffer(pcm_of(voice, number), "<i2")
+    return np.resize(samples, round(seconds * SAMPLE_RATE)).tobytes()

@@ -28,7 +28,7 @@ from tests.api.dolphin.client import (
     said,
     told,
 )
-from tests.cast import VOICES, recording
+from tests.cast import in_form
 
 OUTCOMES = {
     SUCCESS: DONE,
@@ -42,7 +42,6 @@ OUTCOMES = {
 THRESHOLD = 0.7
 # "ken" is too short for a user_name.
 PREFIX = "user_"
-AS_WAV = {recording(voice, number): (voice, number) for voice in VOICES for number in (1, 2, 3, 4)}
 
 
 class DolphinSpeaking:
@@ -51,17 +50,17 @@ class DolphinSpeaking:
 
     def enroll(self, name, *utterances):
         for number, utterance in enumerate(utterances, 1):
-            reply = self.told("enroll", user_name=PREFIX + name, enroll_num=number, **audio(as_wav(utterance)))
+            reply = self.told("enroll", user_name=PREFIX + name, enroll_num=number, **audio(in_form(utterance, said)))
             if not reply.done:
                 break
         return reply
 
     def verify(self, name, probe):
-        reply = self.told("verify", user_name=PREFIX + name, **audio(as_wav(probe)))
+        reply = self.told("verify", user_name=PREFIX + name, **audio(in_form(probe, said)))
         return Told(DONE, reply.value["confidence"] > THRESHOLD) if reply.done else reply
 
     def best(self, probe):
-        found = self.told("verify", **audio(as_wav(probe)))
+        found = self.told("verify", **audio(in_form(probe, said)))
         return Told(found.outcome, our(found.value[0]) if found.value else None)
 
     def listed(self):
@@ -96,11 +95,6 @@ def outcome_of(reply):
 
 def our(user):
     return user["user_name"].removeprefix(PREFIX)
-
-
-def as_wav(content):
-    """The cast's recordings in the only container of this vendor; anything else as it is."""
-    return said(*AS_WAV[content]) if content in AS_WAV else content
 
 
 class Promised(Promises):

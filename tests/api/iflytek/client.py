@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 import base64
-import io
 import json
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from functools import cache
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
-import av
-import numpy as np
 from django.http.response import HttpResponseBase
 from django.test import Client
 from django.utils import timezone
 
 from api.iflytek.signature import authorization, signature
-from audio.decode import decode
-from audio.results import SAMPLE_RATE
 from tenants.models import Credential
-from tests.cast import recording, wav
 
-NEW_YEAR = datetime(2025, 1, 1, tzinfo=UTC)
 SERVICE, OLDER_SERVICE = "s1aa729d0", "s782b4996"
 HOST = "api.xf-yun.com"
 SID = re.compile(r"ase000[0-9a-f]{5}@hu[0-9a-f]{11}[0-9]{7}")
@@ -151,36 +143,3 @@ def gateway_message(reply: HttpResponseBase) -> str:
 
 def rfc_1123(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%a, %d %b %Y %H:%M:%S GMT")
-
-
-def fixed(seconds: int = 0) -> Any:
-    """A clock that stands so many seconds after the new year of the specification."""
-    return lambda: NEW_YEAR + timedelta(seconds=seconds)
-
-
-@cache
-def pcm(voice: str, number: int = 1) -> bytes:
-    """What the voice says, as headerless 16 kHz 16-bit little-endian mono."""
-    return (decode(recording(voice, number)).samples * 32767).astype("<i2").tobytes()
-
-
-def spoken(voice: str, number: int = 1) -> bytes:
-    """The same as a WAV file."""
-    return wav(pcm(voice, number))
-
-
-@cache
-def container(voice: str, codec: str, file_format: str, sample_rate: int = SAMPLE_RATE, layout: str = "mono") -> bytes:
-    """The first recording of the voice, written by FFmpeg."""
-    samples = np.frombuffer(pcm(voice), "<i2")
-    frame = av.AudioFrame.from_ndarray(samples.reshape(1, -1), format="s16", layout="mono")
-    frame.sample_rate = SAMPLE_RATE
-    out = io.BytesIO()
-    with av.open(out, "w", format=file_format) as file:
-        stream = file.add_stream(codec, rate=sample_rate, layout=layout)
-        for resampled in av.AudioResampler(stream.format, layout, sample_rate, frame_size=stream.frame_size).resample(
-            frame
-        ):
-            file.mux(stream.encode(resampled))
-        file.mux(stream.encode(None))
-    return out.getvalue()

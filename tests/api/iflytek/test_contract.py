@@ -18,8 +18,8 @@ from tests.api.contract import (
     Promises,
     Told,
 )
-from tests.api.iflytek.client import SERVICE, Iflytek, gateway_message, read, rfc_1123, signed, spoken
-from tests.cast import KEN, SUSAN, recording
+from tests.api.iflytek.client import SERVICE, Iflytek, gateway_message, read, rfc_1123, signed
+from tests.cast import in_form, wav_of
 
 PATH = f"/v1/private/{SERVICE}"
 GROUP = "shared"
@@ -36,7 +36,6 @@ OUTCOMES = {
     23006: NOT_FOUND,
     23007: NOT_FOUND,
 }
-AS_WAV = {recording(voice, number): (voice, number) for voice in (SUSAN, KEN) for number in (1, 2, 3, 4)}
 
 
 class Speaking:
@@ -47,14 +46,14 @@ class Speaking:
         assert iflytek.create_group(GROUP).code == 0
 
     def enroll(self, name, *utterances):
-        return told(self.iflytek.create(name, as_wav(*utterances), groupId=GROUP))
+        return told(self.iflytek.create(name, in_form(*utterances, wav_of), groupId=GROUP))
 
     def verify(self, name, probe):
-        found = self.iflytek.score(name, as_wav(probe), groupId=GROUP)
+        found = self.iflytek.score(name, in_form(probe, wav_of), groupId=GROUP)
         return told(found, lambda result: result["score"] >= THRESHOLD)
 
     def best(self, probe):
-        found = self.iflytek.search(as_wav(probe), groupId=GROUP, topK=1)
+        found = self.iflytek.search(in_form(probe, wav_of), groupId=GROUP, topK=1)
         return told(found, lambda result: next((one["featureId"] for one in result["scoreList"]), None))
 
     def listed(self):
@@ -80,10 +79,6 @@ class Speaking:
             return told(read(reply))
         assert gateway_message(reply).startswith("HMAC signature ")
         return Told(REFUSED)
-
-
-def as_wav(content):
-    return spoken(*AS_WAV[content]) if content in AS_WAV else content
 
 
 def told(reply, value_of=lambda result: result):

@@ -7,8 +7,9 @@ import re
 import pytest
 from django.utils import timezone
 
-from tests.api.iflytek.client import OLDER_SERVICE, SERVICE, fixed, gateway_message, pcm, read, request, spoken
-from tests.cast import KEN, SUSAN
+from tests.api.iflytek.client import OLDER_SERVICE, SERVICE, gateway_message, read, request
+from tests.cast import KEN, SUSAN, pcm_of, wav_of
+from tests.clock import NEW_YEAR, fixed
 
 PATH = f"/v1/private/{SERVICE}"
 AUTHORIZATION = (
@@ -23,7 +24,7 @@ AT_MOST_TWO_DECIMALS = re.compile(r'"score":-?\d\.\d{1,2},')
 @pytest.fixture
 def say(client, vector, monkeypatch):
     """Each call of the conversation: its function, parameters, recording and deviations, to the answer."""
-    monkeypatch.setattr(timezone, "now", fixed())
+    monkeypatch.setattr(timezone, "now", fixed(NEW_YEAR))
 
     def say(function, audio=None, *, changed=lambda body: body, **parameters):
         body = changed(request("app00001", function, audio, **parameters))
@@ -33,7 +34,7 @@ def say(client, vector, monkeypatch):
 
 
 def test_the_golden_conversation(client, say, monkeypatch):
-    alice_1, alice_2, alice_3 = (spoken(SUSAN, number) for number in (1, 2, 3))
+    alice_1, alice_2, alice_3 = (wav_of(SUSAN, number) for number in (1, 2, 3))
     alice, bob = {"groupId": "g1", "featureId": "alice"}, {"groupId": "g1", "featureId": "bob"}
 
     early = say("createFeature", alice_1, **alice)
@@ -46,7 +47,7 @@ def test_the_golden_conversation(client, say, monkeypatch):
     assert say("queryFeatureList", groupId="g1").text == "W10="
 
     assert say("createFeature", alice_1, featureInfo="2025", **alice).text == "eyJmZWF0dXJlSWQiOiJhbGljZSJ9"
-    assert say("createFeature", pcm(KEN), changed=under_the_older_name, **bob).result == {"featureId": "bob"}
+    assert say("createFeature", pcm_of(KEN), changed=under_the_older_name, **bob).result == {"featureId": "bob"}
 
     score = say("searchScoreFea", alice_2, groupId="g1", dstFeatureId="alice").result
     assert list(score) == ["score", "featureInfo", "featureId"]
@@ -86,7 +87,7 @@ def test_the_golden_conversation(client, say, monkeypatch):
     nobody = client.post(PATH, "{}", content_type="application/json")
     assert (nobody.status_code, nobody.content) == (401, b'{"message":"Unauthorized"}')
 
-    monkeypatch.setattr(timezone, "now", fixed(301))
+    monkeypatch.setattr(timezone, "now", fixed(NEW_YEAR + 301))
     late = client.post(f"{PATH}?{QUERY}", "{}", content_type="application/json")
     assert late.status_code == 403
     assert "a valid date" in gateway_message(late)

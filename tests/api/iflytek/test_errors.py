@@ -11,8 +11,8 @@ from django.db import OperationalError
 from tenants import services as tenant_services
 from tenants.models import Tenant
 from tests.api.failures import failing
-from tests.api.iflytek.client import SERVICE, gateway_message, read, request, signed, spoken
-from tests.cast import KEN, SUSAN, silence, wav
+from tests.api.iflytek.client import SERVICE, gateway_message, read, request, signed
+from tests.cast import KEN, SUSAN, silence, wav, wav_of
 from voiceprints.errors import AnalysisTimedOut, EngineFailed, EngineUnreachable, LibraryNotFound, TooBusy
 
 pytestmark = pytest.mark.django_db
@@ -24,7 +24,7 @@ SERVER_ERROR = (11503, "server error :atmos return an error data")
 @pytest.fixture
 def susan(iflytek):
     iflytek.create_group()
-    assert iflytek.create(SUSAN, spoken(SUSAN)).code == 0
+    assert iflytek.create(SUSAN, wav_of(SUSAN)).code == 0
     return iflytek
 
 
@@ -67,7 +67,7 @@ def test_the_application_of_another_tenant_is_an_invalid_one(iflytek, globex):
 
 
 def test_a_feature_needs_a_group(iflytek):
-    assert told(iflytek.create(SUSAN, spoken(SUSAN))) == (23005, "failed to create feature detail")
+    assert told(iflytek.create(SUSAN, wav_of(SUSAN))) == (23005, "failed to create feature detail")
 
 
 @pytest.mark.parametrize("where", [("nobody", "g1"), (SUSAN, "g2")])
@@ -79,12 +79,12 @@ def test_what_is_missing_cannot_be_deleted(susan, where):
 @pytest.mark.parametrize("function", ["updateFeature", "searchScoreFea"])
 def test_what_is_missing_cannot_be_found(susan, function, where):
     parameters = {"groupId": "g1", "featureId": SUSAN, "dstFeatureId": SUSAN} | where
-    assert told(susan.call(function, spoken(SUSAN), **parameters)) == (23007, "failed to find feature detail")
+    assert told(susan.call(function, wav_of(SUSAN), **parameters)) == (23007, "failed to find feature detail")
 
 
 @pytest.mark.parametrize("function", ["deleteGroup", "queryFeatureList", "searchFea"])
 def test_a_missing_group_cannot_be_found(susan, function):
-    reply = susan.call(function, spoken(SUSAN), groupId="g2", topK=1)
+    reply = susan.call(function, wav_of(SUSAN), groupId="g2", topK=1)
     assert told(reply) == (23007, "failed to find feature detail")
 
 
@@ -102,7 +102,7 @@ def test_a_recording_of_no_use_is_invalid_data(susan, function, content):
 def test_an_upload_above_the_limit_of_the_platform_is_a_parameter_error(susan, settings):
     settings.MAX_UPLOAD_BYTES = 1000
     message = "param validate error:/payload/resource 'audio' param is too long"
-    assert told(susan.search(spoken(SUSAN))) == (10163, message)
+    assert told(susan.search(wav_of(SUSAN))) == (10163, message)
 
 
 OURS = {
@@ -118,12 +118,12 @@ OURS = {
 @pytest.mark.parametrize("function", ["createFeature", "updateFeature", "searchScoreFea", "searchFea"])
 def test_our_own_failures_are_said_in_the_vendors_words(susan, failure, function):
     parameters = {"groupId": "g1", "featureId": SUSAN, "dstFeatureId": SUSAN, "topK": 1}
-    assert told(susan.call(function, spoken(SUSAN), **parameters)) == OURS[failure]
+    assert told(susan.call(function, wav_of(SUSAN), **parameters)) == OURS[failure]
 
 
 def test_a_storage_that_cannot_be_written_is_a_server_error(susan, monkeypatch):
     monkeypatch.setattr(type(storages["recordings"]), "_save", failing(OSError("disk full")))
-    assert susan.create(KEN, spoken(KEN)).code == 11503
+    assert susan.create(KEN, wav_of(KEN)).code == 11503
     assert [one["featureId"] for one in susan.listed().result] == [SUSAN]
 
 
@@ -234,7 +234,7 @@ def test_a_missing_group_is_told_whatever_the_recording_is(iflytek):
 
 def test_a_group_deleted_this_moment_cannot_be_enrolled_into(susan, monkeypatch):
     monkeypatch.setattr("voiceprints.gallery.admit", failing(LibraryNotFound(org_id="g1")))
-    assert susan.create(KEN, spoken(KEN)).code == 23005
+    assert susan.create(KEN, wav_of(KEN)).code == 23005
 
 
 def test_nothing_is_kept_of_a_recording_that_was_refused(iflytek, recordings_folder):

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from tests.api.iflytek.client import SERVICE, Iflytek, gateway_message, read, request, signed, spoken
+from tests.api.iflytek.client import SERVICE, Iflytek, gateway_message, read, request, signed
 from tests.api.malformed import Malformed, Sent
-from tests.cast import SUSAN
+from tests.cast import SUSAN, wav_of
 
 pytestmark = pytest.mark.django_db
 
@@ -31,14 +31,14 @@ class TestMalformed(Malformed):
     def credential(self, client, acme_credential):
         self.credential = acme_credential
         Iflytek(client, acme_credential).create_group()
-        Iflytek(client, acme_credential).create(SUSAN, spoken(SUSAN))
+        Iflytek(client, acme_credential).create(SUSAN, wav_of(SUSAN))
 
     def well_formed(self):
         app_id = self.credential.tenant.app_id
         return [
             Sent("POST", PATH, json=request(app_id, function, audio, groupId="g1", **parameters))
             for function, parameters in FUNCTIONS.items()
-            for audio in [None if function in UNHEARD else spoken(SUSAN)]
+            for audio in [None if function in UNHEARD else wav_of(SUSAN)]
         ]
 
     def signed(self, sent):

@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-from tests.api.iflytek.client import OLDER_SERVICE, SERVICE, WANTED_FORMAT, read, spoken
-from tests.cast import KEN, SUSAN
+from tests.api.iflytek.client import OLDER_SERVICE, SERVICE, WANTED_FORMAT, read
+from tests.cast import KEN, SUSAN, wav_of
 
 pytestmark = pytest.mark.django_db
 
@@ -26,12 +26,12 @@ ABSENT = object()
 def susan(iflytek):
     """A client whose group g1 knows susan."""
     iflytek.create_group()
-    assert iflytek.create(SUSAN, spoken(SUSAN), featureInfo="2025").code == 0
+    assert iflytek.create(SUSAN, wav_of(SUSAN), featureInfo="2025").code == 0
     return iflytek
 
 
 def a_request(iflytek, function):
-    audio = spoken(SUSAN, 2) if function in AUDIO_FUNCTIONS else None
+    audio = wav_of(SUSAN, 2) if function in AUDIO_FUNCTIONS else None
     return iflytek.body(function, audio, groupId="g1", **NAMING.get(function, {}))
 
 
@@ -193,17 +193,17 @@ def test_the_longest_texts_are_taken(iflytek):
         "groupId": group,
         "groupInfo": text,
     }
-    assert iflytek.create(feature, spoken(SUSAN), groupId=group, featureInfo=text).code == 0
+    assert iflytek.create(feature, wav_of(SUSAN), groupId=group, featureInfo=text).code == 0
     assert iflytek.listed(group).result == [{"featureInfo": text, "featureId": feature}]
 
 
 @pytest.mark.parametrize("feature", ["susan", "张明", "a b/c?d&e", "O'Neil; --", "../..", "𝄞", '"', " ", "%00"])
 def test_names_of_all_kinds_are_taken_and_echoed(iflytek, feature):
     iflytek.create_group()
-    assert iflytek.create(feature, spoken(SUSAN)).result == {"featureId": feature}
-    assert iflytek.score(feature, spoken(SUSAN, 2)).result["featureId"] == feature
-    assert iflytek.search(spoken(SUSAN, 2)).result["scoreList"][0]["featureId"] == feature
-    assert iflytek.update(feature, spoken(SUSAN, 3)).code == 0
+    assert iflytek.create(feature, wav_of(SUSAN)).result == {"featureId": feature}
+    assert iflytek.score(feature, wav_of(SUSAN, 2)).result["featureId"] == feature
+    assert iflytek.search(wav_of(SUSAN, 2)).result["scoreList"][0]["featureId"] == feature
+    assert iflytek.update(feature, wav_of(SUSAN, 3)).code == 0
     assert iflytek.delete(feature).code == 0
 
 
@@ -212,7 +212,7 @@ def test_texts_for_people_may_be_left_out(iflytek, value):
     body = iflytek.body("createGroup", groupId="g1")
     body["parameter"][SERVICE] |= {} if value is ABSENT else {"groupName": value, "groupInfo": value}
     assert iflytek.sent(body).result == {"groupName": "", "groupId": "g1", "groupInfo": ""}
-    body = iflytek.body("createFeature", spoken(SUSAN), groupId="g1", featureId=SUSAN)
+    body = iflytek.body("createFeature", wav_of(SUSAN), groupId="g1", featureId=SUSAN)
     body["parameter"][SERVICE] |= {} if value is ABSENT else {"featureInfo": value}
     assert iflytek.sent(body).code == 0
     assert iflytek.listed().result == [{"featureInfo": "", "featureId": SUSAN}]
@@ -257,21 +257,21 @@ def test_an_unknown_function_is_an_invalid_parameter(iflytek, function):
 
 @pytest.mark.parametrize("top_k", [0, 11, -1, "0", "11", 10**30, 1e300])
 def test_top_k_has_bounds(iflytek, top_k):
-    reply = iflytek.search(spoken(SUSAN), topK=top_k)
+    reply = iflytek.search(wav_of(SUSAN), topK=top_k)
     assert (reply.code, reply.message) == (10139, "invalid param")
 
 
 @pytest.mark.parametrize("top_k", ["", "two", "2.5", 2.5, True, [2], {}], ids=repr)
 def test_top_k_is_an_integer(iflytek, top_k):
-    reply = iflytek.search(spoken(SUSAN), topK=top_k)
+    reply = iflytek.search(wav_of(SUSAN), topK=top_k)
     assert (reply.code, reply.message) == validation_error(f"/parameter/{SERVICE}", "topK", "type must be int")
 
 
 @pytest.mark.parametrize("top_k", [1, 2, 2.0, "2", 10])
 def test_top_k_limits_what_is_found(susan, top_k):
     for number in range(3):
-        susan.create(f"ken{number}", spoken(KEN))
-    assert len(susan.search(spoken(SUSAN), topK=top_k).result["scoreList"]) == min(4, int(top_k))
+        susan.create(f"ken{number}", wav_of(KEN))
+    assert len(susan.search(wav_of(SUSAN), topK=top_k).result["scoreList"]) == min(4, int(top_k))
 
 
 def test_numbers_may_be_sent_as_text(susan):
@@ -353,7 +353,7 @@ def test_a_data_address_is_no_base64(iflytek):
 
 def test_base64_may_come_in_lines(susan):
     body = a_request(susan, "searchFea")
-    text = base64.encodebytes(spoken(SUSAN, 2)).decode().replace("\n", "\r\n")
+    text = base64.encodebytes(wav_of(SUSAN, 2)).decode().replace("\n", "\r\n")
     assert susan.sent(changed(body, "payload/resource/audio", text)).code == 0
 
 

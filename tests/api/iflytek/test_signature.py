@@ -1,6 +1,7 @@
 """Who may come in: the vendor's signature."""
 
 import base64
+from datetime import UTC, datetime
 from urllib.parse import quote, urlencode
 
 import pytest
@@ -9,8 +10,9 @@ from django.utils import timezone
 
 from api.iflytek.signature import authorization, signature
 from tenants.services import find_credential, set_credential_enabled
-from tests.api.iflytek.client import HOST, NEW_YEAR, OLDER_SERVICE, SERVICE, fixed, gateway_message, read, signed
+from tests.api.iflytek.client import HOST, OLDER_SERVICE, SERVICE, gateway_message, read, signed
 from tests.api.iflytek.conftest import VECTOR_KEY, VECTOR_SECRET
+from tests.clock import NEW_YEAR, fixed
 
 pytestmark = pytest.mark.django_db
 
@@ -49,7 +51,7 @@ ACCEPTED = (200, NOT_A_QUESTION_OF_ACCESS)
 
 @pytest.fixture(autouse=True)
 def clock(monkeypatch):
-    monkeypatch.setattr(timezone, "now", fixed())
+    monkeypatch.setattr(timezone, "now", fixed(NEW_YEAR))
 
 
 @pytest.fixture
@@ -117,12 +119,12 @@ def test_the_authorization_of_the_vectors(digest, expected):
     ids=["older service", "newer service", "without spaces"],
 )
 def test_the_vectors_open_the_door(outcome, monkeypatch, path, sent):
-    monkeypatch.setattr(timezone, "now", lambda: NEW_YEAR.replace(2021, 4, 23, 2, 35, 47))
+    monkeypatch.setattr(timezone, "now", lambda: datetime(2021, 4, 23, 2, 35, 47, tzinfo=UTC))
     assert outcome({"authorization": sent, "host": HOST, "date": APRIL}, path) == ACCEPTED
 
 
 def test_the_example_address_with_the_signature_of_the_other_service_does_not_match(outcome, monkeypatch):
-    monkeypatch.setattr(timezone, "now", lambda: NEW_YEAR.replace(2021, 4, 23, 2, 35, 47))
+    monkeypatch.setattr(timezone, "now", lambda: datetime(2021, 4, 23, 2, 35, 47, tzinfo=UTC))
     assert outcome({"authorization": OLDER_AUTHORIZATION, "host": HOST, "date": APRIL}) == NO_MATCH
 
 
@@ -201,12 +203,12 @@ def test_the_same_signature_serves_many_calls(outcome):
     ("seconds", "expected"), [(-301, BAD_DATE), (-300, ACCEPTED), (300, ACCEPTED), (301, BAD_DATE)]
 )
 def test_the_window_is_300_seconds_to_both_sides(outcome, monkeypatch, seconds, expected):
-    monkeypatch.setattr(timezone, "now", fixed(seconds))
+    monkeypatch.setattr(timezone, "now", fixed(NEW_YEAR + seconds))
     assert outcome(QUERY) == expected
 
 
 def test_the_date_is_judged_before_the_digest(outcome, monkeypatch):
-    monkeypatch.setattr(timezone, "now", fixed(301))
+    monkeypatch.setattr(timezone, "now", fixed(NEW_YEAR + 301))
     assert outcome(changed(attributes(signature="wrong", api_key="nobody"))) == BAD_DATE
 
 

@@ -7,8 +7,8 @@ from django.db import connection
 from django.test import Client
 
 from tenants.context import acting_as
-from tests.api.iflytek.client import Iflytek, spoken
-from tests.cast import KEN, SUSAN, WEI
+from tests.api.iflytek.client import Iflytek
+from tests.cast import KEN, SUSAN, WEI, wav_of
 from voiceprints.models import Library, Speaker
 
 pytestmark = pytest.mark.django_db
@@ -26,7 +26,7 @@ def kept(recordings_folder):
 @pytest.fixture
 def susan(iflytek):
     iflytek.create_group()
-    assert iflytek.create(SUSAN, spoken(SUSAN), featureInfo="2025").result == CREATED
+    assert iflytek.create(SUSAN, wav_of(SUSAN), featureInfo="2025").result == CREATED
     return iflytek
 
 
@@ -41,7 +41,7 @@ def utterance_count(iflytek):
 
 def voice_of(iflytek, feature=SUSAN):
     """Whose other recording is closest to the feature."""
-    return max([SUSAN, KEN, WEI], key=lambda voice: iflytek.score(feature, spoken(voice, 4)).result["score"])
+    return max([SUSAN, KEN, WEI], key=lambda voice: iflytek.score(feature, wav_of(voice, 4)).result["score"])
 
 
 def test_a_group_keeps_name_and_info(iflytek):
@@ -62,43 +62,43 @@ def test_a_group_made_again_keeps_its_features_and_what_is_not_sent_anew(susan):
 
 
 def test_a_feature_is_found_in_the_next_call(susan):
-    found = susan.search(spoken(SUSAN, 2)).result["scoreList"]
+    found = susan.search(wav_of(SUSAN, 2)).result["scoreList"]
     assert [(one["featureId"], one["featureInfo"]) for one in found] == [(SUSAN, "2025")]
 
 
 def test_a_feature_created_again_is_replaced_with_its_info(susan):
-    assert susan.create(SUSAN, spoken(KEN), featureInfo="2026").result == CREATED
+    assert susan.create(SUSAN, wav_of(KEN), featureInfo="2026").result == CREATED
     assert susan.listed().result == [{"featureInfo": "2026", "featureId": SUSAN}]
     assert voice_of(susan) == KEN
     assert utterance_count(susan) == 1
 
 
 def test_a_feature_created_again_without_info_has_none(susan):
-    susan.create(SUSAN, spoken(KEN))
+    susan.create(SUSAN, wav_of(KEN))
     assert susan.listed().result == [{"featureInfo": "", "featureId": SUSAN}]
 
 
 @pytest.mark.parametrize("parameters", [{}, {"cover": True}], ids=str)
 def test_an_update_replaces_the_voice(susan, parameters):
-    assert susan.update(SUSAN, spoken(KEN), **parameters).result == DONE
+    assert susan.update(SUSAN, wav_of(KEN), **parameters).result == DONE
     assert voice_of(susan) == KEN
     assert utterance_count(susan) == 1
 
 
 def test_an_update_that_does_not_cover_merges_the_voices(susan):
-    alone = susan.score(SUSAN, spoken(KEN, 2)).result["score"]
-    assert susan.update(SUSAN, spoken(KEN), cover=False).result == DONE
-    merged = susan.score(SUSAN, spoken(KEN, 2)).result["score"]
-    susan.update(SUSAN, spoken(KEN), cover=True)
-    replaced = susan.score(SUSAN, spoken(KEN, 2)).result["score"]
+    alone = susan.score(SUSAN, wav_of(KEN, 2)).result["score"]
+    assert susan.update(SUSAN, wav_of(KEN), cover=False).result == DONE
+    merged = susan.score(SUSAN, wav_of(KEN, 2)).result["score"]
+    susan.update(SUSAN, wav_of(KEN), cover=True)
+    replaced = susan.score(SUSAN, wav_of(KEN, 2)).result["score"]
     assert alone < merged < replaced
 
 
 def test_merged_utterances_are_kept_and_covered_ones_removed(susan, kept, django_capture_on_commit_callbacks):
-    susan.update(SUSAN, spoken(SUSAN, 2), cover=False)
+    susan.update(SUSAN, wav_of(SUSAN, 2), cover=False)
     assert utterance_count(susan) == 2
     with django_capture_on_commit_callbacks(execute=True):
-        susan.update(SUSAN, spoken(SUSAN, 3))
+        susan.update(SUSAN, wav_of(SUSAN, 3))
     assert utterance_count(susan) == 1
     assert kept() == 1
 
@@ -108,14 +108,14 @@ def test_merged_utterances_are_kept_and_covered_ones_removed(susan, kept, django
 )
 @pytest.mark.parametrize("cover", [True, False])
 def test_an_update_keeps_the_info_unless_another_is_sent(susan, parameters, info, cover):
-    susan.update(SUSAN, spoken(SUSAN, 2), cover=cover, **parameters)
+    susan.update(SUSAN, wav_of(SUSAN, 2), cover=cover, **parameters)
     assert susan.listed().result == [{"featureInfo": info, "featureId": SUSAN}]
 
 
 def test_an_update_that_is_refused_changes_nothing(susan):
-    before = susan.score(SUSAN, spoken(SUSAN, 2))
+    before = susan.score(SUSAN, wav_of(SUSAN, 2))
     assert susan.update(SUSAN, b"no audio", featureInfo="2026").code == 10009
-    assert susan.score(SUSAN, spoken(SUSAN, 2)) == before
+    assert susan.score(SUSAN, wav_of(SUSAN, 2)) == before
 
 
 def test_deleting_is_not_repeatable(susan):
@@ -127,7 +127,7 @@ def test_deleting_is_not_repeatable(susan):
 
 def test_a_group_is_deleted_with_its_features_and_recordings(susan, kept, django_capture_on_commit_callbacks):
     susan.create_group("g2")
-    susan.create(KEN, spoken(KEN), groupId="g2")
+    susan.create(KEN, wav_of(KEN), groupId="g2")
     with django_capture_on_commit_callbacks(execute=True):
         susan.delete_group()
     assert susan.listed().code == 23007
@@ -139,7 +139,7 @@ def test_a_group_made_anew_is_empty(susan):
     susan.delete_group()
     susan.create_group()
     assert susan.listed().result == []
-    assert susan.search(spoken(SUSAN)).result == {"scoreList": []}
+    assert susan.search(wav_of(SUSAN)).result == {"scoreList": []}
 
 
 def test_a_feature_is_deleted_with_its_recording(susan, kept, django_capture_on_commit_callbacks):
@@ -150,14 +150,14 @@ def test_a_feature_is_deleted_with_its_recording(susan, kept, django_capture_on_
 
 def test_the_same_feature_in_two_groups_is_two(susan):
     susan.create_group("g2")
-    susan.create(SUSAN, spoken(KEN), groupId="g2")
+    susan.create(SUSAN, wav_of(KEN), groupId="g2")
     assert voice_of(susan) == SUSAN
     susan.delete(SUSAN, "g2")
     assert features(susan.listed()) == [SUSAN]
 
 
 def test_an_identifier_is_no_other_one_in_capitals(susan):
-    assert susan.score(SUSAN.upper(), spoken(SUSAN)).code == 23007
+    assert susan.score(SUSAN.upper(), wav_of(SUSAN)).code == 23007
     assert susan.listed("G1").code == 23007
 
 
@@ -173,8 +173,8 @@ def test_the_whole_group_is_listed_oldest_first(iflytek):
 
 
 def test_scores_have_the_vendors_scale(susan):
-    susan.create(KEN, spoken(KEN))
-    same = susan.search(spoken(SUSAN, 1)).result["scoreList"]
+    susan.create(KEN, wav_of(KEN))
+    same = susan.search(wav_of(SUSAN, 1)).result["scoreList"]
     assert [one["featureId"] for one in same] == [SUSAN, KEN]
     assert same[0]["score"] == pytest.approx(1, abs=0.02)
     assert -1 <= same[1]["score"] < 0.6
@@ -183,9 +183,9 @@ def test_scores_have_the_vendors_scale(susan):
 @pytest.mark.parametrize("voice", [SUSAN, KEN, WEI])
 def test_the_clients_threshold_accepts_the_speaker_and_nobody_else(iflytek, voice):
     iflytek.create_group()
-    iflytek.create("somebody", spoken(voice))
+    iflytek.create("somebody", wav_of(voice))
     accepted = {
-        other: [iflytek.score("somebody", spoken(other, number)).result["score"] >= 0.6 for number in (2, 3)]
+        other: [iflytek.score("somebody", wav_of(other, number)).result["score"] >= 0.6 for number in (2, 3)]
         for other in [SUSAN, KEN, WEI]
     }
     assert accepted == {other: [other == voice] * 2 for other in [SUSAN, KEN, WEI]}
@@ -195,7 +195,7 @@ def test_groups_of_two_tenants_are_independent(susan, stranger):
     assert stranger.listed().code == 23007
     stranger.create_group()
     assert stranger.listed().result == []
-    assert stranger.create(SUSAN, spoken(KEN)).result == CREATED
+    assert stranger.create(SUSAN, wav_of(KEN)).result == CREATED
     assert voice_of(susan) == SUSAN
     assert voice_of(stranger) == KEN
 
@@ -204,15 +204,15 @@ def test_groups_of_two_tenants_are_independent(susan, stranger):
 def test_another_tenants_feature_is_not_found(susan, stranger, has_the_group):
     if has_the_group:
         stranger.create_group()
-    assert stranger.score(SUSAN, spoken(SUSAN)).code == 23007
-    assert stranger.update(SUSAN, spoken(KEN)).code == 23007
+    assert stranger.score(SUSAN, wav_of(SUSAN)).code == 23007
+    assert stranger.update(SUSAN, wav_of(KEN)).code == 23007
     assert stranger.delete(SUSAN).code == 23006
     assert voice_of(susan) == SUSAN
 
 
 def test_another_tenants_group_is_not_found(susan, stranger):
-    assert stranger.create(KEN, spoken(KEN)).code == 23005
-    assert stranger.search(spoken(SUSAN)).code == 23007
+    assert stranger.create(KEN, wav_of(KEN)).code == 23005
+    assert stranger.search(wav_of(SUSAN)).code == 23007
     assert stranger.delete_group().code == 23007
     assert features(susan.listed()) == [SUSAN]
 
@@ -233,19 +233,19 @@ def at_once(credential, *calls):
 def test_features_created_at_the_same_time_are_one(transactional_db, acme_credential):
     iflytek = Iflytek(Client(), acme_credential)
     iflytek.create_group()
-    creations = [lambda client, voice=voice: client.create(SUSAN, spoken(voice)) for voice in [SUSAN, KEN] * 3]
+    creations = [lambda client, voice=voice: client.create(SUSAN, wav_of(voice)) for voice in [SUSAN, KEN] * 3]
     assert [reply.result for reply in at_once(acme_credential, *creations)] == [CREATED] * 6
     assert features(iflytek.listed()) == [SUSAN]
     assert utterance_count(iflytek) == 1
-    assert iflytek.score(SUSAN, spoken(voice_of(iflytek))).result["score"] > 0.9
+    assert iflytek.score(SUSAN, wav_of(voice_of(iflytek))).result["score"] > 0.9
 
 
 def test_merging_at_the_same_time_loses_nothing(transactional_db, acme_credential):
     iflytek = Iflytek(Client(), acme_credential)
     iflytek.create_group()
-    iflytek.create(SUSAN, spoken(SUSAN))
+    iflytek.create(SUSAN, wav_of(SUSAN))
     merges = [
-        lambda client, number=number: client.update(SUSAN, spoken(SUSAN, number), cover=False) for number in (2, 3, 4)
+        lambda client, number=number: client.update(SUSAN, wav_of(SUSAN, number), cover=False) for number in (2, 3, 4)
     ]
     assert [reply.result for reply in at_once(acme_credential, *merges)] == [DONE] * 3
     assert utterance_count(iflytek) == 4
@@ -254,16 +254,16 @@ def test_merging_at_the_same_time_loses_nothing(transactional_db, acme_credentia
 def test_replacing_at_the_same_time_leaves_the_last(transactional_db, acme_credential, kept):
     iflytek = Iflytek(Client(), acme_credential)
     iflytek.create_group()
-    iflytek.create(SUSAN, spoken(SUSAN))
+    iflytek.create(SUSAN, wav_of(SUSAN))
     updates = [
-        lambda client, number=number: client.update(SUSAN, spoken(KEN, number), featureInfo=str(number))
+        lambda client, number=number: client.update(SUSAN, wav_of(KEN, number), featureInfo=str(number))
         for number in (1, 2, 3, 4)
     ]
     assert [reply.result for reply in at_once(acme_credential, *updates)] == [DONE] * 4
     (left,) = iflytek.listed().result
     number = int(left["featureInfo"])
     # The voice that is left is the one whose text is left.
-    assert iflytek.score(SUSAN, spoken(KEN, number)).result["score"] > 0.99
+    assert iflytek.score(SUSAN, wav_of(KEN, number)).result["score"] > 0.99
     assert utterance_count(iflytek) == 1
     assert kept() == 1
 
@@ -277,7 +277,7 @@ def test_groups_made_at_the_same_time_are_one(transactional_db, acme_credential)
 def test_a_group_deleted_while_features_are_created_leaves_nobody_behind(transactional_db, acme_credential):
     iflytek = Iflytek(Client(), acme_credential)
     iflytek.create_group()
-    creations = [lambda client, name=name: client.create(name, spoken(KEN)) for name in "abc"]
+    creations = [lambda client, name=name: client.create(name, wav_of(KEN)) for name in "abc"]
     *created, deleted = at_once(acme_credential, *creations, lambda client: client.delete_group())
     assert deleted.result == DONE
     assert {reply.code for reply in created} <= {0, 23005}

@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import uuid
-from datetime import UTC, datetime
-from functools import cache
 from typing import Any
 from urllib.parse import urlencode
 
-import av
 from django.http.response import HttpResponseBase
 from django.test import Client
 from django.utils import timezone
 
 from api.jdcloud.signature import Authorization, Sent, canonical_requests, neuhub_sign
 from tenants.models import Credential
-from tests.cast import recording, wav
 
 VPR = "/jdai/vpr"
 UNLIMITED = {"charge": False, "remain": -1, "remainTimes": -1, "remainSeconds": -1}
 NORMAL = {"code": "10000", "msg": "查询成功"} | UNLIMITED
-NEW_YEAR_MS = 1_735_689_600_000
 
 
 class Jdcloud:
@@ -130,38 +124,8 @@ def authorized(
     }
 
 
-@cache
-def said(voice: str, number: int = 1, container: str = "wav", sample_rate: int = 16_000, layout: str = "mono") -> bytes:
-    """A recording of the cast in another format."""
-    return converted(recording(voice, number), container, sample_rate, layout)
-
-
-def converted(content: bytes, container: str = "wav", sample_rate: int = 16_000, layout: str = "mono") -> bytes:
-    codec = {"wav": "pcm_s16le", "mp3": "libmp3lame", "flac": "flac"}[container]
-    sample_format = {"mp3": "s16p"}.get(container, "s16")
-    written = io.BytesIO()
-    plainest = {"fflags": "+bitexact"}
-    with av.open(io.BytesIO(content)) as source, av.open(written, "w", format=container, options=plainest) as target:
-        stream = target.add_stream(codec, rate=sample_rate, layout=layout)
-        resampler = av.AudioResampler(sample_format, layout, sample_rate, stream.frame_size or None)
-        for frame in [*source.decode(audio=0), None]:
-            for resampled in resampler.resample(frame):
-                target.mux(stream.encode(resampled))
-        target.mux(stream.encode(None))
-    return written.getvalue()
-
-
-def tone(seconds: float) -> bytes:
-    return wav(bytes(2 * int(seconds * 16_000)))
-
-
 def halves(content: bytes) -> tuple[bytes, bytes]:
     return content[: len(content) // 2], content[len(content) // 2 :]
-
-
-def fixed(milliseconds: int) -> Any:
-    """A clock that stands at this moment."""
-    return lambda: datetime.fromtimestamp(milliseconds / 1000, UTC)
 
 
 def sha256(content: bytes) -> str:

@@ -14,10 +14,9 @@ from tests.api.contract import (
     Promises,
     Told,
 )
-from tests.api.jdcloud.client import Jdcloud, said, signed
-from tests.cast import VOICES, recording
+from tests.api.jdcloud.client import Jdcloud, signed
+from tests.cast import in_form, wav_of
 
-WAVS = {recording(voice, number): (voice, number) for voice in VOICES for number in range(1, 5)}
 OUTER = {"10043": UNAVAILABLE, "10020": UNAVAILABLE, "11010": UNAVAILABLE, "10047": REFUSED, "10045": REFUSED}
 OUTER |= {"10048": REFUSED, "10050": REFUSED}
 UNUSABLE = {61001, 61002, 61004, 61005, 61006, 62001, 63003}
@@ -43,8 +42,7 @@ class Speaking:
 
     def say(self, content, **options):
         """The cast speaks Opus, which this vendor does not take."""
-        wav = said(*WAVS[content]) if content in WAVS else content
-        reply = self.jdcloud.reply(wav, **options).json()
+        reply = self.jdcloud.reply(in_form(content, wav_of), **options).json()
         if reply["code"] != "10000":
             return Told(OUTER[reply["code"]])
         outcome, texts = INNER[reply["result"]["status"]], reply["result"]["result"]

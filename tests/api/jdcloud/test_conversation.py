@@ -5,8 +5,9 @@ import uuid
 
 from django.utils import timezone
 
-from tests.api.jdcloud.client import NEW_YEAR_MS, NORMAL, UNLIMITED, VPR, fixed, halves, said
-from tests.cast import KEN, SUSAN
+from tests.api.jdcloud.client import NORMAL, UNLIMITED, VPR, halves
+from tests.cast import KEN, SUSAN, wav_of
+from tests.clock import NEW_YEAR, fixed
 
 SIGNED = "appkey=JDC_DEMOACCESSKEY&timestamp=1735689600000&sign=2e0e6700a6f8b44149e3ff150d0a1824"
 PROPERTY = (
@@ -25,8 +26,8 @@ OVER = "vpr reqid is invalidation."
 
 
 def test_the_golden_conversation(client, demo, monkeypatch):
-    monkeypatch.setattr(timezone, "now", fixed(NEW_YEAR_MS))
-    a_1, a_2, a_3, b_1 = said(SUSAN, 1), said(SUSAN, 2), said(SUSAN, 3), said(KEN, 1)
+    monkeypatch.setattr(timezone, "now", fixed(NEW_YEAR))
+    a_1, a_2, a_3, b_1 = wav_of(SUSAN, 1), wav_of(SUSAN, 2), wav_of(SUSAN, 3), wav_of(KEN, 1)
     first, second = halves(a_2)
     ids = {f"R{number}": str(uuid.uuid4()) for number in range(1, 12)}
 
@@ -66,9 +67,9 @@ def test_the_golden_conversation(client, demo, monkeypatch):
     assert result("R9", -1, "foo", a_1) == bad(63002, "vpr mode error.")
 
     assert result("R10", 1, "test", first) == good()
-    monkeypatch.setattr(timezone, "now", fixed(NEW_YEAR_MS + 61_000))
+    monkeypatch.setattr(timezone, "now", fixed(NEW_YEAR + 61))
     assert result("R10", -2, None, second) == bad(63009, OVER)
-    monkeypatch.setattr(timezone, "now", fixed(NEW_YEAR_MS))
+    monkeypatch.setattr(timezone, "now", fixed(NEW_YEAR))
 
     assert result("R11", -1, "test", a_1, without=["User-Id"]) == bad(61003, "request params error.")
 

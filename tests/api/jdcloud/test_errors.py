@@ -7,8 +7,8 @@ from django.db import OperationalError
 from audio.errors import TooExpensive
 from tenants import services as tenant_services
 from tests.api.failures import failing
-from tests.api.jdcloud.client import NORMAL, UNLIMITED, VPR, authorized, described, halves, packet_headers, said, tone
-from tests.cast import SUSAN
+from tests.api.jdcloud.client import NORMAL, UNLIMITED, VPR, authorized, described, halves, packet_headers
+from tests.cast import SUSAN, silence, wav_of
 from voiceprints.errors import AnalysisTimedOut, EngineFailed, EngineUnreachable, LibraryNotFound, TooBusy
 
 pytestmark = pytest.mark.django_db
@@ -53,7 +53,7 @@ OURS = [
 def test_our_own_failures_are_business_errors(jdcloud, measuring_fails, row, signature):
     error, status, message = row
     measuring_fails(error)
-    reply = jdcloud.reply(said(SUSAN)) if signature == "sign" else with_authorization(jdcloud, said(SUSAN))
+    reply = jdcloud.reply(wav_of(SUSAN)) if signature == "sign" else with_authorization(jdcloud, wav_of(SUSAN))
     result = {"status": status, "message": message, "index": -1, "result": []}
     assert reply.status_code == 200
     assert reply.json() == NORMAL | {"result": result | {"request_id": reply.json()["result"]["request_id"]}}
@@ -68,16 +68,16 @@ def test_our_own_failures_are_business_errors(jdcloud, measuring_fails, row, sig
 )
 def test_overload_is_told_in_the_way_of_the_signature(jdcloud, measuring_fails, error, name):
     measuring_fails(error)
-    reply = jdcloud.reply(said(SUSAN))
+    reply = jdcloud.reply(wav_of(SUSAN))
     assert (reply.status_code, reply.json()) == (200, UNLIMITED | {"code": "10020", "msg": "系统繁忙，请稍后再试"})
-    refuse_unless_gateway(with_authorization(jdcloud, said(SUSAN)), name)
+    refuse_unless_gateway(with_authorization(jdcloud, wav_of(SUSAN)), name)
 
 
 @pytest.mark.parametrize("error", [OperationalError("connection refused"), ZeroDivisionError("a bug")])
 def test_a_failure_before_we_know_who_asks_is_a_system_error(jdcloud, monkeypatch, error):
     query = jdcloud.signed()
     monkeypatch.setattr(tenant_services, "naming_credential", failing(error))
-    reply = jdcloud.reply(said(SUSAN), query=query)
+    reply = jdcloud.reply(wav_of(SUSAN), query=query)
     message = "发布方接口调用异常，请稍后再试"
     assert (reply.status_code, reply.json()) == (200, UNLIMITED | {"code": "11010", "msg": message})
     refuse_unless_gateway(with_authorization(jdcloud), "INTERNAL")
@@ -96,7 +96,7 @@ def test_too_many_requests_are_told_in_the_way_of_the_signature(jdcloud):
 
 def test_a_storage_that_cannot_be_written_is_another_error(jdcloud, monkeypatch):
     monkeypatch.setattr(type(storages["recordings"]), "_save", failing(OSError("disk full")))
-    assert jdcloud.enroll(said(SUSAN))["status"] == 63005
+    assert jdcloud.enroll(wav_of(SUSAN))["status"] == 63005
 
 
 @pytest.mark.parametrize("method", ["get", "put", "patch", "delete", "options", "trace"])
@@ -131,7 +131,7 @@ ORDER = [
     (63009, {"sequence": 1, "request_id": "known"}),
     (63007, {"user": "taken"}),
     (61001, {"content": b""}),
-    (61002, {"content": tone(61)}),
+    (61002, {"content": silence(61).read()}),
     (63004, {"mode": "test"}),
 ]
 
@@ -143,15 +143,15 @@ def is_possible_with(fault, chosen):
 
 @pytest.mark.parametrize("row", range(len(ORDER)), ids=[str(status) for status, _ in ORDER])
 def test_faults_are_told_in_the_order_of_the_specification(jdcloud, row):
-    jdcloud.enroll(said(SUSAN), request_id="known", user="another")
-    jdcloud.enroll(said(SUSAN), sequence=1, user="taken")
+    jdcloud.enroll(wav_of(SUSAN), request_id="known", user="another")
+    jdcloud.enroll(wav_of(SUSAN), sequence=1, user="taken")
     chosen = {}
     for _, fault in ORDER[row:]:
         if is_possible_with(fault, chosen):
             chosen |= fault
     encode = {name: chosen.pop(name) for name in ("format", "sample_rate") if name in chosen}
     mode = chosen.pop("mode", "test")
-    chosen = {"content": said(SUSAN), "sequence": -1} | chosen
+    chosen = {"content": wav_of(SUSAN), "sequence": -1} | chosen
     result = jdcloud.send(**chosen, mode=mode, Property=described(mode, **encode))
     assert result["status"] == ORDER[row][0]
 
@@ -161,20 +161,20 @@ def test_the_signature_comes_before_everything(jdcloud):
 
 
 def test_decoding_comes_before_the_length_of_speech(jdcloud):
-    assert jdcloud.enroll(tone(0.1))["status"] == 63003
-    assert jdcloud.enroll(tone(0.1)[:30])["status"] == 61004
+    assert jdcloud.enroll(silence(0.1).read())["status"] == 63003
+    assert jdcloud.enroll(silence(0.1).read()[:30])["status"] == 61004
 
 
 def test_a_body_above_the_limit_is_too_long(jdcloud, settings):
     settings.MAX_UPLOAD_BYTES = 1000
-    assert jdcloud.enroll(said(SUSAN), request_id="R1") == {
+    assert jdcloud.enroll(wav_of(SUSAN), request_id="R1") == {
         "request_id": "R1",
         "status": 61002,
         "index": -1,
         "message": "speech data is too long.",
         "result": [],
     }
-    reply = with_authorization(jdcloud, said(SUSAN))
+    reply = with_authorization(jdcloud, wav_of(SUSAN))
     assert (reply.status_code, reply.json()["result"]["status"]) == (200, 61002)
 
 
@@ -189,7 +189,7 @@ def test_more_query_than_anybody_reads_is_refused(jdcloud, signature):
 
 
 def test_errors_of_a_stream_carry_its_number(jdcloud):
-    first, _ = halves(said(SUSAN))
+    first, _ = halves(wav_of(SUSAN))
     assert jdcloud.enroll(first, sequence=5)["index"] == 5
     assert jdcloud.enroll(b"", sequence=1)["index"] == 1
     assert jdcloud.test(first, sequence=1)["index"] == 1
@@ -204,7 +204,7 @@ def test_the_log_names_who_did_what_and_how_it_went(jdcloud, caplog):
 @pytest.mark.parametrize(
     ("send", "outcome"),
     [
-        (lambda jdcloud: jdcloud.reply(said(SUSAN)), "0"),
+        (lambda jdcloud: jdcloud.reply(wav_of(SUSAN)), "0"),
         (lambda jdcloud: jdcloud.reply(b"", query=jdcloud.signed() + "0"), "10047"),
         (lambda jdcloud: jdcloud.client.post(VPR), "UNAUTHENTICATED"),
     ],

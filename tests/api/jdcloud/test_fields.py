@@ -7,8 +7,8 @@ from urllib.parse import quote, urlencode
 
 import pytest
 
-from tests.api.jdcloud.client import NORMAL, VPR, authorized, described, packet_headers, said
-from tests.cast import SUSAN
+from tests.api.jdcloud.client import NORMAL, VPR, authorized, described, packet_headers
+from tests.cast import SUSAN, wav_of
 from voiceprints import services
 from voiceprints.errors import SpeakerNotFound
 
@@ -27,7 +27,7 @@ def outcome(result):
 
 
 def enroll(jdcloud, **options):
-    return outcome(jdcloud.enroll(said(SUSAN), **options))
+    return outcome(jdcloud.enroll(wav_of(SUSAN), **options))
 
 
 def is_enrolling(jdcloud, user="user-0001", organisation="default"):
@@ -39,7 +39,7 @@ def is_enrolling(jdcloud, user="user-0001", organisation="default"):
 
 
 def test_a_reply_is_compact_utf8_json_without_null(jdcloud):
-    reply = jdcloud.reply(said(SUSAN), request_id="R1")
+    reply = jdcloud.reply(wav_of(SUSAN), request_id="R1")
     assert reply["Content-Type"] == "application/json; charset=utf-8"
     assert reply["Cache-Control"] == "no-store"
     assert reply.content.decode() == (
@@ -60,7 +60,7 @@ def test_a_reply_can_be_evaluated_as_program_text(jdcloud):
 def test_parameters_may_be_in_the_query(jdcloud):
     named = packet_headers(user="named-in-the-query", Application_Id="door")
     query = f"{jdcloud.signed()}&{urlencode(named)}"
-    reply = jdcloud.client.generic("POST", f"{VPR}?{query}", said(SUSAN), "application/octet-stream")
+    reply = jdcloud.client.generic("POST", f"{VPR}?{query}", wav_of(SUSAN), "application/octet-stream")
     assert reply.json() == NORMAL | {"result": ENROLLING | {"request_id": named["Request-Id"], "index": -1}}
     assert is_enrolling(jdcloud, "named-in-the-query", "door")
 
@@ -79,7 +79,7 @@ def test_an_empty_header_leaves_it_to_the_query(jdcloud):
 def test_header_names_have_no_case(jdcloud):
     sent = {name.lower(): value for name, value in packet_headers().items()}
     reply = jdcloud.client.generic(
-        "POST", f"{VPR}?{jdcloud.signed()}", said(SUSAN), "application/octet-stream", headers=sent
+        "POST", f"{VPR}?{jdcloud.signed()}", wav_of(SUSAN), "application/octet-stream", headers=sent
     )
     assert outcome(reply.json()["result"]) == ENROLLING
 
@@ -87,7 +87,7 @@ def test_header_names_have_no_case(jdcloud):
 @pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
 def test_headers_may_be_utf8_or_latin1(jdcloud, encoding):
     on_the_wire = "é-1".encode(encoding).decode("latin-1")
-    result = jdcloud.enroll(said(SUSAN), user=on_the_wire, request_id=on_the_wire, Application_Id=on_the_wire)
+    result = jdcloud.enroll(wav_of(SUSAN), user=on_the_wire, request_id=on_the_wire, Application_Id=on_the_wire)
     assert (outcome(result), result["request_id"]) == (ENROLLING, "é-1")
     assert is_enrolling(jdcloud, "é-1", "é-1")
 
@@ -132,13 +132,13 @@ def test_an_application_may_have_any_name(jdcloud, application):
 
 @pytest.mark.parametrize("request_id", ["1", "1735689600000", "a" * 128, "a b", "{}"])
 def test_a_request_may_have_any_id(jdcloud, request_id):
-    result = jdcloud.enroll(said(SUSAN), request_id=request_id)
+    result = jdcloud.enroll(wav_of(SUSAN), request_id=request_id)
     assert (outcome(result), result["request_id"]) == (ENROLLING, request_id)
 
 
 @pytest.mark.parametrize("request_id", [None, " ", "a" * 129, "a\x00b"])
 def test_a_request_needs_an_id(jdcloud, request_id):
-    result = jdcloud.enroll(said(SUSAN), request_id=request_id)
+    result = jdcloud.enroll(wav_of(SUSAN), request_id=request_id)
     assert (outcome(result), result["request_id"]) == (BAD_PARAMETERS, (request_id or "").strip())
 
 
@@ -162,7 +162,7 @@ def test_a_name_has_64_characters_not_bytes(jdcloud):
     "sequence", ["", " ", "0", "-0", "+0", "1.0", "1e0", "one", "--1", "1 1", "１", "0x1", "9" * 200, "null", "true"]
 )
 def test_a_packet_needs_a_number(jdcloud, sequence):
-    result = jdcloud.enroll(said(SUSAN), sequence=sequence.encode().decode("latin-1"))
+    result = jdcloud.enroll(wav_of(SUSAN), sequence=sequence.encode().decode("latin-1"))
     assert (outcome(result), result["index"]) == (BAD_PARAMETERS, -1)
 
 
@@ -280,7 +280,7 @@ def in_chunks(request, jdcloud):
 
 
 def test_a_body_may_come_in_chunks(in_chunks):
-    assert outcome(in_chunks(said(SUSAN))) == ENROLLING
+    assert outcome(in_chunks(wav_of(SUSAN))) == ENROLLING
 
 
 def test_a_body_in_chunks_has_a_limit(in_chunks, settings):

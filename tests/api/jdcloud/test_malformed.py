@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 from django.utils import timezone
 
-from tests.api.jdcloud.client import UNLIMITED, VPR, authorized, packet_headers, said, signed
+from tests.api.jdcloud.client import UNLIMITED, VPR, authorized, packet_headers, signed
 from tests.api.malformed import Malformed, Sent
-from tests.cast import SUSAN
+from tests.cast import SUSAN, wav_of
 
 pytestmark = pytest.mark.django_db
 
@@ -25,7 +25,7 @@ class TestMalformed(Malformed):
         self.credential = acme_credential
 
     def well_formed(self):
-        content = said(SUSAN)
+        content = wav_of(SUSAN)
         headers = packet_headers(Application_Id="door", user="user-0002")
         streamed = packet_headers(1, user="user-0003")
         named = {name: headers[name] for name in ("User-Id", "Property", "Sequence-Id", "Request-Id")}

@@ -10,8 +10,8 @@ from jdcloud_apim_sdk.core.logger import FATAL, Logger
 from jdcloud_apim_sdk.simpleclient import SimpleClient
 from jdcloud_apim_sdk.simplerequest import SimpleRequest
 
-from tests.api.jdcloud.client import VPR, described, said
-from tests.cast import KEN, SUSAN
+from tests.api.jdcloud.client import VPR, described
+from tests.cast import KEN, SUSAN, wav_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -48,10 +48,10 @@ def text(reply):
 
 
 def test_a_user_is_enrolled_twice_and_tested(sdk):
-    assert text(sdk(said(SUSAN, 1), "enroll")) == "enrolling"
-    assert text(sdk(said(SUSAN, 2), "enroll")) == "enrlled"
-    assert text(sdk(said(SUSAN, 3))) == "accept"
-    assert text(sdk(said(KEN, 3))) == "reject"
+    assert text(sdk(wav_of(SUSAN, 1), "enroll")) == "enrolling"
+    assert text(sdk(wav_of(SUSAN, 2), "enroll")) == "enrlled"
+    assert text(sdk(wav_of(SUSAN, 3))) == "accept"
+    assert text(sdk(wav_of(KEN, 3))) == "reject"
 
 
 def test_a_body_of_text_is_signed_as_it_is(sdk):
@@ -60,13 +60,13 @@ def test_a_body_of_text_is_signed_as_it_is(sdk):
 
 
 def test_a_wrong_secret_is_not_authenticated(sdk):
-    reply = sdk(said(SUSAN), secret="another")
+    reply = sdk(wav_of(SUSAN), secret="another")
     assert (reply.status_code, reply.json()["error"]["status"]) == (401, "UNAUTHENTICATED")
     assert reply.headers["x-jdcloud-request-id"] == reply.json()["requestId"]
 
 
 def test_a_recording_is_streamed(sdk):
-    content, request_id = said(SUSAN), str(uuid.uuid4())
+    content, request_id = wav_of(SUSAN), str(uuid.uuid4())
     packets = [content[start : start + 32_000] for start in range(0, len(content), 32_000)]
     for number, packet in enumerate(packets[:-1], start=1):
         reply = sdk(packet, "enroll", number, **{"Request-Id": request_id})

@@ -7,18 +7,8 @@ from django.utils import timezone
 
 from api.jdcloud.signature import DATE, Authorization, Sent, canonical_requests, is_signed, neuhub_sign
 from tenants.services import find_credential, set_credential_enabled
-from tests.api.jdcloud.client import (
-    NEW_YEAR_MS,
-    UNLIMITED,
-    VPR,
-    Jdcloud,
-    authorized,
-    described,
-    fixed,
-    packet_headers,
-    sha256,
-    signed,
-)
+from tests.api.jdcloud.client import UNLIMITED, VPR, Jdcloud, authorized, described, packet_headers, sha256, signed
+from tests.clock import NEW_YEAR, fixed
 
 MIN_NAMES = "content-type;host;x-jdcloud-date;x-jdcloud-nonce"
 EMPTY_SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
@@ -258,12 +248,12 @@ EMPTY = {"status": 61001, "message": "speech data is empty.", "result": [], "ind
 CLEARED = {"code": "10000", "msg": "查询成功"} | UNLIMITED
 UNAUTHENTICATED = {"code": 401, "status": "UNAUTHENTICATED", "message": "认证失败"}
 FORBIDDEN = {"code": 403, "status": "HTTP_FORBIDDEN", "message": "认证失败"}
-NOW_MS = NEW_YEAR_MS
+NOW_MS = 1000 * NEW_YEAR
 
 
 @pytest.fixture
 def clock(monkeypatch):
-    monkeypatch.setattr(timezone, "now", fixed(NOW_MS))
+    monkeypatch.setattr(timezone, "now", fixed(NEW_YEAR))
 
 
 @pytest.fixture
@@ -348,9 +338,9 @@ def test_an_authorization_of_another_kind_is_no_signature(client, demo, clock):
 @pytest.mark.django_db
 @pytest.mark.parametrize(("seconds", "inside"), [(-901, False), (-900, True), (900, True), (901, False)])
 def test_a_date_may_be_15_minutes_away(client, demo, monkeypatch, seconds, inside):
-    monkeypatch.setattr(timezone, "now", fixed(NOW_MS))
+    monkeypatch.setattr(timezone, "now", fixed(NEW_YEAR))
     headers = authorized(demo, b"", packet_headers())
-    monkeypatch.setattr(timezone, "now", fixed(NOW_MS + 1000 * seconds))
+    monkeypatch.setattr(timezone, "now", fixed(NEW_YEAR + seconds))
     reply = client.generic("POST", VPR, b"", "application/octet-stream", headers=headers)
     assert is_in(reply) == inside
     assert inside or refused_as(reply) == UNAUTHENTICATED
@@ -412,7 +402,7 @@ def test_an_altered_authorization_is_not_authenticated(client, demo, clock, alte
 @pytest.mark.django_db
 def test_the_day_of_the_scope_must_be_that_of_the_date(client, demo, monkeypatch):
     """Although both are within the window around midnight."""
-    monkeypatch.setattr(timezone, "now", fixed(NOW_MS))
+    monkeypatch.setattr(timezone, "now", fixed(NEW_YEAR))
     headers = authorized(demo, b"", packet_headers())
     parts = Authorization("2", demo.key_id, "20241231", "cn-north-1", "aiapi", "x-jdcloud-date", "")
     wire = {"x-jdcloud-date": headers["x-jdcloud-date"]}

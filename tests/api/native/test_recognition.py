@@ -4,20 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from audio.decode import decode
 from tenants.context import acting_as
 from tests.api.native.client import STAFF, encoded, part, problem
-from tests.cast import KEN, SUSAN, WEI, recording, silence, wav
+from tests.cast import KEN, SUSAN, WEI, pcm_of, recording, silence, wav_of
 
 pytestmark = pytest.mark.django_db
 
 QUALITY = {"duration_seconds", "speech_seconds", "snr_db", "level_dbfs", "clipped_ratio", "dropout_ratio", "warnings"}
-
-
-def pcm(voice: str, number: int = 1) -> bytes:
-    """The recording as headerless 16-bit PCM of 16 kHz."""
-    samples = decode(recording(voice, number)).samples
-    return (samples.clip(-1, 1) * 32767).astype("<i2").tobytes()
 
 
 @pytest.fixture
@@ -191,12 +184,12 @@ def test_a_recording_is_analyzed_and_not_kept(native, recordings_folder):
 
 
 def test_headerless_pcm_is_heard_as_it_is_said_to_be(native):
-    sent = {"one": encoded(recording(SUSAN)), "other": encoded(pcm(SUSAN)), "pcm_sample_rate": 16_000}
-    assert problem(native.post("compare", {"one": encoded(pcm(SUSAN)), "other": sent["one"]}))[0] == 422
-    analysis = native.post("analyze", {"audio": encoded(pcm(SUSAN)), "pcm_sample_rate": 16_000}).json()
-    whole = native.post("analyze", {"audio": encoded(wav(pcm(SUSAN)))}).json()
+    sent = {"one": encoded(recording(SUSAN)), "other": encoded(pcm_of(SUSAN)), "pcm_sample_rate": 16_000}
+    assert problem(native.post("compare", {"one": encoded(pcm_of(SUSAN)), "other": sent["one"]}))[0] == 422
+    analysis = native.post("analyze", {"audio": encoded(pcm_of(SUSAN)), "pcm_sample_rate": 16_000}).json()
+    whole = native.post("analyze", {"audio": encoded(wav_of(SUSAN))}).json()
     assert analysis == whole
-    stereo = native.post("analyze", {"audio": encoded(pcm(SUSAN)), "pcm_sample_rate": 8_000, "pcm_channels": 2})
+    stereo = native.post("analyze", {"audio": encoded(pcm_of(SUSAN)), "pcm_sample_rate": 8_000, "pcm_channels": 2})
     assert stereo.json() != whole
 
 

@@ -12,13 +12,10 @@ from django.test import Client
 from django.utils import timezone
 
 from api.speakin.signature import DATE_FORMAT, authorization
-from audio.decode import decode
 from tenants.models import Credential
-from tests.cast import recording, wav
+from tests.cast import recording
 
-UUID4 = "[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
 NOBODYS_ID = "00000000-0000-4000-8000-000000000000"
-NEW_YEAR = 1735689600
 
 
 def refusal(text: str, error_id: str = "LOGINC_ERROR") -> dict[str, Any]:
@@ -95,13 +92,3 @@ def files(*contents: bytes) -> dict[str, Any]:
 
 def part(content: bytes, name: str = "a-1.wav", content_type: str = "audio/x-wav") -> SimpleUploadedFile:
     return SimpleUploadedFile(name, content, content_type)
-
-
-def as_wav(content: bytes) -> bytes:
-    """The recording as 16 kHz mono 16-bit PCM in a RIFF container."""
-    return wav((decode(content).samples * 32767).astype("<i2").tobytes())
-
-
-def fixed(seconds: int) -> Any:
-    """A clock that stands at this Unix second."""
-    return lambda: datetime.fromtimestamp(seconds, UTC)

@@ -6,9 +6,10 @@ import re
 import pytest
 from django.utils import timezone
 
-from tests.api.speakin.client import BAD_FILE, NEW_YEAR, NOBODYS_ID, TOO_FEW_FILES, UNKNOWN_ID, UUID4, fixed, part
+from tests.api.speakin.client import BAD_FILE, NOBODYS_ID, TOO_FEW_FILES, UNKNOWN_ID, part
 from tests.api.speakin.client import vec_id as the_id
-from tests.cast import KEN, SUSAN, recording
+from tests.cast import KEN, SUSAN, UUID4, recording
+from tests.clock import NEW_YEAR, fixed
 
 DATE = "Wed, 01 Jan 2025 00:00:00 GMT"
 AUTHORIZATION = (

@@ -5,7 +5,8 @@ from django.utils import timezone
 
 from api.speakin.signature import authorization, signature, signing_string
 from tenants.services import find_credential, set_credential_enabled
-from tests.api.speakin.client import NEW_YEAR, UNKNOWN_ID, fixed, signed
+from tests.api.speakin.client import UNKNOWN_ID, signed
+from tests.clock import NEW_YEAR, fixed
 
 pytestmark = pytest.mark.django_db
 

@@ -8,8 +8,8 @@ from django.db import connections
 from django.test import Client
 
 from tenants.context import acting_as
-from tests.api.speakin.client import BAD_FILE, NOBODYS_ID, UNKNOWN_ID, UUID4, Speakin, files, scores, vec_id
-from tests.cast import KEN, LIBRARY, SUSAN, WEI, audio, recording, silence, wav
+from tests.api.speakin.client import BAD_FILE, NOBODYS_ID, UNKNOWN_ID, Speakin, files, scores, vec_id
+from tests.cast import KEN, LIBRARY, SUSAN, UUID4, WEI, audio, recording, silence, wav
 from voiceprints import services
 
 pytestmark = pytest.mark.django_db

@@ -15,8 +15,8 @@ from django.test import Client
 
 from api.speakin.signature import DATE_FORMAT, authorization
 from tenants.services import create_tenant
-from tests.api.speakin.client import NOBODYS_ID, TOO_FEW_FILES, UNKNOWN_ID, Speakin, as_wav, scores, vec_id
-from tests.cast import KEN, SAMPLES, SUSAN, recording
+from tests.api.speakin.client import NOBODYS_ID, TOO_FEW_FILES, UNKNOWN_ID, Speakin, scores, vec_id
+from tests.cast import KEN, SAMPLES, SUSAN, wav_of
 
 with warnings.catch_warnings():
     # Generated for Python 2, with escapes in its patterns that newer Pythons warn of when they compile it.
@@ -81,7 +81,7 @@ def test_the_vendors_client_registers_probes_and_compares(vendors):
 
 def test_wav_files_are_taken_as_the_vendors_client_sends_them(vendors, tmp_path):
     path = tmp_path / "a-1.wav"
-    path.write_bytes(as_wav(recording(SUSAN)))
+    path.write_bytes(wav_of(SUSAN))
     vec_id(evaluated(vendors.post_num_vecforcompare(file1=str(path))))
 
 
