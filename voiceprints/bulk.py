@@ -27,8 +27,14 @@ OLDEST_FIRST = Order(("created", "pk"))
 BY_NUMBER = Order(("number",))
 
 Also = Callable[[Job], object]
-ANSWERS: dict[str, Callable[[Tenant, Enrollment], dict[str, Any]]] = {}
-"""What a request would have been answered, as plain values: an interface that begins enrollments adds its own."""
+Answer = Callable[[Tenant, Enrollment], dict[str, Any]]
+"""What a request would have been answered, as plain values."""
+_answers: dict[str, Answer] = {}
+
+
+def answers_enrollments(name: str, answer: Answer) -> None:
+    """An interface that begins enrollments says, once it is loaded, how it answers them."""
+    _answers[name] = answer
 
 
 def begin_enrollment(
@@ -41,7 +47,7 @@ def begin_enrollment(
     also: Also = lambda _: None,
     **options: Any,
 ) -> Job:
-    """What services.enroll does, with the same `options`, later; `answer` names who says in ANSWERS what came of it.
+    """What services.enroll does, with the same `options`, later; `answer` names who says what came of it.
 
     Raises TooBusy when the tenant has too many jobs under way, StorageFailed, and what reading the recordings raises.
     """
@@ -172,7 +178,7 @@ def run_enrollment(run: Run) -> None:
             said["external_id"],
             [_audio(about, path) for about, path in zip(said["audios"], run.job.inputs, strict=True)],
             **_options(said["options"]),
-            also=lambda enrollment: run.succeed(Product(ANSWERS[said["answer"]](run.tenant, enrollment))),
+            also=lambda enrollment: run.succeed(Product(_answers[said["answer"]](run.tenant, enrollment))),
         )
     )
 

@@ -8,4 +8,4 @@ class NativeConfig(AppConfig):
 
     def ready(self) -> None:
         # Workers too say what an enrollment is answered.
-        import_module("api.native.jobs")
+        import_module("api.native.answers").register()

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 from django.conf import settings
 from django.core.files.uploadhandler import FileUploadHandler
 from django.http.response import HttpResponseBase
 from rest_framework.parsers import MultiPartParser
-from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from api.native import job_serializers, serializers
+from api.native import job_serializers
 from api.native.auth import ADMIN, ENROLL, READ
 from api.native.operations import operation
 from api.native.uploads import NamelessFileHandler
 from api.native.viewsets import NativeViewSet
 from api.native.wire import stand_in
-from tenants.models import Tenant
-from voiceprints import bulk, curation, reports
+from voiceprints import bulk, curation
 from voiceprints.errors import JobFileNotFound, JobFinished, JobNotFound, LibraryNotFound, TooBusy
-from voiceprints.results import Enrollment, LibraryKey
+from voiceprints.results import LibraryKey
 from voiceprints.serving import archive_response
 
 ZIP = "application/zip"
@@ -112,13 +107,3 @@ class ImportViewSet(NativeViewSet):
         the archive of an export. A job enrolls them, each line for itself.
         """
         return self.begin(bulk.begin_import, **job_serializers.Importing.arguments(self.body(request)))
-
-
-def enrollment_answer(tenant: Tenant, enrollment: Enrollment) -> dict[str, Any]:
-    """What a request to enroll is answered, as plain values, for the job that does it instead."""
-    report = serializers.EnrollmentReply(reports.enrollment_report(tenant, enrollment)).data
-    answer: dict[str, Any] = json.loads(JSONRenderer().render(report))
-    return answer
-
-
-bulk.ANSWERS[NativeViewSet.dialect] = enrollment_answer

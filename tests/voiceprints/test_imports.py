@@ -296,9 +296,9 @@ def test_a_job_cancelled_in_the_middle_enrolls_nobody_more(acme, monkeypatch):
 
 
 @pytest.fixture
-def answered(monkeypatch):
+def answered():
     """An interface that says little."""
-    monkeypatch.setitem(bulk.ANSWERS, "test", lambda _, enrollment: {"speaker": enrollment.speaker.external_id})
+    bulk.answers_enrollments("test", lambda _, enrollment: {"speaker": enrollment.speaker.external_id})
 
 
 def test_an_enrollment_can_be_a_job(acme, recordings_folder, answered):
