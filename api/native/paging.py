@@ -17,29 +17,35 @@ SALT = "api.native.cursor"
 
 @dataclass(frozen=True)
 class Cursor:
+    listing: str
     ordering: str
     position: Position
 
     def __str__(self) -> str:
         position = [value.isoformat() if isinstance(value, datetime) else value for value in self.position]
-        return signing.dumps([self.ordering, position], salt=SALT, compress=True)
+        return signing.dumps([self.ordering, position], salt=f"{SALT}.{self.listing}", compress=True)
 
     @classmethod
-    def of(cls, text: str) -> Cursor:
-        """Raises BadSignature."""
-        return cls(*signing.loads(text, salt=SALT))
+    def of(cls, text: str, listing: str) -> Cursor:
+        """Raises BadSignature, also for a cursor of another listing."""
+        return cls(listing, *signing.loads(text, salt=f"{SALT}.{listing}"))
 
 
 class CursorField(serializers.Field[Any, Any, Any, Any]):
     default_error_messages = {"unknown": "Not a cursor of this listing."}
 
-    def __init__(self, orders: Mapping[str, Order], **options: Any) -> None:
-        self.orders = orders
+    def __init__(self, listing: str, orders: Mapping[str, Order], **options: Any) -> None:
+        self.listing, self.orders = listing, orders
         super().__init__(**options)
+
+    @property
+    def format(self) -> str:
+        """What the description calls a cursor of this listing alone."""
+        return f"cursor-{self.listing}"
 
     def to_internal_value(self, data: Any) -> Any:
         try:
-            cursor = Cursor.of(data)
+            cursor = Cursor.of(data, self.listing)
         except signing.BadSignature:
             self.fail("unknown")
         order = self.orders.get(cursor.ordering)

@@ -148,7 +148,7 @@ class NativeSchema(AutoSchema):
         if isinstance(field, Upload):
             return {**FILE, **self._get_serializer_field_meta(field, direction)}
         if isinstance(field, CursorField):
-            return {**CURSOR, **self._get_serializer_field_meta(field, direction)}
+            return {**CURSOR, "format": field.format, **self._get_serializer_field_meta(field, direction)}
         schema: dict[str, Any] = super()._map_serializer_field(field, direction, bypass_extensions)
         schema.pop("x-spec-enum-id", None)
         return schema

@@ -77,7 +77,8 @@ class PageQuery(Strict):
             default=next(iter(self.orders)),
             help_text="A minus sign turns it round. A cursor brings its own.",
         )
-        cursor = CursorField(self.orders, required=False, help_text="`next_cursor` of the page before.")
+        help_text = "`next_cursor` of the page before."
+        cursor = CursorField(type(self).__name__, self.orders, required=False, help_text=help_text)
         return super().get_fields() | {"ordering": ordering, "cursor": cursor}
 
     @classmethod
@@ -321,10 +322,11 @@ class UtterancePage(PageReply):
     items = UtteranceReply(many=True)
 
 
-def paged(page: Page[Any], query: Mapping[str, Any]) -> dict[str, Any]:
+def paged(page: Page[Any], listing: type[Strict], query: Mapping[str, Any]) -> dict[str, Any]:
     """What a PageReply renders."""
     ordering = query["cursor"].ordering if query.get("cursor") else query["ordering"]
-    return {"items": page.rows, "next_cursor": str(Cursor(ordering, page.last)) if page.last else None}
+    following = Cursor(listing.__name__, ordering, page.last) if page.last else None
+    return {"items": page.rows, "next_cursor": following and str(following)}
 
 
 class EmptiedReply(serializers.Serializer[Any]):

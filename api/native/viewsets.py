@@ -104,7 +104,7 @@ class NativeViewSet(DialectViewSet):
 
     def page(self, page: Page[Any]) -> Response:
         """One page of a listing; RFC 8288 names the next."""
-        value = serializers.paged(page, self.query)
+        value = serializers.paged(page, self.operation.query, self.query)
         cursor = value["next_cursor"]
         return self.reply(value, **({"Link": self._link(cursor)} if cursor else {}))
 

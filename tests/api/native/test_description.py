@@ -29,11 +29,13 @@ AUDIO = [recording(SUSAN, 1), recording(KEN, 2), recording(WEI, 3)]
 FORM = "multipart/form-data"
 RECORDINGS = {"audio", "one", "other"}
 AUDIO_IN_JSON = [encoded(content) for content in AUDIO]
-CURSORS = [str(Cursor("created", ["2026-01-01T00:00:00+00:00", 7]))]
+LISTINGS = ["LibraryQuery", "SpeakerQuery", "UtteranceQuery", "JobQuery", "RowQuery"]
+CURSORS = {listing: str(Cursor(listing, "created", ["2026-01-01T00:00:00+00:00", 7])) for listing in LISTINGS}
 
 schemathesis.openapi.format("byte", st.sampled_from(AUDIO_IN_JSON))
 schemathesis.openapi.format("binary", st.sampled_from(AUDIO))
-schemathesis.openapi.format("cursor", st.sampled_from(CURSORS))
+for listing, cursor in CURSORS.items():
+    schemathesis.openapi.format(f"cursor-{listing}", st.just(cursor))
 
 described = schemathesis.openapi.from_dict(description())
 

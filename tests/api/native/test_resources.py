@@ -307,6 +307,8 @@ def test_a_cursor_brings_its_own_order(native, five):
 def test_a_cursor_of_another_listing_is_refused(native, five):
     cursor = native.get("libraries", ordering="org_id", limit=3).json()["next_cursor"]
     assert native.get("speakers", cursor=cursor).json()["errors"][0]["detail"] == "Not a cursor of this listing."
+    by_time = native.get("libraries", limit=3).json()["next_cursor"]
+    assert problem(native.get("speakers", cursor=by_time)) == (422, "invalid-request")
     assert problem(native.get("libraries", cursor=cursor + "x")) == (422, "invalid-request")
 
 
