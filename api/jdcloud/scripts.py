@@ -116,8 +116,10 @@ if utterance.user ~= given.user then return in_order and refuse('another user') 
 if not in_order then return {'not next'} end
 local bytes = utterance.bytes + given.size
 if bytes > given.size_limit then return refuse('too large') end
-if bytes_of_platform() + given.size > given.platform_limit then return refuse('too many bytes') end
-if bytes_of_tenant() + given.size > given.tenant_limit then return refuse('too many bytes of tenant') end
+-- The last packet stays nowhere, and makes room.
+local stays = given.final and 0 or given.size
+if bytes_of_platform() + stays > given.platform_limit then return refuse('too many bytes') end
+if bytes_of_tenant() + stays > given.tenant_limit then return refuse('too many bytes of tenant') end
 local received = given.final and redis.call('GET', content) or ''
 redis.call('HINCRBY', record, 'packets', 1)
 go_on(redis.call('HGET', record, 'speaker'), bytes)

@@ -147,13 +147,18 @@ def _storable(packet: Packet) -> bytes:
     return packet.content if waits else b""
 
 
+def tenant_limit() -> int:
+    """A share of the whole, and at least one utterance."""
+    return max(settings.QUEUE_BYTES // TENANTS_SHARE, min(settings.QUEUE_BYTES, size_limit()))
+
+
 def _size_terms(packet: Packet) -> dict[str, Any]:
     return {
         "user": packet.external_id,
         "size": len(packet.content),
         "size_limit": size_limit(),
         "platform_limit": settings.QUEUE_BYTES,
-        "tenant_limit": settings.QUEUE_BYTES // TENANTS_SHARE,
+        "tenant_limit": tenant_limit(),
     }
 
 
@@ -165,9 +170,7 @@ def _refusal(verdict: str, packet: Packet) -> Exception:
         "empty": NothingSaid(),
         "too large": TooLarge(size_bytes=len(packet.content), limit_bytes=size_limit()),
         "too many streams": TooBusy(what="unfinished utterances of this tenant", limit=STREAMS_PER_TENANT),
-        "too many bytes of tenant": TooBusy(
-            what="bytes of unfinished utterances of this tenant", limit=settings.QUEUE_BYTES // TENANTS_SHARE
-        ),
+        "too many bytes of tenant": TooBusy(what="bytes of unfinished utterances of this tenant", limit=tenant_limit()),
         "too many bytes": TooBusy(what="bytes of unfinished utterances on this platform", limit=settings.QUEUE_BYTES),
     }
     return refusals[verdict]

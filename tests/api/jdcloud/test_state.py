@@ -499,10 +499,21 @@ def test_the_platform_holds_so_many_bytes_of_streams(jdcloud, stranger, clock, s
 
 def test_a_tenant_holds_no_more_than_its_share_of_them(jdcloud, stranger, clock, settings, monkeypatch):
     monkeypatch.setattr(utterances, "PREFIX", f"test:{fresh()}")
+    monkeypatch.setattr(utterances, "LARGEST_BYTES", 100_000)
     settings.QUEUE_BYTES = 400_000
     assert jdcloud.reply(bytes(70_000), 1, user="a").json()["code"] == "10000"
     assert jdcloud.reply(bytes(70_000), 1, user="b").json()["code"] == "10020"
     assert stranger.reply(bytes(70_000), 1, user="c").json()["code"] == "10000"
+
+
+def test_the_last_packet_takes_no_room(jdcloud, clock, settings, monkeypatch):
+    monkeypatch.setattr(utterances, "PREFIX", f"test:{fresh()}")
+    settings.QUEUE_BYTES = len(wav_of(SUSAN))
+    monkeypatch.setattr(utterances, "TENANTS_SHARE", 1)
+    request_id = fresh()
+    whole = wav_of(SUSAN)
+    assert jdcloud.reply(whole[:-10], 1, request_id=request_id, user="a").json()["code"] == "10000"
+    assert jdcloud.send(whole[-10:] + bytes(4000), -2, request_id=request_id, user="a")["status"] == 0
 
 
 def test_an_utterance_has_so_many_bytes(jdcloud, monkeypatch):
