@@ -14,7 +14,8 @@ from gunicorn.http.errors import ParseException
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
-CHARSET = re.compile(r";\s*charset\s*=[^;]*", re.IGNORECASE)
+# Parameters with a star in their name may hold another charset, or one that does not exist, in which Django reads them.
+CHARSET = re.compile(r";\s*(?:charset|[^=;\s]*\*[^=;\s]*)\s*=[^;]*", re.IGNORECASE)
 
 
 def speaking_utf8(serve: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[bytes]]:

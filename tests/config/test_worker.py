@@ -49,6 +49,9 @@ def test_a_refusal_is_json():
     [
         ("multipart/form-data; charset=rot13; boundary=x", "multipart/form-data; boundary=x"),
         ('multipart/form-data; boundary=x; Charset = "hex"', "multipart/form-data; boundary=x"),
+        ("text/plain; x*=nonsense''a", "text/plain"),
+        ("application/x-www-form-urlencoded; charset*=utf-8''rot13", "application/x-www-form-urlencoded"),
+        ("text/plain; charset*0=ro; charset*1=t13", "text/plain"),
         ("audio/wav", "audio/wav"),
         ("", ""),
     ],
