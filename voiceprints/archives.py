@@ -51,13 +51,15 @@ BROKEN = (
 def opened(file: IO[bytes], *, limit_bytes: int) -> Iterator[Archive]:
     """The archive in a seekable file, which with all its content unpacked has at most `limit_bytes`.
 
-    Raises ArchiveRefused.
+    Raises ArchiveRefused, StorageFailed.
     """
     with tempfile.TemporaryFile() as unpacked:
         try:
             archive = _recognised(file, unpacked, limit_bytes)
         except BROKEN as error:
             raise ArchiveRefused("broken") from error
+        except OSError as error:
+            raise StorageFailed(type(error).__name__) from error
         yield archive
 
 

@@ -137,7 +137,7 @@ class Export:
         if not (self.with_recordings and utterance.recording):
             return 0
         try:
-            content = self.run.persistently(lambda: _content(str(utterance.recording)))
+            content = self.run.persistently(lambda: recordings.read(str(utterance.recording)))
         except FileNotFoundError:
             if required:
                 raise
@@ -160,11 +160,6 @@ class Export:
             if self.with_embeddings:
                 entry["embeddings"] = {row.model: _packed(row.embedding) for row in utterance.embeddings.all()}
             yield entry
-
-
-def _content(path: str) -> bytes:
-    with recordings.opened(path) as file:
-        return file.read()
 
 
 def _speaker_line(speaker: Speaker) -> dict[str, Any]:

@@ -183,8 +183,7 @@ def _in_folder(tenant: Tenant) -> Read:
 def _read_within(folder: str, name: str) -> bytes:
     try:
         _refuse_outside(storages["recordings"], folder, name)
-        with recordings.opened(f"{folder}/{name}") as file:
-            content = file.read(settings.MAX_UPLOAD_BYTES + 1)
+        content = recordings.read(f"{folder}/{name}", settings.MAX_UPLOAD_BYTES + 1)
     except (FileNotFoundError, SuspiciousOperation):
         raise FileMissing(name=name) from None
     if len(content) > settings.MAX_UPLOAD_BYTES:

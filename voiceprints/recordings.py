@@ -112,6 +112,15 @@ def opened(path: str) -> IO[bytes]:
     return file
 
 
+def read(path: str, limit_bytes: int = -1) -> bytes:
+    """The content of a file, or its first `limit_bytes`. Raises FileNotFoundError, StorageFailed."""
+    with opened(path) as file:
+        try:
+            return file.read(limit_bytes)
+        except STORAGE_FAILURES as error:
+            raise StorageFailed(type(error).__name__) from error
+
+
 def claim(paths: Iterable[str]) -> None:
     """Keep these files, in the transaction that stores their rows."""
     wanted = list(paths)

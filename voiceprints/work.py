@@ -260,6 +260,8 @@ class Run:
 
         def in_a_slot() -> Outcome:
             with _slot():
+                # Much may have happened while this one stood in line.
+                self.refuse_to_go_on()
                 return deed()
 
         return self.persistently(in_a_slot)
