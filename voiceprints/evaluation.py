@@ -1,0 +1,215 @@
+"""How well scores tell same-speaker trials (targets) from different-speaker trials (impostors). Pure numpy.
+
+The words are the field's: FAR, the share of impostors accepted; FRR, the share of targets rejected. A trial is accepted
+when its score lies at or above the threshold, so equal scores always share their fate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Figures = NDArray[np.float64]
+Labels = NDArray[np.bool_]
+Interval = tuple[float, float]
+
+TABLE_FALSE_ACCEPT_RATES: Final = (0.1, 0.05, 0.02, 0.01, 0.005, 0.001)
+BOOTSTRAP_ROUNDS: Final = 1000
+CONFIDENCE: Final = 0.95
+# The normal quantile that leaves 2.5 % on either side.
+Z: Final = 1.959963984540054
+
+
+class ClassMissing(ValueError):
+    """Error rates need both kinds of trials: there are `targets` of one and `impostors` of the other."""
+
+    def __init__(self, *, targets: int, impostors: int) -> None:
+        self.targets, self.impostors = targets, impostors
+        super().__init__(f"{targets} same-speaker and {impostors} different-speaker trials: both kinds are needed")
+
+
+@dataclass(frozen=True)
+class ScoredTrials:
+    """Scores of shape (n,), and which trials are of one speaker.
+
+    `speakers`, shape (n, 2), numbers the two speakers of each trial from 0, where they are known. Raises ClassMissing,
+    and ValueError for a score that is no number.
+    """
+
+    scores: Figures
+    same: Labels
+    speakers: NDArray[np.int64] | None = None
+
+    def __post_init__(self) -> None:
+        if not np.isfinite(self.scores).all():
+            raise ValueError("a score is no finite number")
+        if self.targets == 0 or self.impostors == 0:
+            raise ClassMissing(targets=self.targets, impostors=self.impostors)
+
+    @property
+    def targets(self) -> int:
+        return int(self.same.sum())
+
+    @property
+    def impostors(self) -> int:
+        return int(len(self.same) - self.same.sum())
+
+
+@dataclass(frozen=True)
+class OperatingPoint:
+    """What accepting at or above a threshold costs."""
+
+    threshold: float
+    far: float
+    frr: float
+
+    @property
+    def rates(self) -> tuple[float, float]:
+        return self.far, self.frr
+
+
+@dataclass(frozen=True)
+class EqualError:
+    rate: float
+    threshold: float
+
+
+@dataclass(frozen=True)
+class DetCurve:
+    """FAR and FRR at every threshold that makes a difference, ascending; the last rejects everything."""
+
+    thresholds: Figures
+    far: Figures
+    frr: Figures
+
+    def equal_error(self) -> EqualError:
+        """Where FAR and FRR meet, on the straight line between the two points that enclose the meeting."""
+        after = int(np.argmax(self.frr >= self.far))
+        before = after - 1
+        gap_before, gap_after = self.far[before] - self.frr[before], self.frr[after] - self.far[after]
+        part = gap_before / (gap_before + gap_after)
+        rate = self.far[before] + part * (self.far[after] - self.far[before])
+        threshold = self.thresholds[before] + part * (self.thresholds[after] - self.thresholds[before])
+        return EqualError(float(rate), float(threshold))
+
+    def min_dcf(self, target_prior: float) -> float:
+        """The least detection cost, both errors costing 1, over that of deciding without listening (NIST SRE 2016)."""
+        costs = target_prior * self.frr + (1 - target_prior) * self.far
+        return float(costs.min() / min(target_prior, 1 - target_prior))
+
+    def at_far(self, far: float) -> OperatingPoint:
+        """The lowest threshold that lets no greater share of the impostors in."""
+        return self._point(int(np.argmax(self.far <= far)))
+
+    def at(self, threshold: float) -> OperatingPoint:
+        """What accepting at or above any threshold costs."""
+        point = self._point(min(int(np.searchsorted(self.thresholds, threshold)), len(self.thresholds) - 1))
+        return OperatingPoint(threshold, point.far, point.frr)
+
+    def _point(self, index: int) -> OperatingPoint:
+        return OperatingPoint(float(self.thresholds[index]), float(self.far[index]), float(self.frr[index]))
+
+
+@dataclass(frozen=True)
+class MeasuredPoint:
+    """An operating point, with the intervals in which its rates lie with a confidence of 95 %."""
+
+    point: OperatingPoint
+    far_interval: Interval
+    frr_interval: Interval
+
+
+def det_curve(trials: ScoredTrials) -> DetCurve:
+    thresholds, places = np.unique(trials.scores, return_inverse=True)
+    return _curve(thresholds, places, trials.same, np.ones(len(trials.same)))
+
+
+def cllr(llrs: ScoredTrials) -> float:
+    """The cost of log-likelihood ratios (natural logarithm) in bits: 0 is perfect, 1 as good as knowing nothing.
+
+    Brümmer and du Preez, Application-independent evaluation of speaker detection, 2006.
+    """
+    targets, impostors = llrs.scores[llrs.same], llrs.scores[~llrs.same]
+    nats = np.logaddexp(0, -targets).mean() + np.logaddexp(0, impostors).mean()
+    return float(nats / (2 * np.log(2)))
+
+
+def error_table(
+    trials: ScoredTrials, false_accept_rates: tuple[float, ...] = TABLE_FALSE_ACCEPT_RATES
+) -> list[MeasuredPoint]:
+    """What each false accept rate costs on these trials."""
+    curve = det_curve(trials)
+    points = [curve.at_far(far) for far in false_accept_rates]
+    again = _resampled(trials, lambda other: [other.at(point.threshold).rates for point in points])
+    return [
+        MeasuredPoint(
+            point,
+            _interval(point.far, trials.impostors, again[:, number, 0]),
+            _interval(point.frr, trials.targets, again[:, number, 1]),
+        )
+        for number, point in enumerate(points)
+    ]
+
+
+def equal_error_interval(trials: ScoredTrials) -> Interval:
+    """In which the equal error rate lies with a confidence of 95 %."""
+    rate = det_curve(trials).equal_error().rate
+    fewer = min(trials.targets, trials.impostors)
+    return _interval(rate, fewer, _resampled(trials, lambda other: other.equal_error().rate))
+
+
+def wilson_interval(rate: float, count: int) -> Interval:
+    """For `count` independent trials (Wilson, 1927), which says something even about a rate of 0."""
+    shrink = 1 + Z**2 / count
+    centre = (rate + Z**2 / (2 * count)) / shrink
+    reach = Z * np.sqrt(rate * (1 - rate) / count + Z**2 / (4 * count**2)) / shrink
+    return max(0.0, float(centre - reach)), min(1.0, float(centre + reach))
+
+
+def _curve(thresholds: Figures, places: NDArray[np.int64], same: Labels, weights: Figures) -> DetCurve:
+    """`places` says which of the ascending thresholds each trial's score is."""
+    targets = np.bincount(places, weights * same, len(thresholds))
+    impostors = np.bincount(places, weights * ~same, len(thresholds))
+    rejected_targets = np.concatenate([[0.0], np.cumsum(targets)])
+    rejected_impostors = np.concatenate([[0.0], np.cumsum(impostors)])
+    return DetCurve(
+        thresholds=np.append(thresholds, np.nextafter(thresholds[-1], np.inf)),
+        far=(rejected_impostors[-1] - rejected_impostors) / rejected_impostors[-1],
+        frr=rejected_targets / rejected_targets[-1],
+    )
+
+
+def _resampled(trials: ScoredTrials, figures: Callable[[DetCurve], ArrayLike]) -> Figures:
+    """Figures of other crowds that could have been recorded: speakers drawn with replacement, a crowd per row.
+
+    Trials of one speaker are alike, so drawing trials would promise more than is known. A pair counts as often as its
+    two speakers were drawn together. No rows where the speakers are unknown; crowds without both kinds are left out.
+    """
+    found = [] if trials.speakers is None else [figures(curve) for curve in _other_crowds(trials, trials.speakers)]
+    return np.array(found) if found else np.empty((0, *np.shape(figures(det_curve(trials)))))
+
+
+def _other_crowds(trials: ScoredTrials, speakers: NDArray[np.int64]) -> Iterator[DetCurve]:
+    count = int(speakers.max()) + 1
+    generator = np.random.default_rng(0)
+    thresholds, places = np.unique(trials.scores, return_inverse=True)
+    for _ in range(BOOTSTRAP_ROUNDS):
+        drawn = np.bincount(generator.integers(count, size=count), minlength=count).astype(np.float64)
+        one, other = drawn[speakers].T
+        weights = np.where(trials.same, one, one * other)
+        if weights[trials.same].any() and weights[~trials.same].any():
+            yield _curve(thresholds, places, trials.same, weights)
+
+
+def _interval(rate: float, count: int, resampled: Figures) -> Interval:
+    """The wider at each end of Wilson's and, where speakers are known, the bootstrap's, which knows nothing of 0."""
+    low, high = wilson_interval(rate, count)
+    if not len(resampled):
+        return low, high
+    outside = (1 - CONFIDENCE) / 2
+    drawn_low, drawn_high = np.quantile(resampled, [outside, 1 - outside])
+    return min(low, float(drawn_low)), max(high, float(drawn_high))
