@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import Final
 
 from audio.catalogue import DEFAULT_MODEL
 from audio.decode import MAX_BYTES, decode
 from audio.denoise import denoised
-from audio.encoders import load_encoder
+from audio.encoders import SpeakerEncoder, load_encoder
 from audio.errors import NotEnoughSpeech, PoorQuality
 from audio.flac import encode_flac
 from audio.levels import amplified
@@ -25,7 +26,7 @@ HEARD_LEVEL_DBFS: Final = -27.0
 def analyze(
     content: bytes,
     *,
-    encoder: str = DEFAULT_MODEL,
+    encoders: Sequence[SpeakerEncoder] = (),
     raw_pcm: RawPcm | None = None,
     form: RecordingForm = ANY_FORM,
     denoise: bool = False,
@@ -36,10 +37,11 @@ def analyze(
 ) -> Analysis:
     """Decode, find and judge the speech, embed it, and with `keep` encode the recording as FLAC.
 
-    `trim_silence` leaves long pauses out of what is embedded and `denoise` cleans it; what is kept stays whole.
+    Without `encoders` the one that ships with the library embeds. `trim_silence` leaves long pauses out of what is
+    embedded and `denoise` cleans it; what is kept stays whole.
     The encoder hears nothing that was refused.
 
-    Raises every AudioError, UnknownModel.
+    Raises every AudioError.
     """
     waveform = decode(content, raw_pcm=raw_pcm, form=form, max_bytes=max_bytes)
     probabilities = speech_probabilities(waveform)
@@ -50,11 +52,12 @@ def analyze(
     heard = amplified(heard, HEARD_LEVEL_DBFS - quality.level_dbfs)
     heard = denoised(heard) if denoise else heard
     return Analysis(
-        model=encoder,
-        embedding=load_encoder(encoder).embed(heard),
+        embeddings={encoder.name: encoder.embed(heard) for encoder in encoders or [load_encoder(DEFAULT_MODEL)]},
         quality=quality,
         flac=encode_flac(waveform) if keep else b"",
         source_digest=hashlib.sha256(content).hexdigest(),
+        denoised=denoise,
+        trimmed=trim_silence,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -93,32 +94,42 @@ class SpeechQuality:
 class Analysis:
     """One measured recording.
 
-    `embedding` is that of `model`, L2-normalised, shape (D,); `flac` is the 16 kHz mono copy to keep, or empty;
-    `source_digest` is the SHA-256 of the recording as it came, in hex.
+    `embeddings` are L2-normalised, of shape (D,), by the names of the models that made them, in the order in which
+    they were asked for; `flac` is the 16 kHz mono copy to keep, or empty; `source_digest` is the SHA-256 of the
+    recording as it came, in hex. What was embedded was `denoised`, or `trimmed` of long pauses.
     """
 
-    model: str
-    embedding: Embedding
+    embeddings: Mapping[str, Embedding]
     quality: SpeechQuality
     flac: bytes
     source_digest: str
+    denoised: bool = False
+    trimmed: bool = True
+
+    @property
+    def model(self) -> str:
+        """The first that was asked for."""
+        return next(iter(self.embeddings))
+
+    @property
+    def embedding(self) -> Embedding:
+        return self.embeddings[self.model]
 
     def to_wire(self) -> dict[str, Any]:
         """A message of plain types and bytes; `from_wire` reads it back."""
         return {
-            "model": self.model,
-            "embedding": self.embedding.astype("<f4").tobytes(),
+            "embeddings": {name: one.astype("<f4").tobytes() for name, one in self.embeddings.items()},
             "quality": self.quality.as_dict(),
             "flac": self.flac,
             "source_digest": self.source_digest,
+            "denoised": self.denoised,
+            "trimmed": self.trimmed,
         }
 
     @classmethod
     def from_wire(cls, message: dict[str, Any]) -> Analysis:
-        return cls(
-            model=message["model"],
-            embedding=np.frombuffer(message["embedding"], "<f4"),
-            quality=SpeechQuality(**message["quality"]),
-            flac=message["flac"],
-            source_digest=message["source_digest"],
-        )
+        read = {
+            "embeddings": {name: np.frombuffer(one, "<f4") for name, one in message["embeddings"].items()},
+            "quality": SpeechQuality(**message["quality"]),
+        }
+        return cls(**message | read)

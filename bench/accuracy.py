@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from audio.analysis import analyze
 from audio.catalogue import DEFAULT_MODEL
+from audio.encoders import load_encoder
 from audio.results import Embedding
 
 FALSE_ACCEPT_RATES: Final = (0.01, 0.001)
@@ -29,7 +30,7 @@ def main() -> None:
     @cache
     def embedding(name: str) -> Embedding:
         content = (arguments.folder / name).read_bytes()
-        return analyze(content, encoder=arguments.encoder, denoise=arguments.denoise).embedding
+        return analyze(content, encoders=[load_encoder(arguments.encoder)], denoise=arguments.denoise).embedding
 
     same = np.array([label == "1" for label, _, _ in trials])
     scores = np.array([embedding(enrolled) @ embedding(test) for _, enrolled, test in trials])

@@ -16,12 +16,27 @@ from django.utils.translation import gettext_lazy as _
 from tenants.fields import EncryptedTextField
 
 LAST_USED_RESOLUTION = timedelta(minutes=1)
+MODEL_NAME_LENGTH = 100
+BUNDLED_MODEL = "ge2e"
+"""What speakers are told apart with where nobody chose another model. Here it is a name and no more."""
 
 slug_validator = RegexValidator(
     r"\A[a-z0-9][a-z0-9-]{0,62}\Z",
     _("Lower-case letters, digits and hyphens, at most 63, beginning with a letter or digit."),
 )
 key_validator = RegexValidator(r"\A[\x21-\x7e]{1,128}\Z", _("1 to 128 visible ASCII characters."))
+
+
+class Defaults(models.Model):
+    """What a new tenant begins with: one row, or none as long as nobody chose anything."""
+
+    model = models.CharField(max_length=MODEL_NAME_LENGTH)
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=Q(pk=1), name="one_row_of_defaults")]
+
+    def __str__(self) -> str:
+        return self.model
 
 
 class Tenant(models.Model):
@@ -49,6 +64,12 @@ class Tenant(models.Model):
         validators=[MinValueValidator(1)],
         help_text=_("Further requests of the minute are refused; empty means no limit."),
     )
+    model = models.CharField(_("model"), max_length=MODEL_NAME_LENGTH, default=BUNDLED_MODEL, editable=False)
+    """The speaker model that answers."""
+    other_models = ArrayField(
+        models.CharField(max_length=MODEL_NAME_LENGTH), verbose_name=_("other models"), default=list, editable=False
+    )
+    """Models whose vectors are kept up beside it, to change to one of them at once."""
     dialects = ArrayField(
         models.CharField(max_length=32),
         verbose_name=_("dialects"),
@@ -64,6 +85,11 @@ class Tenant(models.Model):
 
     def __str__(self) -> str:
         return self.slug
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """With which an enrollment is embedded: the one that answers first."""
+        return (self.model, *self.other_models)
 
     def speaks(self, dialect: str) -> bool:
         """Whether this tenant may use that interface."""

@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from tenants.context import acting_as, naming_credential, naming_token
-from tenants.models import AccessToken, Credential, Scope, Tenant
+from tenants.models import BUNDLED_MODEL, AccessToken, Credential, Defaults, Scope, Tenant
 
 KEY_ID_BYTES = 8
 SECRET_BYTES = 24
@@ -27,10 +27,20 @@ DEMO_TENANT = "demo"
 @transaction.atomic
 def create_tenant(slug: str, *, name: str = "", app_id: str = "") -> Credential:
     """Open a tenant and issue its first credential. Raises ValidationError when a value is unfit or taken."""
-    tenant = Tenant(slug=slug, name=name or slug, app_id=app_id or secrets.token_hex(4))
+    tenant = Tenant(slug=slug, name=name or slug, app_id=app_id or secrets.token_hex(4), model=default_model())
     tenant.full_clean()
     tenant.save()
     return issue_credential(tenant)
+
+
+def default_model() -> str:
+    """What new tenants begin with."""
+    return Defaults.objects.values_list("model", flat=True).first() or BUNDLED_MODEL
+
+
+def set_default_model(name: str) -> None:
+    """Of new tenants; those that are there keep theirs."""
+    Defaults.objects.update_or_create(pk=1, defaults={"model": name})
 
 
 @transaction.atomic

@@ -23,7 +23,6 @@ import numpy as np
 from django.conf import settings
 from django.utils import timezone
 
-from audio.catalogue import DEFAULT_MODEL
 from audio.errors import AudioError
 from audio.results import Embedding, SpeechQuality
 from tenants.context import acting_as
@@ -170,7 +169,8 @@ def _speaker_line(speaker: Speaker) -> dict[str, Any]:
 def _utterance_entry(utterance: Utterance) -> dict[str, Any]:
     quality = {field.name: getattr(utterance, field.name) for field in fields(SpeechQuality)}
     about = {"created": utterance.created.isoformat(), "source_digest": utterance.source_digest}
-    return about | {"quality": quality, "recording": None, "sha256": "", "embeddings": {}}
+    treatment = {"denoised": utterance.denoised, "trimmed": utterance.trimmed}
+    return about | treatment | {"quality": quality, "recording": None, "sha256": "", "embeddings": {}}
 
 
 def _member(name: str, compression: int) -> zipfile.ZipInfo:
@@ -195,6 +195,8 @@ class ExportedUtterance:
     created: datetime
     quality: SpeechQuality
     embeddings: dict[str, Embedding]
+    denoised: bool
+    trimmed: bool
 
     @property
     def digest(self) -> str:
@@ -212,18 +214,17 @@ class ExportedSpeaker:
     created: datetime
     utterances: tuple[ExportedUtterance, ...]
 
-    @property
-    def is_measured(self) -> bool:
-        return all(DEFAULT_MODEL in utterance.embeddings for utterance in self.utterances)
+    def is_measured_with(self, models: Sequence[str]) -> bool:
+        return all(utterance.embeddings.keys() >= set(models) for utterance in self.utterances)
 
     @property
     def is_recorded(self) -> bool:
         return all(utterance.recording for utterance in self.utterances)
 
-    def is_known_by(self, embeddings: Sequence[bytes], digests: Sequence[str], *, adds: bool) -> bool:
-        """Whether this speaker said nothing new beside what has these embeddings and these digests."""
-        if self.is_measured:
-            measured = [_bytes(one.embeddings[DEFAULT_MODEL]) for one in self.utterances]
+    def is_known_by(self, model: str, embeddings: Sequence[bytes], digests: Sequence[str], *, adds: bool) -> bool:
+        """Whether this speaker said nothing new beside what has these embeddings of the model and these digests."""
+        if self.is_measured_with([model]):
+            measured = [_bytes(one.embeddings[model]) for one in self.utterances]
             return says_nothing_new(measured, embeddings, adds)
         named = ([one.sha256 for one in self.utterances], [one.digest for one in self.utterances])
         return any(says_nothing_new(said, digests, adds) for said in named if all(said))
@@ -293,7 +294,8 @@ class Restoring:
                 self.run.record(number, JobRow.Outcome.UNCHANGED, **about)
                 return
         outcome = outcome_of(known is not None and known.enrolled, self.when_enrolled)
-        patiently = self.run.persistently if speaker.is_measured else self.run.measure
+        measured = speaker.is_measured_with(self.tenant.models)
+        patiently = self.run.persistently if measured else self.run.measure
         patiently(lambda: self._write(speaker, lambda: self.run.record(number, outcome, **about)))
 
     def _says_nothing_new(self, known: Speaker, speaker: ExportedSpeaker) -> bool:
@@ -303,7 +305,8 @@ class Restoring:
             self.when_enrolled is WhenEnrolled.REFUSE and not known.enrolled
         )
         same = speaker.is_known_by(
-            [_bytes(row.embedding) for row in embeddings if row.model == DEFAULT_MODEL],
+            self.tenant.model,
+            [_bytes(row.embedding) for row in embeddings if row.model == self.tenant.model],
             list(known.utterances.values_list("source_digest", flat=True)),
             adds=adds,
         )
@@ -311,7 +314,7 @@ class Restoring:
         return same and (adds or known.info == speaker.info) and (known.enrolled or known.status == speaker.status)
 
     def _write(self, speaker: ExportedSpeaker, also: Callable[[], None]) -> None:
-        if speaker.is_measured:
+        if speaker.is_measured_with(self.tenant.models):
             self._take(speaker, also)
         elif speaker.is_recorded:
             self._measure(speaker, also)
@@ -330,7 +333,9 @@ class Restoring:
                 newcomer = Speaker(external_id=speaker.external_id, info=speaker.info, status=speaker.status)
                 row, _ = gallery.admit(self.tenant, self.key, newcomer, self.when_enrolled, create_library=True)
                 known = [
-                    KnownUtterance(path, one.digest, one.created, one.quality, one.embeddings)
+                    KnownUtterance(
+                        path, one.digest, one.created, one.quality, one.embeddings, one.denoised, one.trimmed
+                    )
                     for one, path in zip(speaker.utterances, paths, strict=True)
                 ]
                 gallery.add_known_utterances(row, known, speaker.status)
@@ -407,6 +412,8 @@ def _utterance(said: Any, models: dict[str, int]) -> ExportedUtterance:
         _moment(said.get("created")),
         _quality(said.get("quality")),
         _embeddings(said.get("embeddings"), models),
+        _flag(said, "denoised", absent=False),
+        _flag(said, "trimmed", absent=True),
     )
 
 
@@ -422,6 +429,13 @@ def _digest(said: dict[str, Any], field: str) -> str:
     if not isinstance(digest, str) or not DIGEST.fullmatch(digest):
         raise RowRefused("no SHA-256 in hex", field=field)
     return digest
+
+
+def _flag(said: dict[str, Any], field: str, *, absent: bool) -> bool:
+    flag = said.get(field, absent)
+    if not isinstance(flag, bool):
+        raise RowRefused("true or false", field=field)
+    return flag
 
 
 def _moment(text: Any) -> datetime:

@@ -9,7 +9,7 @@ from django.db import IntegrityError
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from audio.results import Analysis, Embedding
+from audio.results import Embedding
 from tenants.models import Tenant
 from voiceprints import recordings
 from voiceprints.errors import LibraryNotFound, SpeakerExists, SpeakerNotFound
@@ -84,12 +84,16 @@ def add_utterances(
             speaker=speaker,
             recording=path,
             source_digest=analysis.source_digest,
+            denoised=analysis.denoised,
+            trimmed=analysis.trimmed,
             **analysis.quality.as_dict(),
         )
         for analysis, path in measured
     )
     embeddings = UtteranceEmbedding.all_tenants.bulk_create(
-        _embedding(utterance, analysis) for (analysis, _), utterance in zip(measured, utterances, strict=True)
+        _embedding(utterance, model, embedding)
+        for (analysis, _), utterance in zip(measured, utterances, strict=True)
+        for model, embedding in analysis.embeddings.items()
     )
     enrollment = Enrollment(speaker, tuple(utterances), required_utterances, (*earlier, *embeddings))
     if enrollment.utterance_count >= required_utterances or (speaker.enrolled and earlier):
@@ -108,6 +112,8 @@ def add_known_utterances(speaker: Speaker, known: Sequence[KnownUtterance], stat
             speaker=speaker,
             recording=one.path,
             source_digest=one.source_digest,
+            denoised=one.denoised,
+            trimmed=one.trimmed,
             **one.quality.as_dict(),
         )
         for one in known
@@ -116,7 +122,7 @@ def add_known_utterances(speaker: Speaker, known: Sequence[KnownUtterance], stat
         row.created = one.created
     Utterance.all_tenants.bulk_update(rows, ["created"])
     UtteranceEmbedding.all_tenants.bulk_create(
-        _known_embedding(row, model, embedding)
+        _embedding(row, model, embedding)
         for row, one in zip(rows, known, strict=True)
         for model, embedding in one.embeddings.items()
     )
@@ -171,11 +177,7 @@ def drop_speakers(tenant: Tenant, speakers: QuerySet[Speaker]) -> Removal:
     return Removal(speakers=len(doomed), recordings=said)
 
 
-def _embedding(utterance: Utterance, analysis: Analysis) -> UtteranceEmbedding:
-    return _known_embedding(utterance, analysis.model, analysis.embedding)
-
-
-def _known_embedding(utterance: Utterance, model: str, embedding: Embedding) -> UtteranceEmbedding:
+def _embedding(utterance: Utterance, model: str, embedding: Embedding) -> UtteranceEmbedding:
     return UtteranceEmbedding(
         tenant_id=utterance.tenant_id,
         utterance=utterance,

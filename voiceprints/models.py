@@ -12,10 +12,8 @@ from django.utils.translation import gettext_lazy as _
 from pgvector.django import VectorField
 
 from audio.results import SpeechQuality
-from tenants.models import Tenant
+from tenants.models import MODEL_NAME_LENGTH, Tenant
 from voiceprints.querysets import JobQuerySet, LibraryQuerySet, SpeakerQuerySet, UtteranceQuerySet, VoiceprintQuerySet
-
-MODEL_NAME_LENGTH = 100
 
 
 def recordings_storage() -> Storage:
@@ -23,10 +21,12 @@ def recordings_storage() -> Storage:
 
 
 class EmbeddingModel(models.Model):
-    """A speaker model that rows were made with. No tenant owns it; it ties a model's name to its dimension."""
+    """A speaker model that rows were made with. No tenant owns it; it ties a model's name to its dimension and file."""
 
     name = models.CharField(_("name"), max_length=MODEL_NAME_LENGTH, primary_key=True)
     dimension = models.PositiveSmallIntegerField(_("dimension"))
+    sha256 = models.CharField(max_length=64, blank=True)
+    """Of the weights, in hex; "" where that was not noted."""
 
     class Meta:
         verbose_name = _("embedding model")
@@ -107,6 +107,10 @@ class Utterance(models.Model):
     """"" where only the embedding came, from another installation."""
     source_digest = models.CharField(max_length=64, blank=True)
     """SHA-256, in hex, of the recording as it came; "" where that was not noted."""
+    denoised = models.BooleanField(default=False)
+    """Whether it was cleaned before it was embedded; what is kept is as it came."""
+    trimmed = models.BooleanField(default=True)
+    """Whether long pauses were left out of what was embedded."""
     created = models.DateTimeField(_("created"), auto_now_add=True)
     duration_seconds = models.FloatField(_("duration (s)"))
     speech_seconds = models.FloatField(_("speech (s)"))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from audio.catalogue import DEFAULT_MODEL, find_model
+from audio.catalogue import find_model
 from audio.results import SpeechQuality
 from tenants.models import Tenant
 from voiceprints import services
@@ -61,8 +61,9 @@ class EnrollmentReport:
         return tuple(name for name, found in findings.items() if found)
 
 
-def enrollment_report(tenant: Tenant, enrollment: Enrollment, *, model: str = DEFAULT_MODEL) -> EnrollmentReport:
+def enrollment_report(tenant: Tenant, enrollment: Enrollment) -> EnrollmentReport:
     """What the enrollment just stored is worth."""
+    model = tenant.model
     said = {row.utterance_id: row.embedding for row in enrollment.embeddings if row.model == model}
     agreement = _consistencies(said)
     newest = enrollment.utterances[-1]

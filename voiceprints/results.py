@@ -64,6 +64,8 @@ class KnownUtterance:
     created: datetime
     quality: SpeechQuality
     embeddings: Mapping[str, Embedding]
+    denoised: bool
+    trimmed: bool
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from typing import TypeVar
 from django.conf import settings
 from django.db.models import QuerySet
 
-from audio.catalogue import DEFAULT_MODEL, find_model
+from audio.catalogue import find_model
 from audio.results import Analysis, Embedding
 from tenants.context import acting_as
 from tenants.models import Tenant
@@ -147,7 +147,7 @@ def verify(tenant: Tenant, libraries: QuerySet[Library], external_id: str, audio
 
     def claimed() -> tuple[Speaker, Voiceprint]:
         speaker = _speaker(tenant, libraries, external_id)
-        return speaker, _voiceprint(speaker)
+        return speaker, _voiceprint(tenant, speaker)
 
     analysis, (speaker, voiceprint) = _heard(tenant, audio, claimed)
     return Verification(
@@ -178,7 +178,7 @@ def identify(
         chosen = list(libraries)
         if refuse_no_library and not chosen:
             raise LibraryNotFound
-        if refuse_nobody and not tenant.voiceprints.of_model(DEFAULT_MODEL).in_libraries(chosen).exists():
+        if refuse_nobody and not tenant.voiceprints.of_model(tenant.model).in_libraries(chosen).exists():
             raise NobodyEnrolled
         return chosen
 
@@ -228,9 +228,9 @@ def compare_speakers(
     with acting_as(tenant):
         speakers = _speakers(tenant, key, [external_id, *others])
         embeddings = _embeddings(tenant, speakers.values())
-    ours, threshold = embeddings[speakers[external_id].pk], find_model(DEFAULT_MODEL).accept_threshold
+    ours, threshold = embeddings[speakers[external_id].pk], find_model(tenant.model).accept_threshold
     return tuple(
-        SpeakerComparison(cosine(ours, embeddings[other.pk]), threshold, DEFAULT_MODEL, other)
+        SpeakerComparison(cosine(ours, embeddings[other.pk]), threshold, tenant.model, other)
         for other in (speakers[name] for name in others)
     )
 
@@ -339,14 +339,14 @@ def delete_utterance(tenant: Tenant, utterance_id: int) -> Speaker:
 def hear(
     tenant: Tenant, audio: AudioInput, *, keep: bool = False, meanwhile: Callable[[], None] = lambda: None
 ) -> Analysis:
-    """Fetch and measure a recording with the tenant's model; `keep` brings its FLAC along.
+    """Fetch and measure a recording with the tenant's model; to `keep` it, with each of them, and its FLAC comes along.
 
     `meanwhile` is done before the answer in any case, as jobs.analyze says. Raises what it raises, AudioError, and what
     jobs.analyze raises.
     """
     required = audio.required_speech_seconds
     options = {
-        "encoder": DEFAULT_MODEL,
+        "encoders": tenant.models if keep else [tenant.model],
         "denoise": audio.denoise,
         "trim_silence": audio.trim_silence,
         "required_speech_seconds": tenant.required_speech_seconds if required is None else required,
@@ -412,8 +412,8 @@ def _speakers(tenant: Tenant, key: LibraryKey, external_ids: Sequence[str]) -> d
     return speakers
 
 
-def _voiceprint(speaker: Speaker) -> Voiceprint:
-    voiceprint: Voiceprint | None = speaker.voiceprints.of_model(DEFAULT_MODEL).first()
+def _voiceprint(tenant: Tenant, speaker: Speaker) -> Voiceprint:
+    voiceprint: Voiceprint | None = speaker.voiceprints.of_model(tenant.model).first()
     if voiceprint is None:
         raise SpeakerNotEnrolled(external_id=speaker.external_id, utterances=speaker.utterances.count())
     return voiceprint
@@ -421,7 +421,7 @@ def _voiceprint(speaker: Speaker) -> Voiceprint:
 
 def _embeddings(tenant: Tenant, speakers: Collection[Speaker]) -> dict[int, Embedding]:
     """Of the voiceprints, by speaker id. Raises SpeakerNotEnrolled."""
-    voiceprints = tenant.voiceprints.of_model(DEFAULT_MODEL).filter(speaker__in=speakers)
+    voiceprints = tenant.voiceprints.of_model(tenant.model).filter(speaker__in=speakers)
     embeddings = dict(voiceprints.values_list("speaker_id", "embedding"))
     for speaker in speakers:
         if speaker.pk not in embeddings:

@@ -10,10 +10,9 @@ from celery import Task, shared_task, signals
 
 from audio.analysis import analyze as measure
 from audio.catalogue import DEFAULT_MODEL
-from audio.encoders import load_encoder
 from audio.errors import AudioError
 from audio.results import RawPcm, RecordingForm
-from voiceprints import bulk, jobs, recordings, work
+from voiceprints import bulk, engines, jobs, recordings, work
 from voiceprints.errors import VoiceprintError
 
 logger = logging.getLogger(__name__)
@@ -33,6 +32,7 @@ def analyze(self: Task[Any, Any], options: dict[str, Any]) -> None:
 
 def measured(content: bytes, options: dict[str, Any]) -> dict[str, Any]:
     built = {name: kind(**options[name]) for name, kind in VALUES.items() if options.get(name)}
+    built["encoders"] = [engines.encoder(name) for name in options.get("encoders", ())]
     try:
         analysis = measure(content, **options | built)
     except AudioError as error:
@@ -53,7 +53,7 @@ def reply_that_it_failed(sender: Task[Any, Any], task_id: str, exception: BaseEx
 @signals.worker_process_init.connect
 def warm_up(**_: Any) -> None:
     """Load the model when a worker child begins, not when its first recording comes."""
-    load_encoder(DEFAULT_MODEL)
+    engines.encoder(DEFAULT_MODEL)
 
 
 @shared_task(name="voiceprints.sweep_recordings")

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from audio.analysis import analyze
-from audio.catalogue import UnknownModel
 from audio.decode import decode
+from audio.encoders import load_encoder
 from audio.errors import AudioError, NotEnoughSpeech, PoorQuality, TooLarge, TooLong, TooShort, Undecodable
-from audio.results import Analysis, RawPcm, RecordingForm
+from audio.results import Analysis, Embedding, RawPcm, RecordingForm, Waveform
 from tests.audio.recordings import correlation, encoded, noise, pcm, sample, spoken, tone
 
 
@@ -41,6 +41,7 @@ def test_an_analysis_survives_the_wire() -> None:
     received = Analysis.from_wire(analysis.to_wire())
 
     np.testing.assert_array_equal(received.embedding, analysis.embedding)
+    assert (received.model, received.denoised, received.trimmed) == ("ge2e", False, True)
     assert (received.model, received.quality, received.flac) == (analysis.model, analysis.quality, analysis.flac)
 
 
@@ -97,11 +98,32 @@ def test_a_caller_may_be_content_with_less_speech() -> None:
     assert analyze(word, required_speech_seconds=0.5).quality.speech_seconds < 1.1
 
 
-def test_too_little_speech_is_refused_before_an_encoder_is_looked_for() -> None:
+class Levels:
+    """A second encoder, of another space: how loud the thirds of a recording are."""
+
+    name, dimension = "levels", 3
+
+    def embed(self, waveform: Waveform) -> Embedding:
+        levels = np.array([np.abs(third).mean() for third in np.array_split(waveform.samples, self.dimension)])
+        return (levels / np.linalg.norm(levels)).astype(np.float32)
+
+
+class Deaf(Levels):
+    def embed(self, waveform: Waveform) -> Embedding:
+        pytest.fail("it heard what was to be refused")
+
+
+def test_no_encoder_hears_what_has_too_little_speech() -> None:
     with pytest.raises(NotEnoughSpeech):
-        analyze(encoded(noise(3)), encoder="nobody")
-    with pytest.raises(UnknownModel):
-        analyze(sample("susan"), encoder="nobody")
+        analyze(encoded(noise(3)), encoders=[Deaf()])
+
+
+def test_several_encoders_hear_one_recording() -> None:
+    both = analyze(sample("susan"), encoders=[Levels(), load_encoder("ge2e")])
+
+    assert list(both.embeddings) == ["levels", "ge2e"]
+    assert (both.model, both.embedding.shape) == ("levels", (3,))
+    np.testing.assert_array_equal(both.embeddings["ge2e"], analyze(sample("susan")).embedding)
 
 
 def test_a_moment_of_sound_is_too_short() -> None:

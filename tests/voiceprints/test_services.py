@@ -1,5 +1,7 @@
 """The product, service by service, with real voices and the real encoder."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from django.db import connection
@@ -566,3 +568,11 @@ def test_globex_cannot_delete_acmes_utterance(acme_susan, globex):
 def test_globex_may_use_the_same_names(acme_susan, globex):
     enrolled(globex, SUSAN)
     assert services.count_speakers(globex, all_of(globex)) == 1
+
+
+def test_how_a_recording_was_treated_is_kept(acme):
+    treated = replace(audio(SUSAN), denoise=True, trim_silence=False)
+    services.enroll(acme, LIBRARY, SUSAN, [audio(SUSAN, 2), treated])
+
+    with acting_as(acme):
+        assert list(acme.utterances.order_by("pk").values_list("denoised", "trimmed")) == [(False, True), (True, False)]
