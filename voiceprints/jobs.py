@@ -12,6 +12,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from typing import Any
 
@@ -36,6 +37,13 @@ REPLY_KEPT_SECONDS = 30
 COMMAND_SECONDS = 3.0
 SPARE_SECONDS = 5
 IN_FLIGHT = "openvpr:in-flight"
+
+EMBED, EMBED_BULK = "embed", "embed-bulk"
+"""The queues of recordings: somebody waits for the answer, or nobody does and the workers have what is left over."""
+# What nobody waits for may stand back for as long as others keep the processors busy.
+BULK_PATIENCE = 6
+
+_queue: ContextVar[str] = ContextVar("queue", default=EMBED)
 
 _recordings_here: dict[str, bytes] = {}
 _replies_here: dict[str, dict[str, Any]] = {}
@@ -67,8 +75,8 @@ def connection() -> redis.Redis:
 
 @cache
 def _waiting_connection() -> redis.Redis:
-    """For waiting up to the deadline."""
-    return _connection(settings.ANALYSIS_DEADLINE_SECONDS + COMMAND_SECONDS, retries=0)
+    """For waiting up to the longest deadline."""
+    return _connection(BULK_PATIENCE * settings.ANALYSIS_DEADLINE_SECONDS + COMMAND_SECONDS, retries=0)
 
 
 def _connection(answered_within_seconds: float, *, retries: int) -> redis.Redis:
@@ -79,6 +87,21 @@ def _connection(answered_within_seconds: float, *, retries: int) -> redis.Redis:
         health_check_interval=10,
         retry=Retry(NoBackoff(), retries),
     )
+
+
+@contextmanager
+def nobody_waiting() -> Iterator[None]:
+    """What is measured in here stands back behind every recording that somebody waits for."""
+    token = _queue.set(EMBED_BULK)
+    try:
+        yield
+    finally:
+        _queue.reset(token)
+
+
+def deadline_seconds() -> float:
+    patience = BULK_PATIENCE if _queue.get() == EMBED_BULK else 1
+    return patience * settings.ANALYSIS_DEADLINE_SECONDS
 
 
 def analyze(
@@ -138,7 +161,7 @@ def _measured_here(content: bytes, options: dict[str, Any]) -> Analysis:
 def _measured_by_worker(
     tenant: Tenant, audio: AudioInput, options: dict[str, Any], meanwhile: Callable[[], None]
 ) -> Analysis:
-    job_id, deadline = uuid.uuid4().hex, settings.ANALYSIS_DEADLINE_SECONDS
+    job_id, deadline = uuid.uuid4().hex, deadline_seconds()
     size_bytes = settings.MAX_UPLOAD_BYTES if audio.size_bytes is None else audio.size_bytes
     with _admitted(tenant, job_id, size_bytes):
         content, meanwhile = _read_in(audio, meanwhile)
@@ -148,7 +171,7 @@ def _measured_by_worker(
             ANALYZE,
             args=[options],
             task_id=job_id,
-            queue="embed",
+            queue=_queue.get(),
             expires=deadline,
             time_limit=int(deadline) + SPARE_SECONDS,
         )
@@ -170,10 +193,11 @@ def _read_in(audio: AudioInput, meanwhile: Callable[[], None]) -> tuple[bytes, C
 
 @contextmanager
 def _admitted(tenant: Tenant, job_id: str, size_bytes: int) -> Iterator[None]:
-    keys = [IN_FLIGHT, f"{IN_FLIGHT}:{tenant.pk}"]
+    in_flight = f"{IN_FLIGHT}:{_queue.get()}"
+    keys = [in_flight, f"{in_flight}:{tenant.pk}"]
     entry = f"{job_id}:{size_bytes}"
     limits = [settings.QUEUE_DEPTH, settings.QUEUE_BYTES, tenant.max_concurrent_analyses]
-    lifetime = int(settings.DOWNLOAD_SECONDS + settings.ANALYSIS_DEADLINE_SECONDS) + SPARE_SECONDS
+    lifetime = int(settings.DOWNLOAD_SECONDS + deadline_seconds()) + SPARE_SECONDS
     refused = connection().eval(ADMIT, len(keys), *keys, entry, size_bytes, lifetime, *limits)
     if refused == 1:
         raise TooBusy(what="recordings waiting on this platform", limit=settings.QUEUE_DEPTH)
@@ -199,7 +223,7 @@ def _release(job_id: str, keys: list[str], entry: str) -> None:
 def _wait(job_id: str, gives_up: float) -> dict[str, Any]:
     answer = _waiting_connection().blpop([_reply_key(job_id)], timeout=max(0.01, gives_up - time.monotonic()))
     if answer is None:
-        raise AnalysisTimedOut(deadline_seconds=settings.ANALYSIS_DEADLINE_SECONDS)
+        raise AnalysisTimedOut(deadline_seconds=deadline_seconds())
     message: dict[str, Any] = msgpack.unpackb(answer[1])
     return message
 

@@ -6,7 +6,7 @@ import logging
 from typing import Any
 
 import redis
-from celery import Task, shared_task, signals
+from celery import Task, current_app, shared_task, signals
 
 from audio.analysis import analyze as measure
 from audio.catalogue import DEFAULT_MODEL
@@ -52,8 +52,9 @@ def reply_that_it_failed(sender: Task[Any, Any], task_id: str, exception: BaseEx
 
 @signals.worker_process_init.connect
 def warm_up(**_: Any) -> None:
-    """Load the model when a worker child begins, not when its first recording comes."""
-    engines.encoder(DEFAULT_MODEL)
+    """Where somebody waits for answers, load the model when a worker child begins, not at its first recording."""
+    if jobs.EMBED in current_app.amqp.queues.consume_from:
+        engines.encoder(DEFAULT_MODEL)
 
 
 @shared_task(name="voiceprints.sweep_recordings")

@@ -31,7 +31,7 @@ from redis import RedisError
 from tenants.context import acting_as, acting_as_platform
 from tenants.locks import one_at_a_time
 from tenants.models import Tenant
-from voiceprints import recordings
+from voiceprints import jobs, recordings
 from voiceprints.errors import (
     AnalysisTimedOut,
     EngineFailed,
@@ -262,7 +262,8 @@ class Run:
             with _slot():
                 # Much may have happened while this one stood in line.
                 self.refuse_to_go_on()
-                return deed()
+                with jobs.nobody_waiting():
+                    return deed()
 
         return self.persistently(in_a_slot)
 

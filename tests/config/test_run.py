@@ -175,7 +175,14 @@ def test_a_taken_port_is_named(platform, tmp_path_factory):
 
 @pytest.mark.parametrize(
     "words",
-    [("gunicorn",), ("celery", "embed"), ("celery", "beat"), ("redis-server",), ("bin/postgres", "-D")],
+    [
+        ("gunicorn",),
+        ("celery", "embed@%h"),
+        ("celery", "embed-bulk@%h"),
+        ("celery", "beat"),
+        ("redis-server",),
+        ("bin/postgres", "-D"),
+    ],
     ids=" ".join,
 )
 def test_a_killed_process_is_started_again_and_the_platform_recovers(platform, words):

@@ -169,6 +169,22 @@ def test_one_tenants_concurrency_is_not_anothers(acme, globex, worker):
         assert measure(globex)
 
 
+def test_what_nobody_waits_for_holds_up_nobody(acme, settings, worker):
+    """The worker is one of those for whose answers somebody waits: it takes nothing else."""
+    acme.max_concurrent_analyses = settings.ANALYSIS_DEADLINE_SECONDS = 1
+
+    def in_the_background():
+        with jobs.nobody_waiting():
+            return outcome_of(acme, recording(SUSAN))
+
+    with ThreadPoolExecutor(1) as pool:
+        stands_back = pool.submit(in_the_background)
+        time.sleep(0.3)
+        assert measure(acme)
+        assert not stands_back.done()
+        assert stands_back.result() == "AnalysisTimedOut"
+
+
 def test_beyond_the_bytes_of_the_queue_a_request_is_refused_at_once(acme, settings):
     settings.QUEUE_BYTES = 1000
     with admitted_by(acme), pytest.raises(TooBusy):

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from urllib.parse import quote
 
@@ -84,7 +84,7 @@ def kill(process):
 
 @pytest.fixture
 def measuring():
-    with celery_worker("embed", "--concurrency", "1") as process:
+    with celery_worker(jobs.EMBED_BULK, "--concurrency", "1") as process:
         yield process
 
 
@@ -230,17 +230,16 @@ def test_a_message_that_was_lost_is_sent_again(acme, measuring):
 
 def test_a_busy_platform_delays_a_job_and_no_more(acme, measuring, settings):
     settings.QUEUE_DEPTH = acme.max_concurrent_analyses = 32
-    busy = [jobs._admitted(acme, str(number), 1) for number in range(32)]
-    for place in busy:
-        place.__enter__()
-    with bulk_worker():
-        job = everybody(acme)
-        wait_for(lambda: job_of(acme, job).total)
-        time.sleep(2)
-        assert job_of(acme, job).done == 0
-        for place in busy:
-            place.__exit__(None, None, None)
-        assert wait_for(over(acme, job)).result == {"enrolled": len(VOICES)}
+    with jobs.nobody_waiting(), ExitStack() as busy:
+        for number in range(32):
+            busy.enter_context(jobs._admitted(acme, str(number), 1))
+        with bulk_worker():
+            job = everybody(acme)
+            wait_for(lambda: job_of(acme, job).total)
+            time.sleep(2)
+            assert job_of(acme, job).done == 0
+            busy.close()
+            assert wait_for(over(acme, job)).result == {"enrolled": len(VOICES)}
 
 
 def test_a_cancelled_job_enrolls_nobody_more(acme, measuring):
