@@ -365,6 +365,7 @@ LOGGING = {
         "django.server": {"handlers": ["console"], "propagate": False},
         "django.request": {"filters": ["without_addresses"]},
         "httpcore": {"level": "WARNING"},
+        "matplotlib": {"level": "WARNING"},
         # Said to the client already, and at anybody's will.
         "django.security.DisallowedHost": {"level": "CRITICAL"},
         # One line per request is written at the edge; Celery's own two per task say nothing more.
