@@ -28,6 +28,7 @@ from django.utils import timezone
 
 from tenants.context import acting_as, acting_as_platform
 from tenants.models import Tenant
+from voiceprints import jobs
 from voiceprints.errors import StorageFailed
 from voiceprints.models import DoomedRecording
 
@@ -67,7 +68,7 @@ def plan(tenant: Tenant, paths: Sequence[str], *, within: timedelta | None = Non
 
 def time_to_claim(count: int) -> timedelta:
     """Longer than a request with so many recordings may take, so that no sweep takes what is still being written."""
-    seconds = count * (settings.DOWNLOAD_SECONDS + settings.ANALYSIS_DEADLINE_SECONDS)
+    seconds = count * (settings.DOWNLOAD_SECONDS + jobs.deadline_seconds())
     return timedelta(seconds=seconds) + SPARE_TIME_TO_CLAIM
 
 
@@ -97,28 +98,37 @@ def write_file(path: str, content: File[bytes]) -> None:
         raise StorageFailed("the storage chose another path")
 
 
-def opened(path: str) -> IO[bytes]:
-    """A file to read, its content at hand. Raises FileNotFoundError, StorageFailed."""
+@contextmanager
+def reading(path: str) -> Iterator[None]:
+    """Where a file is opened or read. Raises FileNotFoundError, StorageFailed."""
     try:
-        with ExitStack() as closing:
-            file = closing.enter_context(cast(IO[bytes], storages["recordings"].open(path)))
-            # An S3 service is asked for the content only now.
-            file.seek(0)
-            closing.pop_all()
+        yield
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         raise FileNotFoundError(path) from None
     except STORAGE_FAILURES as error:
         raise StorageFailed(type(error).__name__) from error
+
+
+def found(path: str) -> IO[bytes]:
+    """A file that is there; an S3 service is asked for the content once it is read. Raises as `reading` does."""
+    with reading(path):
+        return cast(IO[bytes], storages["recordings"].open(path))
+
+
+def opened(path: str) -> IO[bytes]:
+    """A file to read, its content at hand. Raises as `reading` does."""
+    with ExitStack() as closing:
+        file = closing.enter_context(found(path))
+        with reading(path):
+            file.seek(0)
+        closing.pop_all()
     return file
 
 
 def read(path: str, limit_bytes: int = -1) -> bytes:
-    """The content of a file, or its first `limit_bytes`. Raises FileNotFoundError, StorageFailed."""
-    with opened(path) as file:
-        try:
-            return file.read(limit_bytes)
-        except STORAGE_FAILURES as error:
-            raise StorageFailed(type(error).__name__) from error
+    """The content of a file, or its first `limit_bytes`. Raises as `reading` does."""
+    with opened(path) as file, reading(path):
+        return file.read(limit_bytes)
 
 
 def claim(paths: Iterable[str]) -> None:

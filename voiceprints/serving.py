@@ -75,14 +75,15 @@ def archive_response(request: HttpRequest, job_id: int, path: str) -> HttpRespon
 
 def _file_response(request: HttpRequest, path: str, content_type: str) -> HttpResponseBase:
     """Raises FileNotFoundError, StorageFailed."""
-    file = recordings.opened(path)
+    file = recordings.found(path)
     size: int = file.size  # type: ignore[attr-defined]
     etag = f'"{PurePosixPath(path).stem}"'
     unchanged = get_conditional_response(request, etag=etag)
     if unchanged is not None:
         file.close()
         return unchanged
-    response = _response(request, file, size, etag, content_type)
+    with recordings.reading(path):
+        response = _response(request, file, size, etag, content_type)
     response["Accept-Ranges"] = "bytes"
     response["ETag"] = etag
     patch_cache_control(response, private=True)

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from tenants.context import acting_as, acting_as_platform
 from tests.cast import LIBRARY, SUSAN, audio
-from voiceprints import recordings, services
+from voiceprints import jobs, recordings, services
 from voiceprints.errors import StorageFailed
 from voiceprints.models import DoomedRecording
 from voiceprints.results import LibraryKey
@@ -131,3 +131,12 @@ def test_an_organisation_with_the_longest_name_keeps_its_recordings(acme, record
 
 def test_long_names_that_begin_alike_keep_their_folders_apart():
     assert recordings.folder_of("名" * 63 + "甲") != recordings.folder_of("名" * 63 + "乙")
+
+
+def test_what_may_be_measured_late_is_not_swept_before(acme, settings):
+    settings.ANALYSIS_DEADLINE_SECONDS = 600
+    patient = jobs.BULK_PATIENCE * 600
+    with jobs.nobody_waiting():
+        recordings.plan(acme, ["acme/20260101/late.flac"])
+    with acting_as(acme):
+        assert acme.doomed_recordings.get().not_before > timezone.now() + timedelta(seconds=patient)

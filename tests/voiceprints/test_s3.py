@@ -132,6 +132,22 @@ def test_an_open_recording_has_its_content_at_hand(acme, s3):
         assert file.read().startswith(b"fLaC")
 
 
+@pytest.mark.parametrize(
+    ("method", "headers", "status"),
+    [
+        ("HEAD", {}, 200),
+        ("HEAD", {"range": "bytes=0-3"}, 206),
+        ("GET", {"if-none-match": "*"}, 304),
+        ("GET", {"range": "bytes=99999999-"}, 416),
+    ],
+)
+def test_an_answer_without_content_fetches_none(acme, breaks, method, headers, status):
+    path = services.enroll(acme, LIBRARY, SUSAN, [audio(SUSAN)]).recording
+    breaks()
+    request = RequestFactory().generic(method, "/", headers=headers)
+    assert recording_response(request, path).status_code == status
+
+
 def test_a_file_that_is_not_in_the_bucket_is_said_to_be_missing(s3):
     with pytest.raises(FileNotFoundError):
         recordings.opened("acme/20250101/nothing.flac")
