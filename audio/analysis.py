@@ -14,13 +14,13 @@ from audio.errors import NotEnoughSpeech, PoorQuality
 from audio.flac import encode_flac
 from audio.levels import amplified
 from audio.quality import measure
-from audio.results import ANY_FORM, Analysis, RawPcm, RecordingForm, SpeechQuality
+from audio.results import ANY_FORM, Analysis, RawPcm, RecordingForm, SpeechQuality, Waveform
 from audio.speech import segments_of, speech_probabilities, without_long_pauses
 
 REQUIRED_SPEECH_SECONDS: Final = 1.1
 MAX_CLIPPED_RATIO: Final = 0.5
-# Encoders that hear power without a logarithm, as GE2E does, take loudness for a trait of the voice.
-HEARD_LEVEL_DBFS: Final = -27.0
+# The denoiser hears 16 bits, of which quiet speech would use few.
+DENOISED_LEVEL_DBFS: Final = -27.0
 
 
 def analyze(
@@ -48,17 +48,26 @@ def analyze(
     segments = segments_of(probabilities, len(waveform.samples))
     quality = measure(waveform, probabilities, segments)
     _refuse_poor(quality, required_speech_seconds)
-    heard = without_long_pauses(waveform, segments) if trim_silence else waveform
-    heard = amplified(heard, HEARD_LEVEL_DBFS - quality.level_dbfs)
-    heard = denoised(heard) if denoise else heard
+    heard, level_dbfs = without_long_pauses(waveform, segments) if trim_silence else waveform, quality.level_dbfs
+    if denoise:
+        heard = denoised(amplified(heard, DENOISED_LEVEL_DBFS - level_dbfs))
+        level_dbfs = DENOISED_LEVEL_DBFS
     return Analysis(
-        embeddings={encoder.name: encoder.embed(heard) for encoder in encoders or [load_encoder(DEFAULT_MODEL)]},
+        embeddings={
+            encoder.name: encoder.embed(_as_wanted(encoder, heard, level_dbfs))
+            for encoder in encoders or [load_encoder(DEFAULT_MODEL)]
+        },
         quality=quality,
         flac=encode_flac(waveform) if keep else b"",
         source_digest=hashlib.sha256(content).hexdigest(),
         denoised=denoise,
         trimmed=trim_silence,
     )
+
+
+def _as_wanted(encoder: SpeakerEncoder, heard: Waveform, level_dbfs: float) -> Waveform:
+    wanted_dbfs = encoder.heard_level_dbfs
+    return heard if wanted_dbfs is None else amplified(heard, wanted_dbfs - level_dbfs)
 
 
 def _refuse_poor(quality: SpeechQuality, required_speech_seconds: float) -> None:

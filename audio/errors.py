@@ -1,4 +1,4 @@
-"""Why a recording could not be measured. Each kind carries its numbers; none knows of HTTP or of a vendor."""
+"""Why a recording could not be measured, or not with a model. None knows of HTTP or of a vendor."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 
 class AudioError(Exception):
-    """A recording that cannot be used. `numbers` are the keyword arguments it was raised with."""
+    """A recording that cannot be used, with its numbers: the keyword arguments it was raised with."""
 
     def __init__(self, **numbers: Any) -> None:
         self.numbers = numbers
@@ -86,3 +86,27 @@ KINDS: dict[str, type[AudioError]] = {
         PoorQuality,
     )
 }
+
+
+class ModelError(Exception):
+    """A speaker model that cannot be used here. The text names the file, and what to do about it."""
+
+
+class ModelMissing(ModelError):
+    """No model of this name is installed on this machine."""
+
+
+class ModelExists(ModelError):
+    """Another model of this name is."""
+
+
+class UnusableModel(ModelError):
+    """Not a speaker model that we run, or damaged."""
+
+
+class WeightsChanged(ModelError):
+    """A weight file is not the one whose sha256 is pinned."""
+
+
+class ProviderUnavailable(ModelError):
+    """ONNX Runtime cannot run anything on what was asked for."""

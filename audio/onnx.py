@@ -3,26 +3,76 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import onnxruntime
 
+from audio.errors import ProviderUnavailable, UnusableModel, WeightsChanged
 
-class WeightsChanged(Exception):
-    """A weight file is not the one whose sha256 is pinned."""
-
-
-def load_session(path: Path, sha256: str) -> onnxruntime.InferenceSession:
-    """A session on one thread, so that a process per core is the only parallelism. Raises WeightsChanged."""
-    weights = path.read_bytes()
-    if hashlib.sha256(weights).hexdigest() != sha256:
-        raise WeightsChanged(f"{path} is not the file with sha256 {sha256}")
-    return onnxruntime.InferenceSession(weights, _options(), providers=["CPUExecutionProvider"])
+PROCESSOR: Final = "CPUExecutionProvider"
 
 
-def _options() -> onnxruntime.SessionOptions:
+@dataclass(frozen=True)
+class Execution:
+    """On what a model runs: ONNX Runtime's names of providers, the preferred first, and its threads per session.
+
+    One thread suits a process per core, which is then the only parallelism.
+    """
+
+    providers: tuple[str, ...] = (PROCESSOR,)
+    threads: int = 1
+
+
+ONE_CORE: Final = Execution()
+
+
+def load_session(path: Path, sha256: str, execution: Execution = ONE_CORE) -> onnxruntime.InferenceSession:
+    """Raises WeightsChanged, ProviderUnavailable, UnusableModel."""
+    if sha256_of(path) != sha256:
+        raise WeightsChanged(f"{path} is not the file with sha256 {sha256}; fetch or add the model again")
+    refuse_unavailable(execution.providers)
+    try:
+        # From the path, because the bytes would lie in memory once more.
+        session = onnxruntime.InferenceSession(str(path), _options(execution), providers=list(execution.providers))
+    except Exception as error:  # noqa: BLE001 - the runtime's exceptions have no common class of their own
+        raise UnusableModel(f"{path} is no model that ONNX Runtime loads: {first_line(error)}") from None
+    _refuse_fallback(session, execution.providers)
+    return session
+
+
+def sha256_of(path: Path) -> str:
+    """In hex, of a file that need not fit into memory."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def refuse_unavailable(providers: tuple[str, ...]) -> None:
+    """Raises ProviderUnavailable: the runtime itself would only warn, and take another."""
+    available = onnxruntime.get_available_providers()
+    for provider in providers:
+        if provider not in available:
+            raise ProviderUnavailable(
+                f"this ONNX Runtime has no {provider}; it has {', '.join(available)}, so install the build with it"
+            )
+
+
+def first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def _refuse_fallback(session: onnxruntime.InferenceSession, providers: tuple[str, ...]) -> None:
+    """A provider that is there may still not start, such as CUDA without its libraries."""
+    started = session.get_providers()
+    for provider in providers:
+        if provider not in started:
+            raise ProviderUnavailable(f"{provider} could not be started, see ONNX Runtime's own lines above")
+
+
+def _options(execution: Execution) -> onnxruntime.SessionOptions:
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
+    options.intra_op_num_threads = execution.threads
     options.inter_op_num_threads = 1
     # The arena never gives back what the longest recording once needed.
     options.enable_cpu_mem_arena = False

@@ -101,7 +101,7 @@ def test_a_caller_may_be_content_with_less_speech() -> None:
 class Levels:
     """A second encoder, of another space: how loud the thirds of a recording are."""
 
-    name, dimension = "levels", 3
+    name, dimension, heard_level_dbfs = "levels", 3, None
 
     def embed(self, waveform: Waveform) -> Embedding:
         levels = np.array([np.abs(third).mean() for third in np.array_split(waveform.samples, self.dimension)])

@@ -11,7 +11,8 @@ import pytest
 
 from audio.catalogue import CATALOGUE, GE2E, UnknownModel
 from audio.encoders import load_encoder
-from audio.onnx import WeightsChanged, load_session
+from audio.errors import WeightsChanged
+from audio.onnx import load_session
 from audio.results import Waveform
 from tests.audio.recordings import noise, spoken
 
