@@ -31,6 +31,7 @@ from tenants.context import acting_as  # noqa: E402
 from tenants.models import Credential, Tenant  # noqa: E402
 from tenants.services import create_tenant  # noqa: E402
 from voiceprints.models import Library, Speaker, Voiceprint  # noqa: E402
+from voiceprints.search import nearest_speakers  # noqa: E402
 
 TURNS, REQUESTS_PER_TURN = 12, 10
 THROUGHPUT_SECONDS = 12.0
@@ -198,9 +199,9 @@ def fill(tenant: Tenant, embeddings: Embedding) -> None:
 def nearest(tenant: Tenant, probe: Embedding) -> list[int]:
     """As the service asks: one transaction under row-level security, with each speaker's name."""
     with acting_as(tenant):
-        searched = tenant.voiceprints.of_model(DEFAULT_MODEL).in_libraries(list(tenant.libraries.within("large")))
-        speakers = tenant.speakers.in_bulk([speaker for speaker, _ in searched.nearest(probe, TOP_K)])
-        return [int(speaker.external_id) for speaker in speakers.values()]
+        libraries = list(tenant.libraries.within("large"))
+        candidates = nearest_speakers(tenant, libraries, tenant.model, probe, limit=TOP_K)
+        return [int(candidate.speaker.external_id) for candidate in candidates]
 
 
 def search_over_http(credential: Credential, content: bytes) -> None:

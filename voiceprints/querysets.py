@@ -8,9 +8,6 @@ from typing import TYPE_CHECKING
 
 from django.db import models
 from django.db.models.functions import Collate
-from pgvector.django import MaxInnerProduct
-
-from audio.results import Embedding
 
 if TYPE_CHECKING:
     from voiceprints.models import Job, Library, Speaker, Utterance, Voiceprint  # noqa: F401
@@ -75,14 +72,6 @@ class VoiceprintQuerySet(models.QuerySet["Voiceprint"]):
 
     def in_libraries(self, libraries: models.QuerySet[Library] | Iterable[Library]) -> VoiceprintQuerySet:
         return self.filter(library__in=libraries)
-
-    def nearest(self, probe: Embedding, limit: int) -> list[tuple[int, float]]:
-        """(speaker id, raw cosine), best first, exact; equal scores in the order of enrollment.
-
-        Nothing is joined: PostgreSQL would join every row before it sorts, and only the best are wanted.
-        """
-        ranked = self.annotate(distance=MaxInnerProduct("embedding", probe)).order_by("distance", "speaker_id")
-        return [(speaker, -distance) for speaker, distance in ranked.values_list("speaker_id", "distance")[:limit]]
 
 
 class JobQuerySet(models.QuerySet["Job"]):

@@ -6,10 +6,11 @@ Each service takes the tenant first and opens its own transactions: none stays o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime
+from itertools import islice
 from typing import TypeVar
 
 from django.conf import settings
@@ -45,6 +46,7 @@ from voiceprints.results import (
     WhenEnrolled,
 )
 from voiceprints.scoring import cosine
+from voiceprints.search import nearest_speakers
 
 DEFAULT_TOP_K = 10
 
@@ -184,7 +186,8 @@ def identify(
 
     analysis, chosen = _heard(tenant, audio, searched)
     # One more than wanted, so that the best has a runner-up even when only the best is wanted.
-    nearest = _nearest_speakers(tenant, chosen, analysis, limit=top_k + 1)
+    with acting_as(tenant):
+        nearest = nearest_speakers(tenant, chosen, analysis.model, analysis.embedding, limit=top_k + 1)
     if refuse_nobody and not nearest:
         raise NobodyEnrolled
     return Identification(
@@ -200,11 +203,11 @@ def near_duplicates(
     tenant: Tenant, speaker: Speaker, embedding: Embedding, *, model: str, limit: int
 ) -> tuple[Candidate, ...]:
     """Others of the speaker's library who would be accepted with this embedding, nearest first."""
-    threshold = find_model(model).accept_threshold
     with acting_as(tenant):
-        searched = tenant.voiceprints.of_model(model).in_libraries([speaker.library]).exclude(speaker=speaker)
-        nearest = searched.nearest(embedding, limit)
-        return _candidates(tenant, model, {pk: score for pk, score in nearest if score >= threshold})
+        # One more than wanted, for the speaker is among them.
+        nearest = nearest_speakers(tenant, [speaker.library], model, embedding, limit=limit + 1)
+    others = (candidate for candidate in nearest if candidate.accepted and candidate.speaker != speaker)
+    return tuple(islice(others, limit))
 
 
 def compare(tenant: Tenant, one: AudioInput, other: AudioInput) -> Comparison:
@@ -427,25 +430,6 @@ def _embeddings(tenant: Tenant, speakers: Collection[Speaker]) -> dict[int, Embe
         if speaker.pk not in embeddings:
             raise SpeakerNotEnrolled(external_id=speaker.external_id, utterances=speaker.utterances.count())
     return embeddings
-
-
-def _nearest_speakers(
-    tenant: Tenant, libraries: list[Library], probe: Analysis, *, limit: int
-) -> tuple[Candidate, ...]:
-    """Best first, exact."""
-    with acting_as(tenant):
-        searched = tenant.voiceprints.of_model(probe.model).in_libraries(libraries)
-        return _candidates(tenant, probe.model, dict(searched.nearest(probe.embedding, limit)))
-
-
-def _candidates(tenant: Tenant, model: str, scores: Mapping[int, float]) -> tuple[Candidate, ...]:
-    """By speaker id, in their order; who was deleted this moment is left out."""
-    threshold = find_model(model).accept_threshold
-    speakers = tenant.speakers.select_related("library").in_bulk(scores)
-    paths = _latest_recordings(tenant, scores)
-    return tuple(
-        Candidate(score, threshold, speakers[pk], paths.get(pk, "")) for pk, score in scores.items() if pk in speakers
-    )
 
 
 def _listed(tenant: Tenant, speakers: Iterable[Speaker]) -> list[Listed]:

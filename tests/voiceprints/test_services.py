@@ -16,6 +16,7 @@ from voiceprints.errors import LibraryNotFound, SpeakerExists, SpeakerNotEnrolle
 from voiceprints.models import Speaker, UtteranceEmbedding
 from voiceprints.results import AudioInput, LibraryKey, Removal, WhenEnrolled
 from voiceprints.scoring import voiceprint_of
+from voiceprints.search import nearest_speakers
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -43,6 +44,11 @@ def unread():
 
 def staff(tenant):
     return tenant.libraries.within("acme", "staff")
+
+
+def list_of(tenant, libraries):
+    with acting_as(tenant):
+        return list(libraries)
 
 
 def names(identification):
@@ -382,6 +388,41 @@ def test_equal_scores_come_in_the_order_of_enrolment(acme):
     for name in order:
         services.enroll(acme, LIBRARY, name, [audio(SUSAN)])
     assert names(services.identify(acme, all_of(acme), audio(SUSAN))) == order
+
+
+def test_a_candidate_names_its_library_and_the_newest_of_its_recordings(acme):
+    enrolled(acme, SUSAN)
+    enrolled(acme, KEN, key=OTHER_TAG)
+    newest = services.update(acme, LIBRARY, SUSAN, [audio(SUSAN, 2)], merge=True)
+    found = {one.speaker.external_id: one for one in services.identify(acme, all_of(acme), audio(SUSAN, 3)).candidates}
+    assert found[SUSAN].recording == newest.recording != ""
+    assert [found[name].speaker.library.tag_id for name in (SUSAN, KEN)] == [LIBRARY.tag_id, OTHER_TAG.tag_id]
+
+
+def test_a_candidate_of_whom_no_recording_was_kept_has_none(acme):
+    enrolled(acme, SUSAN)
+    with acting_as(acme):
+        acme.utterances.update(recording="")
+    assert services.identify(acme, all_of(acme), audio(SUSAN)).candidates[0].recording == ""
+
+
+def test_a_search_is_one_statement_however_many_are_found(acme):
+    enrolled(acme, *VOICES)
+    (library,), probe = list_of(acme, all_of(acme)), np.full(256, 1 / 16, np.float32)
+    with acting_as(acme), CaptureQueriesContext(connection) as captured:
+        candidates = nearest_speakers(acme, [library], acme.model, probe, limit=10)
+        assert {(one.speaker.library.org_id, one.speaker.tenant.slug) for one in candidates} == {("acme", "acme")}
+    assert len(candidates) == len(VOICES)
+    assert len(captured) == 1
+
+
+def test_a_search_shows_no_tenant_the_speakers_of_another(acme, globex):
+    enrolled(acme, SUSAN)
+    ours = list_of(acme, all_of(acme))
+    with acting_as(globex):
+        assert nearest_speakers(acme, ours, acme.model, np.full(256, 1 / 16, np.float32), limit=10) == ()
+    with acting_as(acme):
+        assert nearest_speakers(globex, ours, acme.model, np.full(256, 1 / 16, np.float32), limit=10) == ()
 
 
 def test_an_unknown_library_holds_nobody(acme):
