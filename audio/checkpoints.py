@@ -10,7 +10,7 @@ from typing import Any, Final
 import yaml
 
 from audio.errors import UnusableModel
-from audio.features import FBANK_BANDS
+from audio.fbank import FBANK_BANDS
 
 CONFIG_FILE: Final = "config.yaml"
 WEIGHTS_FILE: Final = "avg_model.pt"

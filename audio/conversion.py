@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audio.checkpoints import Checkpoint, Unconvertible
-from audio.features import FBANK_BANDS
+from audio.fbank import FBANK_BANDS
 from audio.onnx import load_session, sha256_of
 from audio.toolkit import get_speaker_model, torch
 

@@ -12,7 +12,7 @@ import onnxruntime
 
 from audio.catalogue import find_model
 from audio.errors import UnusableModel
-from audio.features import FBANK_BANDS, fbank, without_channel
+from audio.fbank import FBANK_BANDS, fbank, without_channel
 from audio.onnx import ONE_CORE, Execution, first_line, load_session
 from audio.results import SAMPLE_RATE, Embedding, Samples, Waveform
 from audio.windows import mel_windows

@@ -1,8 +1,8 @@
-"""What the encoders were trained on: Kaldi's filterbanks for WeSpeaker's, mel power spectrograms for GE2E.
+"""Mel power spectrograms as the GE2E encoder was trained on, in plain numpy.
 
-The latter, in plain numpy, equal to float32 rounding
-`librosa.feature.melspectrogram(y, sr=16000, n_fft=400, hop_length=160, n_mels=40)`: periodic Hann window, frames
-centred with zero padding, power spectrum, Slaney mel scale with area normalisation, no logarithm.
+Equal, to float32 rounding, to `librosa.feature.melspectrogram(y, sr=16000, n_fft=400, hop_length=160, n_mels=40)`:
+periodic Hann window, frames centred with zero padding, power spectrum, Slaney mel scale with area normalisation,
+no logarithm.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import math
 from functools import cache
 from typing import Final
 
-import kaldi_native_fbank
 import numpy as np
 from numpy.typing import NDArray
 
@@ -29,46 +28,7 @@ LOG_BEGINS_HZ: Final = 1000.0
 LOG_BEGINS_MEL: Final = LOG_BEGINS_HZ / LINEAR_HZ_PER_MEL
 LOG_STEP: Final = math.log(6.4) / 27
 
-FBANK_BANDS: Final = 80
-# Kaldi hears 16-bit integers, and its floor of the energies is one for those.
-INT16_SCALE: Final = 2**15
-
 Mels = NDArray[np.float32]
-
-
-def fbank(samples: Samples) -> Mels:
-    """Kaldi's log-mel filterbanks, shape (frames, 80): one frame per 10 ms, none that reaches over either end.
-
-    Whatever is shorter than a window of 25 ms has no frame.
-    """
-    extractor = kaldi_native_fbank.OnlineFbank(_fbank_options())
-    extractor.accept_waveform(SAMPLE_RATE, samples * np.float32(INT16_SCALE))
-    extractor.input_finished()
-    frames = np.empty((extractor.num_frames_ready, FBANK_BANDS), np.float32)
-    for number in range(len(frames)):
-        frames[number] = extractor.get_frame(number)
-    return frames
-
-
-def without_channel(frames: Mels) -> Mels:
-    """Each band around its mean over time (cepstral mean normalisation), which takes away loudness and microphone."""
-    centred: Mels = frames - frames.mean(axis=0, dtype=np.float64).astype(np.float32)
-    return centred
-
-
-@cache
-def _fbank_options() -> kaldi_native_fbank.FbankOptions:
-    """As WeSpeaker's recipes train with."""
-    options = kaldi_native_fbank.FbankOptions()
-    options.frame_opts.samp_freq = SAMPLE_RATE
-    options.frame_opts.frame_length_ms = 25
-    options.frame_opts.frame_shift_ms = 10
-    options.frame_opts.window_type = "hamming"
-    options.frame_opts.dither = 0
-    options.frame_opts.snip_edges = True
-    options.mel_opts.num_bins = FBANK_BANDS
-    options.use_energy = False
-    return options
 
 
 def ge2e_mels(samples: Samples) -> Mels:

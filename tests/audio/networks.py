@@ -10,7 +10,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-from audio.features import FBANK_BANDS, fbank, without_channel
+from audio.fbank import FBANK_BANDS, fbank, without_channel
 from audio.results import Samples
 from tests.audio.recordings import VOICES, spoken
 

@@ -11,7 +11,7 @@ import pytest
 from audio.analysis import analyze
 from audio.encoders import PIECE_SAMPLES, WespeakerEncoder, load_encoder
 from audio.errors import ProviderUnavailable, UnusableModel, WeightsChanged
-from audio.features import fbank, without_channel
+from audio.fbank import fbank, without_channel
 from audio.onnx import Execution, sha256_of
 from audio.results import Samples, Waveform
 from tests.audio.networks import write_network
