@@ -66,6 +66,16 @@ def refuse_unless_web_addresses(name: str, urls: list[str]) -> None:
             raise ImproperlyConfigured(f"{name} must begin with http:// or https:// and a host; it is {url!r}")
 
 
+def onnx_providers(names: list[str]) -> list[str]:
+    """ONNX Runtime's names, the preferred first. Whether this machine has them is seen when a model is loaded."""
+    providers = [name.strip() for name in names]
+    if not providers or not all(re.fullmatch(r"[A-Za-z]+ExecutionProvider", name) for name in providers):
+        raise ImproperlyConfigured(
+            "OPENVPR_ONNX_PROVIDERS holds names such as CUDAExecutionProvider,CPUExecutionProvider, separated by commas"
+        )
+    return providers
+
+
 def local_url(host: str, port: int) -> str:
     """How this machine reaches the web server, whatever addresses it listens on."""
     reachable = EVERY_ADDRESS.get(host, host)
@@ -115,6 +125,10 @@ try:
     ANALYSIS_DEADLINE_SECONDS = env.float("OPENVPR_DEADLINE_SECONDS", 20.0, validate=validate.Range(1, 600))
     MAX_UPLOAD_BYTES = env.int("OPENVPR_MAX_UPLOAD_MB", 64, validate=validate.Range(1, 512)) * MEBIBYTE
     WORKER_MEMORY_KB = env.int("OPENVPR_WORKER_MEMORY_MB", 600, validate=validate.Range(256, 64_000)) * 1024
+    MODEL = env.str("OPENVPR_MODEL", "").strip()
+    MODEL_MIRROR = env.str("OPENVPR_MODEL_MIRROR", "").strip().rstrip("/")
+    ONNX_PROVIDERS = onnx_providers(env.list("OPENVPR_ONNX_PROVIDERS", ["CPUExecutionProvider"]))
+    ONNX_THREADS = env.int("OPENVPR_ONNX_THREADS", 1, validate=validate.Range(1, 256))
     RECORDING_LINK_SECONDS = env.int(
         "OPENVPR_RECORDING_LINK_SECONDS", 7 * 24 * 3600, validate=validate.Range(60, LONGEST_LINK_SECONDS)
     )
@@ -136,6 +150,7 @@ try:
 except EnvError as error:
     raise ImproperlyConfigured(str(error)) from None
 
+MODELS = HOME / "models"
 DIALECTS = ["abcpen", "native", "speakin", "jdcloud", "dolphin", "iflytek"]
 
 if PRODUCTION and DEBUG:
@@ -147,6 +162,7 @@ if any("/" in origin.partition("://")[2] for origin in CSRF_TRUSTED_ORIGINS):
     )
 for _name, _urls in (
     ("OPENVPR_PUBLIC_URL", [PUBLIC_URL]),
+    ("OPENVPR_MODEL_MIRROR", [MODEL_MIRROR]),
     ("OPENVPR_S3_ENDPOINT", [S3_ENDPOINT]),
     ("OPENVPR_TRUSTED_ORIGINS", CSRF_TRUSTED_ORIGINS),
 ):

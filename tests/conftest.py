@@ -49,6 +49,13 @@ def recordings_folder(tmp_path: Path, settings) -> Path:
     return folder
 
 
+@pytest.fixture(autouse=True)
+def models_folder(tmp_path: Path, settings) -> Path:
+    """And its speaker models, of which the bundled one is always there."""
+    settings.MODELS = tmp_path / "models"
+    return settings.MODELS
+
+
 @pytest.fixture
 def acme_credential(db: None) -> Credential:
     return create_tenant("acme", name="Acme")

@@ -1,10 +1,31 @@
-"""From the name of a model to the encoder that a worker embeds with."""
+"""From the name of a model to the encoder that embeds with it. No database is asked, and no model loaded until used."""
 
 from __future__ import annotations
 
-from audio.encoders import SpeakerEncoder, load_encoder
+from functools import lru_cache
+from pathlib import Path
+
+from django.conf import settings
+
+from audio.encoders import SpeakerEncoder, open_encoder
+from audio.onnx import Execution
+from audio.store import ModelStore
+
+# Each process keeps so many loaded: several tenants' models, or two while a tenant changes from one to the other.
+ENCODERS_KEPT = 3
 
 
 def encoder(name: str) -> SpeakerEncoder:
-    """Loaded on first use. Raises UnknownModel, WeightsChanged."""
-    return load_encoder(name)
+    """Loaded on first use, and again when other weights were installed. Raises ModelError."""
+    store = ModelStore(settings.MODELS)
+    card = store.find(name)
+    return _loaded(card.engine, card.name, store.weights_of(name), card.sha256, execution())
+
+
+@lru_cache(ENCODERS_KEPT)
+def _loaded(engine: str, name: str, path: Path, sha256: str, execution: Execution) -> SpeakerEncoder:
+    return open_encoder(engine, name, path, sha256, execution)
+
+
+def execution() -> Execution:
+    return Execution(tuple(settings.ONNX_PROVIDERS), settings.ONNX_THREADS)

@@ -7,12 +7,14 @@ from typing import Any
 
 import redis
 from celery import Task, current_app, shared_task, signals
+from django.db import Error as DatabaseFailed
+from django.db import connection
 
 from audio.analysis import analyze as measure
-from audio.catalogue import DEFAULT_MODEL
-from audio.errors import AudioError
+from audio.encoders import SpeakerEncoder
+from audio.errors import AudioError, ModelError
 from audio.results import RawPcm, RecordingForm
-from voiceprints import bulk, engines, jobs, recordings, work
+from voiceprints import bulk, engines, installed, jobs, recordings, work
 from voiceprints.errors import VoiceprintError
 
 logger = logging.getLogger(__name__)
@@ -32,11 +34,14 @@ def analyze(self: Task[Any, Any], options: dict[str, Any]) -> None:
 
 def measured(content: bytes, options: dict[str, Any]) -> dict[str, Any]:
     built = {name: kind(**options[name]) for name, kind in VALUES.items() if options.get(name)}
-    built["encoders"] = [engines.encoder(name) for name in options.get("encoders", ())]
     try:
+        built["encoders"] = [_encoder(name) for name in options.get("encoders", ())]
         analysis = measure(content, **options | built)
     except AudioError as error:
         return {"refused": error.to_wire()}
+    except ModelError as error:
+        logger.error("no recording can be measured: %s", error)  # noqa: TRY400 - the line says all that can be done
+        return {"failed": type(error).__name__}
     return {"measured": analysis.to_wire()}
 
 
@@ -54,7 +59,28 @@ def reply_that_it_failed(sender: Task[Any, Any], task_id: str, exception: BaseEx
 def warm_up(**_: Any) -> None:
     """Where somebody waits for answers, load the model when a worker child begins, not at its first recording."""
     if jobs.EMBED in current_app.amqp.queues.consume_from:
-        engines.encoder(DEFAULT_MODEL)
+        _load_most_used()
+
+
+def _load_most_used() -> None:
+    """What cannot be loaded is said, and tried again when a recording asks for it."""
+    try:
+        names = installed.most_used(engines.ENCODERS_KEPT)
+    except DatabaseFailed as error:
+        logger.warning("no speaker model is loaded ahead: %s", type(error).__name__)
+        return
+    for name in names:
+        try:
+            _encoder(name)
+        except (ModelError, DatabaseFailed) as error:
+            logger.error("a speaker model is not ready: %s", str(error).strip())  # noqa: TRY400
+    connection.close()
+
+
+def _encoder(name: str) -> SpeakerEncoder:
+    """Raises ModelError."""
+    installed.refuse_disagreement(name)
+    return engines.encoder(name)
 
 
 @shared_task(name="voiceprints.sweep_recordings")

@@ -57,6 +57,11 @@ def test_nothing_needs_to_be_set(tmp_path):
         ("OPENVPR_PUBLIC_URL", "http://x y/?q"),
         ("OPENVPR_RECORDING_LINK_SECONDS", "99999999999999"),
         ("OPENVPR_HOME", "/proc/nowhere"),
+        ("OPENVPR_ONNX_PROVIDERS", "cuda"),
+        ("OPENVPR_ONNX_PROVIDERS", "CPUExecutionProvider;CUDAExecutionProvider"),
+        ("OPENVPR_ONNX_THREADS", "0"),
+        ("OPENVPR_ONNX_THREADS", "many"),
+        ("OPENVPR_MODEL_MIRROR", "models.example.com"),
     ],
 )
 def test_nonsense_is_refused_with_one_line_that_names_it(tmp_path, name, nonsense):

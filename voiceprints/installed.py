@@ -1,0 +1,150 @@
+"""The speaker models of this installation: files on each machine, and rows that say what vectors were made with."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Q, QuerySet
+
+from audio.errors import ModelMissing, WeightsChanged
+from audio.store import BUNDLED, ModelCard, ModelStore
+from tenants.context import acting_as_platform
+from tenants.models import Tenant
+from tenants.services import default_model, set_default_model
+from voiceprints.errors import VoiceprintError
+from voiceprints.models import EmbeddingModel, UtteranceEmbedding, Voiceprint
+
+
+class ModelInUse(VoiceprintError):
+    """Of a model: `tenants` that use it, `vectors` that were made with it, or it is what new tenants begin with."""
+
+    def __init__(self, *, name: str, tenants: int, vectors: int, is_default: bool) -> None:
+        self.name, self.tenants, self.vectors, self.is_default = name, tenants, vectors, is_default
+        reasons = [
+            f"{tenants} tenants use it" if tenants else "",
+            f"{vectors} vectors were made with it" if vectors else "",
+            "new tenants begin with it" if is_default else "",
+        ]
+        super().__init__(f"model {name!r} stays: {', '.join(filter(None, reasons))}")
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Who relies on a model. `tenants` keep its vectors up, whether it answers for them or stands by."""
+
+    tenants: int
+    vectors: int
+    is_default: bool
+
+
+def store() -> ModelStore:
+    return ModelStore(settings.MODELS)
+
+
+def refuse_disagreement(name: str) -> None:
+    """This machine's weights must be those that the vectors in the database were made with.
+
+    Raises ModelMissing, UnusableModel, WeightsChanged.
+    """
+    card = store().find(name)
+    _agreed(card.name, card.dimension, card.sha256)
+
+
+@cache
+def _agreed(name: str, dimension: int, sha256: str) -> None:
+    """Asked once per process: what is raised is not remembered, so a model that was mended works at once."""
+    known = EmbeddingModel.objects.filter(pk=name).first()
+    if known is None or (known.dimension, known.sha256 or sha256) != (dimension, sha256):
+        said = f"sha256 {known.sha256}, {known.dimension} numbers" if known else "nothing of it"
+        raise WeightsChanged(
+            f"{store().weights_of(name)} (sha256 {sha256}, {dimension} numbers) is not what the database knows as "
+            f"{name!r}: {said}; install the same file on every machine"
+        )
+
+
+def most_used(limit: int) -> list[str]:
+    """What a worker should have at hand before the first recording comes."""
+    used = Counter(name for tenant in Tenant.objects.filter(active=True) for name in tenant.models)
+    return [name for name, _ in used.most_common(limit)] or [default_model()]
+
+
+def install(weights: Path, card: ModelCard) -> None:
+    """Put the file into the store of this machine and its name into the database. Raises ModelError."""
+    refuse_other_vectors(card)
+    store().install(weights, card)
+    register(card)
+
+
+@transaction.atomic
+def register(card: ModelCard) -> None:
+    """Make it known to the database, so that tenants may use it. Raises WeightsChanged."""
+    known = EmbeddingModel.objects.select_for_update().filter(pk=card.name).first()
+    refuse_other_vectors(card)
+    if known is None:
+        EmbeddingModel.objects.create(name=card.name, dimension=card.dimension, sha256=card.sha256)
+    else:
+        EmbeddingModel.objects.filter(pk=card.name).update(dimension=card.dimension, sha256=card.sha256)
+
+
+def refuse_other_vectors(card: ModelCard) -> None:
+    """Raises WeightsChanged when the database has vectors of that name that other weights made."""
+    known = EmbeddingModel.objects.filter(pk=card.name).first()
+    if known is None or (known.sha256 or card.sha256, known.dimension) == (card.sha256, card.dimension):
+        return
+    vectors = usage_of(card.name).vectors
+    if vectors:
+        raise WeightsChanged(
+            f"the database has {vectors} vectors of {card.name!r} made by weights with sha256 {known.sha256}; add this "
+            f"file, with sha256 {card.sha256}, under another name"
+        )
+
+
+def make_default(name: str) -> None:
+    """What new tenants begin with. Raises ModelMissing, UnusableModel, WeightsChanged."""
+    register(store().find(name))
+    set_default_model(name)
+
+
+def remove(name: str, *, force: bool = False) -> None:
+    """From this machine, and from the database.
+
+    By `force` tenants that use it go over to another of theirs or to the bundled one, unless vectors were made with it.
+    Raises ModelMissing, ModelInUse.
+    """
+    if name == BUNDLED.name:
+        raise ModelMissing(f"{name!r} comes with the platform and stays")
+    with transaction.atomic():
+        usage = usage_of(name)
+        if usage.vectors or (not force and (usage.tenants or usage.is_default)):
+            raise ModelInUse(name=name, **vars(usage))
+        _let_go(name)
+        EmbeddingModel.objects.filter(pk=name).delete()
+        store().remove(name)
+
+
+def _let_go(name: str) -> None:
+    if default_model() == name:
+        set_default_model(BUNDLED.name)
+    for tenant in _users_of(name).select_for_update():
+        left = [other for other in tenant.models if other != name]
+        tenant.model, *tenant.other_models = left or [BUNDLED.name]
+        tenant.save(update_fields=["model", "other_models"])
+
+
+def usage_of(name: str) -> Usage:
+    with acting_as_platform():
+        return Usage(
+            tenants=_users_of(name).count(),
+            vectors=UtteranceEmbedding.all_tenants.filter(model=name).count()
+            + Voiceprint.all_tenants.filter(model=name).count(),
+            is_default=default_model() == name,
+        )
+
+
+def _users_of(name: str) -> QuerySet[Tenant]:
+    return Tenant.objects.filter(Q(model=name) | Q(other_models__contains=[name]))
