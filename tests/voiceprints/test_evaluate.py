@@ -152,7 +152,7 @@ def test_a_list_that_is_no_text_is_refused_at_its_line(tmp_path):
     [
         ("1 susan/1.opus susan/2.opus\n", [], "1 same-speaker and 0 different-speaker trials"),
         ("3 a b\n", [], "line 1"),
-        (SMALL_LIST, ["--model", "nobody"], "no model 'nobody'"),
+        (SMALL_LIST, ["--model", "nobody"], "model 'nobody' is not installed"),
     ],
 )
 def test_what_goes_wrong_is_said_in_one_line(tmp_path, lines, words, said):

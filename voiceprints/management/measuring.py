@@ -10,11 +10,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
 from audio.batch import Outcome, hear_all
-from audio.catalogue import UnknownModel, find_model
+from audio.errors import ModelError
+from audio.store import ModelStore
 from voiceprints import engines
 from voiceprints.trials import Comparisons, TrialList, TrialsRefused, compared, read_trials
 
@@ -62,12 +64,12 @@ def heard_recordings(root: Path, names: Iterable[str], *, model: str, denoise: b
     """What came of each, by name, with a progress bar where somebody watches. Raises CommandError."""
     name_of = {root / name: name for name in names}
     try:
-        find_model(model)
+        ModelStore(settings.MODELS).find(model)
         hearing = hear_all(list(name_of), partial(engines.encoder, model), denoise=denoise)
         with tqdm(hearing, total=len(name_of), unit="recording", disable=None, leave=False) as shown:
             return {name_of[path]: outcome for path, outcome in _stoppable(shown)}
-    except UnknownModel:
-        raise CommandError(f"no model {model!r}") from None
+    except ModelError as error:
+        raise CommandError(str(error)) from None
     except BrokenProcessPool:
         raise CommandError("a process that measured was killed, as when memory runs out") from None
 
