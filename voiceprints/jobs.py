@@ -65,6 +65,15 @@ for _, key in ipairs(KEYS) do
 end
 return 0
 """
+# The recording goes, and its entries with it.
+RELEASE = """
+redis.call('DEL', KEYS[1])
+for index = 2, #KEYS do redis.call('ZREM', KEYS[index], ARGV[1]) end
+"""
+REPLY = """
+redis.call('RPUSH', KEYS[1], ARGV[1])
+redis.call('EXPIRE', KEYS[1], ARGV[2])
+"""
 
 
 @cache
@@ -141,10 +150,7 @@ def reply(job_id: str, message: dict[str, Any]) -> None:
     if current_app.conf.task_always_eager:
         _replies_here[job_id] = message
         return
-    with connection().pipeline() as pipeline:
-        pipeline.rpush(_reply_key(job_id), msgpack.packb(message))
-        pipeline.expire(_reply_key(job_id), REPLY_KEPT_SECONDS)
-        pipeline.execute()
+    connection().eval(REPLY, 1, _reply_key(job_id), msgpack.packb(message), REPLY_KEPT_SECONDS)
 
 
 def _measured_here(content: bytes, options: dict[str, Any]) -> Analysis:
@@ -174,6 +180,9 @@ def _measured_by_worker(
             queue=_queue.get(),
             expires=deadline,
             time_limit=int(deadline) + SPARE_SECONDS,
+            # Nobody reads them, and Celery would write them anew for each recording.
+            argsrepr="",
+            kwargsrepr="",
         )
         meanwhile()
         return _read(_wait(job_id, gives_up))
@@ -211,11 +220,7 @@ def _admitted(tenant: Tenant, job_id: str, size_bytes: int) -> Iterator[None]:
 
 def _release(job_id: str, keys: list[str], entry: str) -> None:
     try:
-        with connection().pipeline() as pipeline:
-            pipeline.delete(_recording_key(job_id))
-            for key in keys:
-                pipeline.zrem(key, entry)
-            pipeline.execute()
+        connection().eval(RELEASE, 1 + len(keys), _recording_key(job_id), *keys, entry)
     except redis.RedisError:
         logger.warning("could not release an admission; it expires by itself")
 

@@ -287,6 +287,12 @@ def test_a_recording_leaves_nothing_behind_in_redis(acme, worker):
     assert left == []
 
 
+def test_a_reply_that_nobody_takes_goes_by_itself():
+    jobs.reply("nobody", {"failed": "ZeroDivisionError"})
+    (key,) = jobs.connection().keys("*nobody*")
+    assert 0 < jobs.connection().ttl(key) <= jobs.REPLY_KEPT_SECONDS
+
+
 def test_an_enrollment_whose_worker_dies_leaves_nothing(acme, worker, recordings_folder):
     with soon(kill_when_busy, pool_child(worker)), pytest.raises(EngineFailed):
         services.enroll(acme, LIBRARY, SUSAN, [AudioInput(read=minutes_of_speech)])
