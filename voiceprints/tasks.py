@@ -14,6 +14,7 @@ from audio.analysis import analyze as measure
 from audio.encoders import SpeakerEncoder
 from audio.errors import AudioError, ModelError
 from audio.results import RawPcm, RecordingForm
+from audio.store import BUNDLED
 from voiceprints import bulk, engines, installed, jobs, recordings, work
 from voiceprints.errors import VoiceprintError
 
@@ -64,22 +65,29 @@ def warm_up(**_: Any) -> None:
 
 def _load_most_used() -> None:
     """What cannot be loaded is said, and tried again when a recording asks for it."""
-    try:
-        names = installed.most_used(engines.ENCODERS_KEPT)
-    except DatabaseFailed as error:
-        logger.warning("no speaker model is loaded ahead: %s", type(error).__name__)
-        return
-    for name in names:
+    for name in _most_used():
         try:
             _encoder(name)
-        except (ModelError, DatabaseFailed) as error:
-            logger.error("a speaker model is not ready: %s", str(error).strip())  # noqa: TRY400
+        except ModelError as error:
+            logger.error("a speaker model is not ready: %s", error)  # noqa: TRY400 - the line says all that can be done
+    # Recordings need no database, so a worker keeps no connection.
     connection.close()
+
+
+def _most_used() -> list[str]:
+    try:
+        return installed.most_used(engines.ENCODERS_KEPT)
+    except DatabaseFailed:
+        return [BUNDLED.name]
 
 
 def _encoder(name: str) -> SpeakerEncoder:
     """Raises ModelError."""
-    installed.refuse_disagreement(name)
+    try:
+        installed.refuse_disagreement(name)
+    except DatabaseFailed as error:
+        # Whoever waits for the recording needs the database more than we do, and finds out.
+        logger.warning("nobody could say which weights %s has: %s", name, type(error).__name__)
     return engines.encoder(name)
 
 
