@@ -295,7 +295,7 @@ def test_channels_and_bits_may_be_left_out(susan, name):
 @pytest.mark.parametrize(
     "wanted",
     [ABSENT, None, {}, WANTED_FORMAT, WANTED_FORMAT | {"encoding": "utf-8"}, {"encoding": "UTF8"}, {"compress": None}],
-    ids=str,
+    ids=lambda wanted: "absent" if wanted is ABSENT else str(wanted),
 )
 def test_the_wanted_format_may_be_written_in_several_ways(susan, wanted):
     body = a_request(susan, "queryFeatureList")
