@@ -5,15 +5,21 @@ from django.contrib import admin
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect
 from django.urls import include, path
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_safe
 from django.views.i18n import set_language
 
 CONSOLE = settings.CONSOLE_PATH.lstrip("/")
 
 
+@csrf_exempt
+@require_safe
 def home(request: HttpRequest) -> HttpResponse:
     return redirect("admin:index")
 
 
+@csrf_exempt
+@require_safe
 def alive(request: HttpRequest) -> HttpResponse:
     return JsonResponse({"status": "alive"})
 

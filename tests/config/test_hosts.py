@@ -2,6 +2,7 @@
 
 import pytest
 from django.http import HttpResponse
+from django.test import Client
 
 from config.hosts import HostMiddleware
 
@@ -38,3 +39,10 @@ def test_a_view_that_never_looks_at_the_host_answers_under_any(rf, host):
     request = rf.post("/", headers={"Host": host})
     assert middleware.process_view(request, view, (), {}) is None
     assert middleware(request).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/", "/console", "/health/live"])
+@pytest.mark.parametrize("method", ["post", "put", "patch", "delete"])
+def test_what_is_only_read_refuses_to_be_written(path, method):
+    reply = getattr(Client(enforce_csrf_checks=True), method)(path, headers={"Host": "voice.example.com"})
+    assert (reply.status_code, reply.headers["Allow"]) == (405, "GET, HEAD")
