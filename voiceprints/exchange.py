@@ -15,6 +15,7 @@ import shutil
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import IO, Any, cast
@@ -29,7 +30,7 @@ from tenants.context import acting_as
 from tenants.models import Tenant
 from voiceprints import gallery, recordings, services, work
 from voiceprints.archives import Archive, fit_name
-from voiceprints.errors import ArchiveRefused, ManifestRefused, RowRefused, VoiceprintError
+from voiceprints.errors import ArchiveRefused, ManifestRefused, RowRefused, StorageFailed, VoiceprintError
 from voiceprints.failures import to_wire
 from voiceprints.manifests import fit_text, json_fields, required
 from voiceprints.models import EmbeddingModel, JobRow, Library, Speaker, Utterance
@@ -61,10 +62,20 @@ def run_export(run: Run) -> Product:
     wants = run.job.parameters
     with acting_as(run.tenant):
         library = gallery.find_library(run.tenant, LibraryKey(wants["org_id"], wants["tag_id"]))
-    with tempfile.TemporaryFile() as file:
-        counted = Export(run, library, wants["recordings"], wants["embeddings"]).write(cast(IO[bytes], file))
-        path = run.persistently(lambda: work.stored(run.tenant, cast(IO[bytes], file), ".zip"))
+    with _scratch_file() as file:
+        counted = Export(run, library, wants["recordings"], wants["embeddings"]).write(file)
+        path = run.persistently(lambda: work.stored(run.tenant, file, ".zip"))
         return Product(counted | {"size_bytes": file.tell()}, path, settings.EXPORT_KEPT_SECONDS)
+
+
+@contextmanager
+def _scratch_file() -> Iterator[IO[bytes]]:
+    """Raises StorageFailed when the disk does not take what the block writes, here or in files like this one."""
+    try:
+        with tempfile.TemporaryFile() as file:
+            yield cast(IO[bytes], file)
+    except OSError as error:
+        raise StorageFailed(type(error).__name__) from error
 
 
 @dataclass

@@ -2,7 +2,9 @@
 
 import io
 import json
+import tempfile
 import zipfile
+from functools import partial
 
 import pytest
 
@@ -149,6 +151,12 @@ def test_an_export_is_added_once_to_what_others_said(acme, globex, library, want
     assert [len(one[6]) for one in before] == [2, 3]
     assert restored(globex, content, when_enrolled=WhenEnrolled.ADD).result == {"unchanged": 2}
     assert picture(globex) == before
+
+
+def test_a_full_disk_fails_an_export_at_once(acme, library, monkeypatch):
+    monkeypatch.setattr(tempfile, "TemporaryFile", partial(open, "/dev/full", "w+b"))
+    job = bulk.find_job(acme, bulk.begin_export(acme, LIBRARY, recordings=True).pk)
+    assert (job.state, job.problem["kind"]) == ("failed", "StorageFailed")
 
 
 @pytest.mark.parametrize("when_enrolled", [WhenEnrolled.REFUSE, WhenEnrolled.ADD])
