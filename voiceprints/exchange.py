@@ -12,11 +12,13 @@ import json
 import math
 import re
 import shutil
+import sys
 import tempfile
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from typing import IO, Any, cast
 
@@ -30,7 +32,14 @@ from tenants.context import acting_as
 from tenants.models import Tenant
 from voiceprints import gallery, recordings, services, work
 from voiceprints.archives import Archive, fit_name
-from voiceprints.errors import ArchiveRefused, ManifestRefused, RowRefused, StorageFailed, VoiceprintError
+from voiceprints.errors import (
+    ArchiveRefused,
+    ManifestRefused,
+    RowRefused,
+    SpeakerNotFound,
+    StorageFailed,
+    VoiceprintError,
+)
 from voiceprints.failures import to_wire
 from voiceprints.manifests import fit_text, json_fields, required
 from voiceprints.models import EmbeddingModel, JobRow, Library, Speaker, Utterance
@@ -218,6 +227,15 @@ class ExportedUtterance:
 
 
 @dataclass(frozen=True)
+class Known:
+    """What a speaker said who is there already: each utterance's embedding of the model, and its digest."""
+
+    model: str
+    embeddings: Sequence[bytes]
+    digests: Sequence[str]
+
+
+@dataclass(frozen=True)
 class ExportedSpeaker:
     external_id: str
     info: str
@@ -232,13 +250,25 @@ class ExportedSpeaker:
     def is_recorded(self) -> bool:
         return all(utterance.recording for utterance in self.utterances)
 
-    def is_known_by(self, model: str, embeddings: Sequence[bytes], digests: Sequence[str], *, adds: bool) -> bool:
-        """Whether this speaker said nothing new beside what has these embeddings of the model and these digests."""
-        if self.is_measured_with([model]):
-            measured = [_bytes(one.embeddings[model]) for one in self.utterances]
-            return says_nothing_new(measured, embeddings, adds)
-        named = ([one.sha256 for one in self.utterances], [one.digest for one in self.utterances])
-        return any(says_nothing_new(said, digests, adds) for said in named if all(said))
+    def is_all_of(self, known: Known) -> bool:
+        """Whether this speaker said just that, no more and no less."""
+        if self.is_measured_with([known.model]):
+            measured = [_bytes(one.embeddings[known.model]) for one in self.utterances]
+            return says_nothing_new(measured, known.embeddings, adds=False)
+        left = Counter(filter(None, known.digests))
+        for one in self.utterances:
+            name = one.sha256 if left[one.sha256] else one.digest
+            left[name] -= 1
+        return len(self.utterances) == len(known.digests) and not any(left.values())
+
+    def beside(self, known: Known) -> ExportedSpeaker:
+        """This speaker with no more than what is not among the known."""
+        if self.is_measured_with([known.model]):
+            news = [one for one in self.utterances if _bytes(one.embeddings[known.model]) not in known.embeddings]
+        else:
+            digests = {digest for digest in known.digests if digest}
+            news = [one for one in self.utterances if digests.isdisjoint({one.sha256, one.digest})]
+        return replace(self, utterances=tuple(news))
 
 
 def restore(run: Run, archive: Archive, key: LibraryKey, when_enrolled: WhenEnrolled) -> None:
@@ -300,31 +330,41 @@ class Restoring:
 
     def _speaker(self, number: int, speaker: ExportedSpeaker, about: dict[str, str]) -> None:
         with acting_as(self.tenant):
-            known = self.tenant.speakers.in_library(self.key).named(speaker.external_id).first()
-            if known and self._says_nothing_new(known, speaker):
+            present = self.tenant.speakers.in_library(self.key).named(speaker.external_id).first()
+            news = self._news(present, speaker) if present else speaker
+            if news is None:
                 self.run.record(number, JobRow.Outcome.UNCHANGED, **about)
                 return
-        outcome = outcome_of(known is not None and known.enrolled, self.when_enrolled)
-        measured = speaker.is_measured_with(self.tenant.models)
+        outcome = outcome_of(present is not None and present.enrolled, self.when_enrolled)
+        measured = news.is_measured_with(self.tenant.models)
         patiently = self.run.persistently if measured else self.run.measure
-        patiently(lambda: self._write(speaker, lambda: self.run.record(number, outcome, **about)))
 
-    def _says_nothing_new(self, known: Speaker, speaker: ExportedSpeaker) -> bool:
-        embeddings = gallery.embeddings_of(known)
-        # Who is still enrolling is added to unless replaced.
-        adds = self.when_enrolled is WhenEnrolled.ADD or (
-            self.when_enrolled is WhenEnrolled.REFUSE and not known.enrolled
-        )
-        same = speaker.is_known_by(
-            self.tenant.model,
-            [_bytes(row.embedding) for row in embeddings if row.model == self.tenant.model],
-            list(known.utterances.values_list("source_digest", flat=True)),
-            adds=adds,
-        )
-        # Nobody who is enrolled becomes less by an import.
-        return same and (adds or known.info == speaker.info) and (known.enrolled or known.status == speaker.status)
+        def also(written: Speaker) -> None:
+            if news is not speaker and written != present:
+                raise SpeakerNotFound(external_id=speaker.external_id)
+            self.run.record(number, outcome, **about)
 
-    def _write(self, speaker: ExportedSpeaker, also: Callable[[], None]) -> None:
+        patiently(lambda: self._write(news, also))
+
+    def _news(self, present: Speaker, speaker: ExportedSpeaker) -> ExportedSpeaker | None:
+        """What is to be written of the speaker; None when all is there. Who is still enrolling is added to unless
+        replaced, and nobody who is enrolled becomes less by an import.
+        """
+        known = self._known(present)
+        is_as_far = present.enrolled or present.status == speaker.status
+        if self.when_enrolled is WhenEnrolled.ADD or (
+            self.when_enrolled is WhenEnrolled.REFUSE and not present.enrolled
+        ):
+            news = speaker.beside(known)
+            return news if news.utterances or not is_as_far else None
+        return None if is_as_far and present.info == speaker.info and speaker.is_all_of(known) else speaker
+
+    def _known(self, present: Speaker) -> Known:
+        embeddings = [row.embedding for row in gallery.embeddings_of(present) if row.model == self.tenant.model]
+        digests = present.utterances.values_list("source_digest", flat=True)
+        return Known(self.tenant.model, [_bytes(one) for one in embeddings], list(digests))
+
+    def _write(self, speaker: ExportedSpeaker, also: Callable[[Speaker], None]) -> None:
         if speaker.is_measured_with(self.tenant.models):
             self._take(speaker, also)
         elif speaker.is_recorded:
@@ -332,7 +372,7 @@ class Restoring:
         else:
             raise RowRefused("neither recordings nor embeddings of a model known here", field="utterances")
 
-    def _take(self, speaker: ExportedSpeaker, also: Callable[[], None]) -> None:
+    def _take(self, speaker: ExportedSpeaker, also: Callable[[Speaker], None]) -> None:
         paths = [recordings.new_path(self.key.org_id) if one.recording else "" for one in speaker.utterances]
         written = [path for path in paths if path]
         with recordings.removed_on_failure(self.tenant, written):
@@ -351,12 +391,12 @@ class Restoring:
                 ]
                 gallery.add_known_utterances(row, known, speaker.status)
                 gallery.backdate(row, speaker.created)
-                also()
+                also(row)
 
-    def _measure(self, speaker: ExportedSpeaker, also: Callable[[], None]) -> None:
+    def _measure(self, speaker: ExportedSpeaker, also: Callable[[Speaker], None]) -> None:
         def written(enrollment: Enrollment) -> None:
             gallery.backdate(enrollment.speaker, speaker.created)
-            also()
+            also(enrollment.speaker)
 
         complete = speaker.status == Speaker.Status.ENROLLED
         services.enroll(
@@ -365,7 +405,7 @@ class Restoring:
             speaker.external_id,
             [AudioInput(lambda one=one: self._recording(one)) for one in speaker.utterances],  # type: ignore[misc]
             info=speaker.info,
-            required_utterances=1 if complete else len(speaker.utterances) + 1,
+            required_utterances=1 if complete else sys.maxsize,
             when_enrolled=self.when_enrolled,
             also=written,
         )

@@ -11,7 +11,7 @@ import pytest
 from tenants.context import acting_as, acting_as_platform
 from tests.archives import targz, zipped
 from tests.cast import KEN, LIBRARY, SUSAN, audio
-from voiceprints import bulk, recordings, services, work
+from voiceprints import bulk, gallery, recordings, services, work
 from voiceprints.errors import JobFileNotFound, LibraryNotFound
 from voiceprints.models import Job, Utterance
 from voiceprints.results import LibraryKey, WhenEnrolled
@@ -151,6 +151,53 @@ def test_an_export_is_added_once_to_what_others_said(acme, globex, library, want
     assert [len(one[6]) for one in before] == [2, 3]
     assert restored(globex, content, when_enrolled=WhenEnrolled.ADD).result == {"unchanged": 2}
     assert picture(globex) == before
+
+
+@pytest.mark.parametrize("wants", [{"embeddings": True}, {"recordings": True}], ids=str)
+def test_of_an_export_only_what_is_new_is_added(acme, globex, library, wants):
+    services.enroll(globex, LIBRARY, SUSAN, [audio(SUSAN, 2), audio(SUSAN, 4)])
+    content = exported(acme, **wants)
+    assert restored(globex, content, when_enrolled=WhenEnrolled.ADD).result == {"added": 1, "enrolled": 1}
+    before = picture(globex)
+    assert [len(one[6]) for one in before] == [1, 3]
+    assert restored(globex, content, when_enrolled=WhenEnrolled.ADD).result == {"unchanged": 2}
+    assert picture(globex) == before
+
+
+@pytest.mark.parametrize("wants", [{"embeddings": True}, {"recordings": True}], ids=str)
+@pytest.mark.parametrize("said", [[1], [1, 2]], ids=str)
+def test_an_export_completes_who_is_still_enrolling_and_says_nothing_twice(acme, globex, library, wants, said):
+    early = [audio(SUSAN, number) for number in said]
+    services.enroll(globex, LIBRARY, SUSAN, early, info="says hello", required_utterances=4)
+    content = exported(acme, **wants)
+    assert restored(globex, content).result == {"enrolled": 2}
+    before = picture(globex)
+    assert [(one[4], len(one[6])) for one in before] == [("enrolling", 1), ("enrolled", 2)]
+    best = services.identify(globex, globex.libraries.within("acme"), audio(SUSAN, 3)).best
+    assert best.speaker.external_id == SUSAN
+    assert restored(globex, content).result == {"unchanged": 2}
+    assert picture(globex) == before
+
+
+def test_who_is_enrolling_there_as_well_stays_so_whatever_both_said(acme, globex, library):
+    services.enroll(globex, LIBRARY, KEN, [audio(KEN, 1), audio(KEN, 2)], required_utterances=4)
+    services.enroll(acme, LIBRARY, KEN, [audio(KEN, 3)], required_utterances=4)
+    restored(globex, exported(acme, recordings=True))
+    assert [(one[4], len(one[6])) for one in picture(globex)] == [("enrolling", 3), ("enrolled", 2)]
+
+
+def test_who_is_deleted_while_the_rest_is_added_is_not_left_in_part(acme, globex, library, monkeypatch):
+    services.enroll(globex, LIBRARY, SUSAN, [audio(SUSAN, 1)])
+    content = exported(acme, embeddings=True)
+    admit = gallery.admit
+
+    def deleted_before(*arguments, **options):
+        globex.speakers.named(SUSAN).delete()
+        return admit(*arguments, **options)
+
+    monkeypatch.setattr(gallery, "admit", deleted_before)
+    job = restored(globex, content, when_enrolled=WhenEnrolled.ADD)
+    assert failures(globex, job) == ["SpeakerNotFound", None]
 
 
 def test_a_full_disk_fails_an_export_at_once(acme, library, monkeypatch):
