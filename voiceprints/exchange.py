@@ -376,7 +376,8 @@ class Restoring:
         paths = [recordings.new_path(self.key.org_id) if one.recording else "" for one in speaker.utterances]
         written = [path for path in paths if path]
         with recordings.removed_on_failure(self.tenant, written):
-            recordings.plan(self.tenant, written)
+            with acting_as(self.tenant):
+                recordings.plan(self.tenant, written)
             for utterance, path in zip(speaker.utterances, paths, strict=True):
                 if path:
                     recordings.write([path], [self._recording(utterance)])

@@ -61,9 +61,11 @@ def new_path(org_id: str) -> str:
 
 
 def plan(tenant: Tenant, paths: Sequence[str], *, within: timedelta | None = None) -> None:
-    """Write down the paths of recordings to come, doomed until they are claimed."""
-    with acting_as(tenant):
-        doom(tenant, paths, not_before=timezone.now() + (within or time_to_claim(len(paths))))
+    """Write down the paths of recordings to come, doomed until they are claimed.
+
+    In the caller's transaction, which must be over before the first of the files appears.
+    """
+    doom(tenant, paths, not_before=timezone.now() + (within or time_to_claim(len(paths))))
 
 
 def time_to_claim(count: int) -> timedelta:

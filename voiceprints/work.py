@@ -134,7 +134,8 @@ def stored(tenant: Tenant, file: IO[bytes], suffix: str = "") -> str:
     """The path in the storage where the file now lies, for a job to claim soon. Raises StorageFailed."""
     # A recording's path has a date in the second place, so it never looks like this.
     path = f"jobs/tenant-{tenant.pk}/{uuid.uuid4().hex}{suffix}"
-    recordings.plan(tenant, [path], within=TIME_TO_CLAIM)
+    with acting_as(tenant):
+        recordings.plan(tenant, [path], within=TIME_TO_CLAIM)
     with recordings.removed_on_failure(tenant, [path]):
         file.seek(0)
         recordings.write_file(path, File(file))

@@ -77,7 +77,8 @@ def test_a_file_that_cannot_be_removed_is_removed_by_a_later_sweep(acme, disk, r
 
 def planned(tenant):
     paths = [recordings.new_path("acme")]
-    recordings.plan(tenant, paths)
+    with acting_as(tenant):
+        recordings.plan(tenant, paths)
     return paths
 
 
@@ -136,7 +137,7 @@ def test_long_names_that_begin_alike_keep_their_folders_apart():
 def test_what_may_be_measured_late_is_not_swept_before(acme, settings):
     settings.ANALYSIS_DEADLINE_SECONDS = 600
     patient = jobs.BULK_PATIENCE * 600
-    with jobs.nobody_waiting():
+    with jobs.nobody_waiting(), acting_as(acme):
         recordings.plan(acme, ["acme/20260101/late.flac"])
     with acting_as(acme):
         assert acme.doomed_recordings.get().not_before > timezone.now() + timedelta(seconds=patient)
