@@ -134,7 +134,8 @@ def _beat() -> Program:
     return Program("beat", [*_celery("beat"), "--schedule", str(schedule), "--pidfile", ""], 25)
 
 
-QUIET = ["--without-gossip", "--without-mingle"]
+# The workers need not hear of each other, nor anybody of them every other second.
+QUIET = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
 
 
 def _celery(command: str) -> list[str]:
