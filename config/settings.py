@@ -381,6 +381,7 @@ LOGGING = {
         "django.server": {"handlers": ["console"], "propagate": False},
         "django.request": {"filters": ["without_addresses"]},
         "httpcore": {"level": "WARNING"},
+        "httpx": {"level": "WARNING"},
         "matplotlib": {"level": "WARNING"},
         # Said to the client already, and at anybody's will.
         "django.security.DisallowedHost": {"level": "CRITICAL"},

@@ -1,0 +1,324 @@
+"""Speaker models by command: published ones are fetched, one's own are added, and nothing is left half done."""
+
+import io
+import json
+import tarfile
+import threading
+import time
+
+import httpx
+import pytest
+from django.core.management import CommandError, call_command
+
+from audio import fetching
+from audio.published import PUBLISHED, find_published
+from tenants.services import default_model
+from tests.audio.networks import write_network
+from tests.downloads import serving_downloads
+from voiceprints import installed
+from voiceprints.models import EmbeddingModel
+
+pytestmark = pytest.mark.django_db
+
+FILE = "voxceleb_resnet34_LM.onnx"
+
+
+@pytest.fixture
+def network(tmp_path):
+    return write_network(tmp_path / "network.onnx").read_bytes()
+
+
+@pytest.fixture
+def downloads(settings, network):
+    with serving_downloads() as downloads:
+        downloads.files[FILE] = network
+        settings.MODEL_MIRROR = downloads.address
+        yield downloads
+
+
+@pytest.fixture
+def models(capsys):
+    def run(*words):
+        call_command("models", *words)
+        return capsys.readouterr().out.strip()
+
+    return run
+
+
+def refusal(models, *words):
+    with pytest.raises(CommandError) as refused:
+        models(*words)
+    text = str(refused.value)
+    assert len(text.splitlines()) == 1
+    return text
+
+
+def left_over(folder):
+    return sorted(path.name for path in (folder / ".partial").iterdir()) if folder.exists() else []
+
+
+def test_a_published_model_is_fetched_and_installed(models, downloads, models_folder):
+    said = models("fetch", "resnet34-LM")
+
+    card = installed.store().find("resnet34-LM")
+    assert card.sha256 in said
+    assert (card.dimension, card.licence, card.source) == (32, "CC BY 4.0", f"{downloads.address}/{FILE}")
+    assert EmbeddingModel.objects.get(pk="resnet34-LM").sha256 == card.sha256
+    assert left_over(models_folder) == []
+
+
+def test_the_projects_own_name_of_a_model_will_do(models, downloads):
+    models("fetch", "voxceleb_resnet34_lm")
+
+    assert installed.store().has("resnet34-LM")
+
+
+def test_what_is_installed_is_not_fetched_again(models, downloads):
+    models("fetch", "resnet34-LM")
+    models("fetch", "resnet34-LM")
+
+    assert len(downloads.asked) == 1
+
+
+def test_what_was_damaged_is_fetched_again(models, downloads, models_folder, network):
+    models("fetch", "resnet34-LM")
+    (models_folder / "resnet34-LM" / "model.onnx").write_bytes(b"damaged")
+
+    models("fetch", "resnet34-LM")
+
+    assert (models_folder / "resnet34-LM" / "model.onnx").read_bytes() == network
+
+
+def test_a_download_that_was_cut_off_is_gone_on_with(models, downloads, network):
+    downloads.cut_after = 10_000
+    assert "fetch again to go on" in refusal(models, "fetch", "resnet34-LM")
+    assert not installed.store().has("resnet34-LM")
+
+    models("fetch", "resnet34-LM")
+
+    assert [asked for _, asked in downloads.asked] == ["", "bytes=10000-"]
+    assert installed.store().weights_of("resnet34-LM").read_bytes() == network
+
+
+def test_it_begins_anew_when_the_file_changed_meanwhile(models, downloads, tmp_path):
+    downloads.cut_after = 10_000
+    refusal(models, "fetch", "resnet34-LM")
+    downloads.files[FILE] = other = write_network(tmp_path / "other.onnx", seed=2).read_bytes()
+
+    models("fetch", "resnet34-LM")
+
+    assert installed.store().weights_of("resnet34-LM").read_bytes() == other
+
+
+def test_another_file_than_the_first_time_is_refused_with_both_digests(models, downloads, tmp_path):
+    models("fetch", "resnet34-LM")
+    first = installed.store().find("resnet34-LM").sha256
+    models("remove", "resnet34-LM")
+    downloads.files[FILE] = write_network(tmp_path / "other.onnx", seed=2).read_bytes()
+
+    said = refusal(models, "fetch", "resnet34-LM")
+    assert first in said
+    assert "models fetch resnet34-LM --accept-changed" in said
+    assert not installed.store().has("resnet34-LM")
+
+    models("fetch", "resnet34-LM", "--accept-changed")
+    assert installed.store().find("resnet34-LM").sha256 in said
+
+
+def test_what_does_not_have_the_pinned_digest_is_never_accepted(models, downloads, monkeypatch):
+    monkeypatch.setitem(PUBLISHED, "resnet34-LM", pinned := _pinned(PUBLISHED["resnet34-LM"]))
+
+    said = refusal(models, "fetch", "resnet34-LM", "--accept-changed")
+
+    assert pinned.sha256 in said
+    assert not installed.store().has("resnet34-LM")
+
+
+def _pinned(model):
+    return type(model)(**vars(model) | {"sha256": 64 * "1"})
+
+
+def test_a_model_that_the_server_does_not_have_is_said(models, downloads):
+    assert "campplus" not in downloads.files
+    assert "CAM%2B%2B.onnx (404)" in refusal(models, "fetch", "campplus")
+
+
+@pytest.mark.parametrize("status", [403, 500, 503])
+def test_a_server_that_refuses_is_quoted(models, downloads, status):
+    downloads.status = status
+    assert f"answers {status}" in refusal(models, "fetch", "resnet34-LM")
+
+
+def test_a_web_page_is_no_model(models, downloads, models_folder):
+    downloads.headers["Content-Type"] = "text/html; charset=utf-8"
+    assert "is a web page and no model" in refusal(models, "fetch", "resnet34-LM")
+    assert not installed.store().has("resnet34-LM")
+
+
+def test_what_is_no_network_is_not_installed(models, downloads, models_folder):
+    downloads.files[FILE] = b"<html>Sign in, please</html>"
+    assert "no model that ONNX Runtime loads" in refusal(models, "fetch", "resnet34-LM")
+    assert left_over(models_folder) == []
+
+
+def test_a_silent_server_is_given_up_on(models, downloads, monkeypatch):
+    monkeypatch.setattr(fetching, "SILENT_SECONDS", 0.3)
+    downloads.silent.clear()
+    assert "127.0.0.1 does not answer" in refusal(models, "fetch", "resnet34-LM")
+
+
+def test_without_a_network_it_says_what_else_can_be_done(models, settings):
+    settings.MODEL_MIRROR = "http://127.0.0.1:9"
+    said = refusal(models, "fetch", "resnet34-LM")
+    assert "127.0.0.1 cannot be reached" in said
+    assert "models add FILE" in said
+
+
+def test_redirects_are_followed(models, downloads, network):
+    downloads.redirects[FILE] = f"{downloads.address}/elsewhere/model"
+    downloads.files["elsewhere/model"] = network
+
+    models("fetch", "resnet34-LM")
+
+    assert installed.store().has("resnet34-LM")
+
+
+def test_redirects_in_a_circle_end(models, downloads):
+    downloads.redirects[FILE] = f"{downloads.address}/{FILE}"
+    assert "redirects more than" in refusal(models, "fetch", "resnet34-LM")
+
+
+def test_a_redirect_never_leaves_encryption(tmp_path, monkeypatch):
+    answers = {
+        "https": httpx.Response(302, headers={"Location": "http://models.example.com/m.onnx"}),
+        "http": httpx.Response(200, content=b"in the clear"),
+    }
+    transport = httpx.MockTransport(lambda request: answers[request.url.scheme])
+    monkeypatch.setattr(httpx.Client, "_transport_for_url", lambda self, url: transport)
+
+    with pytest.raises(fetching.FetchFailed, match="without encryption"):
+        fetching.fetch("https://models.example.com/m.onnx", tmp_path / "m.onnx")
+
+
+def test_a_full_disk_is_said(models, downloads, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(fetching, "_write", full)
+    assert "is full; make room and fetch again" in refusal(models, "fetch", "resnet34-LM")
+
+
+def test_two_at_once_do_not_get_into_each_others_way(models, downloads):
+    downloads.silent.clear()
+    second = []
+
+    def beside():
+        while not downloads.asked:
+            time.sleep(0.01)
+        second.append(refusal(models, "fetch", "resnet34-LM"))
+        downloads.silent.set()
+
+    thread = threading.Thread(target=beside)
+    thread.start()
+    models("fetch", "resnet34-LM")
+    thread.join()
+
+    assert "another process is fetching resnet34-LM" in second[0]
+    assert installed.store().has("resnet34-LM")
+
+
+def test_a_checkpoint_is_unpacked_and_what_to_do_with_it_is_said(models, downloads, models_folder):
+    downloads.files["campplus_cn_common_200k.tar.gz"] = packed(
+        {"x/avg_model.pt": b"weights", "x/config.yaml": b"model: CAMPPlus", "../../escaped": b"no"}
+    )
+
+    said = refusal(models, "fetch", "campplus-cn")
+
+    folder = models_folder / ".partial" / "campplus-cn"
+    assert f"models import {folder} --name campplus-cn" in said
+    assert sorted(path.name for path in folder.iterdir()) == ["avg_model.pt", "config.yaml"]
+    assert not (models_folder.parent / "escaped").exists()
+
+
+def packed(files):
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def test_what_nobody_publishes_cannot_be_fetched(models):
+    said = refusal(models, "fetch", "resnet18")
+    assert "resnet34-LM" in said
+
+
+def test_a_file_of_ones_own_is_added(models, tmp_path):
+    file = write_network(tmp_path / "our model.onnx", dimension=48)
+
+    models("add", str(file), "--licence", "ours")
+
+    card = installed.store().find("our-model")
+    assert (card.dimension, card.licence, card.source) == (48, "ours", "file our model.onnx")
+
+
+def test_it_may_have_another_name_but_not_that_of_the_bundled_one(models, tmp_path):
+    file = write_network(tmp_path / "m.onnx")
+    models("add", str(file), "--name", "ours")
+
+    assert installed.store().has("ours")
+    assert "choose another --name" in refusal(models, "add", str(file), "--name", "ge2e")
+    assert "cannot be a model's name" in refusal(models, "add", str(file), "--name", "../m")
+    assert "there is no file" in refusal(models, "add", str(tmp_path / "nothing.onnx"))
+
+
+def test_a_file_that_is_no_model_is_not_added(models, tmp_path):
+    assert "wants 40 bands" in refusal(models, "add", str(write_network(tmp_path / "m.onnx", bands=40)))
+    assert installed.store().names() == ["ge2e"]
+
+
+def test_new_tenants_begin_with_the_default(models, tmp_path):
+    models("add", str(write_network(tmp_path / "ours.onnx")))
+    models("default", "ours")
+
+    assert default_model() == "ours"
+    assert "not installed" in refusal(models, "default", "campplus")
+    assert "new tenants begin with it" in refusal(models, "remove", "ours")
+
+
+def test_the_list_says_what_there_is(models, acme, tmp_path):
+    models("add", str(write_network(tmp_path / "ours.onnx")), "--licence", "ours")
+
+    rows = {row["name"]: row for row in json.loads(models("list", "--json"))}
+
+    assert list(rows)[:2] == ["ge2e", "ours"]
+    assert (rows["ge2e"]["installed"], rows["ge2e"]["default"], rows["ge2e"]["tenants"]) == (True, True, 1)
+    assert (rows["ours"]["dimension"], rows["ours"]["licence"], rows["ours"]["tenants"]) == (32, "ours", 0)
+    assert rows["resnet34-LM"]["published_eer"] == "Vox1-O/E/H 0.797 / 0.937 / 1.695"
+    assert not rows["resnet34-LM"]["installed"]
+
+
+def test_the_table_has_a_line_for_each(models):
+    heading, first, *others = models("list").splitlines()
+
+    assert heading.split()[:3] == ["NAME", "LANGUAGE", "DIM"]
+    assert first.startswith("ge2e (default)")
+    assert len(others) == len(PUBLISHED)
+
+
+def test_a_damaged_card_does_not_hide_the_others(models, models_folder, tmp_path):
+    models("add", str(write_network(tmp_path / "ours.onnx")))
+    (models_folder / "ours" / "card.json").write_text("{")
+
+    assert "card.json cannot be read" in models("list")
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_every_published_model_has_an_address(name):
+    model = find_published(name.upper())
+
+    assert model is PUBLISHED[name]
+    assert model.address().startswith("https://")
+    assert model.address("https://m.example.com/x/") == f"https://m.example.com/x/{model.file.replace('+', '%2B')}"

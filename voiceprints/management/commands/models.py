@@ -1,0 +1,125 @@
+"""Speaker models: which there are, and getting, choosing and removing them."""
+
+from __future__ import annotations
+
+import json
+from argparse import ArgumentParser
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from tqdm import tqdm
+
+from audio.errors import ModelError
+from audio.fetching import Progress
+from audio.store import ModelCard
+from voiceprints import installed, obtaining
+from voiceprints.errors import VoiceprintError
+from voiceprints.management.modeltable import known_models, table
+
+Options = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Subcommand:
+    """`run` returns what is printed, and raises what the command says in one line."""
+
+    name: str
+    help: str
+    arguments: Callable[[ArgumentParser], object]
+    run: Callable[[Options], str]
+
+
+def list_models(options: Options) -> str:
+    rows = known_models()
+    return json.dumps([vars(row) for row in rows], indent=2, ensure_ascii=False) if options["json"] else table(rows)
+
+
+def fetch(options: Options) -> str:
+    with progress_bar(options["name"]) as progress:
+        card = obtaining.obtain(options["name"], progress, accept_changed=options["accept_changed"])
+    return _described(card, "installed")
+
+
+def add(options: Options) -> str:
+    return _described(obtaining.add(options["path"], options["name"], licence=options["licence"]), "installed")
+
+
+def make_default(options: Options) -> str:
+    installed.make_default(options["name"])
+    return f"{options['name']}: new tenants begin with it; those that are there keep theirs"
+
+
+def remove(options: Options) -> str:
+    installed.remove(options["name"], force=options["force"])
+    return f"{options['name']}: removed"
+
+
+def _list_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true")
+
+
+def _fetch_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("name", metavar="NAME")
+    parser.add_argument("--accept-changed", action="store_true", help="although it was another file the first time")
+
+
+def _add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("path", type=Path, metavar="FILE", help="an ONNX file, feats (B, T, 80) to embs (B, D)")
+    parser.add_argument("--name", default="", help="the file's own unless given")
+    parser.add_argument("--licence", default="", help="to be remembered")
+
+
+def _name_argument(parser: ArgumentParser) -> None:
+    parser.add_argument("name", metavar="NAME")
+
+
+def _remove_arguments(parser: ArgumentParser) -> None:
+    _name_argument(parser)
+    parser.add_argument("--force", action="store_true", help="although tenants use it, if nobody is enrolled with it")
+
+
+SUBCOMMANDS = (
+    Subcommand("list", "show what is published and what is installed", _list_arguments, list_models),
+    Subcommand("fetch", "download and install a published model", _fetch_arguments, fetch),
+    Subcommand("add", "install a file", _add_arguments, add),
+    Subcommand("default", "let new tenants begin with a model", _name_argument, make_default),
+    Subcommand("remove", "remove a model that nobody uses", _remove_arguments, remove),
+)
+
+
+class Command(BaseCommand):
+    help = __doc__
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        choices = parser.add_subparsers(dest="what", required=True, metavar="|".join(one.name for one in SUBCOMMANDS))
+        for one in SUBCOMMANDS:
+            one.arguments(choices.add_parser(one.name, help=one.help, description=one.help))
+
+    def handle(self, *args: Any, what: str, **options: Any) -> str:
+        chosen = next(one for one in SUBCOMMANDS if one.name == what)
+        try:
+            return chosen.run(options)
+        except (ModelError, VoiceprintError) as error:
+            raise CommandError(str(error)) from None
+        except OSError as error:
+            raise CommandError(f"{error.filename}: {error.strerror}" if error.filename else str(error)) from None
+
+
+@contextmanager
+def progress_bar(name: str) -> Iterator[Progress]:
+    """Drawn where somebody watches."""
+    with tqdm(desc=name, unit="B", unit_scale=True, disable=None, leave=False) as bar:
+
+        def show(done: int, total: int | None) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        yield show
+
+
+def _described(card: ModelCard, done: str) -> str:
+    return f"{card.name}: {done}, {card.dimension} numbers per voice, sha256 {card.sha256}"

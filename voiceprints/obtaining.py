@@ -1,0 +1,193 @@
+"""Getting speaker models onto this machine: from where they are published, or out of a file. They are tried first."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import tarfile
+import zipfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+
+from django.conf import settings
+from django.utils import timezone
+
+from audio.checkpoints import CONFIG_FILE, WEIGHTS_FILE
+from audio.encoders import open_encoder
+from audio.errors import ModelError, ModelMissing, UnusableModel
+from audio.fetching import Progress, fetch
+from audio.onnx import sha256_of
+from audio.published import PUBLISHED, PublishedModel, find_published
+from audio.store import BUNDLED, CHUNK_BYTES, NAME, PARTIAL, PRIVATE_FILE, PRIVATE_FOLDER, ModelCard
+from voiceprints import installed
+from voiceprints.engines import execution
+
+KNOWN = "known.json"
+ENGINE = "wespeaker"
+WEIGHTS_SUFFIX = ".onnx"
+UNFIT_IN_NAME = re.compile(r"[^A-Za-z0-9._+-]")
+
+
+class FileChanged(ModelError):
+    """What was fetched is another file than the first time, or than the one that is known to be right."""
+
+
+class NeedsConversion(ModelError):
+    """A checkpoint was fetched and unpacked into `folder`, to be turned into a model called `name`."""
+
+    def __init__(self, *, name: str, folder: Path) -> None:
+        self.name, self.folder = name, folder
+        super().__init__(
+            f"{name} is published as a PyTorch checkpoint, which lies unpacked in {folder}: `make wespeaker` installs "
+            f"what turns it into a model, and `manage.py models import {folder} --name {name}` does so"
+        )
+
+
+def published(name: str) -> PublishedModel:
+    """Raises ModelMissing."""
+    model = find_published(name)
+    if model is None:
+        raise ModelMissing(f"nobody publishes a model {name!r} that we know; there are {', '.join(PUBLISHED)}")
+    return model
+
+
+def obtain(name: str, progress: Progress, *, accept_changed: bool = False) -> ModelCard:
+    """Fetch a published model unless it is here, try it, install it, and make it known to the database.
+
+    Raises ModelError: FetchFailed, FileChanged, UnusableModel, NeedsConversion, or ModelExists while another process
+    fetches the same.
+    """
+    model, store = published(name), installed.store()
+    if _is_whole(model.name):
+        card = store.find(model.name)
+        installed.register(card)
+        return card
+    with store.busy_with(model.name):
+        file = _partial_folder(store.folder) / model.file
+        try:
+            return _fetched(model, file, progress, accept_changed=accept_changed)
+        finally:
+            file.unlink(missing_ok=True)
+
+
+def _fetched(model: PublishedModel, file: Path, progress: Progress, *, accept_changed: bool) -> ModelCard:
+    address = model.address(settings.MODEL_MIRROR)
+    fetch(address, file, progress)
+    sha256 = sha256_of(file)
+    _refuse_changed(model, sha256, accept_changed=accept_changed)
+    if model.kind == "checkpoint":
+        raise NeedsConversion(name=model.name, folder=_unpacked(file, model.name))
+    card = _tried(file, ModelCard(model.name, ENGINE, 0, sha256, 0, model.licence, model.language, address))
+    installed.install(file, card)
+    _remember(model, card)
+    return card
+
+
+def _is_whole(name: str) -> bool:
+    """Installed, and not damaged since."""
+    store = installed.store()
+    try:
+        return sha256_of(store.weights_of(name)) == store.find(name).sha256
+    except (ModelError, FileNotFoundError):
+        return False
+
+
+def add(path: Path, name: str = "", *, licence: str = "", source: str = "", **details: Any) -> ModelCard:
+    """Install a model's file under a name of one's own, else the file's. Raises ModelError."""
+    if not path.is_file():
+        raise ModelMissing(f"there is no file {path}")
+    chosen = name or UNFIT_IN_NAME.sub("-", path.name.removesuffix(WEIGHTS_SUFFIX))
+    if chosen == BUNDLED.name:
+        raise UnusableModel(f"{chosen!r} is the model that comes with the platform; choose another --name")
+    card = ModelCard(chosen, ENGINE, 0, sha256_of(path), 0, licence, "", source or f"file {path.name}", details=details)
+    card = _tried(path, card)
+    installed.install(path, card)
+    return card
+
+
+def obtain_or_add(wanted: str, progress: Progress) -> ModelCard:
+    """By the name of a published or installed model, or the path of a file. Raises ModelError."""
+    if find_published(wanted):
+        return obtain(wanted, progress)
+    if NAME.fullmatch(wanted) and installed.store().has(wanted):
+        return installed.store().find(wanted)
+    path = Path(wanted).expanduser()
+    if path.is_file():
+        return add(path)
+    raise ModelMissing(
+        f"{wanted!r} is no file, no installed model, and none of those published: {', '.join(PUBLISHED)}"
+    )
+
+
+def _tried(file: Path, card: ModelCard) -> ModelCard:
+    """The card with what only the file knows, once it has embedded something. A file that cannot is of no use."""
+    encoder = open_encoder(card.engine, card.name, file, card.sha256, execution())
+    now = timezone.now().isoformat(timespec="seconds")
+    return replace(card, dimension=encoder.dimension, size_bytes=file.stat().st_size, added=now)
+
+
+def _partial_folder(folder: Path) -> Path:
+    partial = folder / PARTIAL
+    partial.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
+    return partial
+
+
+def _refuse_changed(model: PublishedModel, sha256: str, *, accept_changed: bool) -> None:
+    """The first download is trusted, and later ones must be the same."""
+    first = model.sha256 or _known().get(model.name, {}).get("sha256", sha256)
+    if sha256 == first or (accept_changed and not model.sha256):
+        return
+    mend = "" if model.sha256 else "; if that is meant, `manage.py models fetch NAME --accept-changed` takes it"
+    raise FileChanged(f"{model.name} has sha256 {sha256} now, and had {first} before{mend.replace('NAME', model.name)}")
+
+
+def _known() -> dict[str, dict[str, Any]]:
+    try:
+        known: dict[str, dict[str, Any]] = json.loads((settings.MODELS / KNOWN).read_text())
+    except FileNotFoundError:
+        return {}
+    except ValueError:
+        raise UnusableModel(f"{settings.MODELS / KNOWN} cannot be read; mend or remove it") from None
+    return known
+
+
+def _remember(model: PublishedModel, card: ModelCard) -> None:
+    entry = {"sha256": card.sha256, "size_bytes": card.size_bytes, "source": card.source, "fetched": card.added}
+    draft = settings.MODELS / f"{PARTIAL}/{model.name}.{KNOWN}"
+    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE_FILE), "w") as file:
+        json.dump(_known() | {model.name: entry}, file, indent=2)
+    draft.replace(settings.MODELS / KNOWN)
+
+
+def _unpacked(archive: Path, name: str) -> Path:
+    """The folder with the two files of a checkpoint, and nothing else of the archive. Raises UnusableModel."""
+    folder = archive.parent / name
+    folder.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
+    found = set()
+    try:
+        for member, content in _members(archive):
+            if (part := PurePosixPath(member).name) in {CONFIG_FILE, WEIGHTS_FILE}:
+                found.add(part)
+                with content, (folder / part).open("wb") as file:
+                    shutil.copyfileobj(content, file, CHUNK_BYTES)
+    except (tarfile.TarError, zipfile.BadZipFile, EOFError) as error:
+        raise UnusableModel(f"{archive} is no archive that can be unpacked: {error}") from None
+    if found != {CONFIG_FILE, WEIGHTS_FILE}:
+        raise UnusableModel(f"{archive} does not hold both {CONFIG_FILE} and {WEIGHTS_FILE}")
+    return folder
+
+
+def _members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
+    if zipfile.is_zipfile(archive):
+        with zipfile.ZipFile(archive) as zipped:
+            for name in zipped.namelist():
+                yield name, zipped.open(name)
+        return
+    with tarfile.open(archive) as packed:
+        for member in packed:
+            if (content := packed.extractfile(member)) is not None:
+                yield member.name, content
