@@ -17,7 +17,7 @@ from audio import conversion  # noqa: E402
 from audio.checkpoints import Unconvertible, read_checkpoint  # noqa: E402
 from audio.conversion import PartsDiffer, compared, convert, load_network, random_features  # noqa: E402
 from audio.toolkit import torch  # noqa: E402
-from tests.audio.wespeaker import (  # noqa: E402
+from bench.checkpoints import (  # noqa: E402
     ARCHITECTURES,
     sample_features,
     write_checkpoint,

@@ -12,7 +12,7 @@ from tests.extra import require_wespeaker
 
 require_wespeaker()
 
-from tests.audio.wespeaker import torchaudio_features  # noqa: E402
+from bench.checkpoints import torchaudio_features  # noqa: E402
 
 pytestmark = pytest.mark.wespeaker
 

@@ -1,6 +1,6 @@
 """Checkpoints of the wespeaker package, made on the spot: random weights, but real architectures and settings.
 
-Import it behind `requires_wespeaker()`: without the extra there is no such package.
+Needs the packages of requirements-wespeaker.txt.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ import numpy as np
 import yaml
 
 from audio.checkpoints import CONFIG_FILE, WEIGHTS_FILE
+from audio.decode import decode
 from audio.toolkit import get_speaker_model, kaldi, torch
-from tests.audio.recordings import VOICES, spoken
+
+SAMPLES: Final = Path(__file__).parent.parent / "voiceprints" / "samples"
 
 ARCHITECTURES: Final = {
     "CAMPPlus": {"feat_dim": 80, "embed_dim": 512, "pooling_func": "TSTP"},
@@ -73,7 +75,8 @@ def _normalise_by(network: torch.nn.Module, features: torch.Tensor) -> None:
 
 def sample_features(frames: int = 200) -> torch.Tensor:
     """The first two seconds of every sample voice, shape (voices, frames, 80)."""
-    return torch.stack([torchaudio_features(spoken(voice))[:frames] for voice in VOICES])
+    voices = [decode(file.read_bytes()).samples for file in sorted(SAMPLES.glob("*/1.opus"))]
+    return torch.stack([torchaudio_features(voice)[:frames] for voice in voices])
 
 
 def torchaudio_features(samples: np.ndarray) -> torch.Tensor:
