@@ -8,20 +8,18 @@ from __future__ import annotations
 import pickle
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from audio.checkpoints import Checkpoint, Unconvertible
 from audio.fbank import FBANK_BANDS
 from audio.onnx import load_session, sha256_of
+from audio.parity import FRAMES_PER_SECOND, Embeddings, Features, Parity, compared
 from audio.toolkit import get_speaker_model, torch
 
 OPSET: Final = 17
-FRAMES_PER_SECOND: Final = 100
 TRACED_FRAMES: Final = 200
 REQUIRED_COSINE: Final = 0.9999
 PARITY_LENGTHS: Final = 20
@@ -31,33 +29,13 @@ FEATURE_DEVIATION: Final = 3.0
 # Training heads, which tell the speakers of the training set apart and are of no use to others.
 PROJECTION: Final = "projection"
 
-Features = NDArray[np.float32]
-Embeddings = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Parity:
-    """How alike the embeddings of two forms of a model are, over recordings of random lengths.
-
-    `difference` is the largest length of a difference, as a share of the length of the embedding.
-    """
-
-    lengths: int
-    lowest_cosine: float
-    at_seconds: float
-    difference: float
-    dimension: int
-
 
 class PartsDiffer(Unconvertible):
     """The converted model does not embed as the original does."""
 
     def __init__(self, parity: Parity, required_cosine: float) -> None:
         self.parity, self.required_cosine = parity, required_cosine
-        super().__init__(
-            f"the embeddings differ: cosine {parity.lowest_cosine:.6f} at {parity.at_seconds:.1f} s, "
-            f"required {required_cosine}"
-        )
+        super().__init__(f"its embeddings are not those of the checkpoint: {parity}; required {required_cosine}")
 
 
 def convert(checkpoint: Checkpoint, target: Path) -> Parity:
@@ -114,8 +92,7 @@ def _export(network: Any, target: Path) -> None:
 
 def _parity(network: Any, target: Path) -> Parity:
     session = load_session(target, sha256_of(target))
-    pairs = [(f, _embedded(network, f), session.run(["embs"], {"feats": f})[0]) for f in random_features()]
-    return compared(pairs)
+    return compared((f, _embedded(network, f), session.run(["embs"], {"feats": f})[0]) for f in random_features())
 
 
 def _embedded(network: Any, features: Features) -> Embeddings:
@@ -131,24 +108,3 @@ def random_features() -> Iterator[Features]:
     for batch, seconds in ((2, SHORTEST_SECONDS), (1, LONGEST_SECONDS), *((1, seconds) for seconds in between)):
         shape = (batch, int(seconds * FRAMES_PER_SECOND), FBANK_BANDS)
         yield (FEATURE_DEVIATION * generator.standard_normal(shape)).astype(np.float32)
-
-
-def compared(pairs: list[tuple[Features, Embeddings, Embeddings]]) -> Parity:
-    """Of (features, embeddings, embeddings of the other form)."""
-    cosines = [_cosines(one, other).min() for _, one, other in pairs]
-    differences = [np.max(np.linalg.norm(one - other, axis=1) / np.linalg.norm(one, axis=1)) for _, one, other in pairs]
-    lowest = int(np.argmin(cosines))
-    return Parity(
-        lengths=len(pairs),
-        lowest_cosine=float(cosines[lowest]),
-        at_seconds=pairs[lowest][0].shape[1] / FRAMES_PER_SECOND,
-        difference=float(max(differences)),
-        dimension=pairs[0][1].shape[1],
-    )
-
-
-def _cosines(ones: Embeddings, others: Embeddings) -> NDArray[np.float64]:
-    ones, others = ones.astype(np.float64), others.astype(np.float64)
-    lengths = np.linalg.norm(ones, axis=1) * np.linalg.norm(others, axis=1)
-    cosines: NDArray[np.float64] = (ones * others).sum(axis=1) / lengths
-    return cosines

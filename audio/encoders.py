@@ -12,7 +12,7 @@ import onnxruntime
 
 from audio.catalogue import find_model
 from audio.errors import UnusableModel
-from audio.fbank import FBANK_BANDS, fbank, without_channel
+from audio.fbank import FBANK_BANDS, Window, fbank, without_channel
 from audio.onnx import ONE_CORE, Execution, first_line, load_session
 from audio.results import SAMPLE_RATE, Embedding, Samples, Waveform
 from audio.windows import mel_windows
@@ -72,6 +72,7 @@ class WespeakerEncoder:
     """
 
     heard_level_dbfs: Final[float | None] = None
+    window: Window = "hamming"
 
     def __init__(self, name: str, path: Path, sha256: str, execution: Execution = ONE_CORE) -> None:
         self.name = name
@@ -87,7 +88,7 @@ class WespeakerEncoder:
 
     def _embedding_of(self, samples: Samples) -> Embedding:
         heard = samples if len(samples) >= SHORTEST_SAMPLES else np.resize(samples, SHORTEST_SAMPLES)
-        frames = without_channel(fbank(heard))[np.newaxis]
+        frames = without_channel(fbank(heard, self.window))[np.newaxis]
         try:
             embedding = np.ravel(self._session.run([self._output], {self._input: frames})[0])
         except Exception as error:  # noqa: BLE001 - the runtime's exceptions have no common class of their own
@@ -97,8 +98,18 @@ class WespeakerEncoder:
         return _unit_length(embedding)
 
 
+class PoveyEncoder(WespeakerEncoder):
+    """Those that were trained on Kaldi's own window, as the toolkit's `campplus` and `eres2net` were."""
+
+    window: Window = "povey"
+
+
 Opener = Callable[[str, Path, str, Execution], SpeakerEncoder]
-ENGINES: Final[dict[str, Opener]] = {"ge2e": Ge2eEncoder, "wespeaker": WespeakerEncoder}
+ENGINES: Final[dict[str, Opener]] = {
+    "ge2e": Ge2eEncoder,
+    "wespeaker": WespeakerEncoder,
+    "wespeaker-povey": PoveyEncoder,
+}
 
 
 def open_encoder(engine: str, name: str, path: Path, sha256: str, execution: Execution = ONE_CORE) -> SpeakerEncoder:

@@ -6,10 +6,11 @@ import re
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 
 from audio.analysis import analyze
-from audio.encoders import PIECE_SAMPLES, WespeakerEncoder, load_encoder
+from audio.encoders import PIECE_SAMPLES, WespeakerEncoder, load_encoder, open_encoder
 from audio.errors import ProviderUnavailable, UnusableModel, WeightsChanged
 from audio.fbank import fbank, without_channel
 from audio.onnx import Execution, sha256_of
@@ -157,3 +158,16 @@ def test_other_weights_than_expected_are_refused(tmp_path: Path) -> None:
 def test_a_provider_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ProviderUnavailable, match=r"no MarsExecutionProvider; it has .*CPUExecutionProvider"):
         opened(write_network(tmp_path / "m.onnx"), providers=("MarsExecutionProvider",))
+
+
+def test_a_model_that_was_trained_on_the_povey_window_hears_that(tmp_path: Path) -> None:
+    weights = write_network(tmp_path / "small.onnx")
+    usual, povey = (
+        open_encoder(engine, "small", weights, sha256_of(weights)) for engine in ("wespeaker", "wespeaker-povey")
+    )
+    session = onnxruntime.InferenceSession(weights, providers=["CPUExecutionProvider"])
+
+    (expected,) = session.run(["embs"], {"feats": without_channel(fbank(spoken(), "povey"))[np.newaxis]})[0]
+
+    np.testing.assert_allclose(embedded(povey, spoken()), expected / np.linalg.norm(expected), atol=1e-5)
+    assert np.abs(embedded(povey, spoken()) - embedded(usual, spoken())).max() > 1e-3
