@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -114,6 +114,10 @@ class Analysis:
     @property
     def embedding(self) -> Embedding:
         return self.embeddings[self.model]
+
+    def by(self, models: Iterable[str]) -> Analysis:
+        """The same, embedded with these alone, in their order. Raises KeyError for one that was not asked for."""
+        return replace(self, embeddings={model: self.embeddings[model] for model in models})
 
     def to_wire(self) -> dict[str, Any]:
         """A message of plain types and bytes; `from_wire` reads it back."""

@@ -63,7 +63,8 @@ class TenantsAdmin(PlatformAdmin):
 
     def save_model(self, request: HttpRequest, obj: Tenant, form: Any, change: bool) -> None:
         if change:
-            super().save_model(request, obj, form, change)
+            # No more than was changed: what the form does not show may be changed by others at this moment.
+            obj.save(update_fields=form.changed_data)
             return
         credential = services.create_tenant(obj.slug, name=obj.name, app_id=obj.app_id)
         obj.pk = credential.tenant_id

@@ -70,6 +70,12 @@ class Tenant(models.Model):
         models.CharField(max_length=MODEL_NAME_LENGTH), verbose_name=_("other models"), default=list, editable=False
     )
     """Models whose vectors are kept up beside it, to change to one of them at once."""
+    fallback_model = models.CharField(max_length=MODEL_NAME_LENGTH, blank=True, editable=False)
+    """Of these, the one that answers for speakers of whom the answering model knows nothing; "" for none."""
+    previous_model = models.CharField(max_length=MODEL_NAME_LENGTH, blank=True, editable=False)
+    """Of these, the one that answered before, to go back to; "" for none."""
+    switched = models.DateTimeField(null=True, editable=False)
+    """When another model last came to answer."""
     dialects = ArrayField(
         models.CharField(max_length=32),
         verbose_name=_("dialects"),
@@ -90,6 +96,11 @@ class Tenant(models.Model):
     def models(self) -> tuple[str, ...]:
         """With which an enrollment is embedded: the one that answers first."""
         return (self.model, *self.other_models)
+
+    @property
+    def answering_models(self) -> tuple[str, ...]:
+        """With which requests are answered: for each speaker, the first that knows a voiceprint."""
+        return (self.model, self.fallback_model) if self.fallback_model else (self.model,)
 
     def speaks(self, dialect: str) -> bool:
         """Whether this tenant may use that interface."""

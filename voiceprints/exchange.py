@@ -29,6 +29,7 @@ from django.utils import timezone
 from audio.errors import AudioError
 from audio.results import Embedding, SpeechQuality
 from tenants.context import acting_as
+from tenants.generations import keeping_models
 from tenants.models import Tenant
 from voiceprints import gallery, recordings, services, work
 from voiceprints.archives import Archive, fit_name
@@ -305,6 +306,10 @@ def _manifest(archive: Archive) -> dict[str, Any]:
     return manifest
 
 
+class _ModelsChanged(Exception):
+    """The tenant's models are no longer those that a speaker was measured with."""
+
+
 @dataclass(frozen=True)
 class Restoring:
     run: Run
@@ -336,8 +341,7 @@ class Restoring:
                 self.run.record(number, JobRow.Outcome.UNCHANGED, **about)
                 return
         outcome = outcome_of(present is not None and present.enrolled, self.when_enrolled)
-        measured = news.is_measured_with(self.tenant.models)
-        patiently = self.run.persistently if measured else self.run.measure
+        patiently = self.run.persistently if self._can_be_taken(news) else self.run.measure
 
         def also(written: Speaker) -> None:
             if news is not speaker and written != present:
@@ -365,14 +369,25 @@ class Restoring:
         return Known(self.tenant.model, [_bytes(one) for one in embeddings], list(digests))
 
     def _write(self, speaker: ExportedSpeaker, also: Callable[[Speaker], None]) -> None:
-        if speaker.is_measured_with(self.tenant.models):
-            self._take(speaker, also)
-        elif speaker.is_recorded:
-            self._measure(speaker, also)
-        else:
+        """As it was measured elsewhere, where that is with the models of the tenant, which may change this moment."""
+        while self._can_be_taken(speaker):
+            try:
+                self._take(speaker, also)
+            except _ModelsChanged:
+                continue
+            return
+        if not speaker.is_recorded:
             raise RowRefused("neither recordings nor embeddings of a model known here", field="utterances")
+        self._measure(speaker, also)
+
+    def _can_be_taken(self, speaker: ExportedSpeaker) -> bool:
+        """Without recordings the model that answers is enough: there is nothing that others could hear."""
+        if speaker.is_recorded:
+            return speaker.is_measured_with(self.tenant.models)
+        return speaker.is_measured_with([self.tenant.model])
 
     def _take(self, speaker: ExportedSpeaker, also: Callable[[Speaker], None]) -> None:
+        """Raises _ModelsChanged when it cannot be taken any more."""
         paths = [recordings.new_path(self.key.org_id) if one.recording else "" for one in speaker.utterances]
         written = [path for path in paths if path]
         with recordings.removed_on_failure(self.tenant, written):
@@ -381,7 +396,9 @@ class Restoring:
             for utterance, path in zip(speaker.utterances, paths, strict=True):
                 if path:
                     recordings.write([path], [self._recording(utterance)])
-            with acting_as(self.tenant):
+            with keeping_models(self.tenant):
+                if not self._can_be_taken(speaker):
+                    raise _ModelsChanged
                 newcomer = Speaker(external_id=speaker.external_id, info=speaker.info, status=speaker.status)
                 row, _ = gallery.admit(self.tenant, self.key, newcomer, self.when_enrolled, create_library=True)
                 known = [
@@ -390,7 +407,7 @@ class Restoring:
                     )
                     for one, path in zip(speaker.utterances, paths, strict=True)
                 ]
-                gallery.add_known_utterances(row, known, speaker.status)
+                gallery.add_known_utterances(self.tenant, row, known, speaker.status)
                 gallery.backdate(row, speaker.created)
                 also(row)
 
@@ -404,11 +421,17 @@ class Restoring:
             self.tenant,
             self.key,
             speaker.external_id,
-            [AudioInput(lambda one=one: self._recording(one)) for one in speaker.utterances],  # type: ignore[misc]
+            [self._audio(one) for one in speaker.utterances],
             info=speaker.info,
             required_utterances=1 if complete else sys.maxsize,
             when_enrolled=self.when_enrolled,
             also=written,
+        )
+
+    def _audio(self, utterance: ExportedUtterance) -> AudioInput:
+        """To be treated as it was when it was first enrolled."""
+        return AudioInput(
+            lambda: self._recording(utterance), denoise=utterance.denoised, trim_silence=utterance.trimmed
         )
 
     def _recording(self, utterance: ExportedUtterance) -> bytes:

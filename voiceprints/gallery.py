@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from django.db import IntegrityError
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
 from audio.results import Embedding
@@ -71,11 +71,12 @@ def locked_speaker(speaker: Speaker) -> Speaker:
 
 
 def add_utterances(
-    speaker: Speaker, earlier: Embeddings, measured: Sequence[Measured], required_utterances: int
+    tenant: Tenant, speaker: Speaker, earlier: Embeddings, measured: Sequence[Measured], required_utterances: int
 ) -> Enrollment:
     """Rows for recordings that are written already; with enough of them the speaker can be found.
 
-    `earlier`: the embeddings of those utterances of the speaker that count on. Whoever is enrolled stays so.
+    They are measured with the tenant's models, which stay what they are until the transaction ends. `earlier`: the
+    embeddings of those utterances of the speaker that count on. Whoever is enrolled stays so.
     """
     recordings.claim([path for _, path in measured])
     utterances = Utterance.all_tenants.bulk_create(
@@ -91,19 +92,19 @@ def add_utterances(
         for analysis, path in measured
     )
     embeddings = UtteranceEmbedding.all_tenants.bulk_create(
-        _embedding(utterance, model, embedding)
+        embedding_row(utterance, model, embedding)
         for (analysis, _), utterance in zip(measured, utterances, strict=True)
         for model, embedding in analysis.embeddings.items()
     )
-    enrollment = Enrollment(speaker, tuple(utterances), required_utterances, (*earlier, *embeddings))
-    if enrollment.utterance_count >= required_utterances or (speaker.enrolled and earlier):
-        _write_voiceprints(speaker, enrollment.embeddings)
-    else:
-        _set_status(speaker, Speaker.Status.ENROLLING)
+    enrollment = Enrollment(
+        speaker, tuple(utterances), required_utterances, (*earlier, *embeddings), tenant.answering_models
+    )
+    complete = enrollment.utterance_count >= required_utterances or (speaker.enrolled and bool(earlier))
+    _write_voiceprints(tenant, speaker, enrollment.embeddings, _models_to_write(tenant, speaker, complete=complete))
     return enrollment
 
 
-def add_known_utterances(speaker: Speaker, known: Sequence[KnownUtterance], status: str) -> None:
+def add_known_utterances(tenant: Tenant, speaker: Speaker, known: Sequence[KnownUtterance], status: str) -> None:
     """Rows for utterances measured elsewhere, their recordings, if any, written already."""
     recordings.claim([one.path for one in known if one.path])
     rows = Utterance.all_tenants.bulk_create(
@@ -122,12 +123,12 @@ def add_known_utterances(speaker: Speaker, known: Sequence[KnownUtterance], stat
         row.created = one.created
     Utterance.all_tenants.bulk_update(rows, ["created"])
     UtteranceEmbedding.all_tenants.bulk_create(
-        _embedding(row, model, embedding)
+        embedding_row(row, model, embedding)
         for row, one in zip(rows, known, strict=True)
         for model, embedding in one.embeddings.items()
+        if model in tenant.models
     )
-    if speaker.enrolled or status == Speaker.Status.ENROLLED:
-        remake_voiceprints(speaker)
+    remake_voiceprints(tenant, speaker, complete=status == Speaker.Status.ENROLLED)
 
 
 def backdate(speaker: Speaker, created: datetime) -> None:
@@ -142,10 +143,35 @@ def embeddings_of(speaker: Speaker) -> Embeddings:
     return list(UtteranceEmbedding.all_tenants.filter(utterance__speaker=speaker).order_by("utterance_id"))
 
 
-def remake_voiceprints(speaker: Speaker) -> None:
-    """After utterances went: the voiceprints of what is left, and without any the speaker is enrolling again."""
+def remake_voiceprints(tenant: Tenant, speaker: Speaker, *, complete: bool = False) -> None:
+    """After utterances came or went: the voiceprints of what is there, and without any the speaker is enrolling."""
+    models = _models_to_write(tenant, speaker, complete=complete or speaker.enrolled)
     speaker.voiceprints.all().delete()
-    _write_voiceprints(speaker, embeddings_of(speaker))
+    _write_voiceprints(tenant, speaker, embeddings_of(speaker), models)
+
+
+def complete_generation(tenant: Tenant, model: str, speakers: Sequence[Speaker]) -> None:
+    """After utterances were embedded with another model: its voiceprints of those who have one of any.
+
+    Nobody else changes the speakers until the transaction ends.
+    """
+    able = set(tenant.voiceprints.filter(speaker__in=speakers).values_list("speaker_id", flat=True))
+    said: dict[int, Embeddings] = {}
+    rows = tenant.utterance_embeddings.filter(utterance__speaker__in=able, model=model)
+    for row in rows.select_related("utterance").order_by("utterance_id"):
+        said.setdefault(row.utterance.speaker_id, []).append(row)
+    heard = [speaker for speaker in speakers if speaker.pk in said]
+    _upsert([_voiceprint(speaker, model, said[speaker.pk]) for speaker in heard])
+    if model in tenant.answering_models:
+        for speaker in heard:
+            _set_status(speaker, Speaker.Status.ENROLLED)
+
+
+def restate(tenant: Tenant) -> None:
+    """Whoever the answering models know can be found, and nobody else: after other models came to answer."""
+    known = Exists(tenant.voiceprints.filter(speaker=OuterRef("pk"), model__in=tenant.answering_models))
+    tenant.speakers.enrolled().exclude(known).update(status=Speaker.Status.ENROLLING)
+    tenant.speakers.filter(known, status=Speaker.Status.ENROLLING).update(status=Speaker.Status.ENROLLED)
 
 
 def forget(speaker: Speaker) -> None:
@@ -177,7 +203,7 @@ def drop_speakers(tenant: Tenant, speakers: QuerySet[Speaker]) -> Removal:
     return Removal(speakers=len(doomed), recordings=said)
 
 
-def _embedding(utterance: Utterance, model: str, embedding: Embedding) -> UtteranceEmbedding:
+def embedding_row(utterance: Utterance, model: str, embedding: Embedding) -> UtteranceEmbedding:
     return UtteranceEmbedding(
         tenant_id=utterance.tenant_id,
         utterance=utterance,
@@ -208,18 +234,33 @@ def _what_counts_on(known: Speaker, info: str, when_enrolled: WhenEnrolled) -> E
     return embeddings_of(known)
 
 
-def _write_voiceprints(speaker: Speaker, embeddings: Iterable[UtteranceEmbedding]) -> None:
-    """One voiceprint per model, and the status that follows."""
+def _models_to_write(tenant: Tenant, speaker: Speaker, *, complete: bool) -> set[str]:
+    """All once the enrollment is complete; before that what was complete with an earlier model is kept up."""
+    if complete:
+        return set(tenant.models)
+    return set(speaker.voiceprints.filter(model__in=tenant.models).values_list("model", flat=True))
+
+
+def _write_voiceprints(
+    tenant: Tenant, speaker: Speaker, embeddings: Iterable[UtteranceEmbedding], models: set[str]
+) -> None:
+    """One voiceprint for each of these models, and the status that follows."""
     by_model: dict[str, Embeddings] = {}
     for embedding in embeddings:
-        by_model.setdefault(embedding.model, []).append(embedding)
+        if embedding.model in models:
+            by_model.setdefault(embedding.model, []).append(embedding)
+    _upsert([_voiceprint(speaker, model, rows) for model, rows in by_model.items()])
+    known = not by_model.keys().isdisjoint(tenant.answering_models)
+    _set_status(speaker, Speaker.Status.ENROLLED if known else Speaker.Status.ENROLLING)
+
+
+def _upsert(voiceprints: list[Voiceprint]) -> None:
     Voiceprint.all_tenants.bulk_create(
-        [_voiceprint(speaker, model, rows) for model, rows in by_model.items()],
+        voiceprints,
         update_conflicts=True,
         unique_fields=["speaker", "model"],
         update_fields=["embedding", "utterance_count"],
     )
-    _set_status(speaker, Speaker.Status.ENROLLED if by_model else Speaker.Status.ENROLLING)
 
 
 def _set_status(speaker: Speaker, status: Speaker.Status) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -75,10 +76,13 @@ class Enrollment:
     required_utterances: int
     embeddings: tuple[UtteranceEmbedding, ...]
     """Of all the utterances that count, also the earlier ones, by every model."""
+    answering_models: tuple[str, ...]
 
     @property
     def utterance_count(self) -> int:
-        return len({embedding.utterance_id for embedding in self.embeddings})
+        """How many a model that answers has heard; what only an earlier model knows is not among them."""
+        heard = Counter(embedding.model for embedding in self.embeddings)
+        return max(heard[model] for model in self.answering_models)
 
     @property
     def complete(self) -> bool:

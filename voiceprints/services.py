@@ -6,9 +6,8 @@ Each service takes the tenant first and opens its own transactions: none stays o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import asdict, replace
 from datetime import datetime
 from itertools import islice
 from typing import TypeVar
@@ -19,6 +18,7 @@ from django.db.models import QuerySet
 from audio.catalogue import find_model
 from audio.results import Analysis, Embedding
 from tenants.context import acting_as
+from tenants.generations import keeping_models
 from tenants.models import Tenant
 from voiceprints import gallery, jobs, recordings, turns
 from voiceprints.errors import (
@@ -82,11 +82,13 @@ def enroll(
         if when_enrolled is WhenEnrolled.REFUSE:
             _refuse_enrolled(tenant, key, external_id)
 
-    with _heard_and_written(tenant, key.org_id, audios, refuse_in_vain) as measured, acting_as(tenant):
+    def store(measured: list[Measured]) -> Enrollment:
         speaker, earlier = gallery.admit(tenant, key, newcomer, when_enrolled, create_library=create_library)
-        enrollment = gallery.add_utterances(speaker, earlier, measured, required_utterances)
+        enrollment = gallery.add_utterances(tenant, speaker, earlier, measured, required_utterances)
         also(enrollment)
         return enrollment
+
+    return _heard_and_stored(tenant, key.org_id, audios, refuse_in_vain, store)
 
 
 def enroll_turn(
@@ -108,10 +110,12 @@ def enroll_turn(
     def refuse_untimely() -> None:
         turns.refuse_untimely(tenant, within, external_id, turn)
 
-    with _heard_and_written(tenant, key.org_id, [audio], refuse_untimely) as measured, acting_as(tenant):
+    def store(measured: list[Measured]) -> Enrollment:
         speaker, earlier = turns.take(tenant, within, key, external_id, turn)
         turns.refuse_another_voice(speaker, earlier, measured[0][0])
-        return gallery.add_utterances(speaker, earlier, measured, turn.turns)
+        return gallery.add_utterances(tenant, speaker, earlier, measured, turn.turns)
+
+    return _heard_and_stored(tenant, key.org_id, [audio], refuse_untimely, store)
 
 
 def update(
@@ -132,13 +136,16 @@ def update(
     def refuse_unknown() -> None:
         _speaker(tenant, library, external_id)
 
-    with _heard_and_written(tenant, key.org_id, audios, refuse_unknown) as measured, acting_as(tenant):
+    def store(measured: list[Measured]) -> Enrollment:
         speaker = gallery.locked_speaker(_speaker(tenant, library, external_id))
         if not merge:
             gallery.forget(speaker)
         if info is not None:
             gallery.set_info(speaker, info)
-        return gallery.add_utterances(speaker, gallery.embeddings_of(speaker), measured, required_utterances=1)
+        earlier = gallery.embeddings_of(speaker)
+        return gallery.add_utterances(tenant, speaker, earlier, measured, required_utterances=1)
+
+    return _heard_and_stored(tenant, key.org_id, audios, refuse_unknown, store)
 
 
 def verify(tenant: Tenant, libraries: QuerySet[Library], external_id: str, audio: AudioInput) -> Verification:
@@ -328,28 +335,34 @@ def delete_library(tenant: Tenant, key: LibraryKey) -> Removal:
 
 def delete_utterance(tenant: Tenant, utterance_id: int) -> Speaker:
     """Remove one recording and remake the voiceprint of what is left; without any the speaker is enrolling again."""
-    with acting_as(tenant):
+    with keeping_models(tenant):
         utterance = tenant.utterances.select_related("speaker").filter(pk=utterance_id).first()
         if utterance is None:
             raise UtteranceNotFound(utterance_id=utterance_id)
         speaker = gallery.locked_speaker(utterance.speaker)
         gallery.drop_utterances(tenant, speaker.utterances.filter(pk=utterance_id))
-        if speaker.enrolled:
-            gallery.remake_voiceprints(speaker)
+        gallery.remake_voiceprints(tenant, speaker)
         return speaker
 
 
 def hear(
-    tenant: Tenant, audio: AudioInput, *, keep: bool = False, meanwhile: Callable[[], None] = lambda: None
+    tenant: Tenant,
+    audio: AudioInput,
+    *,
+    keep: bool = False,
+    models: Sequence[str] = (),
+    meanwhile: Callable[[], None] = lambda: None,
 ) -> Analysis:
     """Fetch and measure a recording with the tenant's model; to `keep` it, with each of them, and its FLAC comes along.
+
+    With `models` it is embedded with these instead.
 
     `meanwhile` is done before the answer in any case, as jobs.analyze says. Raises what it raises, AudioError, and what
     jobs.analyze raises.
     """
     required = audio.required_speech_seconds
     options = {
-        "encoders": tenant.models if keep else [tenant.model],
+        "encoders": models or (tenant.models if keep else [tenant.model]),
         "denoise": audio.denoise,
         "trim_silence": audio.trim_silence,
         "required_speech_seconds": tenant.required_speech_seconds if required is None else required,
@@ -374,11 +387,17 @@ def _heard(
     return hear(tenant, audio, keep=keep, meanwhile=meanwhile), found[0]
 
 
-@contextmanager
-def _heard_and_written(
-    tenant: Tenant, org_id: str, audios: Sequence[AudioInput], refuse_in_vain: Callable[[], None]
-) -> Iterator[list[Measured]]:
-    """The recordings measured, and written to paths of their own for as long as the block succeeds."""
+def _heard_and_stored(
+    tenant: Tenant,
+    org_id: str,
+    audios: Sequence[AudioInput],
+    refuse_in_vain: Callable[[], None],
+    store: Callable[[list[Measured]], Enrollment],
+) -> Enrollment:
+    """The recordings measured, written to paths of their own, and stored in one transaction; all or nothing.
+
+    The tenant's models may change while they are measured: what another has still to hear is heard before it is stored.
+    """
     paths = [recordings.new_path(org_id) for _ in audios]
 
     def prepare() -> None:
@@ -389,7 +408,27 @@ def _heard_and_written(
         first, _ = _heard(tenant, audios[0], prepare, keep=True)
         analyses = [first, *(hear(tenant, audio, keep=True) for audio in audios[1:])]
         recordings.write(paths, [analysis.flac for analysis in analyses])
-        yield list(zip(analyses, paths, strict=True))
+        while True:
+            with keeping_models(tenant):
+                if all(analysis.embeddings.keys() >= set(tenant.models) for analysis in analyses):
+                    measured = [analysis.by(tenant.models) for analysis in analyses]
+                    return store(list(zip(measured, paths, strict=True)))
+            analyses = [_heard_by_all(tenant, analysis) for analysis in analyses]
+
+
+def _heard_by_all(tenant: Tenant, analysis: Analysis) -> Analysis:
+    """What is kept of the recording embedded in the same way with those models that have not heard it."""
+    missing = [model for model in tenant.models if model not in analysis.embeddings]
+    if not missing:
+        return analysis
+    kept = AudioInput(
+        lambda: analysis.flac,
+        len(analysis.flac),
+        denoise=analysis.denoised,
+        trim_silence=analysis.trimmed,
+        required_speech_seconds=0.0,
+    )
+    return replace(analysis, embeddings={**analysis.embeddings, **hear(tenant, kept, models=missing).embeddings})
 
 
 def _refuse_enrolled(tenant: Tenant, key: LibraryKey, external_id: str) -> None:

@@ -28,7 +28,7 @@ from voiceprints.scoring import cosine
 def refuse_untimely(tenant: Tenant, libraries: QuerySet[Library], external_id: str, turn: Turn) -> None:
     """Raises TurnsCompleted, TurnPassed or TurnTooEarly, as things are now."""
     bearer = tenant.speakers.in_libraries(libraries).named(external_id).oldest_first().first()
-    _refuse_unless_next_or_last(turn, external_id, _done(bearer, turn.turns))
+    _refuse_unless_next_or_last(turn, external_id, _done(tenant, bearer, turn.turns))
 
 
 def take(
@@ -41,7 +41,7 @@ def take(
     # Also a name that nobody bears yet, which has no row to lock.
     one_at_a_time(tenant, "turns", external_id)
     bearer = _locked_bearer(tenant, libraries, external_id)
-    done = _done(bearer, turn.turns)
+    done = _done(tenant, bearer, turn.turns)
     _refuse_unless_next_or_last(turn, external_id, done)
     if bearer is None:
         return gallery.admit(tenant, key, Speaker(external_id=external_id), WhenEnrolled.REFUSE, create_library=True)
@@ -62,13 +62,16 @@ def refuse_another_voice(speaker: Speaker, earlier: Embeddings, analysis: Analys
         raise SpeakerMismatch(external_id=speaker.external_id, score=score, threshold=threshold)
 
 
-def _done(bearer: Speaker | None, turns: int) -> int:
-    """How many turns were taken. Who was enrolled in another way took them all, who is still enrolling not the last."""
+def _done(tenant: Tenant, bearer: Speaker | None, turns: int) -> int:
+    """How many turns were taken that the answering model heard.
+
+    Who was enrolled in another way took them all, who is still enrolling not the last.
+    """
     if bearer is None:
         return 0
     if bearer.status != Speaker.Status.ENROLLING:
         return turns
-    return min(bearer.utterances.count(), turns - 1)
+    return min(bearer.utterances.filter(embeddings__model=tenant.model).count(), turns - 1)
 
 
 def _refuse_unless_next_or_last(turn: Turn, external_id: str, done: int) -> None:
@@ -93,7 +96,7 @@ def _locked_bearer(tenant: Tenant, libraries: QuerySet[Library], external_id: st
 
 
 def _move(tenant: Tenant, speaker: Speaker, key: LibraryKey) -> None:
-    """Into the library, which is made when it is new. Only who is still enrolling, and has no voiceprint, moves.
+    """Into the library, which is made when it is new. Only who is still enrolling, and cannot be found, moves.
 
     Raises SpeakerExists when the name is taken there, LibraryNotFound when the library is deleted time and again.
     """
@@ -111,6 +114,7 @@ def _moved(speaker: Speaker, library: Library) -> bool:
     try:
         with transaction.atomic():
             Speaker.all_tenants.filter(pk=speaker.pk).update(library=library)
+            speaker.voiceprints.update(library=library)
     except IntegrityError:
         return False
     speaker.library = library
