@@ -15,7 +15,7 @@ from typing import IO, Any
 from audio.results import RawPcm, RecordingForm
 from tenants.context import acting_as
 from tenants.models import Tenant
-from voiceprints import archives, exchange, gallery, imports, recordings, services, work
+from voiceprints import archives, exchange, gallery, imports, recordings, reembedding, services, work
 from voiceprints.errors import JobFileNotFound, JobNotFound
 from voiceprints.models import Job, JobRow
 from voiceprints.paging import Order, Page, Position, page_of
@@ -147,6 +147,16 @@ def cancel_job(tenant: Tenant, job_id: int) -> Job:
     return work.cancel(tenant, job_id)
 
 
+def pause_job(tenant: Tenant, job_id: int) -> Job:
+    """It changes nothing more until it is resumed. Raises JobNotFound, JobFinished."""
+    return work.pause(tenant, job_id)
+
+
+def resume_job(tenant: Tenant, job_id: int) -> Job:
+    """Raises JobNotFound, JobFinished."""
+    return work.resume(tenant, job_id)
+
+
 def file_of(tenant: Tenant, job_id: int) -> str:
     """The path in the storage of the file that the job made. Raises JobNotFound, JobFileNotFound."""
     job = find_job(tenant, job_id)
@@ -203,4 +213,5 @@ RUNNERS: dict[str, Callable[[Run], Product | None]] = {
     Job.Kind.ENROLL: run_enrollment,
     Job.Kind.IMPORT: imports.run_import,
     Job.Kind.EXPORT: exchange.run_export,
+    Job.Kind.REEMBED: reembedding.run_reembedding,
 }

@@ -159,6 +159,51 @@ class JobAbandoned(VoiceprintError):
         super().__init__(f"given up after {attempts} attempts")
 
 
+class ModelNotFound(VoiceprintError):
+    """No model of that name was ever made known here."""
+
+    def __init__(self, *, model: str) -> None:
+        self.model = model
+        super().__init__(f"no model {model!r} is known here")
+
+
+class ModelUnusable(VoiceprintError):
+    """A worker could not embed with the model: not installed there, or not as it was."""
+
+    def __init__(self, *, model: str, reason: str) -> None:
+        self.model, self.reason = model, printable(reason)
+        super().__init__(f"model {model!r} cannot be used: {reason}")
+
+
+class GenerationNotFound(VoiceprintError):
+    """The tenant keeps no vectors of that model."""
+
+    def __init__(self, *, model: str) -> None:
+        self.model = model
+        super().__init__(f"no vectors of model {model!r} are kept up; begin with a re-embedding")
+
+
+class GenerationIncomplete(VoiceprintError):
+    """Of the tenant's `utterances` that have a recording, `missing` were not embedded with the model yet."""
+
+    def __init__(self, *, model: str, missing: int, utterances: int) -> None:
+        self.model, self.missing, self.utterances = model, missing, utterances
+        super().__init__(f"{missing} of {utterances} utterances were not embedded with {model!r} yet")
+
+
+class GenerationInUse(VoiceprintError):
+    """Requests are answered with the model, or may be for `seconds` more."""
+
+    def __init__(self, *, model: str, seconds: int | None = None) -> None:
+        self.model, self.seconds = model, seconds
+        until = "answers requests" if seconds is None else f"may answer requests for {seconds} s more"
+        super().__init__(f"model {model!r} {until}")
+
+
+class NothingToRollBack(VoiceprintError):
+    """No earlier model is kept up that the tenant could go back to."""
+
+
 class ArchiveRefused(VoiceprintError):
     """No archive we read: damaged, or made to do harm. `member`: the name in it that gave the reason, if one did."""
 

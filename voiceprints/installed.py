@@ -133,7 +133,8 @@ def _let_go(name: str) -> None:
     for tenant in _users_of(name).select_for_update():
         left = [other for other in tenant.models if other != name]
         tenant.model, *tenant.other_models = left or [BUNDLED.name]
-        tenant.save(update_fields=["model", "other_models"])
+        tenant.fallback_model = tenant.previous_model = ""
+        tenant.save(update_fields=["model", "other_models", "fallback_model", "previous_model"])
 
 
 def usage_of(name: str) -> Usage:

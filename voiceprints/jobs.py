@@ -134,6 +134,44 @@ def analyze(
         raise EngineUnreachable(type(error).__name__) from error
 
 
+def ask(task: str, arguments: list[Any]) -> dict[str, Any]:
+    """Have a worker of those nobody waits for do something that needs no recording sent along; returns what it replies.
+
+    Raises AnalysisTimedOut, EngineFailed or EngineUnreachable.
+    """
+    task_id = uuid.uuid4().hex
+    try:
+        message = _asked_here(task, arguments, task_id) if _eager() else _asked(task, arguments, task_id)
+    except (redis.RedisError, OperationalError) as error:
+        raise EngineUnreachable(type(error).__name__) from error
+    if "failed" in message:
+        raise EngineFailed(message["failed"])
+    return message
+
+
+def _asked(task: str, arguments: list[Any], task_id: str) -> dict[str, Any]:
+    with nobody_waiting():
+        deadline = deadline_seconds()
+        current_app.send_task(
+            task,
+            args=arguments,
+            task_id=task_id,
+            queue=EMBED_BULK,
+            expires=deadline,
+            time_limit=int(deadline) + SPARE_SECONDS,
+        )
+        return _wait(task_id, time.monotonic() + deadline)
+
+
+def _asked_here(task: str, arguments: list[Any], task_id: str) -> dict[str, Any]:
+    current_app.tasks[task].apply(args=tuple(arguments), task_id=task_id).get()
+    return _replies_here.pop(task_id)
+
+
+def _eager() -> bool:
+    return bool(current_app.conf.task_always_eager)
+
+
 def recording_of(job_id: str) -> bytes | None:
     """Called by the worker: what to measure, or None when nobody waits for it any more."""
     if current_app.conf.task_always_eager:

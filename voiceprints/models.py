@@ -221,10 +221,12 @@ class Job(models.Model):
         ENROLL = "enroll", _("enrollment")
         IMPORT = "import", _("import")
         EXPORT = "export", _("export")
+        REEMBED = "reembed", _("re-embedding")
 
     class State(models.TextChoices):
         QUEUED = "queued", _("queued")
         RUNNING = "running", _("running")
+        PAUSED = "paused", _("paused")
         SUCCEEDED = "succeeded", _("succeeded")
         FAILED = "failed", _("failed")
         CANCELLED = "cancelled", _("cancelled")
@@ -264,7 +266,7 @@ class Job(models.Model):
                 name="who_runs_a_job_is_known_while_it_runs",
             ),
             models.CheckConstraint(
-                condition=Q(state__in=["queued", "running"], finished__isnull=True)
+                condition=Q(state__in=["queued", "running", "paused"], finished__isnull=True)
                 | Q(state__in=["succeeded", "failed", "cancelled"], finished__isnull=False),
                 name="a_job_is_finished_or_under_way",
             ),
@@ -287,7 +289,10 @@ class Job(models.Model):
 
 
 class JobRow(models.Model):
-    """What became of one line of an import; there is none for a line that was not come to yet."""
+    """What became of one line of an import; there is none for a line that was not come to yet.
+
+    Of a re-embedding, one for each utterance that failed; its number is the utterance's.
+    """
 
     class Outcome(models.TextChoices):
         ENROLLED = "enrolled", _("enrolled")
@@ -298,7 +303,7 @@ class JobRow(models.Model):
 
     tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="job_rows")
     job = models.ForeignKey(Job, models.CASCADE, related_name="rows")
-    number = models.PositiveIntegerField(_("line"))
+    number = models.PositiveBigIntegerField(_("line"))
     outcome = models.CharField(_("outcome"), max_length=16, choices=Outcome.choices)
     org_id = models.CharField(_("organisation"), max_length=64, blank=True)
     tag_id = models.CharField(_("tag"), max_length=64, blank=True)

@@ -15,7 +15,7 @@ from audio.encoders import SpeakerEncoder
 from audio.errors import AudioError, ModelError
 from audio.results import RawPcm, RecordingForm
 from audio.store import BUNDLED
-from voiceprints import bulk, engines, installed, jobs, recordings, work
+from voiceprints import bulk, engines, installed, jobs, recordings, reembedding, work
 from voiceprints.errors import VoiceprintError
 
 logger = logging.getLogger(__name__)
@@ -46,10 +46,24 @@ def measured(content: bytes, options: dict[str, Any]) -> dict[str, Any]:
     return {"measured": analysis.to_wire()}
 
 
+@shared_task(bind=True, name=reembedding.EMBED_BATCH)
+def embed_batch(self: Task[Any, Any], order: dict[str, Any]) -> None:
+    """Embed recordings that were kept with another model. What was done already is not done again."""
+    jobs.reply(str(self.request.id), _embedded(reembedding.Order(**order)))
+
+
+def _embedded(order: reembedding.Order) -> dict[str, Any]:
+    try:
+        encoder = _encoder(order.model)
+    except ModelError as error:
+        return reembedding.unusable(order.model, str(error))
+    return reembedding.embed_batch(order, encoder)
+
+
 @signals.task_failure.connect
 def reply_that_it_failed(sender: Task[Any, Any], task_id: str, exception: BaseException, **_: Any) -> None:
     """A worker that died cannot answer; its parent does, so that nobody waits for the deadline."""
-    if sender.name == jobs.ANALYZE:
+    if sender.name in {jobs.ANALYZE, reembedding.EMBED_BATCH}:
         try:
             jobs.reply(task_id, {"failed": type(exception).__name__})
         except redis.RedisError:

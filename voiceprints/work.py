@@ -177,14 +177,42 @@ def dispatch_forgotten() -> int:
 def cancel(tenant: Tenant, job_id: int) -> Job:
     """From here on the job changes nothing more. Raises JobNotFound, JobFinished."""
     with acting_as(tenant):
-        job = tenant.jobs.select_for_update().filter(pk=job_id).first()
-        if job is None:
-            raise JobNotFound(job_id=str(job_id))
-        if job.is_over:
-            raise JobFinished(state=job.state)
+        job = _under_way(tenant, job_id)
         _end(tenant.jobs.filter(pk=job_id), job, Job.State.CANCELLED)
         job.refresh_from_db()
         return job
+
+
+def pause(tenant: Tenant, job_id: int) -> Job:
+    """From here on the job changes nothing more until it is resumed. Raises JobNotFound, JobFinished."""
+    with acting_as(tenant):
+        job = _under_way(tenant, job_id)
+        mine = tenant.jobs.filter(pk=job_id).exclude(state=Job.State.PAUSED)
+        mine.update(state=Job.State.PAUSED, runner=None, attempts=0, dispatched=None)
+        job.refresh_from_db()
+        transaction.on_commit(lambda: dispatch_next(tenant), robust=True)
+        return job
+
+
+def resume(tenant: Tenant, job_id: int) -> Job:
+    """Where it was. One that is not paused goes on as it does. Raises JobNotFound, JobFinished."""
+    with acting_as(tenant):
+        job = _under_way(tenant, job_id)
+        paused = tenant.jobs.filter(pk=job_id, state=Job.State.PAUSED)
+        if paused.update(state=Job.State.QUEUED, dispatched=timezone.now()):
+            transaction.on_commit(lambda: dispatch(tenant.pk, job_id), robust=True)
+        job.refresh_from_db()
+        return job
+
+
+def _under_way(tenant: Tenant, job_id: int) -> Job:
+    """Nobody else's to change until the transaction ends. Raises JobNotFound, JobFinished."""
+    job: Job | None = tenant.jobs.select_for_update().filter(pk=job_id).first()
+    if job is None:
+        raise JobNotFound(job_id=str(job_id))
+    if job.is_over:
+        raise JobFinished(state=job.state)
+    return job
 
 
 @dataclass

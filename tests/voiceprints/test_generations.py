@@ -1,0 +1,527 @@
+"""Changing a tenant's model, with two real encoders, and with others at work in the middle of it."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+
+import numpy as np
+import pytest
+from django.core.files.storage import FileSystemStorage
+from django.db import connection
+from django.utils import timezone
+
+from tenants.context import acting_as
+from tenants.models import BUNDLED_MODEL, Tenant
+from tests.cast import KEN, LIBRARY, OTHER_TAG, SUSAN, VOICES, WEI, audio
+from tests.servers import through_the_queue
+from voiceprints import bulk, engines, generations, reembedding, services
+from voiceprints.errors import (
+    GenerationIncomplete,
+    GenerationInUse,
+    GenerationNotFound,
+    ModelNotFound,
+    NothingToRollBack,
+    SpeakerNotEnrolled,
+)
+from voiceprints.models import Job, UtteranceEmbedding, Voiceprint
+from voiceprints.results import WhenEnrolled
+from voiceprints.scoring import voiceprint_of
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+PATIENCE_SECONDS = 60
+
+
+def enroll(tenant, voice, *numbers, **options):
+    return services.enroll(tenant, LIBRARY, voice, [audio(voice, number) for number in numbers or (1,)], **options)
+
+
+def again(tenant):
+    """As another process sees the tenant at its next request."""
+    return Tenant.objects.get(pk=tenant.pk)
+
+
+def found(tenant, voice, number=4):
+    best = services.identify(tenant, tenant.libraries.all(), audio(voice, number)).best
+    return best and best.speaker.external_id
+
+
+def status(tenant, voice):
+    with acting_as(tenant):
+        return tenant.speakers.get(external_id=voice).status
+
+
+def models_of(tenant, voice):
+    with acting_as(tenant):
+        return set(tenant.voiceprints.filter(speaker__external_id=voice).values_list("model", flat=True))
+
+
+def without_recording(tenant, voice):
+    """As after an import of embeddings alone."""
+    with acting_as(tenant):
+        tenant.utterances.filter(speaker__external_id=voice).update(recording="")
+
+
+def every_voiceprint_is_the_mean_of_its_utterances(tenant):
+    with acting_as(tenant):
+        for voiceprint in Voiceprint.all_tenants.all():
+            said = UtteranceEmbedding.all_tenants.filter(
+                utterance__speaker=voiceprint.speaker_id, model=voiceprint.model
+            ).order_by("utterance_id")
+            embeddings = [row.embedding for row in said]
+            assert voiceprint.utterance_count == len(embeddings)
+            np.testing.assert_allclose(voiceprint.embedding, voiceprint_of(embeddings), atol=1e-6)
+    return True
+
+
+def an_hour_later(tenant):
+    Tenant.objects.filter(pk=tenant.pk).update(switched=timezone.now() - timedelta(hours=1))
+
+
+@pytest.fixture
+def changed(acme, tiny):
+    """Two speakers, embedded anew; one of them without a recording, known to the old model alone."""
+    enroll(acme, SUSAN, 1, 2)
+    enroll(acme, KEN)
+    without_recording(acme, KEN)
+    generations.begin(acme, tiny)
+    return acme
+
+
+# --- The plain way ---------------------------------------------------------------------------------------------------
+
+
+def test_everybody_is_found_with_the_new_model_although_nobody_spoke_again(acme, tiny):
+    for voice in VOICES:
+        enroll(acme, voice, 1, 2, 3)
+    job = generations.begin(acme, tiny)
+    generations.switch(acme, tiny)
+    assert bulk.find_job(acme, job.pk).result == {"model": tiny, "embedded": 3 * len(VOICES), "failed": 0}
+    identification = services.identify(again(acme), acme.libraries.all(), audio(SUSAN, 1))
+    assert (identification.model, identification.best.speaker.external_id) == (tiny, SUSAN)
+    assert every_voiceprint_is_the_mean_of_its_utterances(acme)
+
+
+def test_the_old_model_answers_until_the_new_one_does(acme, tiny):
+    enroll(acme, SUSAN)
+    generations.begin(acme, tiny)
+    assert services.identify(again(acme), acme.libraries.all(), audio(SUSAN, 2)).model == BUNDLED_MODEL
+
+
+def test_an_utterance_is_embedded_as_if_it_had_been_enrolled_with_the_new_model(acme, tiny):
+    enroll(acme, SUSAN)
+    generations.begin(acme, tiny)
+    services.enroll(again(acme), OTHER_TAG, SUSAN, [audio(SUSAN)])
+    with acting_as(acme):
+        later, now = acme.voiceprints.filter(model=tiny).order_by("speaker_id").values_list("embedding", flat=True)
+    assert np.dot(later, now) > 0.999
+
+
+def test_whoever_enrolls_meanwhile_is_embedded_with_both(acme, tiny):
+    generations.begin(acme, tiny)
+    enroll(again(acme), SUSAN)
+    assert models_of(acme, SUSAN) == {BUNDLED_MODEL, tiny}
+
+
+def test_a_model_that_nobody_made_known_is_refused(acme):
+    with pytest.raises(ModelNotFound):
+        generations.begin(acme, "nobody's")
+
+
+def test_begun_twice_it_is_one_job(acme, tiny):
+    with through_the_queue():
+        assert generations.begin(acme, tiny).pk == generations.begin(acme, tiny).pk
+
+
+def test_a_generation_that_was_not_begun_does_not_answer(acme, tiny):
+    with pytest.raises(GenerationNotFound):
+        generations.switch(acme, tiny)
+
+
+def test_an_incomplete_generation_does_not_answer(changed, tiny):
+    with acting_as(changed):
+        changed.utterance_embeddings.filter(model=tiny).earliest("pk").delete()
+    with pytest.raises(GenerationIncomplete) as refusal:
+        generations.switch(changed, tiny)
+    assert (refusal.value.missing, refusal.value.utterances) == (1, 2)
+    assert again(changed).model == BUNDLED_MODEL
+
+
+def test_what_is_missing_is_found_when_it_is_begun_again(changed, tiny):
+    with acting_as(changed):
+        changed.utterance_embeddings.filter(model=tiny).earliest("pk").delete()
+    generations.begin(changed, tiny)
+    assert generations.coverage(changed, tiny).complete
+    assert every_voiceprint_is_the_mean_of_its_utterances(changed)
+
+
+def test_coverage_counts_everybody_once(changed, tiny):
+    found = generations.coverage(changed, tiny)
+    assert (found.utterances, found.embedded, found.missing, found.failed, found.unrecorded) == (3, 2, 0, 0, 1)
+    assert (found.speakers, found.covered, found.must_enroll_again) == (2, 1, 1)
+
+
+def test_a_recording_that_cannot_be_read_is_noted_and_the_others_go_on(acme, tiny, recordings_folder):
+    broken = enroll(acme, SUSAN).recording
+    enroll(acme, KEN)
+    (recordings_folder / broken).write_bytes(b"no recording")
+    job = generations.begin(acme, tiny)
+    assert bulk.find_job(acme, job.pk).result == {"model": tiny, "embedded": 1, "failed": 1}
+    (row,) = bulk.page_rows(acme, job.pk, where={}).rows
+    assert (row.external_id, row.problem["kind"]) == (SUSAN, "Unrecognised")
+    assert generations.switch(acme, tiny).must_enroll_again == 1
+    assert (status(acme, SUSAN), status(acme, KEN)) == ("enrolling", "enrolled")
+
+
+def test_a_recording_that_is_gone_is_noted(acme, tiny, recordings_folder):
+    (recordings_folder / enroll(acme, SUSAN).recording).unlink()
+    job = generations.begin(acme, tiny)
+    assert bulk.page_rows(acme, job.pk, where={}).rows[0].problem["kind"] == "FileMissing"
+
+
+def test_a_recording_is_treated_as_it_was_when_it_was_enrolled(acme, tiny):
+    for key, treated in ((LIBRARY, True), (OTHER_TAG, False)):
+        services.enroll(acme, key, SUSAN, [replace(audio(SUSAN), denoise=treated, trim_silence=not treated)])
+    generations.begin(acme, tiny)
+    with acting_as(acme):
+        treated, plain = (
+            acme.voiceprints.get(model=tiny, library__tag_id=tag).embedding for tag in ("staff", "guests")
+        )
+    assert np.dot(treated, plain) < 0.9999
+
+
+# --- Switching and back ----------------------------------------------------------------------------------------------
+
+
+def test_whom_the_new_model_does_not_know_must_enroll_again(changed, tiny):
+    generations.switch(changed, tiny)
+    tenant = again(changed)
+    assert (status(tenant, SUSAN), status(tenant, KEN)) == ("enrolled", "enrolling")
+    with acting_as(tenant):
+        assert [one.external_id for one in generations.must_enroll_again(tenant, tiny)] == [KEN]
+    with pytest.raises(SpeakerNotEnrolled):
+        services.verify(tenant, tenant.libraries.all(), KEN, audio(KEN, 2))
+
+
+def test_whoever_must_enroll_again_can_and_needs_as_many_utterances_as_anybody(changed, tiny):
+    generations.switch(changed, tiny)
+    tenant = again(changed)
+    first = enroll(tenant, KEN, 2, required_utterances=2)
+    assert (first.complete, first.utterance_count) == (False, 1)
+    second = enroll(tenant, KEN, 3, required_utterances=2)
+    assert (second.complete, second.utterance_count) == (True, 2)
+    assert found(tenant, KEN) == KEN
+    assert every_voiceprint_is_the_mean_of_its_utterances(tenant)
+
+
+def test_rolled_back_everybody_is_who_they_were(changed, tiny):
+    generations.switch(changed, tiny)
+    enroll(again(changed), KEN, 2, required_utterances=3)
+    assert generations.roll_back(again(changed)) == BUNDLED_MODEL
+    tenant = again(changed)
+    assert (tenant.model, tenant.other_models) == (BUNDLED_MODEL, [tiny])
+    assert (status(tenant, SUSAN), status(tenant, KEN)) == ("enrolled", "enrolled")
+    assert found(tenant, KEN) == KEN
+    assert every_voiceprint_is_the_mean_of_its_utterances(tenant)
+
+
+def test_whoever_enrolled_after_the_switch_is_still_there_when_it_is_rolled_back(changed, tiny):
+    generations.switch(changed, tiny)
+    enroll(again(changed), WEI)
+    generations.roll_back(changed)
+    assert found(again(changed), WEI) == WEI
+
+
+def test_an_utterance_deleted_after_the_switch_is_out_of_the_old_model_too(changed, tiny):
+    generations.switch(changed, tiny)
+    enroll(again(changed), KEN, 2, required_utterances=3)
+    with acting_as(changed):
+        oldest = changed.utterances.filter(speaker__external_id=KEN).earliest("pk")
+    services.delete_utterance(again(changed), oldest.pk)
+    assert every_voiceprint_is_the_mean_of_its_utterances(changed)
+
+
+def test_without_an_earlier_model_there_is_nothing_to_go_back_to(acme):
+    with pytest.raises(NothingToRollBack):
+        generations.roll_back(acme)
+
+
+def test_another_tenant_notices_nothing(changed, globex, tiny):
+    enroll(globex, SUSAN)
+    generations.switch(changed, tiny)
+    assert again(globex).models == (BUNDLED_MODEL,)
+    assert models_of(globex, SUSAN) == {BUNDLED_MODEL}
+    with pytest.raises(GenerationNotFound):
+        generations.coverage(globex, tiny)
+
+
+# --- Dropping --------------------------------------------------------------------------------------------------------
+
+
+def vectors(tenant, model):
+    with acting_as(tenant):
+        said = tenant.utterance_embeddings.filter(model=model).count()
+        return said + tenant.voiceprints.filter(model=model).count()
+
+
+def test_a_dropped_generation_leaves_nothing(changed, tiny):
+    assert generations.drop(changed, tiny) == 3
+    assert again(changed).models == (BUNDLED_MODEL,)
+    assert vectors(changed, tiny) == 0
+
+
+def test_the_old_generation_goes_when_no_request_can_be_answered_with_it(changed, tiny):
+    generations.switch(changed, tiny)
+    with pytest.raises(GenerationInUse) as refusal:
+        generations.drop(changed, BUNDLED_MODEL)
+    assert 0 < refusal.value.seconds <= generations.longest_request().total_seconds()
+    an_hour_later(changed)
+    generations.drop(changed, BUNDLED_MODEL)
+    assert vectors(changed, BUNDLED_MODEL) == 0
+    with pytest.raises(NothingToRollBack):
+        generations.roll_back(changed)
+
+
+@pytest.mark.parametrize("old_answers_too", [False, True])
+def test_what_answers_is_not_dropped(changed, tiny, old_answers_too):
+    generations.switch(changed, tiny, answer_with_old=old_answers_too)
+    an_hour_later(changed)
+    with pytest.raises(GenerationInUse):
+        generations.drop(changed, BUNDLED_MODEL if old_answers_too else tiny)
+
+
+def test_a_drop_that_was_interrupted_is_finished_by_the_next(changed, tiny):
+    Tenant.objects.filter(pk=changed.pk).update(other_models=[])
+    enroll(again(changed), SUSAN, 3, when_enrolled=WhenEnrolled.ADD)
+    generations.begin(again(changed), tiny)
+    assert every_voiceprint_is_the_mean_of_its_utterances(changed)
+    generations.drop(changed, tiny)
+    assert vectors(changed, tiny) == 0
+
+
+# --- While others are at work ----------------------------------------------------------------------------------------
+
+
+class WaitingStorage(FileSystemStorage):
+    """A file system that stops at a file, and says so, until it may go on."""
+
+    saving = opening = None
+
+    def _save(self, name, content):
+        saved = super()._save(name, content)
+        pass_gate(WaitingStorage.saving)
+        return saved
+
+    def _open(self, name, mode="rb"):
+        file = super()._open(name, mode)
+        pass_gate(WaitingStorage.opening)
+        return file
+
+
+class Gate:
+    """Stops the first who comes, and lets everybody else pass."""
+
+    def __init__(self):
+        self.reached, self.opened = threading.Event(), threading.Event()
+
+
+def pass_gate(gate):
+    if gate is not None and not gate.reached.is_set():
+        gate.reached.set()
+        assert gate.opened.wait(PATIENCE_SECONDS)
+
+
+@pytest.fixture
+def waiting_storage(settings, recordings_folder, monkeypatch):
+    backend = {
+        "BACKEND": "tests.voiceprints.test_generations.WaitingStorage",
+        "OPTIONS": {"location": recordings_folder},
+    }
+    settings.STORAGES = settings.STORAGES | {"recordings": backend}
+    monkeypatch.setattr(WaitingStorage, "saving", None)
+    monkeypatch.setattr(WaitingStorage, "opening", None)
+
+
+def in_the_middle_of(monkeypatch, operation, deed, interruption):
+    """Begin the deed, and when it comes to the operation on a file, let the interruption happen first."""
+    gate = Gate()
+    monkeypatch.setattr(WaitingStorage, operation, gate)
+
+    def in_a_thread():
+        try:
+            return deed()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(in_a_thread)
+        try:
+            assert gate.reached.wait(PATIENCE_SECONDS)
+            interruption()
+        finally:
+            gate.opened.set()
+        return future.result(PATIENCE_SECONDS)
+
+
+def test_an_enrollment_begun_before_a_generation_is_in_it(acme, tiny, waiting_storage, monkeypatch):
+    def change():
+        generations.begin(again(acme), tiny)
+        generations.switch(again(acme), tiny)
+
+    in_the_middle_of(monkeypatch, "saving", lambda: enroll(again(acme), SUSAN), change)
+    assert models_of(acme, SUSAN) == {BUNDLED_MODEL, tiny}
+    assert found(again(acme), SUSAN) == SUSAN
+    assert generations.coverage(acme, tiny).complete
+
+
+@pytest.mark.parametrize("merge", [False, True])
+def test_an_update_begun_before_a_generation_is_in_it(acme, tiny, waiting_storage, monkeypatch, merge):
+    enroll(acme, SUSAN)
+
+    def change():
+        generations.begin(again(acme), tiny)
+        generations.switch(again(acme), tiny)
+
+    in_the_middle_of(
+        monkeypatch,
+        "saving",
+        lambda: services.update(again(acme), LIBRARY, SUSAN, [audio(SUSAN, 2)], merge=merge),
+        change,
+    )
+    assert models_of(acme, SUSAN) == {BUNDLED_MODEL, tiny}
+    assert generations.coverage(acme, tiny).complete
+    assert every_voiceprint_is_the_mean_of_its_utterances(acme)
+
+
+def test_an_enrollment_begun_before_it_is_rolled_back_is_found_after(
+    changed,
+    tiny,
+    waiting_storage,
+    monkeypatch,
+):
+    generations.switch(changed, tiny)
+    in_the_middle_of(
+        monkeypatch, "saving", lambda: enroll(again(changed), WEI), lambda: generations.roll_back(again(changed))
+    )
+    assert found(again(changed), WEI) == WEI
+
+
+def test_an_enrollment_leaves_nothing_of_a_generation_that_was_dropped_meanwhile(
+    changed,
+    tiny,
+    waiting_storage,
+    monkeypatch,
+):
+    in_the_middle_of(
+        monkeypatch, "saving", lambda: enroll(again(changed), WEI), lambda: generations.drop(again(changed), tiny)
+    )
+    assert models_of(changed, WEI) == {BUNDLED_MODEL}
+    assert vectors(changed, tiny) == 0
+
+
+@pytest.fixture
+def susan_and_ken(acme, tiny, waiting_storage):
+    enroll(acme, SUSAN, 1, 2)
+    enroll(acme, KEN)
+    return acme
+
+
+def begun(tenant, model, monkeypatch, interruption):
+    job = in_the_middle_of(monkeypatch, "opening", lambda: generations.begin(again(tenant), model), interruption)
+    return bulk.find_job(tenant, job.pk)
+
+
+def test_a_speaker_deleted_while_being_embedded_is_gone(susan_and_ken, tiny, monkeypatch):
+    def delete():
+        services.delete_speaker(again(susan_and_ken), susan_and_ken.libraries.all(), SUSAN)
+
+    job = begun(susan_and_ken, tiny, monkeypatch, delete)
+    assert (job.state, job.result["failed"]) == ("succeeded", 0)
+    assert generations.switch(susan_and_ken, tiny).utterances == 1
+    assert vectors(susan_and_ken, tiny) == 2
+
+
+def test_an_utterance_deleted_while_being_embedded_is_in_no_voiceprint(susan_and_ken, tiny, monkeypatch):
+    with acting_as(susan_and_ken):
+        oldest = susan_and_ken.utterances.filter(speaker__external_id=SUSAN).earliest("pk")
+    begun(susan_and_ken, tiny, monkeypatch, lambda: services.delete_utterance(again(susan_and_ken), oldest.pk))
+    assert generations.coverage(susan_and_ken, tiny).complete
+    assert every_voiceprint_is_the_mean_of_its_utterances(susan_and_ken)
+
+
+def test_what_is_said_while_the_rest_is_embedded_counts_in_both(susan_and_ken, tiny, monkeypatch):
+    begun(
+        susan_and_ken,
+        tiny,
+        monkeypatch,
+        lambda: services.update(again(susan_and_ken), LIBRARY, SUSAN, [audio(SUSAN, 3)], merge=True),
+    )
+    assert generations.coverage(susan_and_ken, tiny).complete
+    assert every_voiceprint_is_the_mean_of_its_utterances(susan_and_ken)
+
+
+@pytest.mark.parametrize("operation", ["cancel_job", "pause_job"])
+def test_a_job_that_was_stopped_stores_nothing_more_and_goes_on_later(
+    susan_and_ken,
+    tiny,
+    monkeypatch,
+    operation,
+):
+    def stop():
+        with acting_as(susan_and_ken):
+            (job,) = susan_and_ken.jobs.filter(kind=Job.Kind.REEMBED)
+        getattr(bulk, operation)(susan_and_ken, job.pk)
+
+    job = begun(susan_and_ken, tiny, monkeypatch, stop)
+    assert (job.state, job.done) == ({"cancel_job": "cancelled", "pause_job": "paused"}[operation], 0)
+    assert vectors(susan_and_ken, tiny) == 0
+    bulk.resume_job(susan_and_ken, job.pk) if job.state == "paused" else generations.begin(susan_and_ken, tiny)
+    assert generations.switch(susan_and_ken, tiny).complete
+
+
+def test_a_generation_dropped_while_it_is_built_leaves_nothing(susan_and_ken, tiny, monkeypatch):
+    job = begun(susan_and_ken, tiny, monkeypatch, lambda: generations.drop(again(susan_and_ken), tiny))
+    assert job.state == "cancelled"
+    assert vectors(susan_and_ken, tiny) == 0
+
+
+def test_a_batch_done_twice_finds_nothing_left_to_do(susan_and_ken, tiny, monkeypatch):
+    """As when a message is delivered to a second worker."""
+    with acting_as(susan_and_ken):
+        numbers = list(susan_and_ken.utterances.values_list("pk", flat=True))
+
+    def done_by_another():
+        with acting_as(susan_and_ken):
+            job = susan_and_ken.jobs.get(kind=Job.Kind.REEMBED)
+        order = reembedding.Order(susan_and_ken.pk, job.pk, job.runner.hex, tiny, numbers)
+        reembedding.embed_batch(order, engines.encoder(tiny))
+
+    job = begun(susan_and_ken, tiny, monkeypatch, done_by_another)
+    assert (job.done, job.total) == (3, 3)
+    assert every_voiceprint_is_the_mean_of_its_utterances(susan_and_ken)
+
+
+def test_switching_waits_for_an_enrollment_that_is_being_stored(changed, tiny):
+    stored, switched = threading.Event(), threading.Event()
+
+    def also(_):
+        stored.set()
+        # The other one can only wait: were it done in this time, it would have overtaken us.
+        assert not switched.wait(1)
+
+    def switching():
+        try:
+            assert stored.wait(PATIENCE_SECONDS)
+            generations.switch(again(changed), tiny)
+            switched.set()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(switching)
+        enroll(again(changed), WEI, also=also)
+        future.result(PATIENCE_SECONDS)
+    assert found(again(changed), WEI) == WEI

@@ -1,0 +1,210 @@
+"""Changing the model of a tenant without asking anybody to speak again.
+
+The vectors that one model made are a generation. Another is begun beside the one that answers; a job embeds the kept
+recordings for it, and whoever is enrolled meanwhile is embedded for both. Then it comes to answer from one moment to
+the next, and the earlier one is kept up to go back to, until it is dropped.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.conf import settings
+from django.db.models import Exists, OuterRef, QuerySet
+from django.utils import timezone
+
+from tenants.generations import changing_models, keeping_models, store_models
+from tenants.models import Tenant
+from voiceprints import gallery, reembedding, work
+from voiceprints.errors import (
+    GenerationIncomplete,
+    GenerationInUse,
+    GenerationNotFound,
+    ModelNotFound,
+    NothingToRollBack,
+)
+from voiceprints.models import EmbeddingModel, Job, Speaker, Utterance
+
+DELETED_AT_ONCE = 2000
+SPARE_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How far a generation is. Utterances are counted once each, and so are speakers, without probes.
+
+    `missing`: have a recording and were not embedded yet; `failed`: neither, because the recording could not be used;
+    `unrecorded`: neither, because none was kept. `must_enroll_again`: speakers who are known to a model of the tenant
+    and will not be to this one, whatever is still done.
+    """
+
+    model: str
+    utterances: int
+    embedded: int
+    missing: int
+    failed: int
+    unrecorded: int
+    speakers: int
+    covered: int
+    must_enroll_again: int
+
+    @property
+    def complete(self) -> bool:
+        return self.missing == 0
+
+
+def begin(tenant: Tenant, model: str, *, rate: float | None = None) -> Job:
+    """Embed all that was kept with another model of the tenant's, beside what is there; or the job that does so.
+
+    `rate`: at most so many recordings per second. Raises ModelNotFound, TooBusy.
+    """
+    if not EmbeddingModel.objects.filter(name=model).exists():
+        raise ModelNotFound(model=model)
+    _forget_leftovers(tenant, model)
+    with changing_models(tenant):
+        if model not in tenant.models:
+            tenant.other_models = [*tenant.other_models, model]
+            store_models(tenant)
+        job: Job | None = reembedding.jobs_of(tenant, model).under_way().first()
+        return job or work.submit(tenant, Job.Kind.REEMBED, {"model": model, "rate": rate})
+
+
+def coverage(tenant: Tenant, model: str) -> Coverage:
+    """As things are now. Raises GenerationNotFound."""
+    with keeping_models(tenant):
+        _refuse_unknown(tenant, model)
+        return _coverage(tenant, model)
+
+
+def must_enroll_again(tenant: Tenant, model: str) -> QuerySet[Speaker]:
+    """Whom an earlier or later model of the tenant knows, and this one cannot. Inside acting_as."""
+    said = tenant.utterances.filter(speaker=OuterRef("pk"))
+    hope = Exists(said.filter(embeddings__model=model)) | Exists(_embeddable(tenant, model, said))
+    return _known_speakers(tenant).exclude(hope)
+
+
+def switch(tenant: Tenant, model: str, *, answer_with_old: bool = False) -> Coverage:
+    """From the next request on the model answers, and the one that did is kept up beside it.
+
+    Speakers of whom it knows nothing are enrolling again, or with `answer_with_old` go on being compared by the old
+    one. Raises GenerationNotFound, GenerationIncomplete.
+    """
+    with changing_models(tenant):
+        _refuse_unknown(tenant, model)
+        found = _coverage(tenant, model)
+        if not found.complete:
+            recorded = found.utterances - found.unrecorded
+            raise GenerationIncomplete(model=model, missing=found.missing, utterances=recorded)
+        if model != tenant.model:
+            _let_answer(tenant, model, previous=tenant.model, fallback=tenant.model if answer_with_old else "")
+        return found
+
+
+def roll_back(tenant: Tenant) -> str:
+    """From the next request on the model that answered before answers again; returns its name.
+
+    Raises NothingToRollBack.
+    """
+    with changing_models(tenant):
+        if not tenant.previous_model:
+            raise NothingToRollBack
+        _let_answer(tenant, tenant.previous_model, previous="", fallback="")
+        return tenant.model
+
+
+def drop(tenant: Tenant, model: str) -> int:
+    """Delete the generation, a few rows at a time; returns how many vectors went.
+
+    Also one whose deletion was interrupted. Raises GenerationInUse for one that answers, or answered a moment ago.
+    """
+    with changing_models(tenant):
+        _refuse_in_use(tenant, model)
+        for job in reembedding.jobs_of(tenant, model).under_way():
+            work.cancel(tenant, job.pk)
+        tenant.other_models = [other for other in tenant.other_models if other != model]
+        if tenant.previous_model == model:
+            tenant.previous_model = ""
+        store_models(tenant)
+    return _forget_leftovers(tenant, model)
+
+
+def longest_request() -> timedelta:
+    """After which no request goes on that began with an earlier model."""
+    recordings = 2 * (settings.DOWNLOAD_SECONDS + settings.ANALYSIS_DEADLINE_SECONDS)
+    return timedelta(seconds=recordings + SPARE_SECONDS)
+
+
+def _let_answer(tenant: Tenant, model: str, *, previous: str, fallback: str) -> None:
+    tenant.other_models = [tenant.model, *(other for other in tenant.other_models if other != model)]
+    tenant.model, tenant.previous_model, tenant.fallback_model = model, previous, fallback
+    tenant.switched = timezone.now()
+    store_models(tenant)
+    gallery.restate(tenant)
+
+
+def _refuse_unknown(tenant: Tenant, model: str) -> None:
+    if model not in tenant.models:
+        raise GenerationNotFound(model=model)
+
+
+def _refuse_in_use(tenant: Tenant, model: str) -> None:
+    if model in tenant.answering_models:
+        raise GenerationInUse(model=model)
+    if tenant.switched and model in tenant.other_models:
+        left = tenant.switched + longest_request() - timezone.now()
+        if left > timedelta(0):
+            raise GenerationInUse(model=model, seconds=math.ceil(left.total_seconds()))
+
+
+def _forget_leftovers(tenant: Tenant, model: str) -> int:
+    """Vectors of a model that is none of the tenant's: few at a time, so that nobody waits for long."""
+    gone = 0
+    for rows in (tenant.voiceprints, tenant.utterance_embeddings):
+        while True:
+            with keeping_models(tenant):
+                if model in tenant.models:
+                    return gone
+                batch = list(rows.filter(model=model).values_list("pk", flat=True)[:DELETED_AT_ONCE])
+                deleted, _ = rows.filter(pk__in=batch).delete()
+            gone += deleted
+            if not deleted:
+                break
+    return gone
+
+
+def _coverage(tenant: Tenant, model: str) -> Coverage:
+    said, known = tenant.utterances.all(), _known_speakers(tenant)
+    utterances = said.count()
+    embedded = said.filter(embeddings__model=model).count()
+    missing = _embeddable(tenant, model, said).count()
+    failed = reembedding.missing(tenant, model, said).count() - missing
+    return Coverage(
+        model=model,
+        utterances=utterances,
+        embedded=embedded,
+        missing=missing,
+        failed=failed,
+        unrecorded=utterances - embedded - missing - failed,
+        speakers=known.count(),
+        covered=known.filter(voiceprints__model=model).count(),
+        must_enroll_again=must_enroll_again(tenant, model).count(),
+    )
+
+
+def _known_speakers(tenant: Tenant) -> QuerySet[Speaker]:
+    """Whoever was enrolled completely with a model of the tenant's."""
+    voiceprints = tenant.voiceprints.filter(speaker=OuterRef("pk"), model__in=tenant.models)
+    known: QuerySet[Speaker] = tenant.speakers.without_probes().filter(Exists(voiceprints))
+    return known
+
+
+def _embeddable(tenant: Tenant, model: str, said: QuerySet[Utterance]) -> QuerySet[Utterance]:
+    """What is still to be embedded, without what the newest job failed at."""
+    missing = reembedding.missing(tenant, model, said)
+    newest = reembedding.jobs_of(tenant, model).order_by("-pk").first()
+    if newest is None:
+        return missing
+    failures = tenant.job_rows.filter(job=newest, number=OuterRef("pk"))
+    return missing.exclude(Exists(failures))
