@@ -27,6 +27,10 @@ class Stopped(Exception):
     """Somebody asked us to stop."""
 
 
+class Unprepared(Exception):
+    """There is no speaker model to start with, and why has been said."""
+
+
 def main(command: list[str]) -> int:
     """Run until stopped, or while `command` runs; returns the exit status."""
     for stop in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -36,6 +40,8 @@ def main(command: list[str]) -> int:
     except Stopped:
         print("openvpr: stopped")
         return 0
+    except Unprepared:
+        return 1
     except AlreadyRunning as error:
         return _run_command(command) if command else _complain(error)
     except (Failed, ImproperlyConfigured) as error:
@@ -49,6 +55,7 @@ def _run_platform(command: list[str]) -> int:
         wait_for_services(supervisor)
         startup.refuse_half_configured()
         call_command("migrate", verbosity=0, interactive=False)
+        prepare_models()
         provisioned = provision()
         supervisor.start(program.name for program in programs.programs() if not program.service)
         wait_for_web(supervisor)
@@ -88,6 +95,14 @@ def refuse_taken_port() -> None:
             raise Failed(
                 f"cannot listen on {settings.HOST}:{settings.PORT}: {reason}; set OPENVPR_HOST or OPENVPR_PORT"
             ) from None
+
+
+def prepare_models() -> None:
+    """Get the model of OPENVPR_MODEL, and see that ONNX Runtime has what it shall run on. Raises Unprepared."""
+    if settings.MODEL or settings.ONNX_PROVIDERS != settings.PROCESSOR_ALONE:
+        prepared = subprocess.run([sys.executable, "-m", "config.speaker_model"], cwd=settings.BASE_DIR, check=False)
+        if prepared.returncode:
+            raise Unprepared
 
 
 def wait_for_services(supervisor: Supervisor) -> None:

@@ -22,6 +22,7 @@ SHORTEST_SECRET_KEY = 32
 LONGEST_LINK_SECONDS = 10 * 365 * 24 * 3600
 BULK_JOBS = 16
 """Jobs that one bulk process runs at once."""
+PROCESSOR_ALONE = ["CPUExecutionProvider"]
 EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 
 # --- Reading the environment -----------------------------------------------------------------------------------------
@@ -127,7 +128,7 @@ try:
     WORKER_MEMORY_KB = env.int("OPENVPR_WORKER_MEMORY_MB", 600, validate=validate.Range(256, 64_000)) * 1024
     MODEL = env.str("OPENVPR_MODEL", "").strip()
     MODEL_MIRROR = env.str("OPENVPR_MODEL_MIRROR", "").strip().rstrip("/")
-    ONNX_PROVIDERS = onnx_providers(env.list("OPENVPR_ONNX_PROVIDERS", ["CPUExecutionProvider"]))
+    ONNX_PROVIDERS = onnx_providers(env.list("OPENVPR_ONNX_PROVIDERS", PROCESSOR_ALONE))
     ONNX_THREADS = env.int("OPENVPR_ONNX_THREADS", 1, validate=validate.Range(1, 256))
     RECORDING_LINK_SECONDS = env.int(
         "OPENVPR_RECORDING_LINK_SECONDS", 7 * 24 * 3600, validate=validate.Range(60, LONGEST_LINK_SECONDS)

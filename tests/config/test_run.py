@@ -235,3 +235,19 @@ def test_one_who_never_finishes_a_request_does_not_keep_others_waiting(platform)
             silent = stack.enter_context(socket.create_connection(("127.0.0.1", platform.port)))
             silent.sendall(b"G")
         platform.wait_for(lambda: is_success(platform.identify_signed()))
+
+
+def test_a_start_whose_model_cannot_be_fetched_ends_with_one_line():
+    with tempfile.TemporaryDirectory(prefix="openvpr-run-", ignore_cleanup_errors=True) as folder:
+        platform = Platform(Path(folder), free_port())
+        model = {"OPENVPR_MODEL": "resnet34-LM", "OPENVPR_MODEL_MIRROR": "http://127.0.0.1:9"}
+        refused = subprocess.run(
+            [sys.executable, "-m", "config"],
+            cwd=settings.BASE_DIR,
+            env=platform.environment | model,
+            capture_output=True,
+            text=True,
+        )
+    assert refused.returncode == 1
+    assert "openvpr: 127.0.0.1 cannot be reached" in refused.stderr
+    assert len(refused.stderr.splitlines()) == 1

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import json
 from argparse import ArgumentParser
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from tqdm import tqdm
 
 from audio.errors import ModelError
-from audio.fetching import Progress
 from audio.store import ModelCard
 from voiceprints import installed, obtaining
 from voiceprints.errors import VoiceprintError
 from voiceprints.management.modeltable import known_models, table
+from voiceprints.management.progress import progress_bar
 
 Options = dict[str, Any]
 
@@ -107,18 +105,6 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from None
         except OSError as error:
             raise CommandError(f"{error.filename}: {error.strerror}" if error.filename else str(error)) from None
-
-
-@contextmanager
-def progress_bar(name: str) -> Iterator[Progress]:
-    """Drawn where somebody watches."""
-    with tqdm(desc=name, unit="B", unit_scale=True, disable=None, leave=False) as bar:
-
-        def show(done: int, total: int | None) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
-        yield show
 
 
 def _described(card: ModelCard, done: str) -> str:
