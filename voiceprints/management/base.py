@@ -19,6 +19,11 @@ def ended(tenant: Tenant, job: Job) -> Job:
     """The job, once it has succeeded. Raises CommandError."""
     while not (job := bulk.find_job(tenant, job.pk)).is_over:
         time.sleep(LOOK_AGAIN_SECONDS)
+    return refuse_failure(job)
+
+
+def refuse_failure(job: Job) -> Job:
+    """The job, which is over. Raises CommandError unless it succeeded."""
     if job.problem:
         raise CommandError(f"job {job.pk} failed: {from_wire(job.problem)}")
     if job.state != Job.State.SUCCEEDED:

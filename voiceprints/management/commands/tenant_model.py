@@ -1,0 +1,251 @@
+"""With which model a tenant's speakers are told apart: what is kept up, and letting another one answer."""
+
+from __future__ import annotations
+
+import json
+from argparse import ArgumentParser
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from tenants.context import acting_as
+from tenants.management.base import tenant_named
+from tenants.models import Tenant
+from voiceprints import bulk, generations, reembedding
+from voiceprints.errors import VoiceprintError
+from voiceprints.generations import Coverage
+from voiceprints.models import Job
+from voiceprints.side_by_side import Report, Side, report
+
+MOST_LISTED = 1000
+
+Options = dict[str, Any]
+Said = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Action:
+    """`run` returns what there is to say, and `words` how a person is told."""
+
+    name: str
+    help: str
+    arguments: Callable[[ArgumentParser], object]
+    run: Callable[[Tenant, Options], Said]
+    words: Callable[[Said], str]
+
+
+def status(tenant: Tenant, _: Options) -> Said:
+    found = {model: _generation(tenant, model) for model in tenant.models}
+    return {
+        "tenant": tenant.slug,
+        "model": tenant.model,
+        "fallback_model": tenant.fallback_model,
+        "previous_model": tenant.previous_model,
+        "generations": found,
+    }
+
+
+def show_report(tenant: Tenant, options: Options) -> Said:
+    return _reported(report(tenant, tenant.model, options["model"]))
+
+
+def who_must_enroll_again(tenant: Tenant, options: Options) -> Said:
+    with acting_as(tenant):
+        speakers = generations.must_enroll_again(tenant, options["model"]).select_related("library")[:MOST_LISTED]
+        names = [[one.library.org_id, one.library.tag_id, one.external_id] for one in speakers]
+    return {"model": options["model"], "speakers": names}
+
+
+def switch(tenant: Tenant, options: Options) -> Said:
+    before = tenant.model
+    found = generations.switch(tenant, options["model"], answer_with_old=options["answer_with_old"])
+    said = {"model": tenant.model, "before": before, "must_enroll_again": found.must_enroll_again}
+    return said | {"fallback_model": tenant.fallback_model}
+
+
+def roll_back(tenant: Tenant, _: Options) -> Said:
+    return {"model": generations.roll_back(tenant)}
+
+
+def drop(tenant: Tenant, options: Options) -> Said:
+    return {"dropped": options["model"], "vectors": generations.drop(tenant, options["model"])}
+
+
+def pause(tenant: Tenant, _: Options) -> Said:
+    return _about(bulk.pause_job(tenant, _under_way(tenant).pk))
+
+
+def resume(tenant: Tenant, _: Options) -> Said:
+    return _about(bulk.resume_job(tenant, _under_way(tenant).pk))
+
+
+def cancel(tenant: Tenant, _: Options) -> Said:
+    return _about(bulk.cancel_job(tenant, _under_way(tenant).pk))
+
+
+def _no_arguments(parser: ArgumentParser) -> None:
+    """Nothing more to say."""
+
+
+def _model_argument(parser: ArgumentParser) -> None:
+    parser.add_argument("model", metavar="MODEL")
+
+
+def _switch_arguments(parser: ArgumentParser) -> None:
+    _model_argument(parser)
+    parser.add_argument(
+        "--answer-with-old",
+        action="store_true",
+        help="speakers of whom nothing was recorded go on being compared with the model that answered before",
+    )
+
+
+def _generation(tenant: Tenant, model: str) -> Said:
+    with acting_as(tenant):
+        job = reembedding.jobs_of(tenant, model).order_by("-pk").first()
+    found = asdict(generations.coverage(tenant, model))
+    return found | {"job": _about(job) if job else None}
+
+
+def _about(job: Job) -> Said:
+    return {"id": job.pk, "state": job.state, "done": job.done, "total": job.total}
+
+
+def _under_way(tenant: Tenant) -> Job:
+    """Raises CommandError."""
+    with acting_as(tenant):
+        job: Job | None = tenant.jobs.under_way().filter(kind=Job.Kind.REEMBED).order_by("pk").first()
+    if job is None:
+        raise CommandError("nothing is being embedded anew")
+    return job
+
+
+def _reported(found: Report) -> Said:
+    about = {name: value for name, value in vars(found).items() if name != "sides"}
+    return about | {"warnings": found.warnings, "sides": [_side(one) for one in found.sides]}
+
+
+def _side(side: Side) -> Said:
+    point = side.at_far
+    return {
+        "model": side.model,
+        "eer": side.eer,
+        "eer_interval": side.eer_interval,
+        "eer_threshold": side.eer_threshold,
+        "threshold": point.point.threshold,
+        "far": point.point.far,
+        "frr": point.point.frr,
+        "frr_interval": point.frr_interval,
+        "histogram": asdict(side.histogram),
+    }
+
+
+# --- In words --------------------------------------------------------------------------------------------------------
+
+
+def _status_in_words(said: Said) -> str:
+    lines = [
+        _generation_in_words(said, model, Coverage(**_without_job(found)), found["job"])
+        for model, found in said["generations"].items()
+    ]
+    if said["previous_model"]:
+        lines.append(f"roll-back lets {said['previous_model']} answer again")
+    return "\n".join(lines)
+
+
+def _without_job(found: Said) -> Said:
+    return {name: value for name, value in found.items() if name != "job"}
+
+
+def _generation_in_words(said: Said, model: str, found: Coverage, job: Said | None) -> str:
+    role = "answers" if model == said["model"] else "stands by"
+    role = "answers for those the first does not know" if model == said["fallback_model"] else role
+    words = [
+        f"{model}: {role}; {found.embedded} of {found.utterances} utterances embedded",
+        f"{found.missing} to do" if found.missing else "",
+        f"{found.failed} recordings could not be used" if found.failed else "",
+        f"{found.must_enroll_again} of {found.speakers} speakers must enroll again" if found.must_enroll_again else "",
+        f"job {job['id']} {job['state']}, {job['done']} of {job['total'] or '?'}" if job else "",
+    ]
+    return ", ".join(filter(None, words))
+
+
+def _report_in_words(said: Said) -> str:
+    lines = [
+        f"{said['targets']} same-speaker and {said['impostors']} different-speaker pairs, {said['speakers']} speakers",
+        *(_side_in_words(side, said["far"]) for side in said["sides"]),
+    ]
+    if said["warnings"]:
+        lines.append(f"too little to rely on: {', '.join(said['warnings'])}")
+    return "\n".join(lines)
+
+
+def _side_in_words(side: Said, far: float) -> str:
+    low, high = side["eer_interval"]
+    return (
+        f"{side['model']}: EER {100 * side['eer']:.2f} % ({100 * low:.2f} to {100 * high:.2f}); "
+        f"at a false accept rate of {100 * far:g} %: threshold {side['threshold']:.3f}, "
+        f"false reject rate {100 * side['frr']:.2f} %"
+    )
+
+
+def _switched_in_words(said: Said) -> str:
+    many = said["must_enroll_again"]
+    if not many:
+        return f"{said['model']} answers now; {said['before']} is kept up to go back to"
+    fate = f"answered with {said['fallback_model']}" if said["fallback_model"] else "enrolling again"
+    return f"{said['model']} answers now; {many} speakers it does not know are {fate}"
+
+
+def _job_in_words(said: Said) -> str:
+    return f"job {said['id']}: {said['state']}, {said['done']} of {said['total'] or '?'}"
+
+
+def _names_in_words(said: Said) -> str:
+    return "\n".join("\t".join(names) for names in said["speakers"]) or "nobody"
+
+
+ACTIONS = (
+    Action("status", "what is kept up, and how far it is", _no_arguments, status, _status_in_words),
+    Action("report", "both models on the tenant's own recordings", _model_argument, show_report, _report_in_words),
+    Action("missing", "who must enroll again", _model_argument, who_must_enroll_again, _names_in_words),
+    Action("switch", "let a model answer", _switch_arguments, switch, _switched_in_words),
+    Action(
+        "roll-back",
+        "let the one answer that did before",
+        _no_arguments,
+        roll_back,
+        lambda said: f"{said['model']} answers again",
+    ),
+    Action(
+        "drop",
+        "delete the vectors of a model",
+        _model_argument,
+        drop,
+        lambda said: f"{said['dropped']}: {said['vectors']} vectors deleted",
+    ),
+    Action("pause", "the embedding that is under way", _no_arguments, pause, _job_in_words),
+    Action("resume", "the embedding that was paused", _no_arguments, resume, _job_in_words),
+    Action("cancel", "the embedding; what it did is kept until dropped", _no_arguments, cancel, _job_in_words),
+)
+
+
+class Command(BaseCommand):
+    help = __doc__
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--tenant", required=True, metavar="SLUG")
+        parser.add_argument("--json", action="store_true")
+        choices = parser.add_subparsers(dest="what", required=True, metavar="|".join(one.name for one in ACTIONS))
+        for one in ACTIONS:
+            one.arguments(choices.add_parser(one.name, help=one.help, description=one.help))
+
+    def handle(self, *args: Any, what: str, tenant: str, **options: Any) -> str:
+        chosen = next(one for one in ACTIONS if one.name == what)
+        try:
+            said = chosen.run(tenant_named(tenant), options)
+        except VoiceprintError as error:
+            raise CommandError(str(error)) from None
+        return json.dumps(said, ensure_ascii=False) if options["json"] else chosen.words(said)
