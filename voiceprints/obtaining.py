@@ -96,14 +96,24 @@ def _is_whole(name: str) -> bool:
         return False
 
 
-def add(path: Path, name: str = "", *, licence: str = "", source: str = "", **details: Any) -> ModelCard:
+def add(
+    path: Path,
+    name: str = "",
+    *,
+    engine: str = ENGINE,
+    licence: str = "",
+    language: str = "",
+    source: str = "",
+    **details: Any,
+) -> ModelCard:
     """Install a model's file under a name of one's own, else the file's. Raises ModelError."""
     if not path.is_file():
         raise ModelMissing(f"there is no file {path}")
     chosen = name or UNFIT_IN_NAME.sub("-", path.name.removesuffix(WEIGHTS_SUFFIX))
     if chosen == BUNDLED.name:
         raise UnusableModel(f"{chosen!r} is the model that comes with the platform; choose another --name")
-    card = ModelCard(chosen, ENGINE, 0, sha256_of(path), 0, licence, "", source or f"file {path.name}", details=details)
+    described = source or f"file {path.name}"
+    card = ModelCard(chosen, engine, 0, sha256_of(path), 0, licence, language, described, details=details)
     card = _tried(path, card)
     installed.install(path, card)
     return card

@@ -13,12 +13,14 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from audio.errors import ModelError
 from audio.store import ModelCard
-from voiceprints import installed, obtaining
+from voiceprints import conversions, installed, obtaining
+from voiceprints.conversions import Converted
 from voiceprints.errors import VoiceprintError
 from voiceprints.management.modeltable import known_models, table
 from voiceprints.management.progress import progress_bar
 
 Options = dict[str, Any]
+ENGINE_OF_WINDOW = {"hamming": "wespeaker", "povey": "wespeaker-povey"}
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,22 @@ def add(options: Options) -> str:
     return _described(obtaining.add(options["path"], options["name"], licence=options["licence"]), "installed")
 
 
+def import_checkpoint(options: Options) -> str:
+    return _proven(
+        conversions.import_checkpoint(
+            options["checkpoint"],
+            options["name"],
+            engine=ENGINE_OF_WINDOW.get(options["window"], ""),
+            licence=options["licence"],
+            language=options["language"],
+        )
+    )
+
+
+def quantize(options: Options) -> str:
+    return _proven(conversions.quantize(options["name"], options["to"]))
+
+
 def make_default(options: Options) -> str:
     installed.make_default(options["name"])
     return f"{options['name']}: new tenants begin with it; those that are there keep theirs"
@@ -71,6 +89,21 @@ def _add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--licence", default="", help="to be remembered")
 
 
+def _import_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "checkpoint", type=Path, metavar="CHECKPOINT", help="a folder with avg_model.pt and config.yaml"
+    )
+    parser.add_argument("--name", required=True)
+    parser.add_argument("--licence", default="", help="to be remembered")
+    parser.add_argument("--language", default="", help="to be remembered")
+    parser.add_argument("--window", choices=list(ENGINE_OF_WINDOW), help="of the features that it was trained on")
+
+
+def _quantize_arguments(parser: ArgumentParser) -> None:
+    _name_argument(parser)
+    parser.add_argument("--to", required=True, choices=list(conversions.SUFFIXES))
+
+
 def _name_argument(parser: ArgumentParser) -> None:
     parser.add_argument("name", metavar="NAME")
 
@@ -84,6 +117,8 @@ SUBCOMMANDS = (
     Subcommand("list", "show what is published and what is installed", _list_arguments, list_models),
     Subcommand("fetch", "download and install a published model", _fetch_arguments, fetch),
     Subcommand("add", "install a file", _add_arguments, add),
+    Subcommand("import", "turn a checkpoint, or an archive of one, into a model", _import_arguments, import_checkpoint),
+    Subcommand("quantize", "make a smaller form of a model", _quantize_arguments, quantize),
     Subcommand("default", "let new tenants begin with a model", _name_argument, make_default),
     Subcommand("remove", "remove a model that nobody uses", _remove_arguments, remove),
 )
@@ -109,3 +144,7 @@ class Command(BaseCommand):
 
 def _described(card: ModelCard, done: str) -> str:
     return f"{card.name}: {done}, {card.dimension} numbers per voice, sha256 {card.sha256}"
+
+
+def _proven(converted: Converted) -> str:
+    return f"{converted.parity}\n{_described(converted.card, 'installed')}"

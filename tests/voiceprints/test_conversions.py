@@ -1,0 +1,144 @@
+"""Checkpoints become models by command, and are served: what clients are told apart by is what the toolkit says."""
+
+from __future__ import annotations
+
+import io
+import sys
+import tarfile
+import zipfile
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from tests.extra import require_wespeaker
+
+require_wespeaker()
+
+from audio import conversion  # noqa: E402
+from bench.checkpoints import write_checkpoint  # noqa: E402
+from tests.audio.networks import write_network  # noqa: E402
+from voiceprints import installed, obtaining  # noqa: E402
+from voiceprints.models import EmbeddingModel  # noqa: E402
+
+pytestmark = [pytest.mark.wespeaker, pytest.mark.django_db]
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    """The folder of one of them, made once."""
+    made = {}
+
+    def folder(architecture):
+        if architecture not in made:
+            made[architecture] = write_checkpoint(tmp_path_factory.mktemp("checkpoint"), architecture)
+        return made[architecture]
+
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def short_comparisons(monkeypatch):
+    """What is compared here for seconds is compared for minutes of speech otherwise."""
+    monkeypatch.setattr(conversion, "LONGEST_SECONDS", 2.0)
+
+
+@pytest.fixture
+def models(capsys):
+    def run(*words):
+        call_command("models", *map(str, words))
+        return capsys.readouterr().out.strip()
+
+    return run
+
+
+def refusal(models, *words):
+    with pytest.raises(CommandError) as refused:
+        models(*words)
+    text = str(refused.value)
+    assert len(text.splitlines()) == 1
+    return text
+
+
+def test_an_imported_checkpoint_is_installed_with_its_parity_and_provenance(models, checkpoint):
+    printed = models(
+        "import", checkpoint("ECAPA_TDNN_GLOB_c512"), "--name", "ours", "--licence", "CC BY 4.0", "--language", "en"
+    )
+
+    card = installed.store().find("ours")
+    assert "lowest cosine 0.99999" in printed or "lowest cosine 1.0000" in printed
+    assert f"192 numbers per voice, sha256 {card.sha256}" in printed
+    assert (card.engine, card.dimension, card.licence, card.language) == ("wespeaker", 192, "CC BY 4.0", "en")
+    assert card.details["architecture"] == "ECAPA_TDNN_GLOB_c512"
+    assert card.details["parity"]["lengths"] == 20
+    assert set(card.details["made_with"]) == {"torch", "wespeaker-unofficial"}
+    assert EmbeddingModel.objects.get(pk="ours").dimension == 192
+
+
+@pytest.mark.parametrize("suffix", [".tar.gz", ".zip"])
+def test_an_archive_of_a_checkpoint_is_imported_as_its_folder_would_be(models, checkpoint, tmp_path, suffix):
+    folder, archive = checkpoint("ECAPA_TDNN_GLOB_c512"), tmp_path / f"model{suffix}"
+    if suffix == ".zip":
+        with zipfile.ZipFile(archive, "w") as packed:
+            for file in folder.iterdir():
+                packed.write(file, f"model/{file.name}")
+    else:
+        with tarfile.open(archive, "w:gz") as packed:
+            packed.add(folder, "model")
+
+    models("import", archive, "--name", "packed")
+
+    assert installed.store().find("packed").details["architecture"] == "ECAPA_TDNN_GLOB_c512"
+
+
+def test_an_archive_that_leads_out_of_its_folder_is_refused(models, tmp_path):
+    with tarfile.open(tmp_path / "bad.tar", "w") as packed:
+        for name in ("../config.yaml", "avg_model.pt"):
+            packed.addfile(tarfile.TarInfo(name), io.BytesIO())
+
+    assert "unsafe name" in refusal(models, "import", tmp_path / "bad.tar", "--name", "bad")
+    assert installed.store().names() == ["ge2e"]
+
+
+@pytest.mark.parametrize("what", ["nowhere", "empty folder", "no archive", "archive of something else"])
+def test_what_holds_no_checkpoint_is_refused_in_one_line(models, tmp_path, what):
+    source = tmp_path / "source"
+    if what == "empty folder":
+        source.mkdir()
+    if what == "no archive":
+        source.write_bytes(b"nothing of the kind")
+    if what == "archive of something else":
+        with zipfile.ZipFile(source, "w") as packed:
+            packed.writestr("readme.txt", "")
+
+    assert refusal(models, "import", source, "--name", "none")
+
+
+def test_without_the_packages_it_says_how_to_install_them(models, checkpoint, monkeypatch):
+    monkeypatch.delitem(sys.modules, "audio.conversion", raising=False)
+    monkeypatch.delitem(sys.modules, "audio.toolkit")
+    monkeypatch.setitem(sys.modules, "torch", None)
+
+    said = refusal(models, "import", checkpoint("ECAPA_TDNN_GLOB_c512"), "--name", "ours")
+
+    assert said == "the package torch is not installed: `make wespeaker` installs what converts models"
+
+
+def test_a_published_checkpoint_is_heard_through_the_window_it_was_trained_on(models, checkpoint):
+    models("import", checkpoint("ECAPA_TDNN_GLOB_c512"), "--name", "campplus-cn")
+
+    assert installed.store().find("campplus-cn").engine == "wespeaker-povey"
+
+
+def test_a_smaller_form_is_installed_beside_its_original(models, tmp_path):
+    obtaining.add(write_network(tmp_path / "small.onnx"), licence="CC0")
+
+    printed = models("quantize", "small", "--to", "float16")
+
+    card = installed.store().find("small-fp16")
+    assert "lowest cosine" in printed
+    assert (card.source, card.licence, card.dimension) == ("small in float16", "CC0", 32)
+    assert card.details["original_sha256"] == installed.store().find("small").sha256
+
+
+def test_the_bundled_model_is_not_made_smaller(models):
+    assert "only those can be made smaller" in refusal(models, "quantize", "ge2e", "--to", "int8")
