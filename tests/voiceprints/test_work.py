@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from urllib.parse import quote
 import msgpack
 import psutil
 import pytest
+from celery import current_app
 from django.conf import settings as django_settings
 from django.core.files.storage import storages
 from django.db import connection, connections
@@ -25,10 +27,11 @@ from django.utils import timezone
 
 from tenants.context import acting_as, acting_as_platform
 from tests.archives import csv_manifest, voices, zipped
-from tests.cast import LIBRARY, VOICES
+from tests.cast import LIBRARY, VOICES, audio
+from tests.second_model import TINY, install_tiny
 from tests.servers import REDIS, through_the_queue
 from tests.threads import all_at_once
-from voiceprints import bulk, jobs, services, tasks, work
+from voiceprints import bulk, generations, jobs, services, tasks, work
 from voiceprints.errors import JobFinished, LibraryNotFound, TooBusy
 from voiceprints.models import DoomedRecording, Job
 from voiceprints.results import WhenEnrolled
@@ -36,6 +39,8 @@ from voiceprints.results import WhenEnrolled
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
 
 PATIENCE_SECONDS = 60
+# Recordings per second, at which an embedding sends few at a time and takes long enough for a middle.
+SLOWLY = 3.9
 
 
 @pytest.fixture(autouse=True)
@@ -473,3 +478,85 @@ def test_nobody_speaks_of_the_jobs_of_a_closed_tenant_until_it_is_opened_again(a
     acme.active = True
     acme.save()
     assert work.dispatch_forgotten() == 1
+
+
+# --- Embedding with another model -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def everybody_enrolled(acme, settings, tmp_path):
+    """And a second model installed where the workers look, too."""
+    settings.MODELS = django_settings.HOME / "models"
+    install_tiny(tmp_path)
+    current_app.conf.task_always_eager = True
+    for voice in VOICES:
+        services.enroll(acme, LIBRARY, voice, [audio(voice, number) for number in (1, 2, 3)])
+    current_app.conf.task_always_eager = False
+    return acme
+
+
+def begun(tenant, **options):
+    return generations.begin(tenant, TINY, **options)
+
+
+def embedded_once(tenant, job):
+    """Every utterance, whatever happened on the way."""
+    assert (job.state, job.result) == ("succeeded", {"model": TINY, "embedded": 3 * len(VOICES), "failed": 0})
+    assert (job.done, job.total) == (3 * len(VOICES), 3 * len(VOICES))
+    found = generations.switch(tenant, TINY)
+    assert (found.covered, found.must_enroll_again) == (len(VOICES), 0)
+    with acting_as(tenant):
+        assert set(tenant.voiceprints.filter(model=TINY).values_list("utterance_count", flat=True)) == {3}
+    return True
+
+
+def test_an_embedding_worker_killed_in_the_middle_costs_nothing(everybody_enrolled, measuring):
+    job = begun(everybody_enrolled, rate=SLOWLY)
+    with bulk_worker():
+        wait_for(done(everybody_enrolled, job, 2))
+        kill(measuring)
+        with celery_worker(jobs.EMBED_BULK, "--concurrency", "1"):
+            assert embedded_once(everybody_enrolled, wait_for(over(everybody_enrolled, job)))
+
+
+def test_a_runner_killed_while_its_batches_are_embedded_costs_nothing(everybody_enrolled, measuring):
+    job = begun(everybody_enrolled, rate=SLOWLY)
+    with bulk_worker() as first:
+        wait_for(done(everybody_enrolled, job, 2))
+        kill(first)
+    given_up_for_dead()
+    with bulk_worker():
+        assert embedded_once(everybody_enrolled, wait_for(over(everybody_enrolled, job)))
+
+
+def test_a_redis_that_loses_everything_costs_an_embedding_nothing(everybody_enrolled, measuring):
+    job = begun(everybody_enrolled, rate=SLOWLY)
+    with bulk_worker():
+        wait_for(done(everybody_enrolled, job, 2))
+        REDIS.stop(signal.SIGKILL)
+        time.sleep(1)
+        REDIS.start()
+        assert embedded_once(everybody_enrolled, wait_for(over(everybody_enrolled, job)))
+
+
+def test_an_embedding_that_is_paused_stands_still_until_it_is_resumed(everybody_enrolled, measuring):
+    job = begun(everybody_enrolled, rate=SLOWLY)
+    with bulk_worker():
+        wait_for(done(everybody_enrolled, job, 1))
+        reached = bulk.pause_job(everybody_enrolled, job.pk).done
+        time.sleep(3)
+        assert (job_of(everybody_enrolled, job).state, job_of(everybody_enrolled, job).done) == ("paused", reached)
+        message_lost()
+        time.sleep(1)
+        assert job_of(everybody_enrolled, job).state == "paused"
+        bulk.resume_job(everybody_enrolled, job.pk)
+        assert embedded_once(everybody_enrolled, wait_for(over(everybody_enrolled, job)))
+
+
+def test_a_model_that_no_worker_has_fails_the_job_and_says_so(everybody_enrolled, measuring):
+    shutil.rmtree(django_settings.HOME / "models" / TINY)
+    job = begun(everybody_enrolled)
+    with bulk_worker():
+        ended = wait_for(over(everybody_enrolled, job))
+    assert (ended.state, ended.problem["kind"]) == ("failed", "ModelUnusable")
+    assert generations.coverage(everybody_enrolled, TINY).missing == 3 * len(VOICES)
