@@ -80,10 +80,12 @@ def _fetched(model: PublishedModel, file: Path, progress: Progress, *, accept_ch
     sha256 = sha256_of(file)
     _refuse_changed(model, sha256, accept_changed=accept_changed)
     if model.kind == "checkpoint":
-        raise NeedsConversion(name=model.name, folder=_unpacked(file, model.name))
-    card = _tried(file, ModelCard(model.name, ENGINE, 0, sha256, 0, model.licence, model.language, address))
+        folder = _unpacked(file, model.name)
+        _remember(model, sha256, address)
+        raise NeedsConversion(name=model.name, folder=folder)
+    card = _tried(file, ModelCard(model.name, model.engine, 0, sha256, 0, model.licence, model.language, address))
     installed.install(file, card)
-    _remember(model, card)
+    _remember(model, sha256, address)
     return card
 
 
@@ -165,8 +167,8 @@ def _known() -> dict[str, dict[str, Any]]:
     return known
 
 
-def _remember(model: PublishedModel, card: ModelCard) -> None:
-    entry = {"sha256": card.sha256, "size_bytes": card.size_bytes, "source": card.source, "fetched": card.added}
+def _remember(model: PublishedModel, sha256: str, address: str) -> None:
+    entry = {"sha256": sha256, "source": address, "fetched": timezone.now().isoformat(timespec="seconds")}
     draft = settings.MODELS / f"{PARTIAL}/{model.name}.{KNOWN}"
     with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE_FILE), "w") as file:
         json.dump(_known() | {model.name: entry}, file, indent=2)

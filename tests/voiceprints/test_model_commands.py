@@ -238,6 +238,7 @@ def test_a_checkpoint_is_unpacked_and_what_to_do_with_it_is_said(models, downloa
     assert f"models import {folder} --name campplus-cn" in said
     assert sorted(path.name for path in folder.iterdir()) == ["avg_model.pt", "config.yaml"]
     assert not (models_folder.parent / "escaped").exists()
+    assert list(json.loads((models_folder / "known.json").read_text())) == ["campplus-cn"]
 
 
 def packed(files):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from argparse import ArgumentParser
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -39,9 +40,21 @@ def list_models(options: Options) -> str:
 
 
 def fetch(options: Options) -> str:
-    with progress_bar(options["name"]) as progress:
-        card = obtaining.obtain(options["name"], progress, accept_changed=options["accept_changed"])
+    try:
+        with progress_bar(options["name"]) as progress:
+            card = obtaining.obtain(options["name"], progress, accept_changed=options["accept_changed"])
+    except obtaining.NeedsConversion as fetched:
+        return _converted(fetched)
     return _described(card, "installed")
+
+
+def _converted(fetched: obtaining.NeedsConversion) -> str:
+    try:
+        proven = _proven(conversions.import_checkpoint(fetched.folder, fetched.name))
+    except conversions.ExtraMissing as missing:
+        raise fetched from missing
+    shutil.rmtree(fetched.folder)
+    return proven
 
 
 def add(options: Options) -> str:
