@@ -1,5 +1,8 @@
 """How fast voices are embedded: `python -m bench.engines`. Needs the packages of `make wespeaker`.
 
+The smaller forms of `manage.py models quantize` stand below each model, with their lowest cosine to it on the sample
+voices and on pieces of them.
+
 The same recording of 5 s and the same random weights of each architecture go through our encoder, the wespeaker
 package's own `extract_embedding` (PyTorch) and sherpa-onnx's SpeakerEmbeddingExtractor, on one thread each. They take
 turns, so that a busy machine is unfair to none, and what is compared is processor time. Each engine's memory is that of
@@ -27,8 +30,9 @@ from audio.decode import decode
 from audio.encoders import SpeakerEncoder, open_encoder
 from audio.onnx import sha256_of
 from audio.results import SAMPLE_RATE, Waveform
-from bench.analysis import five_seconds
+from bench.analysis import SAMPLES, five_seconds
 
+WEIGHTS: Final = "model.onnx"
 ROUNDS: Final = 40
 WARM_UP_ROUNDS: Final = 3
 PACKAGE, SHERPA, OURS, ANALYSIS = "wespeaker", "sherpa-onnx", "encoder", "analyze"
@@ -56,6 +60,7 @@ def compare_all(folder: Path) -> None:
     for architecture in checkpoints.ARCHITECTURES:
         prepare(folder / architecture, architecture)
         compare(folder / architecture)
+        compare_smaller(folder / architecture)
 
 
 def prepare(folder: Path, architecture: str) -> None:
@@ -64,8 +69,8 @@ def prepare(folder: Path, architecture: str) -> None:
     from audio.conversion import convert  # noqa: PLC0415
     from bench.checkpoints import write_checkpoint  # noqa: PLC0415
 
-    parity = convert(read_checkpoint(write_checkpoint(folder, architecture)), folder / "model.onnx")
-    write_with_notes(folder / "model.onnx", folder / "sherpa.onnx", parity.dimension)
+    parity = convert(read_checkpoint(write_checkpoint(folder, architecture)), folder / WEIGHTS)
+    write_with_notes(folder / WEIGHTS, folder / "sherpa.onnx", parity.dimension)
 
 
 def write_with_notes(source: Path, target: Path, dimension: int) -> None:
@@ -97,6 +102,22 @@ def compare(folder: Path) -> None:
     print(f"{'  cosine to wespeaker':22}" + "".join(f"{cosine(engines[name](), theirs):13.4f}" for name in ENGINES))
 
 
+def compare_smaller(folder: Path) -> None:
+    from audio.quantization import PRECISIONS, AccuracyLost, quantize  # noqa: PLC0415
+
+    voices = [decode(file.read_bytes()).samples for file in sorted(SAMPLES.glob("*/[12].opus"))]
+    forms = {"float32": _open_encoder(folder)}
+    for precision in PRECISIONS:
+        target = folder / f"{precision}.onnx"
+        try:
+            said = f"{quantize(folder / WEIGHTS, target, precision, voices, 'hamming').lowest_cosine:.5f}"
+        except AccuracyLost as refused:
+            said = f"{refused.parity.lowest_cosine:.5f}, refused"
+        forms[f"{precision:9}{target.stat().st_size / 1e6:6.1f} MB, cosine {said}"] = _open_encoder(folder, target.name)
+    for name, milliseconds in side_by_side(forms).items():
+        print(f"  {milliseconds:7.1f} ms  {name}")
+
+
 def opened(engine: str, folder: Path) -> Embed:
     """What embeds the recording once, with everything loaded."""
     return OPEN[engine](folder)
@@ -106,17 +127,17 @@ def _waveform() -> Waveform:
     return decode(five_seconds())
 
 
-def _encoder(folder: Path) -> SpeakerEncoder:
-    return open_encoder("wespeaker", folder.name, folder / "model.onnx", sha256_of(folder / "model.onnx"))
+def _encoder(weights: Path) -> SpeakerEncoder:
+    return open_encoder("wespeaker", weights.stem, weights, sha256_of(weights))
 
 
-def _open_encoder(folder: Path) -> Embed:
-    encoder, waveform = _encoder(folder), _waveform()
+def _open_encoder(folder: Path, weights: str = WEIGHTS) -> Embed:
+    encoder, waveform = _encoder(folder / weights), _waveform()
     return lambda: encoder.embed(waveform)
 
 
 def _open_analysis(folder: Path) -> Embed:
-    encoder, content = _encoder(folder), five_seconds()
+    encoder, content = _encoder(folder / WEIGHTS), five_seconds()
     return lambda: analyze(content, encoders=[encoder], trim_silence=False).embedding
 
 
