@@ -16,20 +16,12 @@ class UnknownModel(KeyError):
 
 @dataclass(frozen=True)
 class SpeakerModel:
-    """`accept_threshold` is the raw cosine at or above which two recordings are taken for one speaker."""
-
     name: str
     dimension: int
     file: str
     sha256: str
     licence: str
     source: str
-    accept_threshold: float
-    equal_error_threshold: float
-    equal_error_rate: float
-    false_accept_rate: float
-    false_reject_rate: float
-    measured_on: str
 
     @property
     def path(self) -> Path:
@@ -43,12 +35,6 @@ GE2E: Final = SpeakerModel(
     sha256="ec8e395f446a86f8584258dd5076a233e65c5c2f9a299891e2ebfc56c1bba619",
     licence="Apache-2.0",
     source="resemblyzer 0.1.4, https://github.com/resemble-ai/Resemblyzer",
-    accept_threshold=0.754,
-    equal_error_threshold=0.722,
-    equal_error_rate=0.032,
-    false_accept_rate=0.01,
-    false_reject_rate=0.0813,
-    measured_on="speechocean762, 50 adults, 750 same-speaker and 750 different-speaker trials",
 )
 
 CATALOGUE: Final = {model.name: model for model in (GE2E,)}

@@ -30,6 +30,7 @@ from bench.dialects import DOES_MORE, RECOGNIZE, REGISTER, side_by_side  # noqa:
 from tenants.context import acting_as  # noqa: E402
 from tenants.models import Credential, Tenant  # noqa: E402
 from tenants.services import create_tenant  # noqa: E402
+from voiceprints.decisions import decision_for  # noqa: E402
 from voiceprints.models import Library, Speaker, Voiceprint  # noqa: E402
 from voiceprints.search import nearest_speakers  # noqa: E402
 
@@ -188,7 +189,13 @@ def fill(tenant: Tenant, embeddings: Embedding) -> None:
             for n in range(len(embeddings))
         )
         speakers = Speaker.all_tenants.bulk_create(names, batch_size=1000)
-        common: dict[str, Any] = {"tenant": tenant, "library": library, "model": DEFAULT_MODEL, "utterance_count": 1}
+        common: dict[str, Any] = {
+            "tenant": tenant,
+            "library": library,
+            "model": DEFAULT_MODEL,
+            "utterance_count": 1,
+            "speech_seconds": 3.0,
+        }
         rows = (
             Voiceprint(speaker=speaker, embedding=embedding, dimension=len(embedding), **common)
             for speaker, embedding in zip(speakers, embeddings, strict=True)
@@ -200,7 +207,8 @@ def nearest(tenant: Tenant, probe: Embedding) -> list[int]:
     """As the service asks: one transaction under row-level security, with each speaker's name."""
     with acting_as(tenant):
         libraries = list(tenant.libraries.within("large"))
-        candidates = nearest_speakers(tenant, libraries, tenant.model, probe, limit=TOP_K)
+        bar = decision_for(tenant, tenant.model).bar(probe_seconds=3.0)
+        candidates = nearest_speakers(tenant, libraries, tenant.model, probe, bar, limit=TOP_K)
         return [int(candidate.speaker.external_id) for candidate in candidates]
 
 

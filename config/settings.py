@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import tomllib
 from pathlib import Path
 from typing import Any
 from zoneinfo import available_timezones
@@ -17,6 +18,7 @@ from environs import Env, EnvError, validate
 from config.home import stored_secret
 
 BASE_DIR = Path(__file__).resolve().parent.parent
+VERSION = tomllib.loads((BASE_DIR / "pyproject.toml").read_text())["project"]["version"]
 MEBIBYTE = 1024 * 1024
 SHORTEST_SECRET_KEY = 32
 LONGEST_LINK_SECONDS = 10 * 365 * 24 * 3600

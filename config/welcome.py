@@ -6,16 +6,16 @@ import os
 import shlex
 import sys
 
-from audio.catalogue import DEFAULT_MODEL, find_model
+from audio.catalogue import DEFAULT_MODEL
 from config import settings
 from tenants.services import Provisioned
+from voiceprints.decisions import calibration_in_force
 
 SAMPLES = "voiceprints/samples"
 
 
 def welcome(new: Provisioned) -> str:
     url = settings.PUBLIC_URL or settings.LOCAL_URL
-    model = find_model(DEFAULT_MODEL)
     return "\n".join(
         [
             "",
@@ -24,7 +24,7 @@ def welcome(new: Provisioned) -> str:
             f"  console    {url}{settings.CONSOLE_PATH}",
             f"  REST API   {url}/api/v1/docs",
             *_secrets_shown_once(new),
-            f"  model      {model.name}, equal error rate {model.equal_error_rate:.1%} on {model.measured_on}",
+            f"  model      {DEFAULT_MODEL}, {_error_rate(DEFAULT_MODEL)}",
             f"  state      {settings.HOME}, logs in {settings.HOME / 'logs'}",
             "",
             "Enroll a voice, then ask who is speaking (from this folder, in another terminal):",
@@ -33,6 +33,11 @@ def welcome(new: Provisioned) -> str:
             "",
         ]
     )
+
+
+def _error_rate(model: str) -> str:
+    known = calibration_in_force(model).provenance
+    return f"equal error rate {known.eer:.1%} on {known.data}" if known else "error rates not measured yet"
 
 
 def _secrets_shown_once(new: Provisioned) -> list[str]:

@@ -41,7 +41,15 @@ class TenantsAdmin(PlatformAdmin):
     list_display = ["slug", "name", "app_id", "active", "created"]
     list_filter = ["active"]
     search_fields = ["slug", "name", "app_id"]
-    policy_fields = ["active", "required_speech_seconds", "max_concurrent_analyses", "requests_per_minute", "dialects"]
+    policy_fields = [
+        "active",
+        "required_speech_seconds",
+        "false_accept_rate",
+        "consistency",
+        "max_concurrent_analyses",
+        "requests_per_minute",
+        "dialects",
+    ]
 
     def has_delete_permission(self, request: HttpRequest, obj: Tenant | None = None) -> bool:
         return False

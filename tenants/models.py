@@ -27,6 +27,14 @@ slug_validator = RegexValidator(
 key_validator = RegexValidator(r"\A[\x21-\x7e]{1,128}\Z", _("1 to 128 visible ASCII characters."))
 
 
+class Consistency(models.TextChoices):
+    """What to do with an utterance that does not sound like the speaker's earlier ones."""
+
+    REFUSE = "refuse", _("refuse")
+    WARN = "warn", _("warn")
+    ACCEPT = "accept", _("accept")
+
+
 class Defaults(models.Model):
     """What a new tenant begins with: one row, or none as long as nobody chose anything."""
 
@@ -50,6 +58,19 @@ class Tenant(models.Model):
         default=1.1,
         validators=[MinValueValidator(0.5), MaxValueValidator(60)],
         help_text=_("A recording with less speech is refused."),
+    )
+    false_accept_rate = models.FloatField(
+        _("false accept rate"),
+        default=0.01,
+        validators=[MinValueValidator(0.0001), MaxValueValidator(0.2)],
+        help_text=_("The share of strangers who may be taken for somebody: lower is stricter, and rejects more."),
+    )
+    consistency = models.CharField(
+        _("utterances that disagree"),
+        max_length=8,
+        choices=Consistency.choices,
+        default=Consistency.WARN,
+        help_text=_("What to do with an utterance that does not sound like the speaker's earlier ones."),
     )
     max_concurrent_analyses = models.PositiveIntegerField(
         _("concurrent analyses"),
@@ -88,6 +109,12 @@ class Tenant(models.Model):
         verbose_name = _("tenant")
         verbose_name_plural = _("tenants")
         ordering = ["slug"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(false_accept_rate__gte=0.0001, false_accept_rate__lte=0.2),
+                name="false_accept_rate_is_one_that_can_be_kept",
+            )
+        ]
 
     def __str__(self) -> str:
         return self.slug

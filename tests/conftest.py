@@ -20,6 +20,7 @@ from tenants.models import Credential, Tenant
 from tenants.services import create_tenant
 from tests.servers import POSTGRES, REDIS
 from voiceprints import tasks
+from voiceprints.decisions import forget_calibrations
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -101,6 +102,13 @@ def static_files_listed_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(WhiteNoiseMiddleware, "add_files_from_finders", remembered)
         yield
+
+
+@pytest.fixture(autouse=True)
+def calibrations_of_this_test() -> Iterator[None]:
+    """What a test stored is gone with it, so nobody may remember it."""
+    yield
+    forget_calibrations()
 
 
 @pytest.fixture

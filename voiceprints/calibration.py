@@ -59,11 +59,24 @@ class Weights:
             raise CalibrationRefused(f"a higher cosine would count against one speaker: weight {self.cosine:g}")
 
     def llr(self, cosine: float, enrolled_seconds: float, probe_seconds: float) -> float:
-        return self.offset + self.cosine * cosine + self.speech * _both(enrolled_seconds, probe_seconds)
+        said = speech_feature(enrolled_seconds) + speech_feature(probe_seconds)
+        return self.offset + self.cosine * cosine + self.speech * said
 
-    def cosine_at(self, llr: float, enrolled_seconds: float, probe_seconds: float) -> float:
-        """The cosine that amounts to this evidence."""
-        exact = (llr - self.offset - self.speech * _both(enrolled_seconds, probe_seconds)) / self.cosine
+    def bar_at(self, llr: float, probe_seconds: float) -> Bar:
+        """The cosines that amount to this evidence."""
+        base = (llr - self.offset - self.speech * speech_feature(probe_seconds)) / self.cosine
+        return Bar(base, -self.speech / self.cosine)
+
+
+@dataclass(frozen=True)
+class Bar:
+    """The threshold of comparing one probe, as a straight line over the logarithm of the other side's speech."""
+
+    base: float
+    per_log_second: float
+
+    def threshold(self, enrolled_seconds: float) -> float:
+        exact = self.base + self.per_log_second * speech_feature(enrolled_seconds)
         return min(max(exact, -EXTREME_THRESHOLD), EXTREME_THRESHOLD)
 
 
@@ -91,6 +104,8 @@ class Quality:
 class Provenance:
     """Where a calibration comes from. `cosine_alone` and `with_speech` were measured on speakers held out."""
 
+    data: str
+    """What the recordings are, in words."""
     trials: str
     trials_sha256: str
     targets: int
@@ -143,9 +158,13 @@ class Calibration:
         fars, llrs = [-math.log(point.far) for point in self.points], [point.llr for point in self.points]
         return float(np.interp(-math.log(far), fars, llrs))
 
+    def bar(self, far: float, probe_seconds: float) -> Bar:
+        """The raw cosines from which on comparisons with one probe are accepted at this rate."""
+        return self.weights.bar_at(self.llr_at(far), probe_seconds)
+
     def threshold(self, far: float, enrolled_seconds: float, probe_seconds: float) -> float:
         """The raw cosine from which on one comparison is accepted at this rate."""
-        return self.weights.cosine_at(self.llr_at(far), enrolled_seconds, probe_seconds)
+        return self.bar(far, probe_seconds).threshold(enrolled_seconds)
 
     def frr_at(self, far: float) -> float | None:
         """What the next stricter rate that was measured costs; None where none was."""
@@ -291,10 +310,6 @@ def provisional(model: str) -> Calibration:
         for far in FALSE_ACCEPT_RATES
     )
     return Calibration(model, Weights(offset=-8.0, cosine=20.0, speech=0.0), points, provenance=None)
-
-
-def _both(enrolled_seconds: float, probe_seconds: float) -> float:
-    return speech_feature(enrolled_seconds) + speech_feature(probe_seconds)
 
 
 def _beyond(point: OperatingPoint, far: float) -> float:

@@ -140,7 +140,11 @@ def backdate(speaker: Speaker, created: datetime) -> None:
 
 def embeddings_of(speaker: Speaker) -> Embeddings:
     """All models' embeddings of what the speaker said."""
-    return list(UtteranceEmbedding.all_tenants.filter(utterance__speaker=speaker).order_by("utterance_id"))
+    return list(
+        UtteranceEmbedding.all_tenants.filter(utterance__speaker=speaker)
+        .select_related("utterance")
+        .order_by("utterance_id")
+    )
 
 
 def remake_voiceprints(tenant: Tenant, speaker: Speaker, *, complete: bool = False) -> None:
@@ -259,7 +263,7 @@ def _upsert(voiceprints: list[Voiceprint]) -> None:
         voiceprints,
         update_conflicts=True,
         unique_fields=["speaker", "model"],
-        update_fields=["embedding", "utterance_count"],
+        update_fields=["embedding", "utterance_count", "speech_seconds"],
     )
 
 
@@ -278,4 +282,5 @@ def _voiceprint(speaker: Speaker, model: str, rows: Embeddings) -> Voiceprint:
         dimension=rows[0].dimension,
         embedding=voiceprint_of([row.embedding for row in rows]),
         utterance_count=len(rows),
+        speech_seconds=sum(row.utterance.speech_seconds for row in rows),
     )

@@ -36,6 +36,22 @@ class EmbeddingModel(models.Model):
         return self.name
 
 
+class ModelCalibration(models.Model):
+    """How a model's cosines are read: what `Calibration.to_json` says. Rows never change; the newest is in force."""
+
+    model = models.ForeignKey(EmbeddingModel, models.CASCADE, related_name="calibrations", verbose_name=_("model"))
+    record = models.JSONField(_("calibration"))
+    created = models.DateTimeField(_("created"), auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("calibration")
+        verbose_name_plural = _("calibrations")
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"calibration {self.pk} of {self.model_id}"
+
+
 class Library(models.Model):
     tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="libraries", verbose_name=_("tenant"))
     org_id = models.CharField(_("organisation"), max_length=64)
@@ -181,6 +197,8 @@ class Voiceprint(models.Model):
     dimension = models.PositiveSmallIntegerField()
     embedding = VectorField()
     utterance_count = models.PositiveIntegerField()
+    speech_seconds = models.FloatField()
+    """Of all these utterances together: how much a score with it is worth."""
 
     all_tenants = VoiceprintQuerySet.as_manager()
 

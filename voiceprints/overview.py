@@ -9,6 +9,8 @@ from django.http import HttpRequest
 
 from audio.catalogue import DEFAULT_MODEL, SpeakerModel, find_model
 from tenants.console import own_rows
+from voiceprints.calibration import QUOTED_FALSE_ACCEPT_RATE, Calibration
+from voiceprints.decisions import calibration_in_force
 from voiceprints.models import Library, Speaker, Utterance
 
 HOUR_SECONDS = 3600
@@ -24,14 +26,23 @@ class Overview:
     audio_seconds: float
     newest: QuerySet[Speaker]
     model: SpeakerModel
+    calibration: Calibration
 
     @property
     def audio_hours(self) -> float:
         return self.audio_seconds / HOUR_SECONDS
 
     @property
-    def equal_error_percent(self) -> float:
-        return 100 * self.model.equal_error_rate
+    def equal_error_percent(self) -> float | None:
+        """None for a model that nobody measured."""
+        known = self.calibration.provenance
+        return 100 * known.eer if known else None
+
+    @property
+    def false_reject_percent(self) -> float | None:
+        """Where one stranger in a hundred gets in."""
+        rate = self.calibration.frr_at(QUOTED_FALSE_ACCEPT_RATE)
+        return None if rate is None else 100 * rate
 
 
 def overview_for(request: HttpRequest) -> Overview:
@@ -47,4 +58,5 @@ def overview_for(request: HttpRequest) -> Overview:
         **kept,
         newest=speakers.select_related("library").order_by("-created", "-id")[:NEWEST_SHOWN],
         model=find_model(DEFAULT_MODEL),
+        calibration=calibration_in_force(DEFAULT_MODEL),
     )

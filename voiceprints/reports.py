@@ -6,13 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from audio.catalogue import find_model
 from audio.results import SpeechQuality
+from tenants.models import Consistency as Policy
 from tenants.models import Tenant
 from voiceprints import services
+from voiceprints.agreement import agreements, said_in
 from voiceprints.curation import SpeakerRow
-from voiceprints.models import Utterance
-from voiceprints.results import Candidate, Enrollment
+from voiceprints.decisions import Decision, decision_for
+from voiceprints.models import Utterance, UtteranceEmbedding
+from voiceprints.results import Candidate, Enrollment, Scored
 from voiceprints.scoring import voiceprint_of
 
 MOST_NEAR_DUPLICATES = 10
@@ -28,10 +30,14 @@ class Consistency:
 
 @dataclass(frozen=True)
 class UtteranceReport:
-    """`consistency` is None for the only utterance of its speaker."""
+    """`consistency` is None for the only utterance of its speaker, `agreement` for the first.
+
+    `agreement` holds it against the voiceprint of all that was said before it.
+    """
 
     utterance: Utterance
     consistency: Consistency | None
+    agreement: Scored | None
 
     @property
     def quality(self) -> SpeechQuality:
@@ -40,22 +46,23 @@ class UtteranceReport:
 
 @dataclass(frozen=True)
 class EnrollmentReport:
-    """`near_duplicates`: other speakers of the library at or above the threshold, nearest first."""
+    """`near_duplicates`: other speakers of the library who would be accepted in the speaker's place, nearest first."""
 
     speaker: SpeakerRow
     complete: bool
     required_utterances: int
     utterances: tuple[UtteranceReport, ...]
     near_duplicates: tuple[Candidate, ...]
-    threshold: float
     model: str
+    minds_disagreement: bool
+    """Whether the tenant wants to hear of utterances that hardly come from one speaker."""
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """`inconsistent`: two utterances that hardly come from one speaker; `near_duplicates`: somebody else may."""
-        lowest = [report.consistency.lowest for report in self.utterances if report.consistency]
+        """`inconsistent`: utterances that hardly come from one speaker; `near_duplicates`: somebody else may."""
+        agreements = [report.agreement for report in self.utterances if report.agreement]
         findings = {
-            "inconsistent": bool(lowest) and min(lowest) < self.threshold,
+            "inconsistent": self.minds_disagreement and not all(agreement.accepted for agreement in agreements),
             "near_duplicates": bool(self.near_duplicates),
         }
         return tuple(name for name, found in findings.items() if found)
@@ -64,20 +71,35 @@ class EnrollmentReport:
 def enrollment_report(tenant: Tenant, enrollment: Enrollment) -> EnrollmentReport:
     """What the enrollment just stored is worth."""
     model = tenant.model
-    said = {row.utterance_id: row.embedding for row in enrollment.embeddings if row.model == model}
-    agreement = _consistencies(said)
+    rows = [row for row in enrollment.embeddings if row.model == model]
+    consistencies = _consistencies({row.utterance_id: row.embedding for row in rows})
+    agreement = _agreements(decision_for(tenant, model), rows, new=len(enrollment.utterances))
     newest = enrollment.utterances[-1]
     return EnrollmentReport(
         speaker=SpeakerRow(enrollment.speaker, enrollment.utterance_count, newest.pk, newest.created),
         complete=enrollment.complete,
         required_utterances=enrollment.required_utterances,
-        utterances=tuple(UtteranceReport(one, agreement.get(one.pk)) for one in enrollment.utterances),
-        near_duplicates=services.near_duplicates(
-            tenant, enrollment.speaker, voiceprint_of(list(said.values())), model=model, limit=MOST_NEAR_DUPLICATES
+        utterances=tuple(
+            UtteranceReport(one, consistencies.get(one.pk), agreement.get(one.pk)) for one in enrollment.utterances
         ),
-        threshold=find_model(model).accept_threshold,
+        near_duplicates=services.near_duplicates(
+            tenant,
+            enrollment.speaker,
+            voiceprint_of([row.embedding for row in rows]),
+            sum(row.utterance.speech_seconds for row in rows),
+            model=model,
+            limit=MOST_NEAR_DUPLICATES,
+        ),
         model=model,
+        minds_disagreement=tenant.consistency != Policy.ACCEPT,
     )
+
+
+def _agreements(decision: Decision, rows: list[UtteranceEmbedding], *, new: int) -> dict[int, Scored | None]:
+    """Of the `new` last rows, by utterance."""
+    said = [said_in(row) for row in rows]
+    found = agreements(decision, said[:-new], said[-new:])
+    return dict(zip([row.utterance_id for row in rows[-new:]], found, strict=True))
 
 
 def _consistencies(said: dict[int, np.ndarray]) -> dict[int, Consistency]:

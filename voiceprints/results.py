@@ -96,7 +96,7 @@ class Enrollment:
 
 @dataclass(frozen=True)
 class Scored:
-    """A raw cosine, and the threshold of the model that made both embeddings."""
+    """A raw cosine, and the one from which on this comparison counts as of one speaker."""
 
     score: float
     threshold: float
@@ -146,13 +146,12 @@ class Candidate(Scored):
 
 @dataclass(frozen=True)
 class Identification:
-    """Open set: candidates best first, of whom only those at or above the threshold are accepted."""
+    """Open set: candidates best first, of whom only those at or above their thresholds are accepted."""
 
     model: str
-    threshold: float
     candidates: tuple[Candidate, ...]
     margin: float | None
-    """How far the best score lies above the runner-up's, wanted or not; None when nobody came second."""
+    """How far the best lies above the runner-up, wanted or not, calibrated; None when nobody came second."""
     quality: SpeechQuality
 
     @property

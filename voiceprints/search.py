@@ -7,20 +7,34 @@ from typing import Any
 
 from pgvector import Vector
 
-from audio.catalogue import find_model
 from audio.results import Embedding
 from tenants.models import Tenant
+from voiceprints.calibration import EXTREME_THRESHOLD, LEAST_SPEECH_SECONDS, MOST_SPEECH_SECONDS, Bar
 from voiceprints.models import Library, Speaker
 from voiceprints.results import Candidate
 
-# Nothing is joined before the best are known: PostgreSQL would join every row and only then sort.
+# Nothing is joined before the best are known: PostgreSQL would join every row and only then sort. `OFFSET 0` keeps it
+# from measuring each distance again wherever the score is named. The best are those highest on the scale of
+# `scoring.calibrated`, on which everybody's threshold lies at the same place.
 NEAREST = """
-SELECT speaker.*, -nearest.distance AS score, COALESCE(newest.recording, '') AS recording
+SELECT speaker.*, nearest.score, nearest.threshold, COALESCE(newest.recording, '') AS recording
 FROM (
-    SELECT speaker_id, embedding <#> %(probe)s::vector AS distance
-    FROM voiceprints_voiceprint
-    WHERE tenant_id = %(tenant)s AND model = %(model)s AND library_id = ANY(%(libraries)s)
-    ORDER BY distance, speaker_id
+    SELECT speaker_id, score, threshold, CASE
+        WHEN score >= threshold THEN 0.5 + 0.5 * (score - threshold) / (1 - threshold)
+        ELSE 0.5 * (score + 1) / (threshold + 1)
+    END AS calibrated
+    FROM (
+        SELECT
+            speaker_id,
+            -(embedding <#> %(probe)s::vector) AS score,
+            LEAST(GREATEST(
+                %(base)s + %(per_log_second)s * ln(LEAST(GREATEST(speech_seconds, %(least)s), %(most)s)), -%(extreme)s
+            ), %(extreme)s) AS threshold
+        FROM voiceprints_voiceprint
+        WHERE tenant_id = %(tenant)s AND model = %(model)s AND library_id = ANY(%(libraries)s)
+        OFFSET 0
+    ) AS scored
+    ORDER BY calibrated DESC, speaker_id
     LIMIT %(limit)s
 ) AS nearest
 JOIN voiceprints_speaker AS speaker ON speaker.id = nearest.speaker_id
@@ -31,14 +45,14 @@ LEFT JOIN LATERAL (
     ORDER BY id DESC
     LIMIT 1
 ) AS newest ON true
-ORDER BY nearest.distance, nearest.speaker_id
+ORDER BY nearest.calibrated DESC, nearest.speaker_id
 """
 
 
 def nearest_speakers(
-    tenant: Tenant, libraries: Iterable[Library], model: str, probe: Embedding, *, limit: int
+    tenant: Tenant, libraries: Iterable[Library], model: str, probe: Embedding, bar: Bar, *, limit: int
 ) -> tuple[Candidate, ...]:
-    """Best first, exact; equal scores in the order of enrollment."""
+    """Best first, exact; equal ones in the order of enrollment."""
     known = {library.pk: library for library in libraries}
     values = {
         "tenant": tenant.pk,
@@ -46,11 +60,16 @@ def nearest_speakers(
         "model": model,
         "probe": Vector(probe).to_text(),
         "limit": limit,
+        "base": bar.base,
+        "per_log_second": bar.per_log_second,
+        "least": LEAST_SPEECH_SECONDS,
+        "most": MOST_SPEECH_SECONDS,
+        "extreme": EXTREME_THRESHOLD,
     }
-    # Speakers, each with a score and a recording beside its own columns.
+    # Speakers, each with a score, a threshold and a recording beside its own columns.
     nearest: Any = Speaker.all_tenants.raw(NEAREST, values)
     candidates = []
     for speaker in nearest:
         speaker.tenant, speaker.library = tenant, known[speaker.library_id]
-        candidates.append(Candidate(speaker.score, find_model(model).accept_threshold, speaker, speaker.recording))
+        candidates.append(Candidate(speaker.score, speaker.threshold, speaker, speaker.recording))
     return tuple(candidates)

@@ -15,12 +15,12 @@ from typing import TypeVar
 from django.conf import settings
 from django.db.models import QuerySet
 
-from audio.catalogue import find_model
 from audio.results import Analysis, Embedding
 from tenants.context import acting_as
 from tenants.generations import keeping_models
 from tenants.models import Tenant
-from voiceprints import gallery, jobs, recordings, turns
+from voiceprints import agreement, gallery, jobs, recordings, turns
+from voiceprints.decisions import decision_for
 from voiceprints.errors import (
     LibraryNotFound,
     NobodyEnrolled,
@@ -68,9 +68,10 @@ def enroll(
 ) -> Enrollment:
     """Add utterances of a speaker, who is new or still enrolling, and complete the enrollment once there are enough.
 
-    Raises SpeakerExists for a speaker enrolled already, unless `when_enrolled` says what to do, and without
-    `create_library` LibraryNotFound. A `probe` is kept to be compared by name and is never found by a search. `also` is
-    done in the transaction that stores the enrollment, and what it raises undoes it.
+    Raises SpeakerExists for a speaker enrolled already, unless `when_enrolled` says what to do; without
+    `create_library` LibraryNotFound; and SpeakerMismatch where the tenant refuses utterances that disagree. A `probe`
+    is kept to be compared by name and is never found by a search. `also` is done in the transaction that stores the
+    enrollment, and what it raises undoes it.
     """
     complete = len(audios) >= required_utterances
     status = Speaker.Status.ENROLLED if complete else Speaker.Status.ENROLLING
@@ -84,6 +85,7 @@ def enroll(
 
     def store(measured: list[Measured]) -> Enrollment:
         speaker, earlier = gallery.admit(tenant, key, newcomer, when_enrolled, create_library=create_library)
+        agreement.refuse_another_voice(tenant, speaker, earlier, [analysis for analysis, _ in measured])
         enrollment = gallery.add_utterances(tenant, speaker, earlier, measured, required_utterances)
         also(enrollment)
         return enrollment
@@ -129,7 +131,7 @@ def update(
 ) -> Enrollment:
     """Replace a speaker's utterances by these, or merge these with them; `info` None keeps the old text.
 
-    Raises SpeakerNotFound.
+    Raises SpeakerNotFound, and SpeakerMismatch where the tenant refuses utterances that disagree.
     """
     library = tenant.libraries.within(key.org_id, key.tag_id)
 
@@ -143,6 +145,7 @@ def update(
         if info is not None:
             gallery.set_info(speaker, info)
         earlier = gallery.embeddings_of(speaker)
+        agreement.refuse_another_voice(tenant, speaker, earlier, [analysis for analysis, _ in measured])
         return gallery.add_utterances(tenant, speaker, earlier, measured, required_utterances=1)
 
     return _heard_and_stored(tenant, key.org_id, audios, refuse_unknown, store)
@@ -162,7 +165,9 @@ def verify(tenant: Tenant, libraries: QuerySet[Library], external_id: str, audio
     return Verification(
         model=analysis.model,
         score=cosine(voiceprint.embedding, analysis.embedding),
-        threshold=find_model(analysis.model).accept_threshold,
+        threshold=decision_for(tenant, analysis.model).threshold(
+            voiceprint.speech_seconds, analysis.quality.speech_seconds
+        ),
         qualities=(analysis.quality,),
         speaker=speaker,
     )
@@ -193,26 +198,27 @@ def identify(
 
     analysis, chosen = _heard(tenant, audio, searched)
     # One more than wanted, so that the best has a runner-up even when only the best is wanted.
+    bar = decision_for(tenant, analysis.model).bar(analysis.quality.speech_seconds)
     with acting_as(tenant):
-        nearest = nearest_speakers(tenant, chosen, analysis.model, analysis.embedding, limit=top_k + 1)
+        nearest = nearest_speakers(tenant, chosen, analysis.model, analysis.embedding, bar, limit=top_k + 1)
     if refuse_nobody and not nearest:
         raise NobodyEnrolled
     return Identification(
         model=analysis.model,
-        threshold=find_model(analysis.model).accept_threshold,
         candidates=nearest[:top_k],
-        margin=nearest[0].score - nearest[1].score if len(nearest) > 1 else None,
+        margin=nearest[0].calibrated - nearest[1].calibrated if len(nearest) > 1 else None,
         quality=analysis.quality,
     )
 
 
 def near_duplicates(
-    tenant: Tenant, speaker: Speaker, embedding: Embedding, *, model: str, limit: int
+    tenant: Tenant, speaker: Speaker, embedding: Embedding, speech_seconds: float, *, model: str, limit: int
 ) -> tuple[Candidate, ...]:
-    """Others of the speaker's library who would be accepted with this embedding, nearest first."""
+    """Others of the speaker's library who would be accepted with this embedding of so much speech, nearest first."""
+    bar = decision_for(tenant, model).bar(speech_seconds)
     with acting_as(tenant):
         # One more than wanted, for the speaker is among them.
-        nearest = nearest_speakers(tenant, [speaker.library], model, embedding, limit=limit + 1)
+        nearest = nearest_speakers(tenant, [speaker.library], model, embedding, bar, limit=limit + 1)
     others = (candidate for candidate in nearest if candidate.accepted and candidate.speaker != speaker)
     return tuple(islice(others, limit))
 
@@ -223,7 +229,9 @@ def compare(tenant: Tenant, one: AudioInput, other: AudioInput) -> Comparison:
     return Comparison(
         model=first.model,
         score=cosine(first.embedding, second.embedding),
-        threshold=find_model(first.model).accept_threshold,
+        threshold=decision_for(tenant, first.model).threshold(
+            first.quality.speech_seconds, second.quality.speech_seconds
+        ),
         qualities=(first.quality, second.quality),
     )
 
@@ -237,12 +245,16 @@ def compare_speakers(
     """
     with acting_as(tenant):
         speakers = _speakers(tenant, key, [external_id, *others])
-        embeddings = _embeddings(tenant, speakers.values())
-    ours, threshold = embeddings[speakers[external_id].pk], find_model(tenant.model).accept_threshold
-    return tuple(
-        SpeakerComparison(cosine(ours, embeddings[other.pk]), threshold, tenant.model, other)
-        for other in (speakers[name] for name in others)
-    )
+        voiceprints = _voiceprints(tenant, speakers.values())
+    ours = voiceprints[speakers[external_id].pk]
+    bar = decision_for(tenant, tenant.model).bar(ours.speech_seconds)
+
+    def held_against(other: Speaker) -> SpeakerComparison:
+        theirs = voiceprints[other.pk]
+        score = cosine(ours.embedding, theirs.embedding)
+        return SpeakerComparison(score, bar.threshold(theirs.speech_seconds), tenant.model, other)
+
+    return tuple(held_against(speakers[name]) for name in others)
 
 
 def list_speakers(
@@ -461,14 +473,14 @@ def _voiceprint(tenant: Tenant, speaker: Speaker) -> Voiceprint:
     return voiceprint
 
 
-def _embeddings(tenant: Tenant, speakers: Collection[Speaker]) -> dict[int, Embedding]:
-    """Of the voiceprints, by speaker id. Raises SpeakerNotEnrolled."""
-    voiceprints = tenant.voiceprints.of_model(tenant.model).filter(speaker__in=speakers)
-    embeddings = dict(voiceprints.values_list("speaker_id", "embedding"))
+def _voiceprints(tenant: Tenant, speakers: Collection[Speaker]) -> dict[int, Voiceprint]:
+    """By speaker id. Raises SpeakerNotEnrolled."""
+    found = tenant.voiceprints.of_model(tenant.model).filter(speaker__in=speakers)
+    voiceprints = {voiceprint.speaker_id: voiceprint for voiceprint in found}
     for speaker in speakers:
-        if speaker.pk not in embeddings:
+        if speaker.pk not in voiceprints:
             raise SpeakerNotEnrolled(external_id=speaker.external_id, utterances=speaker.utterances.count())
-    return embeddings
+    return voiceprints
 
 
 def _listed(tenant: Tenant, speakers: Iterable[Speaker]) -> list[Listed]:

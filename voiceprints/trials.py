@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 import numpy as np
+from numpy.typing import NDArray
 
 from audio.batch import Heard, Outcome, Unheard
 from audio.results import Embedding
@@ -60,6 +61,11 @@ class TrialList:
         numbers = {folder: number for number, folder in enumerate(sorted(set(folder_of.values())))}
         return {name: numbers[folder] for name, folder in folder_of.items()}
 
+    @property
+    def speaker_count(self) -> int | None:
+        """None where the folders do not tell."""
+        return len(set(self.speakers.values())) if self.speakers else None
+
 
 def read_trials(path: Path, root: Path) -> TrialList:
     """Raises TrialsRefused, which names the line, and OSError."""
@@ -83,11 +89,11 @@ class Comparisons:
     """
 
     same: Labels
-    enrolled: np.ndarray
-    test: np.ndarray
+    enrolled: NDArray[np.int64]
+    test: NDArray[np.int64]
     embeddings: Embedding
     speech_seconds: Figures
-    speakers: np.ndarray | None
+    speakers: NDArray[np.int64] | None
     failed: int
 
     @cached_property
@@ -103,10 +109,14 @@ class Comparisons:
     def test_seconds(self) -> Figures:
         return np.asarray(self.speech_seconds[self.test])
 
+    @cached_property
+    def pairs(self) -> NDArray[np.int64] | None:
+        """The numbers of both speakers of each trial, shape (n, 2), where they are known."""
+        return None if self.speakers is None else self.speakers[np.stack([self.enrolled, self.test], axis=1)]
+
     def scored(self, scores: Figures) -> ScoredTrials:
         """Raises ClassMissing."""
-        pairs = None if self.speakers is None else self.speakers[np.stack([self.enrolled, self.test], axis=1)]
-        return ScoredTrials(scores, self.same, pairs)
+        return ScoredTrials(scores, self.same, self.pairs)
 
 
 def compared(listed: TrialList, outcomes: Mapping[str, Outcome]) -> Comparisons:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 
-from audio.catalogue import find_model
 from audio.results import Analysis
 from tenants.locks import one_at_a_time
 from tenants.models import Tenant
 from voiceprints import gallery
+from voiceprints.decisions import decision_for
 from voiceprints.errors import (
     LibraryNotFound,
     SpeakerExists,
@@ -57,7 +57,9 @@ def refuse_another_voice(speaker: Speaker, earlier: Embeddings, analysis: Analys
     first = next((embedding for embedding in earlier if embedding.model == analysis.model), None)
     if first is None:
         return
-    score, threshold = cosine(first.embedding, analysis.embedding), find_model(analysis.model).accept_threshold
+    score = cosine(first.embedding, analysis.embedding)
+    decision = decision_for(speaker.tenant, analysis.model)
+    threshold = decision.threshold(first.utterance.speech_seconds, analysis.quality.speech_seconds)
     if score < threshold:
         raise SpeakerMismatch(external_id=speaker.external_id, score=score, threshold=threshold)
 

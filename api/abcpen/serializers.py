@@ -19,7 +19,7 @@ from api.abcpen.errors import NotHttpUrl
 from api.bodies import Malformed, Unacceptable, is_clean
 from audio.download import download
 from audio.results import RawPcm
-from voiceprints.results import AudioInput, Candidate, LibraryKey, Listed
+from voiceprints.results import AudioInput, Candidate, Identification, LibraryKey, Listed
 
 RAW_PCM_SUFFIXES = {".pcm", ".raw"}
 SWITCHES = {"0": False, "false": False, "1": True, "true": True}
@@ -134,6 +134,12 @@ def some_speakers(fields: Fields) -> tuple[dict[str, Any], list[str] | None]:
     organisation, tag, names = fields.organisation(), fields.text("tag_id"), fields.names()
     libraries = _scope(organisation, tag)
     return libraries, None if names is None else [_speaker_name(name) for name in names]
+
+
+def candidate_entries(identification: Identification, address_of: AddressOf) -> list[dict[str, Any]]:
+    """By the cosines that are shown, and that clients decide by."""
+    by_score = sorted(identification.candidates, key=lambda candidate: candidate.score, reverse=True)
+    return [candidate_entry(candidate, address_of) for candidate in by_score]
 
 
 def candidate_entry(candidate: Candidate, address_of: AddressOf) -> dict[str, Any]:

@@ -52,9 +52,7 @@ class VoiceidViewSet(AbcpenViewSet):
     def recognize(self, request: Request) -> Response:
         scope, audio = serializers.search(form(request))
         identification = services.identify(self.tenant, self.libraries(scope), audio, top_k=TOP_K)
-        return self.success(
-            [serializers.candidate_entry(candidate, self.address_of) for candidate in identification.candidates]
-        )
+        return self.success(serializers.candidate_entries(identification, self.address_of))
 
     def count(self, request: Request) -> Response:
         scope = serializers.scope(query(request))

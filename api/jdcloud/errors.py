@@ -37,6 +37,7 @@ from voiceprints.errors import (
     EngineFailed,
     EngineUnreachable,
     LibraryNotFound,
+    SpeakerMismatch,
     SpeakerNotEnrolled,
     SpeakerNotFound,
     StorageFailed,
@@ -195,6 +196,7 @@ ANSWERS: dict[type[BaseException], Answer] = {
     SpeakerNotFound: business(63004, "vpr not enrolled.", "not_enrolled"),
     SpeakerNotEnrolled: business(0, "", "enrolling"),
     # What is heard.
+    SpeakerMismatch: OTHER_ERROR,
     TooLarge: TOO_LONG,
     TooLong: TOO_LONG,
     TooShort: TOO_SHORT,

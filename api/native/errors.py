@@ -51,6 +51,7 @@ from voiceprints.errors import (
     RecordingNotFound,
     RowRefused,
     SpeakerExists,
+    SpeakerMismatch,
     SpeakerNotEnrolled,
     SpeakerNotFound,
     StorageFailed,
@@ -153,6 +154,9 @@ ANSWERS: dict[type[BaseException], Problem] = {
     NotAcceptable: Problem("not-acceptable", 406, "No representation that the client accepts", unspoken),
     LibraryExists: Problem("library-exists", 409, "The library exists already", members=numbers),
     SpeakerExists: Problem("speaker-exists", 409, "The speaker is enrolled already", members=numbers),
+    SpeakerMismatch: Problem(
+        "speaker-mismatch", 409, "The voice is not that of the speaker's earlier recordings", members=numbers
+    ),
     SpeakerNotEnrolled: Problem("speaker-not-enrolled", 409, "The speaker is still enrolling", members=numbers),
     JobFinished: Problem("job-finished", 409, "The job is over", members=numbers),
     KeyInUse: Problem(

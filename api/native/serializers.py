@@ -339,7 +339,9 @@ class ComparisonReply(serializers.Serializer[Any]):
 
     score = serializers.FloatField(help_text="Raw cosine, from -1 to 1.")
     calibrated = serializers.FloatField(help_text="From 0 to 1; 0.5 is the threshold.")
-    threshold = serializers.FloatField(help_text="The raw cosine from which on it counts as the same speaker.")
+    threshold = serializers.FloatField(
+        help_text="The raw cosine from which on it counts as the same speaker, by how much speech there was."
+    )
     accepted = serializers.BooleanField(help_text="Whether it counts as the same speaker.")
     model = serializers.CharField(help_text="Which model made the embeddings.")
 
@@ -355,6 +357,9 @@ class CandidateReply(serializers.Serializer[Any]):
     external_id = serializers.CharField(source="speaker.external_id")
     score = serializers.FloatField(help_text="Raw cosine, from -1 to 1.")
     calibrated = serializers.FloatField(help_text="From 0 to 1; 0.5 is the threshold.")
+    threshold = serializers.FloatField(
+        help_text="The raw cosine from which on it counts as the same speaker, by how much speech there was."
+    )
     accepted = serializers.BooleanField(help_text="Whether it counts as the same speaker.")
 
 
@@ -370,10 +375,10 @@ class IdentificationReply(serializers.Serializer[Any]):
     unknown = serializers.BooleanField(help_text="Nobody in the libraries is accepted.")
     best = CandidateReply(allow_null=True, help_text="The accepted speaker with the highest score.")
     margin = serializers.FloatField(
-        allow_null=True, help_text="How far the first candidate's score is above the second's; null without a second."
+        allow_null=True,
+        help_text="How far the first candidate is above the second, both calibrated; null without a second.",
     )
     candidates = CandidateReply(many=True, help_text="Best first, accepted or not.")
-    threshold = serializers.FloatField(help_text="The raw cosine from which on a candidate is accepted.")
     model = serializers.CharField(help_text="Which model made the embeddings.")
     quality = QualityReply(help_text="Of what was said now.")
 
@@ -388,11 +393,23 @@ class ConsistencyReply(serializers.Serializer[Any]):
     mean = serializers.FloatField()
 
 
+class AgreementReply(serializers.Serializer[Any]):
+    score = serializers.FloatField(help_text="Raw cosine, from -1 to 1.")
+    calibrated = serializers.FloatField(help_text="From 0 to 1; 0.5 is the threshold.")
+    threshold = serializers.FloatField(
+        help_text="The raw cosine from which on it counts as the same speaker, by how much speech there was."
+    )
+    accepted = serializers.BooleanField(help_text="Whether it counts as the same speaker.")
+
+
 class EnrolledUtteranceReply(serializers.Serializer[Any]):
     id = serializers.IntegerField(source="utterance.pk")
     quality = QualityReply()
     consistency = ConsistencyReply(
         allow_null=True, help_text="Raw cosines with each other utterance of the speaker; null when there is none."
+    )
+    agreement = AgreementReply(
+        allow_null=True, help_text="With all that the speaker said before it; null for the first."
     )
 
 
@@ -406,9 +423,8 @@ class EnrollmentReply(serializers.Serializer[Any]):
         help_text="inconsistent: two utterances hardly come from one speaker. near_duplicates: somebody else does.",
     )
     near_duplicates = CandidateReply(
-        many=True, help_text="Other speakers of the library at or above the threshold, nearest first."
+        many=True, help_text="Other speakers of the library who would be accepted in this one's place, nearest first."
     )
-    threshold = serializers.FloatField(help_text="The raw cosine from which on it counts as the same speaker.")
     model = serializers.CharField(help_text="Which model made the embeddings.")
 
 

@@ -20,6 +20,7 @@ from voiceprints.errors import (
     Outdated,
     RecordingNotFound,
     SpeakerExists,
+    SpeakerMismatch,
     SpeakerNotEnrolled,
     SpeakerNotFound,
     UtteranceNotFound,
@@ -172,7 +173,7 @@ class RecognitionViewSet(NativeViewSet):
         body=serializers.Enrolling,
         reply=serializers.EnrollmentReply,
         status=201,
-        refuses=(AudioError, SpeakerExists, LibraryNotFound),
+        refuses=(AudioError, SpeakerExists, SpeakerMismatch, LibraryNotFound),
         headers=("Location",),
         as_job=True,
     )

@@ -26,7 +26,7 @@ from api.protocol import (
     WrongSignature,
 )
 from audio.errors import AudioError
-from voiceprints.errors import SpeakerNotEnrolled, SpeakerNotFound, VoiceprintError
+from voiceprints.errors import SpeakerMismatch, SpeakerNotEnrolled, SpeakerNotFound, VoiceprintError
 
 
 class NotSigned(AccessRefused):
@@ -94,6 +94,7 @@ NO_USAGE_PLAN = GatewayAnswer(403, "Found no validate usage plan")
 TOO_FEW_FILES = BusinessAnswer("LOGINC_ERROR", "文件个数太少，请重试")
 BAD_FILE = BusinessAnswer("LOGINC_ERROR", "上传文件格式错误，请重试")
 UNKNOWN_ID = BusinessAnswer("LOGINC_ERROR", "vecid错误，请重试")
+OTHER_VOICES = BusinessAnswer("LOGINC_ERROR", "文件不是同一人的声音，请重试")
 TOO_MANY_IDS = BusinessAnswer("LOGINC_ERROR", "一次最多比对100条，请重试")
 BAD_REQUEST = BusinessAnswer("LOGINC_ERROR", "请求参数错误，请重试")
 SYSTEM_ERROR = BusinessAnswer("SYSTEM_ERROR", "系统错误，请重试")
@@ -124,6 +125,7 @@ ANSWERS: Mapping[type[BaseException], Answer] = {
     UnsupportedMediaType: TOO_FEW_FILES,
     AudioError: BAD_FILE,
     VoiceprintError: SYSTEM_ERROR,
+    SpeakerMismatch: OTHER_VOICES,
     SpeakerNotFound: UNKNOWN_ID,
     SpeakerNotEnrolled: UNKNOWN_ID,
     TooManyIds: TOO_MANY_IDS,

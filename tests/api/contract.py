@@ -16,11 +16,13 @@ import numpy as np
 import pytest
 from django.db import connection
 
-from tenants.models import Tenant
+from tenants.context import acting_as
+from tenants.models import Consistency, Tenant
 from tests.cast import KEN, SUSAN, recording, silence, wav
 from tests.servers import POSTGRES, REDIS, through_the_queue
 from tests.shared_data import expectations, shared
 from voiceprints import jobs
+from voiceprints.models import Utterance
 
 TOO_SHORT = wav(bytes(2 * 800))
 NOISE = wav(np.random.default_rng(1).integers(-3000, 3000, 4 * 16_000, np.int16).tobytes())
@@ -107,6 +109,13 @@ class Promises:
     def utterances(self, voice: str) -> list[bytes]:
         return [recording(voice, 1 + number) for number in range(self.utterances_to_enroll)]
 
+    # How many utterances there are when the last of a contradiction was refused.
+    kept_of_a_contradiction = 0
+
+    def contradict(self, speaking: Speaking) -> Told:
+        """Enroll a speaker, of whose utterances the last is somebody else's."""
+        return speaking.enroll(SUSAN, recording(SUSAN, 1), recording(SUSAN, 2), recording(KEN))
+
     def needs(self, *operations: str) -> None:
         lacking = self.lacks & set(operations)
         if lacking:
@@ -161,6 +170,17 @@ class Contract(Promises):
 
     def test_enrolling_twice(self, enrolled: Speaking) -> None:
         assert enrolled.enroll(SUSAN, *self.utterances(SUSAN)).outcome == self.enrolling_twice
+
+    def test_where_a_tenant_wants_it_a_voice_that_disagrees_with_the_earlier_ones_is_refused(
+        self, us: Speaking, acme: Tenant
+    ) -> None:
+        self.needs("disagreement")
+        acme.consistency = Consistency.REFUSE
+        acme.save()
+        assert not self.contradict(us).done
+        with acting_as(acme):
+            kept = Utterance.all_tenants.count()
+        assert kept == self.kept_of_a_contradiction
 
     @pytest.mark.parametrize("content", UNUSABLE.values(), ids=UNUSABLE)
     def test_unusable_audio_enrolls_nobody(self, us: Speaking, content: bytes, recordings_folder: Any) -> None:

@@ -94,7 +94,7 @@ class Speaking:
 
 @pytest.mark.django_db
 class TestContract(Contract):
-    lacks = frozenset({"dates"})
+    lacks = frozenset({"dates", "disagreement"})
 
     @pytest.fixture
     def us(self, toy_room, client, acme_credential):

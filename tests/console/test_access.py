@@ -98,10 +98,12 @@ def test_a_taken_slug_is_refused_in_words(client_of):
 def test_staff_change_what_a_tenant_is_allowed(client_of, acme):
     policy = {"name": "Acme & Co", "app_id": "abc", "required_speech_seconds": "2.5", "max_concurrent_analyses": "3"}
     policy |= {"requests_per_minute": "60", "dialects": ["abcpen"]}
+    policy |= {"false_accept_rate": "0.001", "consistency": "refuse"}
     client_of("staff").post(f"/console/tenants/tenant/{acme.pk}/change/", policy)
     acme.refresh_from_db()
     assert (acme.name, acme.active, acme.required_speech_seconds) == ("Acme & Co", False, 2.5)
     assert (acme.requests_per_minute, acme.dialects) == (60, ["abcpen"])
+    assert (acme.false_accept_rate, acme.consistency) == (0.001, "refuse")
 
 
 def test_members_of_a_closed_tenant_stay_outside(client_of, acme):

@@ -49,7 +49,7 @@ def rows_of(tenant, django_user_model):
         path = f"{tenant.slug}/1.flac"
         utterance = Utterance.all_tenants.create(tenant=tenant, speaker=speaker, recording=path, **quality)
         UtteranceEmbedding.all_tenants.create(utterance=utterance, **made_by)
-        Voiceprint.all_tenants.create(library=library, speaker=speaker, utterance_count=1, **made_by)
+        Voiceprint.all_tenants.create(library=library, speaker=speaker, utterance_count=1, speech_seconds=1, **made_by)
         DoomedRecording.all_tenants.create(tenant=tenant, path=path, not_before="2030-01-01T00:00Z")
         job = Job.all_tenants.create(tenant=tenant, kind=Job.Kind.IMPORT)
         JobRow.all_tenants.create(tenant=tenant, job=job, number=1, outcome=JobRow.Outcome.FAILED)

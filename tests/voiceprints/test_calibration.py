@@ -154,7 +154,7 @@ def test_cosines_that_separate_everything_still_give_finite_weights():
     learned = fit(Trials(cosines, seconds, seconds, same, None))
 
     assert 0 < learned.weights.cosine < 1000
-    assert 0.1 < learned.weights.cosine_at(0, 3, 3) < 0.9
+    assert 0.1 < learned.weights.bar_at(0, 3).threshold(3) < 0.9
 
 
 def test_a_calibration_survives_json():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tenants.models import Consistency
 from tests.cast import KEN, LIBRARY, OTHER_TAG, SUSAN, audio
 from voiceprints.reports import enrollment_report
 from voiceprints.results import WhenEnrolled
@@ -14,7 +15,7 @@ pytestmark = pytest.mark.django_db
 
 def test_utterances_of_one_voice_agree(acme):
     report = enrollment_report(acme, enroll(acme, LIBRARY, "susan", [audio(SUSAN, n) for n in (1, 2, 3)]))
-    assert all(one.consistency.lowest >= report.threshold for one in report.utterances)
+    assert [one.agreement and one.agreement.accepted for one in report.utterances] == [None, True, True]
     assert all(one.consistency.lowest <= one.consistency.mean <= 1 for one in report.utterances)
     assert report.warnings == ()
 
@@ -24,9 +25,17 @@ def test_new_utterances_are_held_against_the_earlier_ones(acme):
     added = enroll(acme, LIBRARY, "susan", [audio(KEN)], when_enrolled=WhenEnrolled.ADD)
     report = enrollment_report(acme, added)
     (only,) = report.utterances
-    assert only.consistency.lowest < only.consistency.mean < report.threshold
+    assert only.consistency.lowest < only.consistency.mean
+    assert only.agreement.score < only.agreement.threshold
     assert report.speaker.utterance_count == 3
     assert "inconsistent" in report.warnings
+
+
+def test_a_tenant_that_does_not_mind_is_not_warned(acme):
+    acme.consistency = Consistency.ACCEPT
+    report = enrollment_report(acme, enroll(acme, LIBRARY, "susan", [audio(SUSAN), audio(KEN)]))
+    assert not report.utterances[1].agreement.accepted
+    assert report.warnings == ()
 
 
 def test_the_only_utterance_agrees_with_none(acme):
@@ -42,7 +51,7 @@ def test_others_in_the_library_who_sound_alike_are_named(acme, globex):
     twin = enroll(acme, LIBRARY, "twin", [audio(SUSAN, 3)]).speaker
     report = enrollment_report(acme, enroll(acme, LIBRARY, "susan", [audio(SUSAN)]))
     assert [near.speaker for near in report.near_duplicates] == [twin]
-    assert report.near_duplicates[0].score >= report.threshold
+    assert report.near_duplicates[0].accepted
     assert report.warnings == ("near_duplicates",)
 
 

@@ -91,11 +91,6 @@ class Evaluation:
         scored = comparisons.scored(comparisons.cosines)
         return cls(model, trials, outcomes, comparisons.failed, scored, Figures.of(scored))
 
-    @property
-    def speakers(self) -> int | None:
-        """None where the folders do not tell."""
-        return len(set(self.trials.speakers.values())) if self.trials.speakers else None
-
     def as_json(self) -> dict[str, Any]:
         return {
             "model": self.model,
@@ -105,7 +100,7 @@ class Evaluation:
             "impostors": self.scored.impostors,
             "failed": self.failed,
             "recordings": len(self.trials.recordings),
-            "speakers": self.speakers,
+            "speakers": self.trials.speaker_count,
             "refused": [
                 {"recording": name, "reason": why.reason, "detail": why.detail}
                 for name, why in refused(self.outcomes).items()
@@ -114,7 +109,11 @@ class Evaluation:
         }
 
     def as_text(self) -> str:
-        drawn = "trials drawn as if independent" if self.speakers is None else f"{self.speakers} speakers drawn anew"
+        drawn = (
+            "trials drawn as if independent"
+            if not self.trials.speaker_count
+            else f"{self.trials.speaker_count} speakers drawn anew"
+        )
         return "\n".join(
             [
                 f"{self.model} on {self.trials.name}: {self.scored.targets} targets, {self.scored.impostors} impostors,"

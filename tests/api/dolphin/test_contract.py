@@ -100,6 +100,7 @@ def our(user):
 class Promised(Promises):
     lacks = frozenset({"dates"})
     utterances_to_enroll = 3
+    kept_of_a_contradiction = 2
 
     @pytest.fixture
     def us(self, dolphin) -> Speaking:

@@ -19,7 +19,7 @@ from tests.api.contract import (
     Told,
 )
 from tests.api.iflytek.client import SERVICE, Iflytek, gateway_message, read, rfc_1123, signed
-from tests.cast import in_form, wav_of
+from tests.cast import KEN, SUSAN, in_form, recording, wav_of
 
 PATH = f"/v1/private/{SERVICE}"
 GROUP = "shared"
@@ -88,6 +88,11 @@ def told(reply, value_of=lambda result: result):
 
 class InIflytek(Promises):
     enrolling_twice = DONE
+    kept_of_a_contradiction = 1
+
+    def contradict(self, speaking):
+        assert speaking.enroll(SUSAN, recording(SUSAN)).done
+        return told(speaking.iflytek.update(SUSAN, in_form(recording(KEN), wav_of), groupId=GROUP, cover=False))
 
     @pytest.fixture
     def us(self, iflytek):

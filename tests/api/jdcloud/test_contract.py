@@ -52,6 +52,7 @@ class Speaking:
 class OfJdcloud(Promises):
     lacks = frozenset({"identify", "list", "delete"})
     utterances_to_enroll = 2
+    kept_of_a_contradiction = 2
     enrolling_twice = DONE
 
     @pytest.fixture

@@ -40,6 +40,7 @@ OUTCOMES = {
     "too-expensive": UNUSABLE_AUDIO,
     "not-enough-speech": UNUSABLE_AUDIO,
     "poor-quality": UNUSABLE_AUDIO,
+    "speaker-mismatch": UNUSABLE_AUDIO,
 }
 
 

@@ -32,7 +32,12 @@ def test_an_enrollment_is_reported_on(native):
     assert report["warnings"] == report["near_duplicates"] == []
     for utterance in report["utterances"]:
         assert set(utterance["quality"]) == QUALITY
-        assert utterance["consistency"]["lowest"] == utterance["consistency"]["mean"] > report["threshold"]
+        assert utterance["consistency"]["lowest"] == utterance["consistency"]["mean"]
+    first, second = report["utterances"]
+    assert first["agreement"] is None
+    assert second["agreement"]["score"] == pytest.approx(second["consistency"]["mean"])
+    assert second["agreement"]["score"] >= second["agreement"]["threshold"]
+    assert second["agreement"]["accepted"]
 
 
 def test_the_only_utterance_agrees_with_none(native):
@@ -44,7 +49,12 @@ def test_utterances_of_two_voices_are_warned_of(native):
     report = native.enroll("susan", recording(SUSAN, 1), recording(SUSAN, 2), recording(KEN)).json()
     assert report["warnings"] == ["inconsistent"]
     lowest = [utterance["consistency"]["lowest"] for utterance in report["utterances"]]
-    assert max(lowest) < report["threshold"]
+    assert max(lowest) < 0.7
+    assert [utterance["agreement"] and utterance["agreement"]["accepted"] for utterance in report["utterances"]] == [
+        None,
+        True,
+        False,
+    ]
     means = [utterance["consistency"]["mean"] for utterance in report["utterances"]]
     assert means[2] == min(means)
 
@@ -56,7 +66,7 @@ def test_whoever_is_there_under_another_name_is_warned_of(native):
     assert report["warnings"] == ["near_duplicates"]
     (near,) = report["near_duplicates"]
     assert (near["external_id"], near["speaker_id"], near["accepted"]) == ("susan", first, True)
-    assert near["score"] >= report["threshold"]
+    assert near["score"] >= near["threshold"]
     assert near["calibrated"] >= 0.5
 
 
@@ -91,7 +101,7 @@ def test_an_enrollment_may_take_several_calls(native):
     assert native.identify(recording(SUSAN, 3)).json()["unknown"]
     second = native.enroll("susan", recording(SUSAN, 2), required_utterances=2).json()
     assert (second["complete"], second["speaker"]["utterance_count"]) == (True, 2)
-    assert second["utterances"][0]["consistency"]["lowest"] > second["threshold"]
+    assert second["utterances"][0]["agreement"]["accepted"]
     assert native.post("verify", verify).json()["accepted"]
 
 
@@ -135,7 +145,7 @@ def test_an_identification_names_the_accepted_and_the_margin(enrolled):
     assert found["best"] == first
     assert not found["unknown"]
     assert (first["external_id"], first["accepted"], second["accepted"]) == ("ken", True, False)
-    assert found["margin"] == pytest.approx(first["score"] - second["score"])
+    assert found["margin"] == pytest.approx(first["calibrated"] - second["calibrated"])
 
 
 def test_a_stranger_is_unknown_however_near_the_nearest_is(enrolled):

@@ -25,6 +25,7 @@ def refusal(text: str, error_id: str = "LOGINC_ERROR") -> dict[str, Any]:
 TOO_FEW_FILES = refusal("文件个数太少，请重试")
 BAD_FILE = refusal("上传文件格式错误，请重试")
 UNKNOWN_ID = refusal("vecid错误，请重试")
+OTHER_VOICES = refusal("文件不是同一人的声音，请重试")
 TOO_MANY_IDS = refusal("一次最多比对100条，请重试")
 BAD_REQUEST = refusal("请求参数错误，请重试")
 SYSTEM_ERROR = refusal("系统错误，请重试", "SYSTEM_ERROR")

@@ -6,10 +6,20 @@ import pytest
 from django.utils import timezone
 
 from tests.api.contract import DONE, NOT_FOUND, REFUSED, UNAVAILABLE, UNUSABLE_AUDIO, Contract, Outages, Promises, Told
-from tests.api.speakin.client import BAD_FILE, NOBODYS_ID, SYSTEM_ERROR, TOO_FEW_FILES, UNKNOWN_ID, files, signed
+from tests.api.speakin.client import (
+    BAD_FILE,
+    NOBODYS_ID,
+    OTHER_VOICES,
+    SYSTEM_ERROR,
+    TOO_FEW_FILES,
+    UNKNOWN_ID,
+    files,
+    signed,
+)
 
 OUTCOMES = [
     (BAD_FILE, UNUSABLE_AUDIO),
+    (OTHER_VOICES, UNUSABLE_AUDIO),
     (TOO_FEW_FILES, UNUSABLE_AUDIO),
     (UNKNOWN_ID, NOT_FOUND),
     (SYSTEM_ERROR, UNAVAILABLE),

@@ -1,0 +1,50 @@
+"""Whether what a speaker says now agrees with what the speaker said before, and what a tenant wants done if not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from audio.results import Analysis, Embedding
+from tenants.models import Consistency, Tenant
+from voiceprints.decisions import Decision, decision_for
+from voiceprints.errors import SpeakerMismatch
+from voiceprints.models import Speaker, UtteranceEmbedding
+from voiceprints.results import Scored
+from voiceprints.scoring import cosine, voiceprint_of
+
+Said = tuple[Embedding, float]
+"""An utterance's embedding, and its seconds of speech."""
+
+
+def agreements(decision: Decision, earlier: Sequence[Said], new: Sequence[Said]) -> tuple[Scored | None, ...]:
+    """Each new utterance held against the voiceprint of all before it; None for one that was the first."""
+    said = [*earlier, *new]
+    return tuple(
+        _held_against(decision, said[:number], said[number]) if number else None
+        for number in range(len(earlier), len(said))
+    )
+
+
+def refuse_another_voice(
+    tenant: Tenant, speaker: Speaker, earlier: Sequence[UtteranceEmbedding], analyses: Sequence[Analysis]
+) -> None:
+    """Where the tenant wants it so, raise SpeakerMismatch for the first utterance that disagrees with those before."""
+    if tenant.consistency != Consistency.REFUSE:
+        return
+    model = tenant.model
+    before = [said_in(row) for row in earlier if row.model == model]
+    now = [(analysis.embeddings[model], analysis.quality.speech_seconds) for analysis in analyses]
+    for scored in agreements(decision_for(tenant, model), before, now):
+        if scored and not scored.accepted:
+            raise SpeakerMismatch(external_id=speaker.external_id, score=scored.score, threshold=scored.threshold)
+
+
+def said_in(row: UtteranceEmbedding) -> Said:
+    return row.embedding, row.utterance.speech_seconds
+
+
+def _held_against(decision: Decision, before: Sequence[Said], utterance: Said) -> Scored:
+    embedding, speech_seconds = utterance
+    known = voiceprint_of([embedding for embedding, _ in before])
+    threshold = decision.threshold(sum(seconds for _, seconds in before), speech_seconds)
+    return Scored(cosine(known, embedding), threshold)
