@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from audio.results import Embedding
 
 Vector = Embedding | Sequence[float]
+Figures = NDArray[np.float64]
+
+# A cohort of one recording, or of the same one many times, has no spread to divide by.
+LEAST_SPREAD = 1e-6
 
 
 def normalised(vector: Vector) -> Embedding:
@@ -33,6 +38,24 @@ def calibrated(score: float, threshold: float) -> float:
     if score < threshold:
         return 0.5 * (score + 1) / (threshold + 1)
     return min(1.0, 0.5 + 0.5 * (score - threshold) / (1 - threshold))
+
+
+def cohort_statistics(embeddings: Embedding, cohort: Embedding, nearest: int) -> tuple[Figures, Figures]:
+    """Mean and standard deviation of each embedding's cosines with those of the cohort that lie nearest to it.
+
+    `embeddings` has shape (n, D), `cohort` (m, D), both answers (n,).
+    """
+    cosines = embeddings.astype(np.float64) @ cohort.T.astype(np.float64)
+    top = np.partition(cosines, -min(nearest, len(cohort)), axis=1)[:, -nearest:]
+    return top.mean(axis=1), np.maximum(top.std(axis=1), LEAST_SPREAD)
+
+
+def as_norm(scores: Figures, enrolled: tuple[Figures, Figures], test: tuple[Figures, Figures]) -> Figures:
+    """Adaptive symmetric score normalisation (Matějka et al., 2017): how far a score lies above what strangers get.
+
+    `enrolled` and `test`: the cohort statistics of both sides of each score.
+    """
+    return ((scores - enrolled[0]) / enrolled[1] + (scores - test[0]) / test[1]) / 2
 
 
 def cosine(one: Vector, other: Vector) -> float:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from audio.batch import Outcome
+from voiceprints.cohorts import Cohort
 from voiceprints.evaluation import (
     Interval,
     MeasuredPoint,
@@ -82,14 +83,24 @@ class Evaluation:
     failed: int
     scored: ScoredTrials
     figures: Figures
+    cohort: Cohort | None
+    as_norm: Figures | None
+    """With the scores normalised by the cohort, if there is one."""
 
     @classmethod
     def of(
-        cls, trials: TrialList, outcomes: Mapping[str, Outcome], comparisons: Comparisons, *, model: str
+        cls,
+        trials: TrialList,
+        outcomes: Mapping[str, Outcome],
+        comparisons: Comparisons,
+        *,
+        model: str,
+        cohort: Cohort | None,
     ) -> Evaluation:
-        """Raises ClassMissing."""
+        """Raises ClassMissing, CohortRefused."""
         scored = comparisons.scored(comparisons.cosines)
-        return cls(model, trials, outcomes, comparisons.failed, scored, Figures.of(scored))
+        as_norm = Figures.of(comparisons.scored(cohort.normalise(comparisons))) if cohort else None
+        return cls(model, trials, outcomes, comparisons.failed, scored, Figures.of(scored), cohort, as_norm)
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -106,6 +117,7 @@ class Evaluation:
                 for name, why in refused(self.outcomes).items()
             ],
             **self.figures.as_json(),
+            **({"as_norm": self.as_norm.as_json()} if self.as_norm else {}),
         }
 
     def as_text(self) -> str:
@@ -121,10 +133,16 @@ class Evaluation:
                 *_reasons(self.outcomes),
                 "",
                 *self.figures.as_lines(),
+                *self._normalised_lines(),
                 "",
                 f"In brackets: 95 % confidence, {drawn}.",
             ]
         )
+
+    def _normalised_lines(self) -> list[str]:
+        if not self.as_norm or not self.cohort:
+            return []
+        return ["", f"Normalised by a cohort of {len(self.cohort.embeddings)} voices:", *self.as_norm.as_lines()]
 
 
 def _reasons(outcomes: Mapping[str, Outcome]) -> list[str]:

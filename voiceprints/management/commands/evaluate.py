@@ -9,6 +9,7 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from audio.catalogue import DEFAULT_MODEL
+from voiceprints.cohorts import CohortRefused, read_cohort
 from voiceprints.evaluation import ClassMissing
 from voiceprints.management.measuring import MeasuringCommand, add_trial_arguments, measured_trials
 from voiceprints.management.reporting import Evaluation
@@ -23,19 +24,25 @@ class Command(MeasuringCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         add_trial_arguments(parser, default_model=DEFAULT_MODEL)
+        parser.add_argument(
+            "--cohort", type=Path, metavar="FILE", help="show the scores normalised by it (AS-norm) too"
+        )
         parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
         parser.add_argument("--plots", type=Path, metavar="DIR", help="write the DET curve and histogram there")
 
     def handle(self, *args: Any, **options: Any) -> str:
-        trials, outcomes, comparisons = measured_trials(options)
         try:
-            evaluation = Evaluation.of(trials, outcomes, comparisons, model=options["model"])
+            cohort = read_cohort(options["cohort"], model=options["model"]) if options["cohort"] else None
+            trials, outcomes, comparisons = measured_trials(options)
+            evaluation = Evaluation.of(trials, outcomes, comparisons, model=options["model"], cohort=cohort)
             if options["json"]:
                 options["json"].write_text(json.dumps(evaluation.as_json(), indent=2, ensure_ascii=False) + "\n")
             if options["plots"]:
                 write_plots(options["plots"], evaluation.scored, model=options["model"])
         except ClassMissing as error:
             raise CommandError(f"{error}; {comparisons.failed} trials failed") from None
+        except CohortRefused as error:
+            raise CommandError(f"{options['cohort']}: {error}") from None
         except OSError as error:
             raise CommandError(f"{error.filename}: {error.strerror}") from None
         return evaluation.as_text()
