@@ -6,9 +6,9 @@ import os
 import shlex
 import sys
 
-from audio.catalogue import DEFAULT_MODEL
+from audio.store import BUNDLED
 from config import settings
-from tenants.services import Provisioned
+from tenants.services import Provisioned, default_model
 from voiceprints.decisions import calibration_in_force
 
 SAMPLES = "voiceprints/samples"
@@ -24,7 +24,7 @@ def welcome(new: Provisioned) -> str:
             f"  console    {url}{settings.CONSOLE_PATH}",
             f"  REST API   {url}/api/v1/docs",
             *_secrets_shown_once(new),
-            f"  model      {DEFAULT_MODEL}, {_error_rate(DEFAULT_MODEL)}",
+            *_model_lines(default_model()),
             f"  state      {settings.HOME}, logs in {settings.HOME / 'logs'}",
             "",
             "Enroll a voice, then ask who is speaking (from this folder, in another terminal):",
@@ -35,9 +35,17 @@ def welcome(new: Provisioned) -> str:
     )
 
 
+def _model_lines(model: str) -> list[str]:
+    """What new tenants begin with, how often it is wrong, and where a better one is."""
+    said = f"  model      {model}, {_error_rate(model)}"
+    if model == BUNDLED.name:
+        return [said, "             for trying things out; docs/models.md says how to move to one of WeSpeaker's"]
+    return [said]
+
+
 def _error_rate(model: str) -> str:
     known = calibration_in_force(model).provenance
-    return f"equal error rate {known.eer:.1%} on {known.data}" if known else "error rates not measured yet"
+    return f"equal error rate {known.eer:.1%} on {known.data}" if known else "not measured yet: see docs/models.md"
 
 
 def _secrets_shown_once(new: Provisioned) -> list[str]:

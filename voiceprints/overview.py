@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from django.db.models import Count, Q, QuerySet, Sum
 from django.http import HttpRequest
 
-from audio.catalogue import DEFAULT_MODEL, SpeakerModel, find_model
-from tenants.console import own_rows
+from audio.store import BUNDLED
+from tenants.console import membership_of, own_rows
+from tenants.services import default_model
 from voiceprints.calibration import QUOTED_FALSE_ACCEPT_RATE, Calibration
 from voiceprints.decisions import calibration_in_force
-from voiceprints.models import Library, Speaker, Utterance
+from voiceprints.models import EmbeddingModel, Library, Speaker, Utterance
 
 HOUR_SECONDS = 3600
 NEWEST_SHOWN = 5
@@ -25,12 +26,17 @@ class Overview:
     recordings: int
     audio_seconds: float
     newest: QuerySet[Speaker]
-    model: SpeakerModel
+    model: EmbeddingModel
+    """The tenant's; for platform staff the one that new tenants begin with."""
     calibration: Calibration
 
     @property
     def audio_hours(self) -> float:
         return self.audio_seconds / HOUR_SECONDS
+
+    @property
+    def model_is_bundled(self) -> bool:
+        return self.model.name == BUNDLED.name
 
     @property
     def equal_error_percent(self) -> float | None:
@@ -52,11 +58,17 @@ def overview_for(request: HttpRequest) -> Overview:
     kept = own_rows(request, Utterance.all_tenants.all()).aggregate(
         recordings=Count("pk"), audio_seconds=Sum("duration_seconds", default=0.0)
     )
+    model = _model_of(request)
     return Overview(
         libraries=own_rows(request, Library.all_tenants.all()).count(),
         **speakers.aggregate(enrolled=enrolled, enrolling=enrolling),
         **kept,
         newest=speakers.select_related("library").order_by("-created", "-id")[:NEWEST_SHOWN],
-        model=find_model(DEFAULT_MODEL),
-        calibration=calibration_in_force(DEFAULT_MODEL),
+        model=EmbeddingModel.objects.get(pk=model),
+        calibration=calibration_in_force(model),
     )
+
+
+def _model_of(request: HttpRequest) -> str:
+    membership = membership_of(request)
+    return membership.tenant.model if membership else default_model()

@@ -9,8 +9,9 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from tenants.context import acting_as
-from tenants.services import issue_credential, issue_token
+from tenants.services import issue_credential, issue_token, set_default_model
 from tests.console.people import enrolled
+from voiceprints.models import EmbeddingModel
 
 MOST_QUERIES = 12
 TRANSACTION_CONTROL = {"BEGIN", "COMMIT"}
@@ -123,6 +124,33 @@ def test_home_counts_what_the_tenant_keeps(client_of, acme, globex, acme_rows):
     assert (overview.libraries, overview.enrolled, overview.enrolling, overview.recordings) == (1, 1, 0, 2)
     platform = client_of("staff").get("/console/").context["overview"]
     assert (platform.libraries, platform.enrolled, platform.recordings) == (2, 2, 3)
+
+
+@pytest.fixture
+def another_model():
+    return EmbeddingModel.objects.create(name="another", dimension=192)
+
+
+@pytest.mark.django_db
+def test_home_names_the_model_that_answers_the_tenant_and_how_to_get_a_better_one(client_of, acme, another_model):
+    owner = client_of("owner")
+    page = owner.get("/console/")
+    assert (page.context["overview"].model.name, page.context["overview"].model.dimension) == ("ge2e", 256)
+    assert b"models fetch resnet34-LM" in page.content
+
+    acme.model = another_model.name
+    acme.save()
+    page = owner.get("/console/")
+    assert (page.context["overview"].model.name, page.context["overview"].model.dimension) == ("another", 192)
+    assert b"not measured" in page.content
+    assert b"--model another" in page.content
+    assert b"models fetch" not in page.content
+
+
+@pytest.mark.django_db
+def test_home_tells_platform_staff_what_new_tenants_begin_with(client_of, acme, another_model):
+    set_default_model("another")
+    assert client_of("staff").get("/console/").context["overview"].model == another_model
 
 
 @pytest.mark.django_db
