@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from importlib.util import find_spec
 
 import pytest
@@ -15,3 +16,10 @@ def require_wespeaker() -> None:
     """
     if find_spec("wespeaker") is None and not os.environ.get("CI"):
         pytest.skip("`make wespeaker` installs what these tests need", allow_module_level=True)
+
+
+def hide_wespeaker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a machine without those packages, for the rest of a test."""
+    for module in ("audio.conversion", "audio.toolkit"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
+    monkeypatch.setitem(sys.modules, "torch", None)

@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import io
-import sys
 import tarfile
 import zipfile
 
+import httpx
+import numpy as np
 import pytest
 from django.core.management import CommandError, call_command
 
-from tests.extra import require_wespeaker
+from tests.extra import hide_wespeaker, require_wespeaker
 
 require_wespeaker()
 
 from audio import conversion  # noqa: E402
+from audio.decode import decode  # noqa: E402
+from audio.toolkit import torch, wespeaker  # noqa: E402
 from bench.checkpoints import write_checkpoint  # noqa: E402
+from tenants.models import Tenant  # noqa: E402
+from tenants.services import create_tenant, issue_token  # noqa: E402
+from tests.api.native.client import EVERYTHING, STAFF, encoded  # noqa: E402
 from tests.audio.networks import write_network  # noqa: E402
-from voiceprints import installed, obtaining  # noqa: E402
+from tests.cast import recording  # noqa: E402
+from tests.downloads import serving_downloads  # noqa: E402
+from tests.shared_data import shared  # noqa: E402
+from voiceprints import installed, obtaining, services  # noqa: E402
 from voiceprints.models import EmbeddingModel  # noqa: E402
 
 pytestmark = [pytest.mark.wespeaker, pytest.mark.django_db]
@@ -114,19 +123,82 @@ def test_what_holds_no_checkpoint_is_refused_in_one_line(models, tmp_path, what)
 
 
 def test_without_the_packages_it_says_how_to_install_them(models, checkpoint, monkeypatch):
-    monkeypatch.delitem(sys.modules, "audio.conversion", raising=False)
-    monkeypatch.delitem(sys.modules, "audio.toolkit")
-    monkeypatch.setitem(sys.modules, "torch", None)
+    hide_wespeaker(monkeypatch)
 
     said = refusal(models, "import", checkpoint("ECAPA_TDNN_GLOB_c512"), "--name", "ours")
 
     assert said == "the package torch is not installed: `make wespeaker` installs what converts models"
 
 
+def test_a_published_checkpoint_is_fetched_and_converted_at_once(models, checkpoint, tmp_path, settings):
+    with tarfile.open(tmp_path / "model.tar.gz", "w:gz") as packed:
+        packed.add(checkpoint("ECAPA_TDNN_GLOB_c512"), "campplus_cn_common_200k")
+    with serving_downloads() as downloads:
+        downloads.files["campplus_cn_common_200k.tar.gz"] = (tmp_path / "model.tar.gz").read_bytes()
+        settings.MODEL_MIRROR = downloads.address
+
+        printed = models("fetch", "campplus-cn")
+
+    assert "lowest cosine" in printed
+    assert installed.store().find("campplus-cn").engine == "wespeaker-povey"
+    assert not any((settings.MODELS / ".partial").iterdir())
+
+
 def test_a_published_checkpoint_is_heard_through_the_window_it_was_trained_on(models, checkpoint):
     models("import", checkpoint("ECAPA_TDNN_GLOB_c512"), "--name", "campplus-cn")
 
     assert installed.store().find("campplus-cn").engine == "wespeaker-povey"
+
+
+@pytest.fixture
+def stored_embedding(live_server):
+    """Of an enrollment over HTTP, as a new tenant, of one recording."""
+
+    def enroll(content):
+        tenant = create_tenant(f"t{Tenant.objects.count()}").tenant
+        _, token = issue_token(tenant, scopes=EVERYTHING)
+        reply = httpx.post(
+            f"{live_server.url}/api/v1/enroll",
+            json=STAFF | {"external_id": "1", "audio": [encoded(content)], "trim_silence": False},
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=60,
+        )
+        assert reply.is_success, reply.text
+        with services.acting_as(tenant):
+            return np.array(tenant.utterance_embeddings.get(model=tenant.model).embedding)
+
+    return enroll
+
+
+@pytest.fixture
+def extracted(monkeypatch):
+    """By the package itself. Its own reading of files needs a program that is not there, so it is given the samples."""
+
+    def embedding(checkpoint, content):
+        samples = torch.from_numpy(decode(content).samples[None] * np.float32(2**15))
+        monkeypatch.setattr(wespeaker.cli.speaker.torchaudio, "load", lambda path, normalize: (samples, 16_000))
+        found = wespeaker.load_model(str(checkpoint)).extract_embedding("recording.wav").numpy()
+        return found / np.linalg.norm(found)
+
+    return embedding
+
+
+@pytest.mark.parametrize("architecture", ["CAMPPlus", "ResNet34"])
+@pytest.mark.django_db(transaction=True)
+def test_what_is_stored_of_an_enrollment_over_http_is_what_the_toolkit_extracts(
+    models, checkpoint, stored_embedding, extracted, architecture
+):
+    models("import", checkpoint(architecture), "--name", "ours")
+    models("default", "ours")
+    recordings = [recording("klaus", 3), shared("speech", "ls1998", "1998-15444-0001.flac").read_bytes()]
+
+    ours = [stored_embedding(content) for content in recordings]
+    theirs = [extracted(checkpoint(architecture), content) for content in recordings]
+
+    for one, other in zip(ours, theirs, strict=True):
+        assert np.linalg.norm(one) == pytest.approx(1, abs=1e-5)
+        assert one @ other >= 0.999
+    assert ours[0] @ ours[1] < 0.9
 
 
 def test_a_smaller_form_is_installed_beside_its_original(models, tmp_path):

@@ -15,6 +15,7 @@ from audio.published import PUBLISHED, find_published
 from tenants.services import default_model
 from tests.audio.networks import write_network
 from tests.downloads import serving_downloads
+from tests.extra import hide_wespeaker
 from voiceprints import installed
 from voiceprints.models import EmbeddingModel
 
@@ -227,7 +228,10 @@ def test_two_at_once_do_not_get_into_each_others_way(models, downloads):
     assert installed.store().has("resnet34-LM")
 
 
-def test_a_checkpoint_is_unpacked_and_what_to_do_with_it_is_said(models, downloads, models_folder):
+def test_a_checkpoint_that_cannot_be_converted_here_is_unpacked_and_what_to_do_with_it_is_said(
+    models, downloads, models_folder, monkeypatch
+):
+    hide_wespeaker(monkeypatch)
     downloads.files["campplus_cn_common_200k.tar.gz"] = packed(
         {"x/avg_model.pt": b"weights", "x/config.yaml": b"model: CAMPPlus", "../../escaped": b"no"}
     )
