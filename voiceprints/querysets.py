@@ -70,6 +70,9 @@ class VoiceprintQuerySet(models.QuerySet["Voiceprint"]):
     def of_model(self, model: str) -> VoiceprintQuerySet:
         return self.filter(model=model)
 
+    def of_models(self, models: Iterable[str]) -> VoiceprintQuerySet:
+        return self.filter(model__in=list(models))
+
     def in_libraries(self, libraries: models.QuerySet[Library] | Iterable[Library]) -> VoiceprintQuerySet:
         return self.filter(library__in=libraries)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pgvector import Vector
@@ -30,8 +30,8 @@ FROM (
             LEAST(GREATEST(
                 %(base)s + %(per_log_second)s * ln(LEAST(GREATEST(speech_seconds, %(least)s), %(most)s)), -%(extreme)s
             ), %(extreme)s) AS threshold
-        FROM voiceprints_voiceprint
-        WHERE tenant_id = %(tenant)s AND model = %(model)s AND library_id = ANY(%(libraries)s)
+        FROM voiceprints_voiceprint AS voiceprint
+        WHERE tenant_id = %(tenant)s AND model = %(model)s AND library_id = ANY(%(libraries)s){others}
         OFFSET 0
     ) AS scored
     ORDER BY calibrated DESC, speaker_id
@@ -49,10 +49,24 @@ ORDER BY nearest.calibrated DESC, nearest.speaker_id
 """
 
 
+NOT_KNOWN_TO = """
+        AND NOT EXISTS (
+            SELECT 1 FROM voiceprints_voiceprint AS known
+            WHERE known.speaker_id = voiceprint.speaker_id AND known.model = ANY(%(not_known_to)s)
+        )"""
+
+
 def nearest_speakers(
-    tenant: Tenant, libraries: Iterable[Library], model: str, probe: Embedding, bar: Bar, *, limit: int
+    tenant: Tenant,
+    libraries: Iterable[Library],
+    model: str,
+    probe: Embedding,
+    bar: Bar,
+    *,
+    limit: int,
+    not_known_to: Sequence[str] = (),
 ) -> tuple[Candidate, ...]:
-    """Best first, exact; equal ones in the order of enrollment."""
+    """Best first, exact; equal ones in the order of enrollment. Whom one of `not_known_to` knows is left out."""
     known = {library.pk: library for library in libraries}
     values = {
         "tenant": tenant.pk,
@@ -60,6 +74,7 @@ def nearest_speakers(
         "model": model,
         "probe": Vector(probe).to_text(),
         "limit": limit,
+        "not_known_to": list(not_known_to),
         "base": bar.base,
         "per_log_second": bar.per_log_second,
         "least": LEAST_SPEECH_SECONDS,
@@ -67,7 +82,7 @@ def nearest_speakers(
         "extreme": EXTREME_THRESHOLD,
     }
     # Speakers, each with a score, a threshold and a recording beside its own columns.
-    nearest: Any = Speaker.all_tenants.raw(NEAREST, values)
+    nearest: Any = Speaker.all_tenants.raw(NEAREST.format(others=NOT_KNOWN_TO if not_known_to else ""), values)
     candidates = []
     for speaker in nearest:
         speaker.tenant, speaker.library = tenant, known[speaker.library_id]

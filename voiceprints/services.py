@@ -6,7 +6,7 @@ Each service takes the tenant first and opens its own transactions: none stays o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
 from itertools import islice
@@ -162,12 +162,11 @@ def verify(tenant: Tenant, libraries: QuerySet[Library], external_id: str, audio
         return speaker, _voiceprint(tenant, speaker)
 
     analysis, (speaker, voiceprint) = _heard(tenant, audio, claimed)
+    model = voiceprint.model
     return Verification(
-        model=analysis.model,
-        score=cosine(voiceprint.embedding, analysis.embedding),
-        threshold=decision_for(tenant, analysis.model).threshold(
-            voiceprint.speech_seconds, analysis.quality.speech_seconds
-        ),
+        model=model,
+        score=cosine(voiceprint.embedding, analysis.embeddings[model]),
+        threshold=decision_for(tenant, model).threshold(voiceprint.speech_seconds, analysis.quality.speech_seconds),
         qualities=(analysis.quality,),
         speaker=speaker,
     )
@@ -192,15 +191,13 @@ def identify(
         chosen = list(libraries)
         if refuse_no_library and not chosen:
             raise LibraryNotFound
-        if refuse_nobody and not tenant.voiceprints.of_model(tenant.model).in_libraries(chosen).exists():
+        if refuse_nobody and not tenant.voiceprints.of_models(tenant.answering_models).in_libraries(chosen).exists():
             raise NobodyEnrolled
         return chosen
 
     analysis, chosen = _heard(tenant, audio, searched)
     # One more than wanted, so that the best has a runner-up even when only the best is wanted.
-    bar = decision_for(tenant, analysis.model).bar(analysis.quality.speech_seconds)
-    with acting_as(tenant):
-        nearest = nearest_speakers(tenant, chosen, analysis.model, analysis.embedding, bar, limit=top_k + 1)
+    nearest = _nearest_speakers(tenant, chosen, analysis, limit=top_k + 1)
     if refuse_nobody and not nearest:
         raise NobodyEnrolled
     return Identification(
@@ -247,14 +244,18 @@ def compare_speakers(
         speakers = _speakers(tenant, key, [external_id, *others])
         voiceprints = _voiceprints(tenant, speakers.values())
     ours = voiceprints[speakers[external_id].pk]
-    bar = decision_for(tenant, tenant.model).bar(ours.speech_seconds)
 
     def held_against(other: Speaker) -> SpeakerComparison:
         theirs = voiceprints[other.pk]
-        score = cosine(ours.embedding, theirs.embedding)
-        return SpeakerComparison(score, bar.threshold(theirs.speech_seconds), tenant.model, other)
+        model = _common_model(tenant, ours, theirs)
+        if model is None:
+            raise SpeakerNotEnrolled(external_id=other.external_id, utterances=other.utterances.count())
+        one, another = ours[model], theirs[model]
+        threshold = decision_for(tenant, model).threshold(another.speech_seconds, one.speech_seconds)
+        return SpeakerComparison(cosine(one.embedding, another.embedding), threshold, model, other)
 
-    return tuple(held_against(speakers[name]) for name in others)
+    with acting_as(tenant):
+        return tuple(held_against(speakers[name]) for name in others)
 
 
 def list_speakers(
@@ -389,14 +390,18 @@ def hear(
 def _heard(
     tenant: Tenant, audio: AudioInput, look_up: Callable[[], Found], *, keep: bool = False
 ) -> tuple[Analysis, Found]:
-    """The recording measured, and what was looked up in a transaction of its own meanwhile. Raises what that raises."""
+    """The recording measured, and what was looked up in a transaction of its own meanwhile. Raises what that raises.
+
+    Not to `keep` it, it is heard by the models that answer.
+    """
     found: list[Found] = []
 
     def meanwhile() -> None:
         with acting_as(tenant):
             found.append(look_up())
 
-    return hear(tenant, audio, keep=keep, meanwhile=meanwhile), found[0]
+    models = () if keep else tenant.answering_models
+    return hear(tenant, audio, keep=keep, models=models, meanwhile=meanwhile), found[0]
 
 
 def _heard_and_stored(
@@ -467,20 +472,43 @@ def _speakers(tenant: Tenant, key: LibraryKey, external_ids: Sequence[str]) -> d
 
 
 def _voiceprint(tenant: Tenant, speaker: Speaker) -> Voiceprint:
-    voiceprint: Voiceprint | None = speaker.voiceprints.of_model(tenant.model).first()
-    if voiceprint is None:
-        raise SpeakerNotEnrolled(external_id=speaker.external_id, utterances=speaker.utterances.count())
-    return voiceprint
+    """By the first of the models that answer which knows the speaker. Raises SpeakerNotEnrolled."""
+    known = _voiceprints(tenant, [speaker])[speaker.pk]
+    return next(known[model] for model in tenant.answering_models if model in known)
 
 
-def _voiceprints(tenant: Tenant, speakers: Collection[Speaker]) -> dict[int, Voiceprint]:
-    """By speaker id. Raises SpeakerNotEnrolled."""
-    found = tenant.voiceprints.of_model(tenant.model).filter(speaker__in=speakers)
-    voiceprints = {voiceprint.speaker_id: voiceprint for voiceprint in found}
+def _voiceprints(tenant: Tenant, speakers: Collection[Speaker]) -> dict[int, dict[str, Voiceprint]]:
+    """Of the models that answer, by speaker id and model. Raises SpeakerNotEnrolled for one whom none knows."""
+    found: dict[int, dict[str, Voiceprint]] = {}
+    for voiceprint in tenant.voiceprints.of_models(tenant.answering_models).filter(speaker__in=speakers):
+        found.setdefault(voiceprint.speaker_id, {})[voiceprint.model] = voiceprint
     for speaker in speakers:
-        if speaker.pk not in voiceprints:
+        if speaker.pk not in found:
             raise SpeakerNotEnrolled(external_id=speaker.external_id, utterances=speaker.utterances.count())
-    return voiceprints
+    return found
+
+
+def _common_model(tenant: Tenant, one: Mapping[str, Voiceprint], other: Mapping[str, Voiceprint]) -> str | None:
+    """The first of the models that answer which knows both: no vector is compared with another model's."""
+    return next((model for model in tenant.answering_models if model in one and model in other), None)
+
+
+def _nearest_speakers(
+    tenant: Tenant, libraries: Sequence[Library], probe: Analysis, *, limit: int
+) -> tuple[Candidate, ...]:
+    """Best first, each speaker once: compared by the first of the models that answer which knows the speaker.
+
+    What several models say is put in order on the scale on which everybody's threshold lies at the same place.
+    """
+    found: list[Candidate] = []
+    with acting_as(tenant):
+        for number, model in enumerate(tenant.answering_models):
+            bar = decision_for(tenant, model).bar(probe.quality.speech_seconds)
+            known_to = tenant.answering_models[:number]
+            embedding = probe.embeddings[model]
+            found += nearest_speakers(tenant, libraries, model, embedding, bar, limit=limit, not_known_to=known_to)
+    found.sort(key=lambda candidate: (-candidate.calibrated, candidate.speaker.pk))
+    return tuple(found[:limit])
 
 
 def _listed(tenant: Tenant, speakers: Iterable[Speaker]) -> list[Listed]:

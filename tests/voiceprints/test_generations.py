@@ -18,6 +18,7 @@ from tenants.models import BUNDLED_MODEL, Tenant
 from tests.cast import KEN, LIBRARY, OTHER_TAG, SUSAN, VOICES, WEI, audio
 from tests.servers import through_the_queue
 from voiceprints import bulk, engines, generations, reembedding, services
+from voiceprints.decisions import decision_for
 from voiceprints.errors import (
     GenerationIncomplete,
     GenerationInUse,
@@ -525,3 +526,72 @@ def test_switching_waits_for_an_enrollment_that_is_being_stored(changed, tiny):
         enroll(again(changed), WEI, also=also)
         future.result(PATIENCE_SECONDS)
     assert found(again(changed), WEI) == WEI
+
+
+# --- Answering with the old model, too -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def two_answer(changed, tiny):
+    """The new model knows Susan, and the old one goes on answering for Ken."""
+    generations.switch(changed, tiny, answer_with_old=True)
+    return again(changed)
+
+
+def test_whom_the_new_model_does_not_know_the_old_one_verifies(two_answer, tiny):
+    assert (status(two_answer, SUSAN), status(two_answer, KEN)) == ("enrolled", "enrolled")
+    for voice, model in ((SUSAN, tiny), (KEN, BUNDLED_MODEL)):
+        verification = services.verify(two_answer, two_answer.libraries.all(), voice, audio(voice, 4))
+        assert (verification.model, verification.accepted) == (model, True)
+        assert verification.threshold == decision_for(two_answer, model).threshold(
+            *(utterance_seconds(two_answer, voice), verification.quality.speech_seconds)
+        )
+
+
+def utterance_seconds(tenant, voice):
+    with acting_as(tenant):
+        return sum(tenant.utterances.filter(speaker__external_id=voice).values_list("speech_seconds", flat=True))
+
+
+def test_both_are_found_by_one_search_and_nobody_twice(two_answer):
+    for voice in (SUSAN, KEN):
+        candidates = services.identify(two_answer, two_answer.libraries.all(), audio(voice, 4)).candidates
+        assert sorted(candidate.speaker.external_id for candidate in candidates) == [KEN, SUSAN]
+        assert candidates[0].speaker.external_id == voice
+        assert candidates[0].calibrated > candidates[1].calibrated
+
+
+def test_each_candidate_is_scored_by_the_model_that_knows_it(two_answer, tiny):
+    candidates = services.identify(two_answer, two_answer.libraries.all(), audio(WEI)).candidates
+    scores = {candidate.speaker.external_id: candidate.score for candidate in candidates}
+    heard = services.hear(two_answer, audio(WEI), models=[tiny, BUNDLED_MODEL])
+    with acting_as(two_answer):
+        for voice, model in ((SUSAN, tiny), (KEN, BUNDLED_MODEL)):
+            known = two_answer.voiceprints.get(speaker__external_id=voice, model=model)
+            assert scores[voice] == pytest.approx(float(np.dot(known.embedding, heard.embeddings[model])), abs=1e-5)
+
+
+def test_the_best_of_both_models_is_the_only_one_asked_for(two_answer):
+    for voice in (SUSAN, KEN):
+        (only,) = services.identify(two_answer, two_answer.libraries.all(), audio(voice, 4), top_k=1).candidates
+        assert only.speaker.external_id == voice
+
+
+def test_voiceprints_are_compared_by_a_model_that_knows_both(two_answer, tiny):
+    enroll(two_answer, WEI)
+    held = services.compare_speakers(two_answer, LIBRARY, SUSAN, [WEI, KEN, SUSAN])
+    assert [one.model for one in held] == [tiny, BUNDLED_MODEL, tiny]
+    assert held[2].score == pytest.approx(1.0, abs=1e-5)
+
+
+def test_whoever_speaks_again_goes_over_to_the_new_model(two_answer, tiny):
+    enroll(two_answer, KEN, 2, when_enrolled=WhenEnrolled.ADD)
+    assert services.verify(two_answer, two_answer.libraries.all(), KEN, audio(KEN, 3)).model == tiny
+    assert every_voiceprint_is_the_mean_of_its_utterances(two_answer)
+
+
+def test_a_roll_back_ends_it(two_answer):
+    generations.roll_back(two_answer)
+    tenant = again(two_answer)
+    assert (tenant.model, tenant.fallback_model) == (BUNDLED_MODEL, "")
+    assert found(tenant, KEN) == KEN
