@@ -34,7 +34,6 @@ BINS: Final = 50
 FEW_TARGETS: Final = 100
 FEW_IMPOSTORS: Final = 1000
 FEW_SPEAKERS: Final = 20
-FALSE_ACCEPT_RATE: Final = 0.01
 
 Pairs = NDArray[np.int64]
 
@@ -96,7 +95,6 @@ def report(tenant: Tenant, old: str, new: str) -> Report:
         chosen = _utterances(tenant, old, new)
         embeddings = {model: _embeddings(tenant, chosen, model) for model in (old, new)}
     pairs, same = _pairs(chosen)
-    sides = _sides(chosen, embeddings, pairs, same)
     return Report(
         old=old,
         new=new,
@@ -104,8 +102,8 @@ def report(tenant: Tenant, old: str, new: str) -> Report:
         utterances=len(chosen.numbers),
         targets=int(same.sum()),
         impostors=int((~same).sum()),
-        far=FALSE_ACCEPT_RATE,
-        sides=sides,
+        far=tenant.false_accept_rate,
+        sides=_sides(_all_scored(chosen, embeddings, pairs, same), tenant.false_accept_rate),
     )
 
 
@@ -185,11 +183,18 @@ def _some(indices: Pairs, generator: np.random.Generator) -> Pairs:
     return indices if len(indices) <= MOST_PAIRS else np.sort(generator.choice(indices, MOST_PAIRS, replace=False))
 
 
-def _sides(chosen: Chosen, embeddings: dict[str, Embedding], pairs: Pairs, same: NDArray[np.bool_]) -> tuple[Side, ...]:
+def _all_scored(
+    chosen: Chosen, embeddings: dict[str, Embedding], pairs: Pairs, same: NDArray[np.bool_]
+) -> dict[str, ScoredTrials]:
+    """By model; empty where one kind of pairs is missing."""
     try:
-        return tuple(_side(model, _scored(chosen, vectors, pairs, same)) for model, vectors in embeddings.items())
+        return {model: _scored(chosen, vectors, pairs, same) for model, vectors in embeddings.items()}
     except ClassMissing:
-        return ()
+        return {}
+
+
+def _sides(scored: dict[str, ScoredTrials], far: float) -> tuple[Side, ...]:
+    return tuple(_side(model, trials, far) for model, trials in scored.items())
 
 
 def _scored(chosen: Chosen, vectors: Embedding, pairs: Pairs, same: NDArray[np.bool_]) -> ScoredTrials:
@@ -198,9 +203,9 @@ def _scored(chosen: Chosen, vectors: Embedding, pairs: Pairs, same: NDArray[np.b
     return ScoredTrials(cosines, same, chosen.speakers[pairs])
 
 
-def _side(model: str, trials: ScoredTrials) -> Side:
+def _side(model: str, trials: ScoredTrials, far: float) -> Side:
     equal = det_curve(trials).equal_error()
-    (at_far,) = error_table(trials, (FALSE_ACCEPT_RATE,))
+    (at_far,) = error_table(trials, (far,))
     return Side(model, equal.rate, equal_error_interval(trials), equal.threshold, at_far, _histogram(trials))
 
 
