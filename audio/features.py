@@ -20,7 +20,7 @@ WINDOW_SAMPLES: Final = SAMPLE_RATE * 25 // 1000
 HOP_SAMPLES: Final = SAMPLE_RATE * 10 // 1000
 MEL_BANDS: Final = 40
 # Spectra are 16 times the size of the samples they come from: few at a time keep memory and caches small.
-FRAMES_PER_BLOCK: Final = 1024
+FRAMES_PER_BLOCK: Final = 256
 
 # Slaney's scale (Auditory Toolbox, 1998): linear up to 1 kHz, then 27 bands for each factor of 6.4.
 LINEAR_HZ_PER_MEL: Final = 200 / 3
