@@ -19,6 +19,7 @@ from unfold.widgets import UnfoldAdminTextareaWidget
 
 from tenants.console import TenantAdmin, may_change, may_enter, may_listen, own_rows, refuse_unless
 from voiceprints import wording
+from voiceprints.agreement import count_disagreements
 from voiceprints.confirmation import carry_out, confirmation_page, is_confirmed
 from voiceprints.counting import count_of
 from voiceprints.filters import LibraryFilter, OrganisationFilter
@@ -178,8 +179,8 @@ class SpeakerAdmin(RemovableAdmin):
     search_fields = ["external_id", "info"]
     ordering = ["-created", "-pk"]
     actions = ["delete_selected"]
-    fields = ["external_id", "library", "status", "created", "info"]
-    readonly_fields = ["external_id", "library", "status", "created"]
+    fields = ["external_id", "library", "status", "agreement", "created", "info"]
+    readonly_fields = ["external_id", "library", "status", "agreement", "created"]
     inlines = [UtteranceInline]
     deletion = DELETE_SPEAKERS
 
@@ -198,6 +199,10 @@ class SpeakerAdmin(RemovableAdmin):
     @display(description=_("status"), ordering="status", label=STATUS_COLOURS)
     def status_badge(self, speaker: Speaker) -> tuple[str, str]:
         return speaker.status, speaker.get_status_display()
+
+    @display(description=_("one voice"))
+    def agreement(self, speaker: Speaker) -> str:
+        return wording.agreement(count_disagreements(speaker.tenant, speaker))
 
     @display(description=_("recordings"), ordering="utterance_count")
     def recordings(self, speaker: Any) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.utils.formats import localize
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from audio.results import CLIPPED_ABOVE_RATIO
 
@@ -27,3 +28,16 @@ def clipping(ratio: float) -> str:
         return _("none")
     percent = localize(round(100 * ratio, 1))
     return (_("heavy, %s %%") if ratio > CLIPPED_ABOVE_RATIO else _("slight, %s %%")) % percent
+
+
+def agreement(disagreements: int | None) -> str:
+    if disagreements is None:
+        return "—"
+    if disagreements == 0:
+        return _("yes, as far as can be heard")
+    text = ngettext(
+        "%s recording does not sound like those before it",
+        "%s recordings do not sound like those before them",
+        disagreements,
+    )
+    return text % disagreements

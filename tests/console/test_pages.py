@@ -9,11 +9,14 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from tenants.context import acting_as
+from tenants.models import Tenant
 from tenants.services import issue_credential, issue_token, set_default_model
+from tests.cast import LIBRARY, audio
 from tests.console.people import enrolled
+from voiceprints import services
 from voiceprints.models import EmbeddingModel
 
-MOST_QUERIES = 12
+MOST_QUERIES = 13
 TRANSACTION_CONTROL = {"BEGIN", "COMMIT"}
 LISTS = [
     "/console/",
@@ -181,3 +184,20 @@ def test_a_second_library_of_one_name_is_refused_in_words(client_of, acme_rows):
     page = client_of("owner").post("/console/voiceprints/library/add/", {"org_id": "acme", "tag_id": "staff"})
     assert page.status_code == 200
     assert page.context["errors"]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("policy", "second", "said"),
+    [
+        ("warn", "susan", "yes, as far as can be heard"),
+        ("warn", "ken", "1 recording does not sound like those before it"),
+        ("refuse", "ken", "1 recording does not sound like those before it"),
+        ("accept", "ken", "—"),
+    ],
+)
+def test_a_speakers_page_tells_whether_one_voice_speaks(policy, second, said, client_of, acme):
+    speaker = services.enroll(acme, LIBRARY, "someone", [audio("susan", 1), audio(second, 2)]).speaker
+    Tenant.objects.filter(pk=acme.pk).update(consistency=policy)
+    page = client_of("owner").get(f"/console/voiceprints/speaker/{speaker.pk}/change/")
+    assert said in page.content.decode()
