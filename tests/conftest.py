@@ -18,7 +18,10 @@ from audio.catalogue import DEFAULT_MODEL
 from config import embedded
 from tenants.models import Credential, Tenant
 from tenants.services import create_tenant
+from tests.second_model import tiny
 from tests.servers import POSTGRES, REDIS
+
+__all__ = ["tiny"]
 from voiceprints import tasks
 from voiceprints.decisions import forget_calibrations
 

@@ -117,7 +117,9 @@ class JobReply(serializers.Serializer[Any]):
     id = serializers.IntegerField(source="pk")
     kind = serializers.ChoiceField(KINDS)
     state = serializers.ChoiceField(STATES)
-    done = serializers.IntegerField(help_text="How many lines, or speakers of an export, are done.")
+    done = serializers.IntegerField(
+        help_text="How many lines, speakers of an export, or utterances to be embedded anew are done."
+    )
     total = serializers.IntegerField(allow_null=True, help_text="Of how many; null while nobody knows.")
     created = moment("")
     started = moment("", allow_null=True)
@@ -137,7 +139,9 @@ class JobPage(PageReply):
 
 
 class RowReply(serializers.Serializer[Any]):
-    number = serializers.IntegerField(help_text="The line, from 1, not counting a header.")
+    number = serializers.IntegerField(
+        help_text="The line, from 1, not counting a header; of a job of the kind `reembed`, the utterance."
+    )
     outcome = serializers.ChoiceField(OUTCOMES)
     org_id = serializers.CharField()
     tag_id = serializers.CharField()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 import zipfile
 
 import pytest
@@ -12,7 +13,7 @@ from tenants.context import acting_as
 from tests.api.native.client import STAFF, Native, encoded, problem
 from tests.archives import csv_manifest, targz, voices, zipped
 from tests.cast import KEN, LIBRARY, SUSAN, WEI, audio, recording, silence
-from voiceprints import services
+from voiceprints import generations, services
 from voiceprints.models import Job
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -279,3 +280,21 @@ def test_each_operation_needs_its_scope(client, acme, method, path, scope):
     reply = Native(client, acme, *others).ask(method, path)
     assert problem(reply) == (403, "insufficient-scope")
     assert reply.json()["required_scope"] == scope
+
+
+def test_a_recording_that_could_not_be_embedded_anew_is_a_row_that_says_why(native, acme, tiny, recordings_folder):
+    enrollment = services.enroll(acme, LIBRARY, SUSAN, [audio(SUSAN)])
+    (recordings_folder / enrollment.recording).unlink()
+    job = native.get(f"jobs/{generations.begin(acme, tiny).pk}").json()
+    assert (job["kind"], job["state"], job["result"]["failed"]) == ("reembed", "succeeded", 1)
+    (row,) = native.get(f"jobs/{job['id']}/rows").json()["items"]
+    assert (row["number"], row["external_id"]) == (enrollment.utterances[0].pk, SUSAN)
+    assert row["problem"]["type"].endswith("file-missing")
+
+
+def test_a_model_that_is_not_installed_fails_its_job_in_the_words_of_a_problem(native, acme, tiny, models_folder):
+    services.enroll(acme, LIBRARY, SUSAN, [audio(SUSAN)])
+    shutil.rmtree(models_folder / tiny)
+    job = native.get(f"jobs/{generations.begin(acme, tiny).pk}").json()
+    assert job["state"] == "failed"
+    assert job["problem"]["type"].endswith("model-unusable")
