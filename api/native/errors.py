@@ -182,7 +182,7 @@ ANSWERS: dict[type[BaseException], Problem] = {
     ManifestRefused: Problem("manifest-refused", 422, "The list of speakers cannot be used", members=numbers),
     RowRefused: Problem("row-refused", 422, "The line cannot be used", members=numbers),
     FileMissing: Problem("file-missing", 422, "A recording is not where the line says", members=numbers),
-    ModelUnusable: Problem("model-unusable", 500, "The workers cannot use the speaker model", members=numbers),
+    ModelUnusable: Problem("model-unusable", 500, "The workers cannot use the speaker model", unspoken),
     GenerationNotFound: Problem("generation-not-found", 409, "The tenant has no such model any more", members=numbers),
     JobAbandoned: Problem("job-abandoned", 500, "The job went down with its worker time and again", members=numbers),
     AudioError: UNPROCESSABLE_AUDIO,
