@@ -8,31 +8,20 @@ costs a batch at most, and a batch that is done twice finds nothing left to do.
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from django.db.models import Exists, F, OuterRef, QuerySet
 
-from audio.analysis import analyze
-from audio.encoders import SpeakerEncoder
-from audio.errors import AudioError
-from audio.results import Embedding
 from tenants.context import acting_as
-from tenants.generations import keeping_models
 from tenants.models import Tenant
-from voiceprints import gallery, jobs, recordings
+from voiceprints import jobs
 from voiceprints.errors import (
     AnalysisTimedOut,
     EngineFailed,
-    FileMissing,
-    GenerationNotFound,
-    ModelUnusable,
-    StorageFailed,
 )
 from voiceprints.failures import from_wire, to_wire
-from voiceprints.models import Job, JobRow, Utterance, UtteranceEmbedding
+from voiceprints.models import Job, JobRow, Utterance
 from voiceprints.querysets import JobQuerySet
 from voiceprints.work import JobLost, Product, Run
 
@@ -66,9 +55,6 @@ def missing(tenant: Tenant, model: str, utterances: QuerySet[Utterance]) -> Quer
     """Those that have a recording and were not embedded with the model."""
     embedded = tenant.utterance_embeddings.filter(utterance=OuterRef("pk"), model=model)
     return utterances.exclude(recording="").exclude(Exists(embedded))
-
-
-# --- The job ---------------------------------------------------------------------------------------------------------
 
 
 def run_reembedding(run: Run) -> Product:
@@ -132,7 +118,7 @@ def _embed(run: Run, model: str, batch: Batch) -> None:
                 _embed(run, model, [utterance])
             return
         with acting_as(run.tenant):
-            _record(run, embedded=0, failures={batch[0]: doubt})
+            record(run, embedded=0, failures={batch[0]: doubt})
 
 
 def _by_a_worker(run: Run, model: str, batch: Batch) -> None:
@@ -145,88 +131,7 @@ def _by_a_worker(run: Run, model: str, batch: Batch) -> None:
         raise from_wire(answer["problem"])
 
 
-# --- What a worker does ----------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Heard:
-    """What came of some recordings, by utterance."""
-
-    embeddings: dict[int, Embedding]
-    failures: dict[int, Exception]
-
-
-def embed_batch(order: Order, encoder: SpeakerEncoder) -> dict[str, Any]:
-    """Do one batch for a runner, unless the job is no longer its own; returns what to answer it."""
-    tenant = Tenant.objects.get(pk=order.tenant)
-    run = Run(tenant, Job(pk=order.job, tenant=tenant), uuid.UUID(order.runner))
-    try:
-        with acting_as(tenant):
-            run.keep()
-            rows = list(missing(tenant, encoder.name, tenant.utterances.filter(pk__in=order.utterances)))
-        _store(run, encoder.name, _heard(rows, encoder))
-    except JobLost:
-        return {"lost": True}
-    except (StorageFailed, GenerationNotFound) as error:
-        return {"problem": to_wire(error)}
-    return {}
-
-
-def unusable(model: str, reason: str) -> dict[str, Any]:
-    """What to answer where the model cannot be loaded."""
-    return {"problem": to_wire(ModelUnusable(model=model, reason=reason))}
-
-
-def _heard(rows: Iterable[Utterance], encoder: SpeakerEncoder) -> Heard:
-    """Raises StorageFailed."""
-    heard = Heard({}, {})
-    for row in rows:
-        try:
-            heard.embeddings[row.pk] = _embedding(row, encoder)
-        except (AudioError, FileMissing) as failure:
-            heard.failures[row.pk] = failure
-    return heard
-
-
-def _embedding(row: Utterance, encoder: SpeakerEncoder) -> Embedding:
-    """Treated as when it was enrolled, and it was good enough then. Raises AudioError, FileMissing, StorageFailed."""
-    try:
-        content = recordings.read(str(row.recording))
-    except FileNotFoundError:
-        raise FileMissing(name=str(row.recording)) from None
-    analysis = analyze(
-        content,
-        encoders=[encoder],
-        denoise=row.denoised,
-        trim_silence=row.trimmed,
-        required_speech_seconds=0.0,
-        keep=False,
-    )
-    return analysis.embedding
-
-
-def _store(run: Run, model: str, heard: Heard) -> None:
-    """All of it, of those utterances that are still there. Raises JobLost, GenerationNotFound."""
-    tenant = run.tenant
-    with keeping_models(tenant):
-        if model not in tenant.models:
-            raise GenerationNotFound(model=model)
-        numbers = {*heard.embeddings, *heard.failures}
-        chosen = tenant.speakers.filter(pk__in=tenant.utterances.filter(pk__in=numbers).values("speaker"))
-        speakers = list(chosen.select_for_update(of=["self"]).order_by("pk"))
-        left = {row.pk: row for row in missing(tenant, model, tenant.utterances.filter(pk__in=numbers))}
-        new = [
-            gallery.embedding_row(left[number], model, embedding)
-            for number, embedding in heard.embeddings.items()
-            if number in left
-        ]
-        UtteranceEmbedding.all_tenants.bulk_create(new)
-        gallery.complete_generation(tenant, model, speakers)
-        failures = {number: failure for number, failure in heard.failures.items() if number in left}
-        _record(run, embedded=len(new), failures=failures)
-
-
-def _record(run: Run, *, embedded: int, failures: dict[int, Exception]) -> None:
+def record(run: Run, *, embedded: int, failures: dict[int, Exception]) -> None:
     """In the caller's transaction. What failed before is not counted again."""
     known = set(run.tenant.job_rows.filter(job=run.job, number__in=failures).values_list("number", flat=True))
     said = run.tenant.utterances.filter(pk__in=failures.keys() - known).select_related("speaker__library")

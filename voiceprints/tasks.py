@@ -15,7 +15,7 @@ from audio.encoders import SpeakerEncoder
 from audio.errors import AudioError, ModelError
 from audio.results import RawPcm, RecordingForm
 from audio.store import BUNDLED
-from voiceprints import bulk, engines, installed, jobs, recordings, reembedding, work
+from voiceprints import batches, bulk, engines, installed, jobs, recordings, reembedding, work
 from voiceprints.errors import VoiceprintError
 
 logger = logging.getLogger(__name__)
@@ -56,8 +56,8 @@ def _embedded(order: reembedding.Order) -> dict[str, Any]:
     try:
         encoder = _encoder(order.model)
     except ModelError as error:
-        return reembedding.unusable(order.model, str(error))
-    return reembedding.embed_batch(order, encoder)
+        return batches.unusable(order.model, str(error))
+    return batches.embed_batch(order, encoder)
 
 
 @signals.task_failure.connect

@@ -18,7 +18,7 @@ from tenants.context import acting_as
 from tenants.models import BUNDLED_MODEL, Tenant
 from tests.cast import KEN, LIBRARY, OTHER_TAG, SUSAN, VOICES, WEI, audio
 from tests.servers import through_the_queue
-from voiceprints import bulk, engines, generations, reembedding, services
+from voiceprints import batches, bulk, engines, generations, reembedding, services
 from voiceprints.decisions import decision_for
 from voiceprints.errors import (
     GenerationIncomplete,
@@ -500,7 +500,7 @@ def test_a_batch_done_twice_finds_nothing_left_to_do(susan_and_ken, tiny, monkey
         with acting_as(susan_and_ken):
             job = susan_and_ken.jobs.get(kind=Job.Kind.REEMBED)
         order = reembedding.Order(susan_and_ken.pk, job.pk, job.runner.hex, tiny, numbers)
-        reembedding.embed_batch(order, engines.encoder(tiny))
+        batches.embed_batch(order, engines.encoder(tiny))
 
     job = begun(susan_and_ken, tiny, monkeypatch, done_by_another)
     assert (job.done, job.total) == (3, 3)
