@@ -59,4 +59,5 @@ def as_norm(scores: Figures, enrolled: tuple[Figures, Figures], test: tuple[Figu
 
 
 def cosine(one: Vector, other: Vector) -> float:
-    return float(np.dot(normalised(one), normalised(other)))
+    """In [-1, 1], also where the rounding of single precision would go beyond."""
+    return float(np.clip(np.dot(normalised(one), normalised(other)), -1.0, 1.0))

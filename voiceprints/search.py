@@ -26,7 +26,7 @@ FROM (
     FROM (
         SELECT
             speaker_id,
-            -(embedding <#> %(probe)s::vector) AS score,
+            LEAST(GREATEST(-(embedding <#> %(probe)s::vector), -1), 1) AS score,
             LEAST(GREATEST(
                 %(base)s + %(per_log_second)s * ln(LEAST(GREATEST(speech_seconds, %(least)s), %(most)s)), -%(extreme)s
             ), %(extreme)s) AS threshold

@@ -14,7 +14,7 @@ from tests.cast import KEN, LIBRARY, OTHER_TAG, SUSAN, VOICES, WEI, audio, silen
 from voiceprints import services
 from voiceprints.calibration import Bar
 from voiceprints.errors import LibraryNotFound, SpeakerExists, SpeakerNotEnrolled, SpeakerNotFound, UtteranceNotFound
-from voiceprints.models import Speaker, UtteranceEmbedding
+from voiceprints.models import Speaker, UtteranceEmbedding, Voiceprint
 from voiceprints.results import AudioInput, LibraryKey, Removal, WhenEnrolled
 from voiceprints.scoring import voiceprint_of
 from voiceprints.search import nearest_speakers
@@ -432,6 +432,16 @@ def test_a_search_shows_no_tenant_the_speakers_of_another(acme, globex):
             nearest_speakers(globex, ours, acme.model, np.full(256, 1 / 16, np.float32), SAME_BAR_FOR_ALL, limit=10)
             == ()
         )
+
+
+def test_a_score_is_one_at_most_however_single_precision_rounds(acme):
+    enrolled(acme, SUSAN)
+    probe = np.zeros(256, np.float32)
+    probe[0] = 1 + 1e-6
+    with acting_as(acme):
+        Voiceprint.all_tenants.update(embedding=probe)
+        (found,) = nearest_speakers(acme, list_of(acme, all_of(acme)), "ge2e", probe, SAME_BAR_FOR_ALL, limit=1)
+    assert (found.score, found.calibrated) == (1, 1)
 
 
 def test_an_unknown_library_holds_nobody(acme):
