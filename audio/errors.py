@@ -93,7 +93,7 @@ class ModelError(Exception):
 
 
 class ModelMissing(ModelError):
-    """No model of this name is installed on this machine."""
+    """No model of this name is installed on this machine, or its weights cannot be read."""
 
 
 class ModelExists(ModelError):

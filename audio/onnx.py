@@ -9,7 +9,7 @@ from typing import Final
 
 import onnxruntime
 
-from audio.errors import ProviderUnavailable, UnusableModel, WeightsChanged
+from audio.errors import ModelMissing, ProviderUnavailable, UnusableModel, WeightsChanged
 
 PROCESSOR: Final = "CPUExecutionProvider"
 
@@ -29,8 +29,12 @@ ONE_CORE: Final = Execution()
 
 
 def load_session(path: Path, sha256: str, execution: Execution = ONE_CORE) -> onnxruntime.InferenceSession:
-    """Raises WeightsChanged, ProviderUnavailable, UnusableModel."""
-    if sha256_of(path) != sha256:
+    """Raises ModelMissing, WeightsChanged, ProviderUnavailable, UnusableModel."""
+    try:
+        found = sha256_of(path)
+    except OSError as error:
+        raise ModelMissing(f"{path} cannot be read ({error.strerror}); fetch or add the model again") from None
+    if found != sha256:
         raise WeightsChanged(f"{path} is not the file with sha256 {sha256}; fetch or add the model again")
     refuse_unavailable(execution.providers)
     try:

@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from typing import Final
 
 from tenants.context import acting_as
+from tenants.locks import one_at_a_time, with_others
 from tenants.models import Tenant
 
 FIELDS: Final = ("model", "other_models", "fallback_model", "previous_model", "switched")
-# Neither is in the way of rows that only point at the tenant.
-SHARED: Final = "SELECT * FROM tenants_tenant WHERE id = %s FOR SHARE"
-ALONE: Final = "SELECT * FROM tenants_tenant WHERE id = %s FOR NO KEY UPDATE"
+# Not a lock of the row: those who share one go past whoever waits to change it, for as long as they overlap.
+MODELS: Final = "models"
 
 
 @contextmanager
@@ -22,7 +22,8 @@ def keeping_models(tenant: Tenant) -> Iterator[None]:
     Whoever stores vectors does it in here, and comes here before locking any speaker.
     """
     with acting_as(tenant):
-        _read_anew(tenant, SHARED)
+        with_others(tenant, MODELS)
+        _read_anew(tenant)
         yield
 
 
@@ -30,7 +31,8 @@ def keeping_models(tenant: Tenant) -> Iterator[None]:
 def changing_models(tenant: Tenant) -> Iterator[None]:
     """The same, to change them: nobody else stores vectors meanwhile, or changes them too."""
     with acting_as(tenant):
-        _read_anew(tenant, ALONE)
+        one_at_a_time(tenant, MODELS)
+        _read_anew(tenant)
         yield
 
 
@@ -38,7 +40,8 @@ def store_models(tenant: Tenant) -> None:
     tenant.save(update_fields=FIELDS)
 
 
-def _read_anew(tenant: Tenant, statement: str) -> None:
-    now = Tenant.objects.raw(statement, [tenant.pk])[0]
+def _read_anew(tenant: Tenant) -> None:
+    """With the lock, so that what was changed before it was granted is seen."""
+    now = Tenant.objects.values(*FIELDS).get(pk=tenant.pk)
     for field in FIELDS:
-        setattr(tenant, field, getattr(now, field))
+        setattr(tenant, field, now[field])

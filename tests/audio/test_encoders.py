@@ -11,7 +11,7 @@ import pytest
 
 from audio.catalogue import CATALOGUE, GE2E, UnknownModel
 from audio.encoders import load_encoder
-from audio.errors import WeightsChanged
+from audio.errors import ModelMissing, WeightsChanged
 from audio.onnx import load_session
 from audio.results import Waveform
 from tests.audio.recordings import noise, spoken
@@ -62,6 +62,11 @@ def test_other_weights_than_the_pinned_are_refused(tmp_path: Path) -> None:
 
     with pytest.raises(WeightsChanged):
         load_session(changed, GE2E.sha256)
+
+
+def test_weights_that_are_gone_are_said_to_be_missing(tmp_path: Path) -> None:
+    with pytest.raises(ModelMissing):
+        load_session(tmp_path / "gone.onnx", GE2E.sha256)
 
 
 @pytest.mark.parametrize("module", ["audio.catalogue", "audio.results", "audio.errors"])
