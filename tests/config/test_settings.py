@@ -71,6 +71,16 @@ def test_nonsense_is_refused_with_one_line_that_names_it(tmp_path, name, nonsens
     assert name in refused.stderr
 
 
+@pytest.mark.parametrize("address", ["https://anna:Sesame@models.example.com/wespeaker", "https:/anna:Sesame@models"])
+@pytest.mark.parametrize("name", ["OPENVPR_MODEL_MIRROR", "OPENVPR_PUBLIC_URL", "OPENVPR_S3_ENDPOINT"])
+def test_an_address_with_a_password_is_refused_without_repeating_it(tmp_path, name, address):
+    refused = start(tmp_path, **{name: address})
+    assert refused.returncode != 0
+    assert len(refused.stderr.splitlines()) == 1
+    assert f"{name} must hold no user name or password" in refused.stderr
+    assert "Sesame" not in refused.stderr
+
+
 def test_production_starts_when_everything_is_set(tmp_path):
     assert start(tmp_path, **PRODUCTION).returncode == 0
 
