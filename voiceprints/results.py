@@ -142,6 +142,8 @@ class Candidate(Scored):
     speaker: Speaker
     recording: str
     """The path of the speaker's newest recording, "" when none was kept."""
+    model: str
+    """Which knows the speaker: that of the identification, or an earlier one that answers beside it."""
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,13 @@ def calibrated(score: float, threshold: float) -> float:
     return min(1.0, 0.5 + 0.5 * (score - threshold) / (1 - threshold))
 
 
+def cosine_at(calibrated: float, threshold: float) -> float:
+    """The inverse of `calibrated`: what another model, whose threshold this is, would have called as alike."""
+    if calibrated < 0.5:
+        return 2 * calibrated * (threshold + 1) - 1
+    return threshold + (2 * calibrated - 1) * (1 - threshold)
+
+
 def cohort_statistics(embeddings: Embedding, cohort: Embedding, nearest: int) -> tuple[Figures, Figures]:
     """Mean and standard deviation of each embedding's cosines with those of the cohort that lie nearest to it.
 

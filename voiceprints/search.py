@@ -86,5 +86,5 @@ def nearest_speakers(
     candidates = []
     for speaker in nearest:
         speaker.tenant, speaker.library = tenant, known[speaker.library_id]
-        candidates.append(Candidate(speaker.score, speaker.threshold, speaker, speaker.recording))
+        candidates.append(Candidate(speaker.score, speaker.threshold, speaker, speaker.recording, model))
     return tuple(candidates)

@@ -19,7 +19,9 @@ from api.abcpen.errors import NotHttpUrl
 from api.bodies import Malformed, Unacceptable, is_clean
 from audio.download import download
 from audio.results import RawPcm
+from voiceprints.decisions import decision_for
 from voiceprints.results import AudioInput, Candidate, Identification, LibraryKey, Listed
+from voiceprints.scoring import cosine_at
 
 RAW_PCM_SUFFIXES = {".pcm", ".raw"}
 SWITCHES = {"0": False, "false": False, "1": True, "true": True}
@@ -137,18 +139,30 @@ def some_speakers(fields: Fields) -> tuple[dict[str, Any], list[str] | None]:
 
 
 def candidate_entries(identification: Identification, address_of: AddressOf) -> list[dict[str, Any]]:
-    """By the cosines that are shown, and that clients decide by."""
-    by_score = sorted(identification.candidates, key=lambda candidate: candidate.score, reverse=True)
-    return [candidate_entry(candidate, address_of) for candidate in by_score]
+    """By the scores that are shown, and that clients decide by."""
+    entries = [candidate_entry(candidate, identification, address_of) for candidate in identification.candidates]
+    return sorted(entries, key=lambda entry: entry["score"], reverse=True)
 
 
-def candidate_entry(candidate: Candidate, address_of: AddressOf) -> dict[str, Any]:
+def candidate_entry(candidate: Candidate, identification: Identification, address_of: AddressOf) -> dict[str, Any]:
     return {
         "spk_name": candidate.speaker.external_id,
         "audio_path": address_of(candidate.recording),
-        "score": candidate.score * conf.SCORE_FACTOR,
+        "score": _comparable_cosine(candidate, identification) * conf.SCORE_FACTOR,
         "tag": candidate.speaker.library.tag_id,
     }
+
+
+def _comparable_cosine(candidate: Candidate, identification: Identification) -> float:
+    """The cosine; that of an earlier model as the answering one would have put it, so that one threshold does for both.
+
+    The answering model knows no recording of such a speaker, so as much speech is assumed as there was in the probe.
+    """
+    if candidate.model == identification.model:
+        return candidate.score
+    seconds = identification.quality.speech_seconds
+    decision = decision_for(candidate.speaker.tenant, identification.model)
+    return cosine_at(candidate.calibrated, decision.threshold(seconds, seconds))
 
 
 def listed_entry(listed: Listed, address_of: AddressOf) -> dict[str, Any]:
