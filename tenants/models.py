@@ -129,6 +129,11 @@ class Tenant(models.Model):
         """With which requests are answered: for each speaker, the first that knows a voiceprint."""
         return (self.model, self.fallback_model) if self.fallback_model else (self.model,)
 
+    @property
+    def standing_by(self) -> tuple[str, ...]:
+        """Whose vectors are kept up without answering: being built, or kept to go back to."""
+        return tuple(model for model in self.other_models if model != self.fallback_model)
+
     def speaks(self, dialect: str) -> bool:
         """Whether this tenant may use that interface."""
         return not self.dialects or dialect in self.dialects

@@ -77,7 +77,7 @@ def measured_once() -> Iterator[None]:
     measured = tasks.measured
 
     def remembered(content: bytes, options: dict[str, Any]) -> dict[str, Any]:
-        if set(options.get("encoders", ())) - {DEFAULT_MODEL}:
+        if {*options.get("encoders", ()), *options.get("standing_by", ())} - {DEFAULT_MODEL}:
             return measured(content, options)
         key = hashlib.sha256(msgpack.packb(options) + content).digest()
         outcome = known.get(key) or measured(content, options)

@@ -203,6 +203,9 @@ class GenerationInUse(VoiceprintError):
 class NothingToRollBack(VoiceprintError):
     """No earlier model is kept up that the tenant could go back to."""
 
+    def __init__(self) -> None:
+        super().__init__("no earlier model is kept up")
+
 
 class ArchiveRefused(VoiceprintError):
     """No archive we read: damaged, or made to do harm. `member`: the name in it that gave the reason, if one did."""

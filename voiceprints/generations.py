@@ -94,9 +94,7 @@ def switch(tenant: Tenant, model: str, *, answer_with_old: bool = False) -> Cove
     with changing_models(tenant):
         _refuse_unknown(tenant, model)
         found = _coverage(tenant, model)
-        if not found.complete:
-            recorded = found.utterances - found.unrecorded
-            raise GenerationIncomplete(model=model, missing=found.missing, utterances=recorded)
+        _refuse_incomplete(found)
         if model != tenant.model:
             _let_answer(tenant, model, previous=tenant.model, fallback=tenant.model if answer_with_old else "")
         return found
@@ -105,11 +103,12 @@ def switch(tenant: Tenant, model: str, *, answer_with_old: bool = False) -> Cove
 def roll_back(tenant: Tenant) -> str:
     """From the next request on the model that answered before answers again; returns its name.
 
-    Raises NothingToRollBack.
+    Raises NothingToRollBack, and GenerationIncomplete when it has not heard everything that was said since.
     """
     with changing_models(tenant):
         if not tenant.previous_model:
             raise NothingToRollBack
+        _refuse_incomplete(_coverage(tenant, tenant.previous_model))
         _let_answer(tenant, tenant.previous_model, previous="", fallback="")
         return tenant.model
 
@@ -147,6 +146,12 @@ def _let_answer(tenant: Tenant, model: str, *, previous: str, fallback: str) -> 
 def _refuse_unknown(tenant: Tenant, model: str) -> None:
     if model not in tenant.models:
         raise GenerationNotFound(model=model)
+
+
+def _refuse_incomplete(found: Coverage) -> None:
+    if not found.complete:
+        recorded = found.utterances - found.unrecorded
+        raise GenerationIncomplete(model=found.model, missing=found.missing, utterances=recorded)
 
 
 def _refuse_in_use(tenant: Tenant, model: str) -> None:

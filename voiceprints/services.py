@@ -364,18 +364,20 @@ def hear(
     *,
     keep: bool = False,
     models: Sequence[str] = (),
+    standing_by: Sequence[str] = (),
     meanwhile: Callable[[], None] = lambda: None,
 ) -> Analysis:
-    """Fetch and measure a recording with the tenant's model; to `keep` it, with each of them, and its FLAC comes along.
+    """Fetch and measure a recording with the tenant's model or with `models`; to `keep` it, its FLAC comes along.
 
-    With `models` it is embedded with these instead.
+    It is embedded with those `standing_by` too, as far as the worker has them.
 
     `meanwhile` is done before the answer in any case, as jobs.analyze says. Raises what it raises, AudioError, and what
     jobs.analyze raises.
     """
     required = audio.required_speech_seconds
     options = {
-        "encoders": models or (tenant.models if keep else [tenant.model]),
+        "encoders": models or [tenant.model],
+        "standing_by": standing_by,
         "denoise": audio.denoise,
         "trim_silence": audio.trim_silence,
         "required_speech_seconds": tenant.required_speech_seconds if required is None else required,
@@ -392,7 +394,7 @@ def _heard(
 ) -> tuple[Analysis, Found]:
     """The recording measured, and what was looked up in a transaction of its own meanwhile. Raises what that raises.
 
-    Not to `keep` it, it is heard by the models that answer.
+    It is heard by the models that answer, and to `keep` it by those that stand by.
     """
     found: list[Found] = []
 
@@ -400,8 +402,14 @@ def _heard(
         with acting_as(tenant):
             found.append(look_up())
 
-    models = () if keep else tenant.answering_models
-    return hear(tenant, audio, keep=keep, models=models, meanwhile=meanwhile), found[0]
+    return _heard_by_all(tenant, audio, keep=keep, meanwhile=meanwhile), found[0]
+
+
+def _heard_by_all(
+    tenant: Tenant, audio: AudioInput, *, keep: bool = True, meanwhile: Callable[[], None] = lambda: None
+) -> Analysis:
+    standing_by = tenant.standing_by if keep else ()
+    return hear(tenant, audio, keep=keep, models=tenant.answering_models, standing_by=standing_by, meanwhile=meanwhile)
 
 
 def _heard_and_stored(
@@ -414,8 +422,10 @@ def _heard_and_stored(
     """The recordings measured, written to paths of their own, and stored in one transaction; all or nothing.
 
     The tenant's models may change while they are measured: what another has still to hear is heard before it is stored.
+    One that stands by and cannot be used now is left out; a re-embedding catches up with it.
     """
     paths = [recordings.new_path(org_id) for _ in audios]
+    asked = set(tenant.models)
 
     def prepare() -> None:
         refuse_in_vain()
@@ -423,20 +433,28 @@ def _heard_and_stored(
 
     with recordings.removed_on_failure(tenant, paths):
         first, _ = _heard(tenant, audios[0], prepare, keep=True)
-        analyses = [first, *(hear(tenant, audio, keep=True) for audio in audios[1:])]
+        analyses = [first, *(_heard_by_all(tenant, audio) for audio in audios[1:])]
         recordings.write(paths, [analysis.flac for analysis in analyses])
         while True:
             with keeping_models(tenant):
-                if all(analysis.embeddings.keys() >= set(tenant.models) for analysis in analyses):
-                    measured = [analysis.by(tenant.models) for analysis in analyses]
+                if asked.issuperset(tenant.models) and all(_will_do(tenant, analysis) for analysis in analyses):
+                    measured = [analysis.by(_known_to(tenant, analysis)) for analysis in analyses]
                     return store(list(zip(measured, paths, strict=True)))
-            analyses = [_heard_by_all(tenant, analysis) for analysis in analyses]
+            asked.update(tenant.models)
+            analyses = [_heard_again(tenant, analysis) for analysis in analyses]
 
 
-def _heard_by_all(tenant: Tenant, analysis: Analysis) -> Analysis:
+def _will_do(tenant: Tenant, analysis: Analysis) -> bool:
+    return analysis.embeddings.keys() >= set(tenant.answering_models)
+
+
+def _known_to(tenant: Tenant, analysis: Analysis) -> list[str]:
+    return [model for model in tenant.models if model in analysis.embeddings]
+
+
+def _heard_again(tenant: Tenant, analysis: Analysis) -> Analysis:
     """What is kept of the recording embedded in the same way with those models that have not heard it."""
-    missing = [model for model in tenant.models if model not in analysis.embeddings]
-    if not missing:
+    if analysis.embeddings.keys() >= set(tenant.models):
         return analysis
     kept = AudioInput(
         lambda: analysis.flac,
@@ -445,7 +463,10 @@ def _heard_by_all(tenant: Tenant, analysis: Analysis) -> Analysis:
         trim_silence=analysis.trimmed,
         required_speech_seconds=0.0,
     )
-    return replace(analysis, embeddings={**analysis.embeddings, **hear(tenant, kept, models=missing).embeddings})
+    missing = [model for model in tenant.answering_models if model not in analysis.embeddings]
+    standing_by = [model for model in tenant.standing_by if model not in analysis.embeddings]
+    heard = hear(tenant, kept, models=missing, standing_by=standing_by)
+    return replace(analysis, embeddings={**heard.embeddings, **analysis.embeddings})
 
 
 def _refuse_enrolled(tenant: Tenant, key: LibraryKey, external_id: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from typing import Any
 
 import redis
@@ -36,14 +37,30 @@ def analyze(self: Task[Any, Any], options: dict[str, Any]) -> None:
 def measured(content: bytes, options: dict[str, Any]) -> dict[str, Any]:
     built = {name: kind(**options[name]) for name, kind in VALUES.items() if options.get(name)}
     try:
-        built["encoders"] = [_encoder(name) for name in options.get("encoders", ())]
-        analysis = measure(content, **options | built)
+        needed = [_encoder(name) for name in options.get("encoders", ())]
+        built["encoders"] = [*needed, *_ready(options.get("standing_by", ()))]
+        analysis = measure(content, **_told(options) | built)
     except AudioError as error:
         return {"refused": error.to_wire()}
     except ModelError as error:
         logger.error("no recording can be measured: %s", error)  # noqa: TRY400 - the line says all that can be done
         return {"failed": type(error).__name__}
     return {"measured": analysis.to_wire()}
+
+
+def _told(options: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if name != "standing_by"}
+
+
+def _ready(names: Iterable[str]) -> list[SpeakerEncoder]:
+    """Those that can be loaded here: nobody is refused for want of a model that answers nobody yet."""
+    found = []
+    for name in names:
+        try:
+            found.append(_encoder(name))
+        except ModelError as error:
+            logger.warning("a recording goes without a model that stands by: %s", error)
+    return found
 
 
 @shared_task(bind=True, name=reembedding.EMBED_BATCH)

@@ -17,10 +17,12 @@ from django.utils import timezone
 from tenants.context import acting_as
 from tenants.models import BUNDLED_MODEL, Tenant
 from tests.cast import KEN, LIBRARY, OTHER_TAG, SUSAN, VOICES, WEI, audio
+from tests.second_model import install_tiny
 from tests.servers import through_the_queue
-from voiceprints import batches, bulk, engines, generations, reembedding, services
+from voiceprints import batches, bulk, engines, generations, installed, reembedding, services
 from voiceprints.decisions import decision_for
 from voiceprints.errors import (
+    EngineFailed,
     GenerationIncomplete,
     GenerationInUse,
     GenerationNotFound,
@@ -638,3 +640,77 @@ def test_a_roll_back_ends_it(two_answer):
     tenant = again(two_answer)
     assert (tenant.model, tenant.fallback_model) == (BUNDLED_MODEL, "")
     assert found(tenant, KEN) == KEN
+
+
+# --- Where a worker lacks a model -------------------------------------------------------------------------------------
+
+
+def gone_from_the_worker(model):
+    installed.store().remove(model)
+    return model
+
+
+def test_whoever_enrolls_is_not_refused_for_want_of_a_model_that_is_being_built(acme, tiny, tmp_path, caplog):
+    generations.begin(acme, gone_from_the_worker(tiny))
+    assert enroll(again(acme), SUSAN).complete
+    assert (models_of(acme, SUSAN), found(again(acme), SUSAN)) == ({BUNDLED_MODEL}, SUSAN)
+    (line,) = [one for one in caplog.messages if "stands by" in one]
+    assert "models/tiny" in line
+    assert generations.coverage(acme, tiny).missing == 1
+    install_tiny(tmp_path)
+    generations.begin(acme, tiny)
+    assert generations.switch(acme, tiny).complete
+    assert every_voiceprint_is_the_mean_of_its_utterances(acme)
+
+
+def test_what_a_model_could_hear_of_a_speaker_counts_until_it_has_heard_all(acme, tiny, tmp_path):
+    generations.begin(acme, tiny)
+    enroll(again(acme), SUSAN, 1)
+    gone_from_the_worker(tiny)
+    enroll(again(acme), SUSAN, 2, when_enrolled=WhenEnrolled.ADD)
+    assert generations.coverage(acme, tiny).missing == 1
+    assert every_voiceprint_is_the_mean_of_its_utterances(acme)
+
+
+def test_a_model_that_answers_is_not_done_without(changed, tiny):
+    generations.switch(changed, tiny, answer_with_old=True)
+    gone_from_the_worker(tiny)
+    with pytest.raises(EngineFailed, match="ModelMissing"):
+        enroll(again(changed), WEI)
+    assert models_of(changed, WEI) == set()
+
+
+def test_a_model_that_could_not_hear_an_enrollment_and_comes_to_answer_meanwhile_is_asked_again(
+    acme, tiny, waiting_storage, monkeypatch, tmp_path
+):
+    generations.begin(acme, gone_from_the_worker(tiny))
+
+    def mend_and_switch():
+        install_tiny(tmp_path)
+        generations.switch(again(acme), tiny)
+
+    in_the_middle_of(monkeypatch, "saving", lambda: enroll(again(acme), SUSAN), mend_and_switch)
+    assert models_of(acme, SUSAN) == {BUNDLED_MODEL, tiny}
+    assert found(again(acme), SUSAN) == SUSAN
+
+
+def test_nobody_goes_back_to_a_model_that_has_not_heard_everything(tiny, small_tenant, tmp_path):
+    generations.begin(small_tenant, BUNDLED_MODEL)
+    generations.switch(small_tenant, BUNDLED_MODEL)
+    gone_from_the_worker(tiny)
+    enroll(again(small_tenant), SUSAN)
+    with pytest.raises(GenerationIncomplete) as refusal:
+        generations.roll_back(again(small_tenant))
+    assert (refusal.value.model, refusal.value.missing, refusal.value.utterances) == (tiny, 1, 1)
+    assert again(small_tenant).model == BUNDLED_MODEL
+    install_tiny(tmp_path)
+    generations.begin(again(small_tenant), tiny)
+    generations.roll_back(again(small_tenant))
+    assert found(again(small_tenant), SUSAN) == SUSAN
+
+
+@pytest.fixture
+def small_tenant(acme, tiny):
+    """Whose speakers are told apart with the second model."""
+    Tenant.objects.filter(pk=acme.pk).update(model=tiny)
+    return again(acme)
