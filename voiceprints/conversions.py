@@ -10,7 +10,7 @@ from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any
 
-from audio.checkpoints import CONFIG_FILE, WEIGHTS_FILE, Unconvertible, read_checkpoint
+from audio.checkpoints import Unconvertible, read_checkpoint
 from audio.decode import decode
 from audio.encoders import ENGINES, WespeakerEncoder
 from audio.errors import ModelError, UnusableModel
@@ -19,10 +19,10 @@ from audio.parity import Parity
 from audio.published import find_published
 from audio.results import Samples
 from audio.store import ModelCard
-from voiceprints import archives, installed, obtaining
+from voiceprints import installed, obtaining
+from voiceprints.unpacking import unpack_checkpoint
 
 SAMPLES = Path(__file__).parent / "samples"
-MAX_CHECKPOINT_BYTES = 4 * 1024**3
 SUFFIXES = {"int8": "int8", "float16": "fp16"}
 
 
@@ -107,19 +107,9 @@ def _checkpoint_folder(source: Path) -> Iterator[Path]:
         return
     if not source.is_file():
         raise Unconvertible(f"there is neither a folder nor an archive {source}")
-    with tempfile.TemporaryDirectory() as folder, source.open("rb") as file:
-        with archives.opened(file, limit_bytes=MAX_CHECKPOINT_BYTES) as archive:
-            for name in (CONFIG_FILE, WEIGHTS_FILE):
-                (Path(folder) / name).write_bytes(archive.read(_only(archive, name), MAX_CHECKPOINT_BYTES))
+    with tempfile.TemporaryDirectory() as folder:
+        unpack_checkpoint(source, Path(folder))
         yield Path(folder)
-
-
-def _only(archive: archives.Archive, name: str) -> str:
-    """Where in the archive the file of this name is. Raises Unconvertible."""
-    found = [member for member in archive.names if member.rpartition("/")[2] == name]
-    if len(found) != 1:
-        raise Unconvertible(f"the archive has {len(found)} files {name} in place of one")
-    return found[0]
 
 
 def _sample_voices() -> list[Samples]:

@@ -6,25 +6,22 @@ import json
 import os
 import re
 import shutil
-import tarfile
-import zipfile
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 from django.utils import timezone
 
-from audio.checkpoints import CONFIG_FILE, WEIGHTS_FILE
 from audio.encoders import open_encoder
 from audio.errors import ModelError, ModelMissing, UnusableModel
 from audio.fetching import Progress, fetch
 from audio.onnx import sha256_of
 from audio.published import PUBLISHED, PublishedModel, find_published
-from audio.store import BUNDLED, CHUNK_BYTES, NAME, PARTIAL, PRIVATE_FILE, PRIVATE_FOLDER, ModelCard
+from audio.store import BUNDLED, NAME, PARTIAL, PRIVATE_FILE, PRIVATE_FOLDER, ModelCard
 from voiceprints import installed
 from voiceprints.engines import execution
+from voiceprints.unpacking import unpack_checkpoint
 
 KNOWN = "known.json"
 ENGINE = "wespeaker"
@@ -176,30 +173,12 @@ def _remember(model: PublishedModel, sha256: str, address: str) -> None:
 
 
 def _unpacked(archive: Path, name: str) -> Path:
-    """The folder with the two files of a checkpoint, and nothing else of the archive. Raises UnusableModel."""
+    """The folder with the two files of a checkpoint. Raises UnusableModel."""
     folder = archive.parent / name
     folder.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
-    found = set()
     try:
-        for member, content in _members(archive):
-            if (part := PurePosixPath(member).name) in {CONFIG_FILE, WEIGHTS_FILE}:
-                found.add(part)
-                with content, (folder / part).open("wb") as file:
-                    shutil.copyfileobj(content, file, CHUNK_BYTES)
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError) as error:
-        raise UnusableModel(f"{archive} is no archive that can be unpacked: {error}") from None
-    if found != {CONFIG_FILE, WEIGHTS_FILE}:
-        raise UnusableModel(f"{archive} does not hold both {CONFIG_FILE} and {WEIGHTS_FILE}")
+        unpack_checkpoint(archive, folder)
+    except (UnusableModel, OSError):
+        shutil.rmtree(folder)
+        raise
     return folder
-
-
-def _members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
-    if zipfile.is_zipfile(archive):
-        with zipfile.ZipFile(archive) as zipped:
-            for name in zipped.namelist():
-                yield name, zipped.open(name)
-        return
-    with tarfile.open(archive) as packed:
-        for member in packed:
-            if (content := packed.extractfile(member)) is not None:
-                yield member.name, content

@@ -16,7 +16,7 @@ from tenants.services import default_model
 from tests.audio.networks import write_network
 from tests.downloads import serving_downloads
 from tests.extra import hide_wespeaker
-from voiceprints import installed
+from voiceprints import installed, unpacking
 from voiceprints.models import EmbeddingModel
 
 pytestmark = pytest.mark.django_db
@@ -233,7 +233,7 @@ def test_a_checkpoint_that_cannot_be_converted_here_is_unpacked_and_what_to_do_w
 ):
     hide_wespeaker(monkeypatch)
     downloads.files["campplus_cn_common_200k.tar.gz"] = packed(
-        {"x/avg_model.pt": b"weights", "x/config.yaml": b"model: CAMPPlus", "../../escaped": b"no"}
+        {"x/avg_model.pt": b"weights", "x/config.yaml": b"model: CAMPPlus", "x/readme.txt": b"no"}
     )
 
     said = refusal(models, "fetch", "campplus-cn")
@@ -241,8 +241,30 @@ def test_a_checkpoint_that_cannot_be_converted_here_is_unpacked_and_what_to_do_w
     folder = models_folder / ".partial" / "campplus-cn"
     assert f"models import {folder} --name campplus-cn" in said
     assert sorted(path.name for path in folder.iterdir()) == ["avg_model.pt", "config.yaml"]
-    assert not (models_folder.parent / "escaped").exists()
     assert list(json.loads((models_folder / "known.json").read_text())) == ["campplus-cn"]
+
+
+@pytest.mark.parametrize(
+    ("files", "reason"),
+    [
+        ({"avg_model.pt": b"weights", "config.yaml": b"", "../../escaped": b"no"}, "unsafe name"),
+        ({"a/avg_model.pt": b"weights", "b/avg_model.pt": b"others", "config.yaml": b""}, "2 files avg_model.pt"),
+        ({"avg_model.pt": bytes(4 << 20), "config.yaml": b""}, "unpacked larger than"),
+        ({"avg_model.pt": b"weights"}, "0 files config.yaml"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_fetched_archive_that_is_no_plain_checkpoint_is_refused(
+    models, downloads, models_folder, monkeypatch, files, reason
+):
+    monkeypatch.setattr(unpacking, "MAX_CHECKPOINT_BYTES", 1 << 20)
+    downloads.files["campplus_cn_common_200k.tar.gz"] = packed(files)
+
+    assert reason in refusal(models, "fetch", "campplus-cn")
+
+    assert not (models_folder.parent / "escaped").exists()
+    assert left_over(models_folder) == []
+    assert not (models_folder / "known.json").exists()
 
 
 def packed(files):
