@@ -244,6 +244,11 @@ def test_a_checkpoint_that_cannot_be_converted_here_is_unpacked_and_what_to_do_w
     assert list(json.loads((models_folder / "known.json").read_text())) == ["campplus-cn"]
 
 
+@pytest.fixture
+def small_checkpoints(monkeypatch):
+    monkeypatch.setattr(unpacking, "MAX_CHECKPOINT_BYTES", 1 << 20)
+
+
 @pytest.mark.parametrize(
     ("files", "reason"),
     [
@@ -254,10 +259,8 @@ def test_a_checkpoint_that_cannot_be_converted_here_is_unpacked_and_what_to_do_w
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_fetched_archive_that_is_no_plain_checkpoint_is_refused(
-    models, downloads, models_folder, monkeypatch, files, reason
-):
-    monkeypatch.setattr(unpacking, "MAX_CHECKPOINT_BYTES", 1 << 20)
+@pytest.mark.usefixtures("small_checkpoints")
+def test_a_fetched_archive_that_is_no_plain_checkpoint_is_refused(models, downloads, models_folder, files, reason):
     downloads.files["campplus_cn_common_200k.tar.gz"] = packed(files)
 
     assert reason in refusal(models, "fetch", "campplus-cn")
