@@ -184,11 +184,20 @@ class GenerationNotFound(VoiceprintError):
 
 
 class GenerationIncomplete(VoiceprintError):
-    """Of the tenant's `utterances` that have a recording, `missing` were not embedded with the model yet."""
+    """Of the tenant's `utterances` that have a recording, `missing` were not embedded with the model yet.
 
-    def __init__(self, *, model: str, missing: int, utterances: int) -> None:
-        self.model, self.missing, self.utterances = model, missing, utterances
-        super().__init__(f"{missing} of {utterances} utterances were not embedded with {model!r} yet")
+    The recordings of `failed` more cannot be used.
+    """
+
+    def __init__(self, *, model: str, missing: int, failed: int, utterances: int) -> None:
+        self.model, self.missing, self.failed, self.utterances = model, missing, failed, utterances
+        said = [
+            f"{missing} of {utterances} utterances were not embedded with {model!r} yet" if missing else "",
+            f"the recordings of {failed} of {utterances} utterances cannot be embedded with {model!r}"
+            if failed
+            else "",
+        ]
+        super().__init__("; ".join(filter(None, said)))
 
 
 class GenerationInUse(VoiceprintError):

@@ -85,18 +85,21 @@ def must_enroll_again(tenant: Tenant, model: str) -> QuerySet[Speaker]:
     return _known_speakers(tenant).exclude(hope)
 
 
-def switch(tenant: Tenant, model: str, *, answer_with_old: bool = False) -> Coverage:
+def switch(tenant: Tenant, model: str, *, answer_with_old: bool = False, accept_failed: bool = False) -> Coverage:
     """From the next request on the model answers, and the one that did is kept up beside it.
 
     Speakers of whom it knows nothing are enrolling again, or with `answer_with_old` go on being compared by the old
-    one. Raises GenerationNotFound, GenerationIncomplete.
+    one; to say so of the model that answers already begins or ends that. `accept_failed`: although recordings could not
+    be used. Raises GenerationNotFound, GenerationIncomplete, NothingToRollBack when there is no old one to answer.
     """
     with changing_models(tenant):
         _refuse_unknown(tenant, model)
         found = _coverage(tenant, model)
-        _refuse_incomplete(found)
-        if model != tenant.model:
-            _let_answer(tenant, model, previous=tenant.model, fallback=tenant.model if answer_with_old else "")
+        _refuse_incomplete(found, accept_failed=accept_failed)
+        previous = tenant.previous_model if model == tenant.model else tenant.model
+        if answer_with_old and not previous:
+            raise NothingToRollBack
+        _let_answer(tenant, model, previous=previous, fallback=previous if answer_with_old else "")
         return found
 
 
@@ -108,7 +111,7 @@ def roll_back(tenant: Tenant) -> str:
     with changing_models(tenant):
         if not tenant.previous_model:
             raise NothingToRollBack
-        _refuse_incomplete(_coverage(tenant, tenant.previous_model))
+        _refuse_incomplete(_coverage(tenant, tenant.previous_model), accept_failed=True)
         _let_answer(tenant, tenant.previous_model, previous="", fallback="")
         return tenant.model
 
@@ -136,7 +139,7 @@ def longest_request() -> timedelta:
 
 
 def _let_answer(tenant: Tenant, model: str, *, previous: str, fallback: str) -> None:
-    tenant.other_models = [tenant.model, *(other for other in tenant.other_models if other != model)]
+    tenant.other_models = [other for other in tenant.models if other != model]
     tenant.model, tenant.previous_model, tenant.fallback_model = model, previous, fallback
     tenant.switched = timezone.now()
     store_models(tenant)
@@ -148,10 +151,10 @@ def _refuse_unknown(tenant: Tenant, model: str) -> None:
         raise GenerationNotFound(model=model)
 
 
-def _refuse_incomplete(found: Coverage) -> None:
-    if not found.complete:
+def _refuse_incomplete(found: Coverage, *, accept_failed: bool) -> None:
+    if not found.complete or (found.failed and not accept_failed):
         recorded = found.utterances - found.unrecorded
-        raise GenerationIncomplete(model=found.model, missing=found.missing, utterances=recorded)
+        raise GenerationIncomplete(model=found.model, missing=found.missing, failed=found.failed, utterances=recorded)
 
 
 def _refuse_in_use(tenant: Tenant, model: str) -> None:

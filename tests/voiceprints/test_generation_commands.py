@@ -90,6 +90,16 @@ def test_refusals_are_one_line(acme, tiny):
         call_command("tenant_model", "--tenant", "acme", "pause")
 
 
+def test_a_switch_although_recordings_cannot_be_used_must_be_asked_for(everybody, tiny, recordings_folder, capsys):
+    with acting_as(everybody):
+        broken = str(everybody.utterances.filter(speaker__external_id=KEN).earliest("pk").recording)
+    (recordings_folder / broken).write_bytes(b"no recording")
+    generations.begin(everybody, tiny)
+    with pytest.raises(CommandError, match="recordings of 1 of 24 utterances"):
+        call_command("tenant_model", "--tenant", "acme", "switch", tiny)
+    assert answered(capsys, "switch", tiny, "--accept-failed")["model"] == tiny
+
+
 def test_who_must_enroll_again_is_listed(everybody, tiny, capsys):
     with acting_as(everybody):
         everybody.utterances.filter(speaker__external_id=KEN).update(recording="")

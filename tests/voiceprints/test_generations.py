@@ -176,7 +176,10 @@ def test_a_recording_that_cannot_be_read_is_noted_and_the_others_go_on(acme, tin
     assert bulk.find_job(acme, job.pk).result == {"model": tiny, "embedded": 1, "failed": 1}
     (row,) = bulk.page_rows(acme, job.pk, where={}).rows
     assert (row.external_id, row.problem["kind"]) == (SUSAN, "Unrecognised")
-    assert generations.switch(acme, tiny).must_enroll_again == 1
+    with pytest.raises(GenerationIncomplete, match="recordings of 1 of 2 utterances") as refusal:
+        generations.switch(acme, tiny)
+    assert (refusal.value.missing, refusal.value.failed, refusal.value.utterances) == (0, 1, 2)
+    assert generations.switch(acme, tiny, accept_failed=True).must_enroll_again == 1
     assert (status(acme, SUSAN), status(acme, KEN)) == ("enrolling", "enrolled")
 
 
@@ -640,6 +643,31 @@ def test_a_roll_back_ends_it(two_answer):
     tenant = again(two_answer)
     assert (tenant.model, tenant.fallback_model) == (BUNDLED_MODEL, "")
     assert found(tenant, KEN) == KEN
+
+
+def test_the_old_model_ceases_to_answer_when_the_new_one_is_told_to_answer_alone(two_answer, tiny):
+    generations.switch(two_answer, tiny)
+    tenant = again(two_answer)
+    assert (tenant.models, tenant.fallback_model, tenant.previous_model) == ((tiny, BUNDLED_MODEL), "", BUNDLED_MODEL)
+    assert (status(tenant, SUSAN), status(tenant, KEN)) == ("enrolled", "enrolling")
+    with pytest.raises(GenerationInUse):
+        generations.drop(tenant, BUNDLED_MODEL)
+    an_hour_later(tenant)
+    generations.drop(tenant, BUNDLED_MODEL)
+
+
+def test_the_old_model_may_come_to_answer_again_for_whom_only_it_knows(changed, tiny):
+    generations.switch(changed, tiny)
+    generations.switch(changed, tiny, answer_with_old=True)
+    tenant = again(changed)
+    assert (tenant.models, tenant.fallback_model) == ((tiny, BUNDLED_MODEL), BUNDLED_MODEL)
+    assert found(tenant, KEN) == KEN
+
+
+def test_without_an_old_model_none_comes_to_answer_too(acme):
+    with pytest.raises(NothingToRollBack, match="no earlier model"):
+        generations.switch(acme, BUNDLED_MODEL, answer_with_old=True)
+    assert again(acme).fallback_model == ""
 
 
 # --- Where a worker lacks a model -------------------------------------------------------------------------------------

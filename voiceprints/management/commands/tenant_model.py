@@ -59,9 +59,9 @@ def who_must_enroll_again(tenant: Tenant, options: Options) -> Said:
 
 
 def switch(tenant: Tenant, options: Options) -> Said:
-    before = tenant.model
-    found = generations.switch(tenant, options["model"], answer_with_old=options["answer_with_old"])
-    said = {"model": tenant.model, "before": before, "must_enroll_again": found.must_enroll_again}
+    accepted = {name: options[name] for name in ("answer_with_old", "accept_failed")}
+    found = generations.switch(tenant, options["model"], **accepted)
+    said = {"model": tenant.model, "before": tenant.previous_model, "must_enroll_again": found.must_enroll_again}
     return said | {"fallback_model": tenant.fallback_model}
 
 
@@ -99,6 +99,9 @@ def _switch_arguments(parser: ArgumentParser) -> None:
         "--answer-with-old",
         action="store_true",
         help="speakers of whom nothing was recorded go on being compared with the model that answered before",
+    )
+    parser.add_argument(
+        "--accept-failed", action="store_true", help="although there are recordings that could not be used"
     )
 
 
@@ -194,7 +197,8 @@ def _side_in_words(side: Said, far: float) -> str:
 def _switched_in_words(said: Said) -> str:
     many = said["must_enroll_again"]
     if not many:
-        return f"{said['model']} answers now; {said['before']} is kept up to go back to"
+        back = f"; {said['before']} is kept up to go back to" if said["before"] else ""
+        return f"{said['model']} answers now{back}"
     fate = f"answered with {said['fallback_model']}" if said["fallback_model"] else "enrolling again"
     return f"{said['model']} answers now; {many} speakers it does not know are {fate}"
 
