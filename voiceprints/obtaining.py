@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +24,7 @@ from audio.published import PUBLISHED, PublishedModel, find_published
 from audio.store import BUNDLED, NAME, PARTIAL, PRIVATE_FILE, PRIVATE_FOLDER, ModelCard
 from voiceprints import installed
 from voiceprints.engines import execution
+from voiceprints.models import EmbeddingModel
 from voiceprints.unpacking import unpack_checkpoint
 
 KNOWN = "known.json"
@@ -146,12 +150,19 @@ def _partial_folder(folder: Path) -> Path:
 
 
 def _refuse_changed(model: PublishedModel, sha256: str, *, accept_changed: bool) -> None:
-    """The first download is trusted, and later ones must be the same."""
-    first = model.sha256 or _known().get(model.name, {}).get("sha256", sha256)
+    """The first download of all machines is trusted, and later ones must be the same."""
+    first = model.sha256 or _registered_sha256(model) or _known().get(model.name, {}).get("sha256", sha256)
     if sha256 == first or (accept_changed and not model.sha256):
         return
     mend = "" if model.sha256 else "; if that is meant, `manage.py models fetch NAME --accept-changed` takes it"
     raise FileChanged(f"{model.name} has sha256 {sha256} now, and had {first} before{mend.replace('NAME', model.name)}")
+
+
+def _registered_sha256(model: PublishedModel) -> str:
+    """Of the file that some machine installed, "" where none did. What a checkpoint became is another file than it."""
+    if model.kind == "checkpoint":
+        return ""
+    return EmbeddingModel.objects.filter(pk=model.name).values_list("sha256", flat=True).first() or ""
 
 
 def _known() -> dict[str, dict[str, Any]]:
@@ -167,9 +178,18 @@ def _known() -> dict[str, dict[str, Any]]:
 def _remember(model: PublishedModel, sha256: str, address: str) -> None:
     entry = {"sha256": sha256, "source": address, "fetched": timezone.now().isoformat(timespec="seconds")}
     draft = settings.MODELS / f"{PARTIAL}/{model.name}.{KNOWN}"
-    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE_FILE), "w") as file:
-        json.dump(_known() | {model.name: entry}, file, indent=2)
-    draft.replace(settings.MODELS / KNOWN)
+    with _changing_known():
+        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE_FILE), "w") as file:
+            json.dump(_known() | {model.name: entry}, file, indent=2)
+        draft.replace(settings.MODELS / KNOWN)
+
+
+@contextmanager
+def _changing_known() -> Iterator[None]:
+    """One process at a time, so that none forgets what another has just written."""
+    with open(os.open(settings.MODELS / f".{KNOWN}.lock", os.O_RDWR | os.O_CREAT, PRIVATE_FILE), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _unpacked(archive: Path, name: str) -> Path:

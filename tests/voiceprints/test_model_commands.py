@@ -2,9 +2,11 @@
 
 import io
 import json
+import shutil
 import tarfile
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -16,7 +18,7 @@ from tenants.services import default_model
 from tests.audio.networks import write_network
 from tests.downloads import serving_downloads
 from tests.extra import hide_wespeaker
-from voiceprints import installed, unpacking
+from voiceprints import installed, obtaining, unpacking
 from voiceprints.models import EmbeddingModel
 
 pytestmark = pytest.mark.django_db
@@ -124,6 +126,27 @@ def test_another_file_than_the_first_time_is_refused_with_both_digests(models, d
 
     models("fetch", "resnet34-LM", "--accept-changed")
     assert installed.store().find("resnet34-LM").sha256 in said
+
+
+def test_another_machine_must_fetch_the_file_that_the_database_knows(models, downloads, models_folder, tmp_path):
+    models("fetch", "resnet34-LM")
+    first = installed.store().find("resnet34-LM").sha256
+    shutil.rmtree(models_folder)
+    downloads.files[FILE] = write_network(tmp_path / "other.onnx", seed=2).read_bytes()
+
+    assert first in refusal(models, "fetch", "resnet34-LM")
+    assert not installed.store().has("resnet34-LM")
+
+    models("fetch", "resnet34-LM", "--accept-changed")
+    assert EmbeddingModel.objects.get(pk="resnet34-LM").sha256 == installed.store().find("resnet34-LM").sha256 != first
+
+
+def test_fetches_at_once_of_different_models_are_all_remembered(models_folder):
+    (models_folder / ".partial").mkdir(parents=True)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda model: obtaining._remember(model, 64 * "1", ""), PUBLISHED.values()))
+
+    assert set(json.loads((models_folder / "known.json").read_text())) == set(PUBLISHED)
 
 
 def test_what_does_not_have_the_pinned_digest_is_never_accepted(models, downloads, monkeypatch):
