@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import tempfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,8 +61,11 @@ def write_cohort(path: Path, cohort: Cohort) -> None:
     """For its owner alone to read: embeddings are biometric. Raises OSError."""
     content = io.BytesIO()
     np.savez(content, model=np.array(cohort.model), embeddings=cohort.embeddings)
-    path.touch(mode=0o600)
-    path.write_bytes(content.getvalue())
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        draft = Path(folder) / path.name
+        draft.touch(mode=0o600)
+        draft.write_bytes(content.getvalue())
+        draft.replace(path)
 
 
 def read_cohort(path: Path, *, model: str) -> Cohort:

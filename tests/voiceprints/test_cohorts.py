@@ -63,6 +63,16 @@ def test_a_cohort_survives_its_file_which_is_nobody_elses_to_read(tmp_path):
     assert stat.S_IMODE((tmp_path / "c.npz").stat().st_mode) == 0o600
 
 
+def test_a_cohort_written_over_a_file_that_others_can_read_is_nobody_elses_to_read(tmp_path):
+    (tmp_path / "c.npz").write_bytes(b"before")
+    (tmp_path / "c.npz").chmod(0o644)
+
+    write_cohort(tmp_path / "c.npz", Cohort("ge2e", np.eye(3, dtype=np.float32)))
+
+    assert stat.S_IMODE((tmp_path / "c.npz").stat().st_mode) == 0o600
+    assert [path.name for path in tmp_path.iterdir()] == ["c.npz"]
+
+
 def test_what_is_no_cohort_of_the_model_is_refused(tmp_path):
     write_cohort(tmp_path / "c.npz", Cohort("another", np.eye(3, dtype=np.float32)))
     with pytest.raises(CohortRefused, match="a cohort of 'another', not of 'ge2e'"):
