@@ -22,7 +22,7 @@ from tests.second_model import tiny
 from tests.servers import POSTGRES, REDIS
 
 __all__ = ["tiny"]
-from voiceprints import tasks
+from voiceprints import installed, tasks
 from voiceprints.decisions import forget_calibrations
 
 
@@ -108,10 +108,11 @@ def static_files_listed_once() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def calibrations_of_this_test() -> Iterator[None]:
-    """What a test stored is gone with it, so nobody may remember it."""
+def knowledge_of_this_test() -> Iterator[None]:
+    """What a test stored is gone with it, so nobody may remember calibrations or weights of it."""
     yield
     forget_calibrations()
+    installed._agreed_until.clear()
 
 
 @pytest.fixture

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
+from typing import Final
 
 from django.conf import settings
 from django.db import transaction
@@ -18,6 +19,11 @@ from tenants.models import Tenant
 from tenants.services import default_model, set_default_model
 from voiceprints.errors import VoiceprintError
 from voiceprints.models import EmbeddingModel, UtteranceEmbedding, Voiceprint
+
+# How long a worker may go on with weights although others were registered. No recording waits for a query.
+FRESH_SECONDS: Final = 5.0
+_agreed_until: dict[tuple[str, int, str], float] = {}
+"""By name, dimension and sha256, in seconds of the monotonic clock."""
 
 
 class ModelInUse(VoiceprintError):
@@ -38,7 +44,6 @@ class Usage:
     """Who relies on a model. `tenants` keep its vectors up, whether it answers for them or stands by."""
 
     tenants: int
-    vectors: int
     is_default: bool
 
 
@@ -47,17 +52,19 @@ def store() -> ModelStore:
 
 
 def refuse_disagreement(name: str) -> None:
-    """This machine's weights must be those that the vectors in the database were made with.
+    """This machine's weights must be those that the vectors in the database were made with, a few seconds ago at least.
 
+    A refusal is not remembered, so a model that was mended works at once.
     Raises ModelMissing, UnusableModel, WeightsChanged.
     """
     card = store().find(name)
-    _agreed(card.name, card.dimension, card.sha256)
+    said = card.name, card.dimension, card.sha256
+    if _agreed_until.get(said, 0.0) <= time.monotonic():
+        _agree(*said)
+        _agreed_until[said] = time.monotonic() + FRESH_SECONDS
 
 
-@cache
-def _agreed(name: str, dimension: int, sha256: str) -> None:
-    """Asked once per process: what is raised is not remembered, so a model that was mended works at once."""
+def _agree(name: str, dimension: int, sha256: str) -> None:
     known = EmbeddingModel.objects.filter(pk=name).first()
     if known is None or (known.dimension, known.sha256 or sha256) != (dimension, sha256):
         said = f"sha256 {known.sha256}, {known.dimension} numbers" if known else "nothing of it"
@@ -96,7 +103,7 @@ def refuse_other_vectors(card: ModelCard) -> None:
     known = EmbeddingModel.objects.filter(pk=card.name).first()
     if known is None or (known.sha256 or card.sha256, known.dimension) == (card.sha256, card.dimension):
         return
-    vectors = usage_of(card.name).vectors
+    vectors = _vectors_of(card.name)
     if vectors:
         raise WeightsChanged(
             f"the database has {vectors} vectors of {card.name!r} made by weights with sha256 {known.sha256}; add this "
@@ -119,9 +126,9 @@ def remove(name: str, *, force: bool = False) -> None:
     if name == BUNDLED.name:
         raise ModelMissing(f"{name!r} comes with the platform and stays")
     with transaction.atomic():
-        usage = usage_of(name)
-        if usage.vectors or (not force and (usage.tenants or usage.is_default)):
-            raise ModelInUse(name=name, **vars(usage))
+        usage, vectors = usage_of(name), _vectors_of(name)
+        if vectors or (not force and (usage.tenants or usage.is_default)):
+            raise ModelInUse(name=name, vectors=vectors, **vars(usage))
         _let_go(name)
         EmbeddingModel.objects.filter(pk=name).delete()
         store().remove(name)
@@ -139,12 +146,13 @@ def _let_go(name: str) -> None:
 
 def usage_of(name: str) -> Usage:
     with acting_as_platform():
-        return Usage(
-            tenants=_users_of(name).count(),
-            vectors=UtteranceEmbedding.all_tenants.filter(model=name).count()
-            + Voiceprint.all_tenants.filter(model=name).count(),
-            is_default=default_model() == name,
-        )
+        return Usage(tenants=_users_of(name).count(), is_default=default_model() == name)
+
+
+def _vectors_of(name: str) -> int:
+    """Of all tenants: every row is looked at."""
+    with acting_as_platform():
+        return sum(kind.all_tenants.filter(model=name).count() for kind in (UtteranceEmbedding, Voiceprint))
 
 
 def _users_of(name: str) -> QuerySet[Tenant]:

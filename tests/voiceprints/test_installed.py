@@ -110,6 +110,15 @@ def test_other_weights_than_those_the_database_knows_embed_nothing(initech, tmp_
     assert "install the same file on every machine" in caplog.text
 
 
+def test_a_worker_notices_within_seconds_that_other_weights_were_registered(initech, monkeypatch):
+    monkeypatch.setattr(installed, "FRESH_SECONDS", 0.0)
+    services.hear(initech, audio(SUSAN))
+    EmbeddingModel.objects.filter(pk="small").update(sha256=64 * "1")
+
+    with pytest.raises(EngineFailed, match="WeightsChanged"):
+        services.hear(initech, audio(SUSAN))
+
+
 def test_other_weights_do_not_take_the_name_of_vectors_that_are_there(initech, tmp_path):
     enrolled(initech)
     installed.store().remove("small")

@@ -11,6 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from audio import fetching
 from audio.published import PUBLISHED, find_published
@@ -351,6 +353,14 @@ def test_the_list_says_what_there_is(models, acme, tmp_path):
     assert (rows["ours"]["dimension"], rows["ours"]["licence"], rows["ours"]["tenants"]) == (32, "ours", 0)
     assert rows["resnet34-LM"]["published_eer"] == "Vox1-O/E/H 0.797 / 0.937 / 1.695"
     assert not rows["resnet34-LM"]["installed"]
+
+
+def test_the_list_counts_nobodys_vectors(models):
+    with CaptureQueriesContext(connection) as queries:
+        models("list")
+
+    assert len(queries) > len(PUBLISHED)
+    assert not [query["sql"] for query in queries if "voiceprints_" in query["sql"]]
 
 
 def test_the_table_has_a_line_for_each(models):
