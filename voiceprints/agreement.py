@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from audio.results import Analysis, Embedding
 from tenants.models import Consistency, Tenant
 from voiceprints.decisions import Decision, decision_for
@@ -11,7 +13,7 @@ from voiceprints.errors import SpeakerMismatch
 from voiceprints.gallery import embeddings_of
 from voiceprints.models import Speaker, UtteranceEmbedding
 from voiceprints.results import Scored
-from voiceprints.scoring import cosine, voiceprint_of
+from voiceprints.scoring import Figures, cosine
 
 Said = tuple[Embedding, float]
 """An utterance's embedding, and its seconds of speech."""
@@ -20,8 +22,13 @@ Said = tuple[Embedding, float]
 def agreements(decision: Decision, earlier: Sequence[Said], new: Sequence[Said]) -> tuple[Scored | None, ...]:
     """Each new utterance held against the voiceprint of all before it; None for one that was the first."""
     said = [*earlier, *new]
+    if not new:
+        return ()
+    # Of as many as were said so far; a voiceprint is where they point together.
+    sums = np.cumsum([embedding for embedding, _ in said], axis=0, dtype=np.float64)
+    seconds = np.cumsum([speech_seconds for _, speech_seconds in said])
     return tuple(
-        _held_against(decision, said[:number], said[number]) if number else None
+        _held_against(decision, (sums[number - 1], float(seconds[number - 1])), said[number]) if number else None
         for number in range(len(earlier), len(said))
     )
 
@@ -58,8 +65,7 @@ def said_in(row: UtteranceEmbedding) -> Said:
     return row.embedding, row.utterance.speech_seconds
 
 
-def _held_against(decision: Decision, before: Sequence[Said], utterance: Said) -> Scored:
-    embedding, speech_seconds = utterance
-    known = voiceprint_of([embedding for embedding, _ in before])
-    threshold = decision.threshold(sum(seconds for _, seconds in before), speech_seconds)
-    return Scored(cosine(known, embedding), threshold)
+def _held_against(decision: Decision, before: tuple[Figures, float], utterance: Said) -> Scored:
+    """`before`: the sum of the embeddings, and of the seconds, of all that was said before the utterance."""
+    (known, known_seconds), (embedding, speech_seconds) = before, utterance
+    return Scored(cosine(known.astype(np.float32), embedding), decision.threshold(known_seconds, speech_seconds))
