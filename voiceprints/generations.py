@@ -62,7 +62,7 @@ def begin(tenant: Tenant, model: str, *, rate: float | None = None) -> Job:
     """
     if not EmbeddingModel.objects.filter(name=model).exists():
         raise ModelNotFound(model=model)
-    _forget_leftovers(tenant, model)
+    forget_leftovers(tenant, model)
     with changing_models(tenant):
         if model not in tenant.models:
             tenant.other_models = [*tenant.other_models, model]
@@ -121,6 +121,12 @@ def drop(tenant: Tenant, model: str) -> int:
 
     Also one whose deletion was interrupted. Raises GenerationInUse for one that answers, or answered a moment ago.
     """
+    give_up(tenant, model)
+    return forget_leftovers(tenant, model)
+
+
+def give_up(tenant: Tenant, model: str) -> None:
+    """What `drop` does at once: from here on nobody is embedded with the model. Raises GenerationInUse."""
     with changing_models(tenant):
         _refuse_in_use(tenant, model)
         for job in reembedding.jobs_of(tenant, model).under_way():
@@ -129,7 +135,25 @@ def drop(tenant: Tenant, model: str) -> int:
         if tenant.previous_model == model:
             tenant.previous_model = ""
         store_models(tenant)
-    return _forget_leftovers(tenant, model)
+
+
+def forget_leftovers(tenant: Tenant, model: str) -> int:
+    """Vectors of a model that is none of the tenant's; returns how many there were.
+
+    Few at a time, each in a transaction of its own, so that nobody waits for long.
+    """
+    gone = 0
+    for rows in (tenant.voiceprints, tenant.utterance_embeddings):
+        while True:
+            with keeping_models(tenant):
+                if model in tenant.models:
+                    return gone
+                batch = list(rows.filter(model=model).values_list("pk", flat=True)[:DELETED_AT_ONCE])
+                deleted, _ = rows.filter(pk__in=batch).delete()
+            gone += deleted
+            if not deleted:
+                break
+    return gone
 
 
 def longest_request() -> timedelta:
@@ -164,22 +188,6 @@ def _refuse_in_use(tenant: Tenant, model: str) -> None:
         left = tenant.switched + longest_request() - timezone.now()
         if left > timedelta(0):
             raise GenerationInUse(model=model, seconds=math.ceil(left.total_seconds()))
-
-
-def _forget_leftovers(tenant: Tenant, model: str) -> int:
-    """Vectors of a model that is none of the tenant's: few at a time, so that nobody waits for long."""
-    gone = 0
-    for rows in (tenant.voiceprints, tenant.utterance_embeddings):
-        while True:
-            with keeping_models(tenant):
-                if model in tenant.models:
-                    return gone
-                batch = list(rows.filter(model=model).values_list("pk", flat=True)[:DELETED_AT_ONCE])
-                deleted, _ = rows.filter(pk__in=batch).delete()
-            gone += deleted
-            if not deleted:
-                break
-    return gone
 
 
 def _coverage(tenant: Tenant, model: str) -> Coverage:
