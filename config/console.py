@@ -15,6 +15,7 @@ from unfold.sites import UnfoldAdminSite
 from tenants.console import is_platform_staff, may_enter, may_manage_access, membership_of
 from tenants.forms import ConsoleLoginForm
 from tenants.middleware import CHOSEN_TENANT
+from voiceprints import model_views
 from voiceprints.overview import overview_for
 from voiceprints.views import recording
 
@@ -30,6 +31,11 @@ class ConsoleSite(UnfoldAdminSite):
         return [
             path("tenant/", self.admin_view(require_POST(choose_tenant)), name="choose_tenant"),
             path("recordings/<int:utterance_id>.flac", self.admin_view(recording), name="recording"),
+            path("models/", self.admin_view(model_views.home), name="models"),
+            path("models/<slug:slug>/", self.admin_view(model_views.tenant_models), name="tenant_models"),
+            path("models/<slug:slug>/progress/", self.admin_view(model_views.progress), name="model_progress"),
+            path("models/<slug:slug>/compare/", self.admin_view(model_views.compare), name="model_comparison"),
+            path("models/<slug:slug>/<slug:deed>/", self.admin_view(model_views.change), name="model_change"),
         ]
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
@@ -56,7 +62,7 @@ def subheader(request: HttpRequest) -> Any:
 
 
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
-    groups = [_group(_("Voiceprints"), HOME, LIBRARIES, SPEAKERS)]
+    groups = [_group(_("Voiceprints"), HOME, LIBRARIES, SPEAKERS, MODELS)]
     if may_manage_access(request):
         groups.append(_group(_("Access"), CREDENTIALS, TOKENS, MEMBERS))
     if is_platform_staff(request):
@@ -67,6 +73,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
 HOME = (_("Home"), "dashboard", "admin:index")
 LIBRARIES = (_("Libraries"), "library_music", "admin:voiceprints_library_changelist")
 SPEAKERS = (_("Speakers"), "record_voice_over", "admin:voiceprints_speaker_changelist")
+MODELS = (_("Models"), "graphic_eq", "admin:models")
 CREDENTIALS = (_("Credentials"), "key", "admin:tenants_credential_changelist")
 TOKENS = (_("Access tokens"), "token", "admin:tenants_accesstoken_changelist")
 MEMBERS = (_("Members"), "group", "admin:tenants_membership_changelist")

@@ -8,7 +8,8 @@ from typing import Any
 from django import forms
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
 from unfold.admin import ModelAdmin
 
 from tenants.models import Membership, Tenant
@@ -53,6 +54,16 @@ def own_rows(request: HttpRequest, rows: QuerySet[Any]) -> QuerySet[Any]:
         return rows
     membership = membership_of(request)
     return rows.filter(tenant=membership.tenant_id) if membership else rows.none()
+
+
+def own_tenant(request: HttpRequest, slug: str) -> Tenant:
+    """The one that a member works in, or any for platform staff. Raises Http404 for others, as for none."""
+    membership = membership_of(request)
+    if is_platform_staff(request):
+        return get_object_or_404(Tenant, slug=slug)
+    if membership is None or membership.tenant.slug != slug:
+        raise Http404
+    return membership.tenant
 
 
 class TenantForm(forms.ModelForm):  # type: ignore[type-arg]

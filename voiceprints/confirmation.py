@@ -34,6 +34,7 @@ def confirmation_page(
         "title": _("Are you sure?"),
         "question": undertaking.question % {"count": count},
         "button": undertaking.button,
+        "lead": _("This removes for good:"),
         "consequences": in_words(undertaking.foresee(chosen)),
         "names": [str(one) for one in chosen[:NAMES_SHOWN]],
         "more": max(0, count - NAMES_SHOWN),

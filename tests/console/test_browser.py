@@ -11,8 +11,11 @@ import pytest
 from django.db import connections
 from playwright.sync_api import Page, expect, sync_playwright
 
+from tenants.context import acting_as
 from tenants.models import Role, Tenant
 from tests.console.people import PASSWORD, enrolled, member
+from tests.servers import through_the_queue
+from voiceprints import generations, work
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -145,12 +148,48 @@ def test_filters_open_and_narrow_the_list(page, acme, people):
     expect(page.get_by_role("row").filter(has_text="acme /")).to_have_count(1)
 
 
-def test_chinese_is_chosen_and_spoken(page, acme, people):
+def test_a_tenant_changes_its_model_and_goes_back(page, acme, people, tiny):
+    sign_in(page, acme)
+    open_in_sidebar(page, "Models")
+    page.locator("[data-model=tiny]").get_by_role("button", name="Prepare").click()
+    card = page.locator("[data-model=tiny]")
+    expect(card).to_contain_text("4 / 4")
+
+    card.get_by_role("link", name="Compare").click()
+    expect(page.get_by_role("img", name="Scores by tiny")).to_be_visible()
+    page.get_by_role("link", name="Go back").click()
+
+    card.get_by_role("link", name="Switch").click()
+    expect(page.get_by_text("Nobody must enroll again.")).to_be_visible()
+    page.get_by_role("button", name="Switch").click()
+    expect(page.get_by_text("tiny answers now.")).to_be_visible()
+
+    page.get_by_role("link", name="Roll back to ge2e").click()
+    page.get_by_role("button", name="Roll back").click()
+    expect(page.get_by_text("ge2e answers again.")).to_be_visible()
+
+
+def test_progress_is_followed_until_the_job_is_over(page, acme, people, tiny):
+    with through_the_queue():
+        job = generations.begin(acme, tiny)
+    sign_in(page, acme)
+    page.goto("/console/models/acme/")
+    with acting_as(acme):
+        acme.jobs.filter(pk=job.pk).update(done=1, total=4)
+    expect(page.locator("progress")).to_have_js_property("value", 25)
+    work.dispatch(acme.pk, job.pk)
+    expect(page.locator("[data-model=tiny]").get_by_text("succeeded")).to_be_visible()
+    expect(page.locator("[data-progress]")).to_have_count(0)
+
+
+def test_chinese_is_chosen_and_spoken(page, acme, people, tiny):
+    generations.begin(acme, tiny)
     sign_in(page, acme)
     page.get_by_text("unfold_more").click()
     page.get_by_role("button", name="简体中文").click()
     expect(page.locator("#nav-sidebar").get_by_text("声纹库", exact=True)).to_be_visible()
-    for address in ["", "voiceprints/library/", "voiceprints/speaker/", "tenants/credential/", "tenants/membership/"]:
+    lists = ["voiceprints/library/", "voiceprints/speaker/", "tenants/credential/", "tenants/membership/"]
+    for address in ["", *lists, "models/acme/", "models/acme/compare/?model=tiny", "models/acme/switch/?model=tiny"]:
         page.goto(f"/console/{address}")
         assert english_words(page) == set()
     page.goto("/console/voiceprints/speaker/?q=alice")
@@ -163,5 +202,5 @@ def english_words(page: Page) -> set[str]:
     """Words a reader of Chinese would stumble over, less names, units and the glyphs of the icon font."""
     page.evaluate("() => document.querySelectorAll('.material-symbols-outlined, code').forEach(one => one.remove())")
     people = r"Acme|acme|staff|guests|alice|bob|carol|owner"
-    known = rf"OpenVPR|WeSpeaker|docs/models\.md|{people}|dBFS?|ID|ge2e|speechocean762.*|[0-9a-f]{{16}}"
+    known = rf"OpenVPR|WeSpeaker|docs/models\.md|{people}|dBFS?|ID|ge2e|tiny|speechocean762.*|[0-9a-f]{{16}}"
     return set(re.findall(r"[A-Za-z][A-Za-z ]{2,}", re.sub(known, "", page.locator("body").inner_text(), flags=re.I)))

@@ -64,7 +64,7 @@ def test_pages_take_few_queries_however_many_rows(who, client_of, acme, acme_row
 @pytest.mark.django_db
 def test_console_pages_load_nothing_from_elsewhere(client_of, acme_rows):
     client = client_of("owner")
-    for page in [*LISTS, f"/console/voiceprints/speaker/{acme_rows.speaker.pk}/change/"]:
+    for page in [*LISTS, "/console/models/acme/", f"/console/voiceprints/speaker/{acme_rows.speaker.pk}/change/"]:
         text = client.get(page).content.decode()
         assert re.findall(r"""(?:src|href|action)=["'](?:https?:)?//""", text) == []
         assert re.findall(r"<script(?![^>]*\bsrc=)(?![^>]*application/json)[^>]*>", text) == []

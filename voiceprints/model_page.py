@@ -1,0 +1,183 @@
+"""What the console's page about a tenant's models says: those it keeps up, how far they are, and what else there is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.db.models import TextChoices
+from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
+
+from tenants.context import acting_as
+from tenants.models import Tenant
+from voiceprints import generations, reembedding
+from voiceprints.calibration import Calibration
+from voiceprints.decisions import calibration_in_force
+from voiceprints.failures import from_wire
+from voiceprints.generations import Coverage
+from voiceprints.models import EmbeddingModel, Job
+from voiceprints.refusals import in_words
+
+STATE_COLOURS = {
+    Job.State.RUNNING: "info",
+    Job.State.PAUSED: "warning",
+    Job.State.SUCCEEDED: "success",
+    Job.State.FAILED: "danger",
+}
+
+
+class Standing(TextChoices):
+    ANSWERS = "answers", _("answers")
+    FALLBACK = "fallback", _("answers for those the first does not know")
+    PREVIOUS = "previous", _("answered before")
+    BESIDE = "beside", _("stands by")
+
+
+STANDING_COLOURS = {Standing.ANSWERS: "success", Standing.FALLBACK: "info", Standing.PREVIOUS: "warning"}
+
+
+@dataclass(frozen=True)
+class KnownModel:
+    """A model that the platform knows, and what was measured of it; `far` is the tenant's."""
+
+    name: str
+    dimension: int
+    calibration: Calibration
+    far: float
+
+    @property
+    def far_percent(self) -> float:
+        return 100 * self.far
+
+    @property
+    def equal_error_percent(self) -> float | None:
+        known = self.calibration.provenance
+        return 100 * known.eer if known else None
+
+    @property
+    def false_reject_percent(self) -> float | None:
+        rate = self.calibration.frr_at(self.far)
+        return None if rate is None else 100 * rate
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A job that embeds anew, as a person follows it."""
+
+    job: Job
+
+    @property
+    def under_way(self) -> bool:
+        return not self.job.is_over
+
+    @property
+    def paused(self) -> bool:
+        return self.job.state == Job.State.PAUSED
+
+    @property
+    def colour(self) -> str:
+        return STATE_COLOURS.get(Job.State(self.job.state), "default")
+
+    @property
+    def percent(self) -> int | None:
+        """None until the job has counted."""
+        return 100 * self.job.done // self.job.total if self.job.total else None
+
+    @property
+    def problem(self) -> str:
+        return in_words(from_wire(self.job.problem)) if self.job.problem else ""
+
+
+@dataclass(frozen=True)
+class Generation:
+    tenant: Tenant
+    model: KnownModel
+    standing: Standing
+    coverage: Coverage
+    progress: Progress | None
+
+    @property
+    def colour(self) -> str:
+        return STANDING_COLOURS.get(self.standing, "default")
+
+    @property
+    def under_way(self) -> bool:
+        return self.progress is not None and self.progress.under_way
+
+    @property
+    def may_answer(self) -> bool:
+        return self.standing != Standing.ANSWERS and self.coverage.complete
+
+    @property
+    def may_answer_alone(self) -> bool:
+        return self.standing == Standing.ANSWERS and self.tenant.fallback_model != ""
+
+    @property
+    def may_be_prepared(self) -> bool:
+        return self.coverage.missing + self.coverage.failed > 0 and not self.under_way
+
+    @property
+    def may_be_compared(self) -> bool:
+        return self.standing != Standing.ANSWERS and self.coverage.embedded > 0
+
+    @property
+    def comparison_address(self) -> str:
+        return reverse("admin:model_comparison", args=[self.tenant.slug], query={"model": self.model.name})
+
+    @property
+    def switch_address(self) -> str:
+        return self._deed("switch")
+
+    @property
+    def drop_address(self) -> str:
+        return self._deed("drop")
+
+    def _deed(self, name: str) -> str:
+        return reverse("admin:model_change", args=[self.tenant.slug, name], query={"model": self.model.name})
+
+    @property
+    def may_be_dropped(self) -> bool:
+        return self.standing in {Standing.PREVIOUS, Standing.BESIDE}
+
+
+@dataclass(frozen=True)
+class ModelsPage:
+    """`others` are known and not kept up for the tenant."""
+
+    generations: list[Generation]
+    others: list[KnownModel]
+    previous: str
+
+
+def models_page(tenant: Tenant) -> ModelsPage:
+    known = {model.name: _known(tenant, model) for model in EmbeddingModel.objects.order_by("name")}
+    return ModelsPage(
+        generations=[_generation(tenant, known[name]) for name in tenant.models],
+        others=[model for name, model in known.items() if name not in tenant.models],
+        previous=tenant.previous_model,
+    )
+
+
+def progress_of(tenant: Tenant, model: str) -> Progress | None:
+    """Of the newest job that embeds with the model."""
+    with acting_as(tenant):
+        job = reembedding.jobs_of(tenant, model).order_by("-pk").first()
+    return Progress(job) if job else None
+
+
+def _known(tenant: Tenant, model: EmbeddingModel) -> KnownModel:
+    return KnownModel(model.name, model.dimension, calibration_in_force(model.name), tenant.false_accept_rate)
+
+
+def _generation(tenant: Tenant, model: KnownModel) -> Generation:
+    coverage = generations.coverage(tenant, model.name)
+    return Generation(tenant, model, _standing(tenant, model.name), coverage, progress_of(tenant, model.name))
+
+
+def _standing(tenant: Tenant, model: str) -> Standing:
+    standings = {
+        tenant.previous_model: Standing.PREVIOUS,
+        tenant.fallback_model: Standing.FALLBACK,
+        tenant.model: Standing.ANSWERS,
+    }
+    return standings.get(model, Standing.BESIDE)

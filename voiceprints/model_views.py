@@ -1,0 +1,102 @@
+"""The console's pages about models: what a tenant keeps up, both models side by side, and changing from one to another.
+
+Every address names the tenant; a member's own is the only one that is there for them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_safe
+
+from tenants.console import is_platform_staff, may_manage_access, membership_of, own_tenant, refuse_unless
+from tenants.generations import changing_models
+from tenants.models import Tenant
+from voiceprints.comparison_page import comparison_of
+from voiceprints.confirmation import CONFIRMED, is_confirmed
+from voiceprints.errors import VoiceprintError
+from voiceprints.model_changes import DEEDS, Deed, RateRefused
+from voiceprints.model_page import models_page, progress_of
+from voiceprints.refusals import in_words
+from voiceprints.side_by_side import report
+
+
+@require_safe
+def home(request: HttpRequest) -> HttpResponse:
+    """A member's own tenant; platform staff choose one."""
+    membership = membership_of(request)
+    if not is_platform_staff(request) and membership:
+        return redirect(_address(membership.tenant))
+    return _page(request, "tenants_models", {"title": _("Models"), "tenants": Tenant.objects.all()})
+
+
+@require_safe
+def tenant_models(request: HttpRequest, slug: str) -> HttpResponse:
+    tenant = own_tenant(request, slug)
+    return _page(request, "models", _about(request, tenant) | {"page": models_page(tenant)})
+
+
+@require_safe
+def progress(request: HttpRequest, slug: str) -> HttpResponse:
+    """The part of the page that changes while a job is under way."""
+    tenant = own_tenant(request, slug)
+    model = request.GET.get("model", "")
+    return _page(request, "model_progress", {"tenant": tenant, "model": model, "progress": progress_of(tenant, model)})
+
+
+@require_safe
+def compare(request: HttpRequest, slug: str) -> HttpResponse:
+    tenant = own_tenant(request, slug)
+    try:
+        found = report(tenant, tenant.model, request.GET.get("model", ""))
+    except VoiceprintError as refusal:
+        return _refused(request, tenant, refusal)
+    return _page(request, "model_comparison", _about(request, tenant) | {"comparison": comparison_of(found)})
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def change(request: HttpRequest, slug: str, deed: str) -> HttpResponse:
+    tenant = own_tenant(request, slug)
+    if deed not in DEEDS:
+        raise Http404
+    refuse_unless(may_manage_access(request))
+    try:
+        return _done_or_asked(request, tenant, DEEDS[deed])
+    except (VoiceprintError, RateRefused) as refusal:
+        return _refused(request, tenant, refusal)
+
+
+def _done_or_asked(request: HttpRequest, tenant: Tenant, deed: Deed) -> HttpResponse:
+    if deed.ask and not is_confirmed(request):
+        model = (request.POST or request.GET).get("model", "")
+        question = deed.ask(tenant, model)
+        asked = {"title": _("Are you sure?"), "repeated": [("model", model)], "back": _address(tenant)}
+        return _page(request, "confirm", asked | {"confirmed": CONFIRMED} | vars(question))
+    if request.method == "POST":
+        # The strongest lock first: of two who press a button at once, one waits.
+        with changing_models(tenant):
+            messages.success(request, deed.carry_out(tenant, request.POST))
+    return redirect(_address(tenant))
+
+
+def _refused(request: HttpRequest, tenant: Tenant, refusal: Exception) -> HttpResponse:
+    messages.error(request, in_words(refusal))
+    return redirect(_address(tenant))
+
+
+def _about(request: HttpRequest, tenant: Tenant) -> dict[str, Any]:
+    return {"title": _("Models"), "tenant": tenant, "may_manage": may_manage_access(request)}
+
+
+def _address(tenant: Tenant) -> str:
+    return reverse("admin:tenant_models", args=[tenant.slug])
+
+
+def _page(request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
+    return TemplateResponse(request, f"console/{template}.html", admin.site.each_context(request) | context)
