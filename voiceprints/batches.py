@@ -24,10 +24,11 @@ from voiceprints.work import JobLost, Run
 
 @dataclass(frozen=True)
 class Heard:
-    """What came of some recordings, by utterance."""
+    """What came of some recordings, by utterance: `failures` are the recordings' own, `undone` may go better later."""
 
     embeddings: dict[int, Embedding]
     failures: dict[int, Exception]
+    undone: dict[int, Exception]
 
 
 def embed_batch(order: Order, encoder: SpeakerEncoder) -> dict[str, Any]:
@@ -38,12 +39,13 @@ def embed_batch(order: Order, encoder: SpeakerEncoder) -> dict[str, Any]:
         with acting_as(tenant):
             run.keep()
             rows = list(missing(tenant, encoder.name, tenant.utterances.filter(pk__in=order.utterances)))
-        _store(run, encoder.name, _heard(rows, encoder))
+        heard = _heard(rows, encoder)
+        _store(run, encoder.name, heard)
     except JobLost:
         return {"lost": True}
-    except (StorageFailed, GenerationNotFound) as error:
+    except GenerationNotFound as error:
         return {"problem": to_wire(error)}
-    return {}
+    return {"undone": [[number, to_wire(error)] for number, error in heard.undone.items()]}
 
 
 def unusable(model: str, reason: str) -> dict[str, Any]:
@@ -52,13 +54,14 @@ def unusable(model: str, reason: str) -> dict[str, Any]:
 
 
 def _heard(rows: Iterable[Utterance], encoder: SpeakerEncoder) -> Heard:
-    """Raises StorageFailed."""
-    heard = Heard({}, {})
+    heard = Heard({}, {}, {})
     for row in rows:
         try:
             heard.embeddings[row.pk] = _embedding(row, encoder)
-        except (AudioError, FileMissing) as failure:
+        except AudioError as failure:
             heard.failures[row.pk] = failure
+        except (FileMissing, StorageFailed) as trouble:
+            heard.undone[row.pk] = trouble
     return heard
 
 

@@ -175,6 +175,14 @@ class ModelUnusable(VoiceprintError):
         super().__init__(f"model {model!r} cannot be used: {reason}")
 
 
+class EmbeddingUnfinished(VoiceprintError):
+    """So many utterances could not be embedded, for reasons that are none of their recordings': how often which."""
+
+    def __init__(self, *, model: str, undone: int, reason: str) -> None:
+        self.model, self.undone, self.reason = model, undone, reason
+        super().__init__(f"{undone} utterances were not embedded with {model!r}: {reason}; mend it and begin again")
+
+
 class GenerationNotFound(VoiceprintError):
     """The tenant keeps no vectors of that model."""
 

@@ -8,18 +8,16 @@ costs a batch at most, and a batch that is done twice finds nothing left to do.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 
 from django.db.models import Exists, F, OuterRef, QuerySet
 
 from tenants.context import acting_as
 from tenants.models import Tenant
-from voiceprints import jobs
-from voiceprints.errors import (
-    AnalysisTimedOut,
-    EngineFailed,
-)
+from voiceprints import jobs, recordings
+from voiceprints.errors import AnalysisTimedOut, EmbeddingUnfinished, EngineFailed, FileMissing, StorageFailed
 from voiceprints.failures import from_wire, to_wire
 from voiceprints.models import Job, JobRow, Utterance
 from voiceprints.querysets import JobQuerySet
@@ -30,6 +28,10 @@ EMBED_BATCH = "voiceprints.embed_batch"
 BATCH_UTTERANCES = 16
 BATCH_SECONDS = 150.0
 PAUSE_SECONDS = 0.2
+# What the platform and not a recording is to blame for is tried again when all else is done.
+SECOND_ROUND_AFTER_SECONDS = 10.0
+# After so many in a row of which none could be embedded, nothing can.
+MOST_IN_A_ROW = 64
 
 Batch = Sequence[int]
 """Utterances by id."""
@@ -46,6 +48,29 @@ class Order:
     utterances: list[int]
 
 
+@dataclass
+class Undone:
+    """What could not be embedded although no recording is to blame: why, by utterance."""
+
+    model: str
+    problems: dict[int, Exception] = field(default_factory=dict)
+    in_a_row: list[int] = field(default_factory=list)
+
+    def note(self, batch: Batch, problems: Mapping[int, Exception]) -> None:
+        """Raises EmbeddingUnfinished when it has been too many in a row."""
+        if len(problems) < len(batch):
+            self.in_a_row.clear()
+        self.problems.update(problems)
+        self.in_a_row.extend(problems)
+        if len(self.in_a_row) >= MOST_IN_A_ROW:
+            raise self.summed_up()
+
+    def summed_up(self) -> EmbeddingUnfinished:
+        kinds = Counter(type(problem).__name__ for problem in list(self.problems.values()))
+        reason = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
+        return EmbeddingUnfinished(model=self.model, undone=kinds.total(), reason=reason)
+
+
 def jobs_of(tenant: Tenant, model: str) -> JobQuerySet:
     found: JobQuerySet = tenant.jobs.filter(kind=Job.Kind.REEMBED, parameters__model=model)
     return found
@@ -58,11 +83,14 @@ def missing(tenant: Tenant, model: str, utterances: QuerySet[Utterance]) -> Quer
 
 
 def run_reembedding(run: Run) -> Product:
-    """Until nothing is missing, also of what comes in meanwhile. Raises ModelUnusable, StorageFailed."""
+    """Until nothing is missing, also of what comes in meanwhile. Raises ModelUnusable, EmbeddingUnfinished."""
     model, rate = run.job.parameters["model"], run.job.parameters["rate"]
-    while left := _left(run, model):
-        batches = _batches(left, BATCH_UTTERANCES if rate is None else max(1, min(BATCH_UTTERANCES, int(rate))))
-        run.each(_paced(run, batches, rate), lambda batch: _embed(run, model, batch))
+    undone = _round(run, model, rate)
+    if undone.problems:
+        _wait(run, time.monotonic() + SECOND_ROUND_AFTER_SECONDS)
+        undone = _round(run, model, rate)
+    if undone.problems:
+        raise undone.summed_up()
     with acting_as(run.tenant):
         embedded = run.tenant.utterance_embeddings.filter(model=model).count()
         failed = run.job.rows.count()
@@ -70,8 +98,17 @@ def run_reembedding(run: Run) -> Product:
     return Product({"model": model, "embedded": embedded, "failed": failed})
 
 
-def _left(run: Run, model: str) -> list[tuple[int, float]]:
-    """(utterance, its seconds) of all that is missing and did not fail, a speaker's side by side."""
+def _round(run: Run, model: str, rate: float | None) -> Undone:
+    """Everything tried; returns what has to be tried again."""
+    undone = Undone(model)
+    while left := _left(run, model, undone.problems):
+        batches = _batches(left, BATCH_UTTERANCES if rate is None else max(1, min(BATCH_UTTERANCES, int(rate))))
+        run.each(_paced(run, batches, rate), lambda batch: _embed(run, undone, batch))
+    return undone
+
+
+def _left(run: Run, model: str, undone: Iterable[int]) -> list[tuple[int, float]]:
+    """(utterance, its seconds) of all that is missing, did not fail and is not `undone`, a speaker's side by side."""
     tenant = run.tenant
     with acting_as(tenant):
         embedded = tenant.utterance_embeddings.filter(model=model).count()
@@ -80,7 +117,8 @@ def _left(run: Run, model: str) -> list[tuple[int, float]]:
         found = list(left.values_list("pk", "duration_seconds"))
         failed = run.job.rows.count()
         run.keep(done=embedded + failed, total=embedded + failed + len(found))
-    return found
+    known = set(undone)
+    return [(utterance, seconds) for utterance, seconds in found if utterance not in known]
 
 
 def _batches(left: Iterable[tuple[int, float]], most: int) -> Iterator[Batch]:
@@ -101,37 +139,82 @@ def _paced(run: Run, batches: Iterable[Batch], rate: float | None) -> Iterator[B
     """No faster than so many recordings per second."""
     due = time.monotonic()
     for batch in batches:
-        while rate is not None and (wait := due - time.monotonic()) > 0:
-            run.refuse_to_go_on()
-            time.sleep(min(wait, PAUSE_SECONDS))
+        if rate is not None:
+            _wait(run, due)
+            # What a stall held up is not caught up with any faster.
+            due = max(due, time.monotonic()) + len(batch) / rate
         yield batch
-        due += len(batch) / rate if rate is not None else 0.0
 
 
-def _embed(run: Run, model: str, batch: Batch) -> None:
-    """What takes its worker down time and again is found one by one."""
+def _wait(run: Run, until: float) -> None:
+    while (left := until - time.monotonic()) > 0:
+        run.refuse_to_go_on()
+        time.sleep(min(left, PAUSE_SECONDS))
+
+
+def _embed(run: Run, undone: Undone, batch: Batch) -> None:
+    """What takes its worker down time and again is found one by one. Raises EmbeddingUnfinished."""
+    problems: dict[int, Exception] = {}
+
+    def deed() -> None:
+        problems.clear()
+        problems.update(_settled(run, _by_a_worker(run, undone.model, batch)))
+        if len(problems) == len(batch):
+            raise StorageFailed("not one recording of a batch could be read")
+
     try:
-        run.measure(lambda: _by_a_worker(run, model, batch))
+        run.measure(deed)
+    except StorageFailed:
+        undone.note(batch, problems)
     except (AnalysisTimedOut, EngineFailed) as doubt:
-        if len(batch) > 1:
+        if len(batch) == 1:
+            undone.note(batch, {batch[0]: doubt})
+        else:
             for utterance in batch:
-                _embed(run, model, [utterance])
-            return
+                _embed(run, undone, [utterance])
+    else:
+        undone.note(batch, problems)
+
+
+def _settled(run: Run, problems: Mapping[int, Exception]) -> dict[int, Exception]:
+    """Without those whose recording is not to be found from here either: it is gone, and noted as failed."""
+    gone = {
+        utterance: problem
+        for utterance, problem in problems.items()
+        if isinstance(problem, FileMissing) and _is_gone(run.tenant, utterance)
+    }
+    if gone:
         with acting_as(run.tenant):
-            record(run, embedded=0, failures={batch[0]: doubt})
+            record(run, embedded=0, failures=gone)
+    return {utterance: problem for utterance, problem in problems.items() if utterance not in gone}
 
 
-def _by_a_worker(run: Run, model: str, batch: Batch) -> None:
-    """Raises JobLost, ModelUnusable, StorageFailed, and what jobs.ask raises."""
+def _is_gone(tenant: Tenant, utterance: int) -> bool:
+    """Whether the recording is, or the utterance with it."""
+    with acting_as(tenant):
+        path = tenant.utterances.filter(pk=utterance).values_list("recording", flat=True).first()
+    try:
+        if path:
+            recordings.opened(path).close()
+    except FileNotFoundError:
+        return True
+    except StorageFailed:
+        return False
+    return not path
+
+
+def _by_a_worker(run: Run, model: str, batch: Batch) -> dict[int, Exception]:
+    """Returns which could not be read, and why. Raises JobLost, ModelUnusable, and what jobs.ask raises."""
     order = Order(run.tenant.pk, run.job.pk, run.runner.hex, model, list(batch))
     answer = jobs.ask(EMBED_BATCH, [asdict(order)])
     if answer.get("lost"):
         raise JobLost
     if "problem" in answer:
         raise from_wire(answer["problem"])
+    return {utterance: from_wire(problem) for utterance, problem in answer.get("undone", ())}
 
 
-def record(run: Run, *, embedded: int, failures: dict[int, Exception]) -> None:
+def record(run: Run, *, embedded: int, failures: Mapping[int, Exception]) -> None:
     """In the caller's transaction. What failed before is not counted again."""
     known = set(run.tenant.job_rows.filter(job=run.job, number__in=failures).values_list("number", flat=True))
     said = run.tenant.utterances.filter(pk__in=failures.keys() - known).select_related("speaker__library")

@@ -37,6 +37,7 @@ from audio.errors import (
 from voiceprints.errors import (
     AnalysisTimedOut,
     ArchiveRefused,
+    EmbeddingUnfinished,
     EngineFailed,
     EngineUnreachable,
     FileMissing,
@@ -183,6 +184,9 @@ ANSWERS: dict[type[BaseException], Problem] = {
     RowRefused: Problem("row-refused", 422, "The line cannot be used", members=numbers),
     FileMissing: Problem("file-missing", 422, "A recording is not where the line says", members=numbers),
     ModelUnusable: Problem("model-unusable", 500, "The workers cannot use the speaker model", unspoken),
+    EmbeddingUnfinished: Problem(
+        "embedding-unfinished", 500, "Some recordings could not be embedded for now", members=numbers
+    ),
     GenerationNotFound: Problem("generation-not-found", 409, "The tenant has no such model any more", members=numbers),
     JobAbandoned: Problem("job-abandoned", 500, "The job went down with its worker time and again", members=numbers),
     AudioError: UNPROCESSABLE_AUDIO,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import threading
+import time
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
@@ -19,9 +21,10 @@ from tenants.models import BUNDLED_MODEL, Tenant
 from tests.cast import KEN, LIBRARY, OTHER_TAG, SUSAN, VOICES, WEI, audio
 from tests.second_model import install_tiny
 from tests.servers import through_the_queue
-from voiceprints import batches, bulk, engines, generations, installed, reembedding, services
+from voiceprints import batches, bulk, engines, generations, installed, jobs, reembedding, services, tasks, work
 from voiceprints.decisions import decision_for
 from voiceprints.errors import (
+    EmbeddingUnfinished,
     EngineFailed,
     GenerationIncomplete,
     GenerationInUse,
@@ -742,3 +745,101 @@ def small_tenant(acme, tiny):
     """Whose speakers are told apart with the second model."""
     Tenant.objects.filter(pk=acme.pk).update(model=tiny)
     return again(acme)
+
+
+# --- Where the platform is to blame -----------------------------------------------------------------------------------
+
+
+class TroubledStorage(FileSystemStorage):
+    """A file system that fails at the openings of one file that are listed, counted from 0."""
+
+    troubled, error, openings = "", OSError, frozenset()
+    opened = 0
+
+    def _open(self, name, mode="rb"):
+        if name == TroubledStorage.troubled:
+            TroubledStorage.opened += 1
+            if TroubledStorage.opened - 1 in TroubledStorage.openings:
+                raise TroubledStorage.error(name)
+        return super()._open(name, mode)
+
+
+@pytest.fixture
+def trouble(settings, recordings_folder, monkeypatch):
+    """With what Susan said, of which Ken's recording knows nothing."""
+    backend = {
+        "BACKEND": "tests.voiceprints.test_generations.TroubledStorage",
+        "OPTIONS": {"location": recordings_folder},
+    }
+    settings.STORAGES = settings.STORAGES | {"recordings": backend}
+    monkeypatch.setattr(work, "FIRST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(reembedding, "SECOND_ROUND_AFTER_SECONDS", 0.01)
+
+    def begin(tenant, error, openings):
+        for name, value in (("troubled", enroll(tenant, SUSAN).recording), ("error", error), ("openings", openings)):
+            monkeypatch.setattr(TroubledStorage, name, value)
+        monkeypatch.setattr(TroubledStorage, "opened", 0)
+        enroll(tenant, KEN)
+
+    return begin
+
+
+EVERY = range(1000)
+# The worker looks, and whoever handed it the batch looks after it.
+ONLY_BY_THE_WORKER = range(0, 1000, 2)
+
+
+@pytest.mark.parametrize(
+    ("failing", "kind"),
+    [((OSError, EVERY), "StorageFailed"), ((FileNotFoundError, ONLY_BY_THE_WORKER), "FileMissing")],
+)
+def test_a_recording_that_the_storage_does_not_give_is_missing_and_the_others_go_on(acme, tiny, trouble, failing, kind):
+    trouble(acme, *failing)
+    job = bulk.find_job(acme, generations.begin(acme, tiny).pk)
+    assert (job.state, job.problem["kind"]) == ("failed", "EmbeddingUnfinished")
+    assert job.problem["numbers"] == {"model": tiny, "undone": 1, "reason": f"1 {kind}"}
+    found = generations.coverage(acme, tiny)
+    assert (found.embedded, found.missing, found.failed) == (1, 1, 0)
+    with pytest.raises(GenerationIncomplete):
+        generations.switch(acme, tiny, accept_failed=True)
+
+
+@pytest.mark.parametrize("error", [OSError, FileNotFoundError])
+def test_a_recording_that_the_storage_does_not_give_at_first_is_tried_again(acme, tiny, trouble, error):
+    trouble(acme, error, {0})
+    job = bulk.find_job(acme, generations.begin(acme, tiny).pk)
+    assert (job.state, job.result) == ("succeeded", {"model": tiny, "embedded": 2, "failed": 0})
+    assert generations.switch(acme, tiny).complete
+
+
+def test_what_no_worker_embeds_in_time_is_missing_and_no_fault_of_the_recording(acme, tiny, settings, trouble):
+    enroll(acme, SUSAN)
+    settings.ANALYSIS_DEADLINE_SECONDS = 0.05
+    with through_the_queue():
+        job = generations.begin(acme, tiny)
+        tasks.run_job(acme.pk, job.pk)
+        ended = bulk.find_job(acme, job.pk)
+    jobs.connection().flushall()
+    assert (ended.state, ended.problem["numbers"]["reason"]) == ("failed", "1 AnalysisTimedOut")
+    found = generations.coverage(acme, tiny)
+    assert (found.missing, found.failed) == (1, 0)
+
+
+def test_where_nothing_can_be_embedded_no_more_is_tried():
+    undone = reembedding.Undone(BUNDLED_MODEL)
+    last = reembedding.MOST_IN_A_ROW
+    undone.note([0, 1], {0: EngineFailed()})
+    for number in range(2, last):
+        undone.note([number], {number: EngineFailed()})
+    with pytest.raises(EmbeddingUnfinished, match=f"{last} EngineFailed"):
+        undone.note([last], {last: EngineFailed()})
+
+
+def test_a_stall_is_not_caught_up_with_at_a_higher_rate(acme):
+    paced = reembedding._paced(work.Run(acme, Job(), uuid.uuid4()), [[1], [2], [3]], rate=5.0)
+    next(paced)
+    time.sleep(0.6)
+    next(paced)
+    began = time.monotonic()
+    next(paced)
+    assert time.monotonic() - began > 0.15
