@@ -120,6 +120,8 @@ class Provenance:
     cllr: float
     cosine_alone: Quality | None
     with_speech: Quality | None
+    weights_sha256: str = ""
+    """Of the model's file, "" where nobody noted it."""
 
 
 @dataclass(frozen=True)
@@ -144,6 +146,11 @@ class Calibration:
     @property
     def provisional(self) -> bool:
         return self.provenance is None
+
+    def is_of(self, weights_sha256: str) -> bool:
+        """As far as both are known: another file under the same name has other cosines."""
+        measured = self.provenance.weights_sha256 if self.provenance else ""
+        return not measured or not weights_sha256 or measured == weights_sha256
 
     def llr_at(self, far: float) -> float:
         """The evidence to ask for, so that no more than this share of impostors gets in.

@@ -1,7 +1,8 @@
 """From which cosine on two sides count as one speaker, for a tenant: its false accept rate on its model's calibration.
 
-A calibration is data. The one in force is the newest row that `manage.py calibrate` stored; without any it is the one
-that ships with the model, and a model that has neither is read with caution, see `calibration.provisional`.
+A calibration is data. The one in force is the newest row that `manage.py calibrate` stored for the weights that the
+database knows; without any it is the one that ships with the model, and a model that has neither is read with caution,
+see `calibration.provisional`.
 """
 
 from __future__ import annotations
@@ -82,7 +83,8 @@ def shipped_calibration(model: str) -> Calibration | None:
 
 
 def _newest(model: str) -> Calibration:
-    row = ModelCalibration.objects.filter(model=model).first()
-    if row:
-        return Calibration.from_json(row.record)
+    for row in ModelCalibration.objects.filter(model=model).select_related("model"):
+        calibration = Calibration.from_json(row.record)
+        if calibration.is_of(row.model.sha256):
+            return calibration
     return shipped_calibration(model) or calibrating.provisional(model)

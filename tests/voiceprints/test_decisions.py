@@ -12,6 +12,7 @@ from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from audio.batch import Heard
+from audio.store import ModelCard
 from tenants.context import acting_as
 from tenants.models import Consistency, Tenant
 from tests.audio.recordings import SAMPLES
@@ -22,7 +23,7 @@ from voiceprints.calibration import Weights, provisional
 from voiceprints.decisions import calibration_in_force, decision_for, store_calibration
 from voiceprints.errors import SpeakerMismatch
 from voiceprints.management.commands.calibrate import learned
-from voiceprints.models import ModelCalibration, Utterance, Voiceprint
+from voiceprints.models import EmbeddingModel, ModelCalibration, Utterance, Voiceprint
 from voiceprints.results import WhenEnrolled
 from voiceprints.trials import compared, read_trials
 
@@ -80,6 +81,21 @@ def test_no_request_pays_a_query_for_it(acme):
     with CaptureQueriesContext(connection) as captured:
         decision_for(acme, "ge2e").threshold(3, 3)
     assert len(captured) == 0
+
+
+def test_a_calibration_of_other_weights_than_the_database_knows_does_not_count():
+    ours = EmbeddingModel.objects.get(pk="ge2e").sha256
+    provenance = decisions.shipped_calibration("ge2e").provenance
+    measured = stored(weights=Weights(-30, 41, 0), provenance=replace(provenance, weights_sha256=ours))
+    stored(weights=Weights(-30, 42, 0), provenance=replace(provenance, weights_sha256=64 * "1"))
+
+    assert calibration_in_force("ge2e") == measured
+
+
+def test_nothing_is_calibrated_with_other_weights_than_the_database_knows(tmp_path):
+    EmbeddingModel.objects.filter(pk="ge2e").update(sha256=64 * "1")
+    with pytest.raises(CommandError, match="install the same file on every machine"):
+        call_command("calibrate", str(tmp_path / "trials.txt"), "--root", str(SAMPLES))
 
 
 def test_an_unknown_model_has_no_calibration_stored():
@@ -228,9 +244,11 @@ def synthetic(tmp_path, *, speakers=30, seed=0):
 
 def test_what_was_learned_says_where_it_comes_from(tmp_path):
     trials, comparisons = synthetic(tmp_path)
-    calibration = learned(trials, comparisons, model="ge2e", about="made up")
+    known = EmbeddingModel.objects.get(pk="ge2e").sha256
+    calibration = learned(trials, comparisons, ModelCard("ge2e", "ge2e", 256, known, 0), about="made up")
 
     assert calibration.provenance.data == "made up"
+    assert calibration.provenance.weights_sha256 == known
     assert calibration.provenance.trials_sha256 == trials.sha256
     assert (calibration.provenance.targets, calibration.provenance.speakers) == (180, 30)
     assert calibration.provenance.cosine_alone is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,10 @@ from django.core.management.base import CommandError, CommandParser
 from django.db import DatabaseError, IntegrityError
 
 from audio.catalogue import DEFAULT_MODEL
+from audio.errors import ModelError
+from audio.store import ModelCard
 from voiceprints import calibration as calibrating
+from voiceprints import installed
 from voiceprints.calibration import Calibration, CalibrationRefused, Fit, Provenance, Quality, Trials
 from voiceprints.decisions import store_calibration
 from voiceprints.management.measuring import MeasuringCommand, add_trial_arguments, measured_trials
@@ -31,8 +35,9 @@ class Command(MeasuringCommand):
         parser.add_argument("--json", type=Path, metavar="FILE", help="write the calibration there, and store nothing")
 
     def handle(self, *args: Any, **options: Any) -> str:
+        card = _card(options["model"], to_store=not options["json"])
         trials, _, comparisons = measured_trials(options)
-        calibration = learned(trials, comparisons, model=options["model"], about=options["about"])
+        calibration = learned(trials, comparisons, card, about=options["about"])
         if options["json"]:
             _write(options["json"], calibration)
             done = f"Written to {options['json']}; decisions are as before."
@@ -41,7 +46,19 @@ class Command(MeasuringCommand):
         return "\n".join([*described(calibration), "", done])
 
 
-def learned(trials: TrialList, comparisons: Comparisons, *, model: str, about: str | None) -> Calibration:
+def _card(model: str, *, to_store: bool) -> ModelCard:
+    """Raises CommandError, `to_store` a calibration also where other weights are here than the database knows."""
+    try:
+        if to_store:
+            installed.refuse_disagreement(model)
+        return installed.store().find(model)
+    except ModelError as error:
+        raise CommandError(str(error)) from None
+    except DatabaseError as error:
+        raise CommandError(f"the database does not answer: {error}") from None
+
+
+def learned(trials: TrialList, comparisons: Comparisons, card: ModelCard, *, about: str | None) -> Calibration:
     """Raises CommandError."""
     rows = Trials(
         cosines=comparisons.cosines,
@@ -54,9 +71,8 @@ def learned(trials: TrialList, comparisons: Comparisons, *, model: str, about: s
         fit = calibrating.fit(rows)
     except CalibrationRefused as error:
         raise CommandError(f"{error}; {comparisons.failed} trials failed") from None
-    return Calibration(
-        model, fit.weights, fit.points, _provenance(about or trials.name, trials, comparisons, rows, fit)
-    )
+    provenance = _provenance(about or trials.name, trials, comparisons, rows, fit)
+    return Calibration(card.name, fit.weights, fit.points, replace(provenance, weights_sha256=card.sha256))
 
 
 def described(calibration: Calibration) -> list[str]:
