@@ -29,6 +29,7 @@ from voiceprints.errors import (
     GenerationIncomplete,
     GenerationInUse,
     GenerationNotFound,
+    JobNotFound,
     ModelNotFound,
     NothingToRollBack,
     SpeakerNotEnrolled,
@@ -843,3 +844,30 @@ def test_a_stall_is_not_caught_up_with_at_a_higher_rate(acme):
     began = time.monotonic()
     next(paced)
     assert time.monotonic() - began > 0.15
+
+
+# --- Between tenants --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("operation", ["pause_job", "resume_job", "cancel_job"])
+def test_another_tenants_job_is_not_to_be_stopped_or_moved(susan_and_ken, globex, tiny, operation):
+    with through_the_queue():
+        job = generations.begin(susan_and_ken, tiny)
+    with pytest.raises(JobNotFound):
+        getattr(bulk, operation)(globex, job.pk)
+    assert bulk.find_job(susan_and_ken, job.pk).state == "queued"
+    jobs.connection().flushall()
+
+
+def test_another_tenants_speakers_are_not_among_those_who_must_enroll_again(changed, globex, tiny):
+    enroll(globex, WEI)
+    without_recording(globex, WEI)
+    generations.begin(globex, tiny)
+    with acting_as(globex):
+        assert [one.external_id for one in generations.must_enroll_again(globex, tiny)] == [WEI]
+
+
+def test_a_drop_leaves_another_tenants_vectors_alone(changed, globex, tiny):
+    kept = vectors(changed, tiny)
+    assert generations.drop(globex, tiny) == 0
+    assert (vectors(changed, tiny), again(changed).models) == (kept, (BUNDLED_MODEL, tiny))
