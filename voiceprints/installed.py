@@ -11,12 +11,15 @@ from typing import Final
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Q, QuerySet
+from django.utils import timezone
 
 from audio.errors import ModelMissing, WeightsChanged
 from audio.store import BUNDLED, ModelCard, ModelStore
 from tenants.context import acting_as_platform
+from tenants.generations import changing_models, store_models
 from tenants.models import Tenant
 from tenants.services import default_model, set_default_model
+from voiceprints import gallery
 from voiceprints.errors import VoiceprintError
 from voiceprints.models import EmbeddingModel, UtteranceEmbedding, Voiceprint
 
@@ -130,6 +133,9 @@ def remove(name: str, *, force: bool = False) -> None:
         if vectors or (not force and (usage.tenants or usage.is_default)):
             raise ModelInUse(name=name, vectors=vectors, **vars(usage))
         _let_go(name)
+        # Nobody stores any more; somebody may have until just now.
+        if vectors := _vectors_of(name):
+            raise ModelInUse(name=name, vectors=vectors, **vars(usage))
         EmbeddingModel.objects.filter(pk=name).delete()
         store().remove(name)
 
@@ -137,11 +143,24 @@ def remove(name: str, *, force: bool = False) -> None:
 def _let_go(name: str) -> None:
     if default_model() == name:
         set_default_model(BUNDLED.name)
-    for tenant in _users_of(name).select_for_update():
-        left = [other for other in tenant.models if other != name]
-        tenant.model, *tenant.other_models = left or [BUNDLED.name]
-        tenant.fallback_model = tenant.previous_model = ""
-        tenant.save(update_fields=["model", "other_models", "fallback_model", "previous_model"])
+    for tenant in _users_of(name).order_by("pk"):
+        with changing_models(tenant):
+            _change_to_others(tenant, name)
+
+
+def _change_to_others(tenant: Tenant, name: str) -> None:
+    """To one that answers already, if there is one."""
+    answered = tenant.answering_models
+    left = [other for other in (*answered, *tenant.standing_by) if other != name]
+    tenant.model, *tenant.other_models = left or [BUNDLED.name]
+    if tenant.fallback_model not in tenant.other_models:
+        tenant.fallback_model = ""
+    if tenant.previous_model not in tenant.other_models:
+        tenant.previous_model = ""
+    if tenant.answering_models != answered:
+        tenant.switched = timezone.now()
+    store_models(tenant)
+    gallery.restate(tenant)
 
 
 def usage_of(name: str) -> Usage:

@@ -8,12 +8,14 @@ import pytest
 from audio.errors import ModelMissing, WeightsChanged
 from audio.onnx import sha256_of
 from audio.store import ModelCard
+from tenants.context import acting_as
+from tenants.models import Tenant
 from tenants.services import create_tenant, default_model
 from tests.audio.networks import write_network
 from tests.cast import LIBRARY, SUSAN, audio
 from voiceprints import engines, installed, services
 from voiceprints.errors import EngineFailed
-from voiceprints.models import EmbeddingModel, UtteranceEmbedding
+from voiceprints.models import EmbeddingModel, Speaker, UtteranceEmbedding
 
 pytestmark = pytest.mark.django_db
 
@@ -170,6 +172,24 @@ def test_by_force_its_tenants_go_over_to_another_model(initech):
     assert (initech.models, default_model()) == (("ge2e",), "ge2e")
     assert not installed.store().has("small")
     assert not EmbeddingModel.objects.filter(pk="small").exists()
+
+
+def test_whom_the_other_model_knows_is_found_after_a_removal_by_force(initech):
+    Tenant.objects.filter(pk=initech.pk).update(model="ge2e")
+    enrolled(Tenant.objects.get(pk=initech.pk))
+    Tenant.objects.filter(pk=initech.pk).update(model="small", other_models=["ge2e"])
+    with acting_as(initech):
+        initech.speakers.update(status=Speaker.Status.ENROLLING)
+
+    installed.remove("small", force=True)
+
+    tenant = Tenant.objects.get(pk=initech.pk)
+    identification = services.identify(tenant, tenant.libraries.all(), audio(SUSAN, 2))
+    assert identification.best.speaker.external_id == SUSAN
+    with acting_as(tenant):
+        assert tenant.speakers.get().enrolled
+    # Requests that began before may still want the model, and nothing is dropped under them.
+    assert tenant.switched is not None
 
 
 def test_the_bundled_model_is_never_removed():
