@@ -14,7 +14,7 @@ from django.utils.translation import ngettext
 from tenants.context import acting_as
 from tenants.models import Tenant
 from voiceprints import bulk, generations, reembedding
-from voiceprints.errors import JobNotFound, NothingToRollBack
+from voiceprints.errors import JobNotFound, NothingToRollBack, printable
 from voiceprints.generations import Coverage
 from voiceprints.models import Job
 
@@ -57,8 +57,8 @@ def prepare(tenant: Tenant, said: QueryDict) -> str:
     form = RateForm(said)
     if not form.is_valid():
         raise RateRefused
-    generations.begin(tenant, said.get("model", ""), rate=form.cleaned_data["rate"])
-    return _("The recordings are being embedded with %(model)s.") % {"model": said["model"]}
+    generations.begin(tenant, model_in(said), rate=form.cleaned_data["rate"])
+    return _("The recordings are being embedded with %(model)s.") % {"model": model_in(said)}
 
 
 def pause(tenant: Tenant, said: QueryDict) -> str:
@@ -78,7 +78,7 @@ def cancel(tenant: Tenant, said: QueryDict) -> str:
 
 def switch(tenant: Tenant, said: QueryDict) -> str:
     accepted = {name: name in said for name in (ANSWER_WITH_OLD, ACCEPT_FAILED)}
-    generations.switch(tenant, said.get("model", ""), **accepted)
+    generations.switch(tenant, model_in(said), **accepted)
     return _("%(model)s answers now.") % {"model": tenant.model}
 
 
@@ -88,7 +88,7 @@ def roll_back(tenant: Tenant, _said: QueryDict) -> str:
 
 def drop(tenant: Tenant, said: QueryDict) -> str:
     """The vectors go after the page's transaction, which would keep everybody from enrolling meanwhile."""
-    model = said.get("model", "")
+    model = model_in(said)
     generations.give_up(tenant, model)
     transaction.on_commit(lambda: generations.forget_leftovers(tenant, model))
     return _("%(model)s was dropped.") % {"model": model}
@@ -171,6 +171,11 @@ def _choices(found: Coverage, *, old: str) -> dict[str, str]:
     return choices
 
 
+def model_in(said: QueryDict) -> str:
+    """Of which model a request speaks; what no database takes is none that is known."""
+    return printable(said.get("model", ""))
+
+
 def _must_enroll_again(many: int) -> str:
     return ngettext("%d speaker, who must enroll again", "%d speakers, who must enroll again", many) % many
 
@@ -178,7 +183,7 @@ def _must_enroll_again(many: int) -> str:
 def _under_way(tenant: Tenant, said: QueryDict) -> int:
     """Raises JobNotFound."""
     with acting_as(tenant):
-        job: Job | None = reembedding.jobs_of(tenant, said.get("model", "")).under_way().first()
+        job: Job | None = reembedding.jobs_of(tenant, model_in(said)).under_way().first()
     if job is None:
         raise JobNotFound(job_id="")
     return job.pk

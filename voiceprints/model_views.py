@@ -21,7 +21,7 @@ from tenants.models import Tenant
 from voiceprints.comparison_page import comparison_of
 from voiceprints.confirmation import CONFIRMED, is_confirmed
 from voiceprints.errors import VoiceprintError
-from voiceprints.model_changes import DEEDS, Deed, RateRefused
+from voiceprints.model_changes import DEEDS, Deed, RateRefused, model_in
 from voiceprints.model_page import models_page, progress_of
 from voiceprints.refusals import in_words
 from voiceprints.side_by_side import report
@@ -46,7 +46,7 @@ def tenant_models(request: HttpRequest, slug: str) -> HttpResponse:
 def progress(request: HttpRequest, slug: str) -> HttpResponse:
     """The part of the page that changes while a job is under way."""
     tenant = own_tenant(request, slug)
-    model = request.GET.get("model", "")
+    model = model_in(request.GET)
     return _page(request, "model_progress", {"tenant": tenant, "model": model, "progress": progress_of(tenant, model)})
 
 
@@ -54,7 +54,7 @@ def progress(request: HttpRequest, slug: str) -> HttpResponse:
 def compare(request: HttpRequest, slug: str) -> HttpResponse:
     tenant = own_tenant(request, slug)
     try:
-        found = report(tenant, tenant.model, request.GET.get("model", ""))
+        found = report(tenant, tenant.model, model_in(request.GET))
     except VoiceprintError as refusal:
         return _refused(request, tenant, refusal)
     return _page(request, "model_comparison", _about(request, tenant) | {"comparison": comparison_of(found)})
@@ -74,7 +74,7 @@ def change(request: HttpRequest, slug: str, deed: str) -> HttpResponse:
 
 def _done_or_asked(request: HttpRequest, tenant: Tenant, deed: Deed) -> HttpResponse:
     if deed.ask and not is_confirmed(request):
-        model = (request.POST or request.GET).get("model", "")
+        model = model_in(request.POST or request.GET)
         question = deed.ask(tenant, model)
         asked = {"title": _("Are you sure?"), "repeated": [("model", model)], "back": _address(tenant)}
         return _page(request, "confirm", asked | {"confirmed": CONFIRMED} | vars(question))

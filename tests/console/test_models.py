@@ -256,6 +256,19 @@ def test_a_refusal_is_said_in_words(deed, said, words, client_of, acme_people):
     assert words in do(client_of("owner"), deed, **said)
 
 
+@pytest.mark.parametrize("page", ["compare", "switch", "drop"])
+def test_a_name_that_no_database_takes_is_no_model(page, client_of, acme_people):
+    said = client_of("owner").get(f"{PAGE}{page}/?model=%00", follow=True)
+    assert "Nothing is kept up for the model ?." in said.content.decode()
+
+
+def test_nothing_is_followed_of_a_model_that_never_was(client_of, acme_people):
+    client = client_of("viewer")
+    for name in ("%00", "nobody's", ""):
+        response = client.get(f"{PAGE}progress/?model={name}")
+        assert (response.status_code, response.content.strip()) == (200, b"")
+
+
 def test_an_incomplete_generation_is_refused_with_its_numbers(client_of, acme, acme_people, tiny):
     client = client_of("owner")
     with through_the_queue():
