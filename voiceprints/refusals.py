@@ -6,6 +6,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from voiceprints.errors import (
+    EmbeddingUnfinished,
     GenerationIncomplete,
     GenerationInUse,
     GenerationNotFound,
@@ -23,6 +24,9 @@ from voiceprints.model_changes import RateRefused
 REFUSALS = {
     ModelNotFound: gettext_lazy("No model %(model)s is known here."),
     ModelUnusable: gettext_lazy("A worker could not use the model %(model)s. Is it installed there?"),
+    EmbeddingUnfinished: gettext_lazy(
+        "%(undone)s recordings were not embedded with %(model)s: %(reason)s. Mend that, and prepare the model again."
+    ),
     GenerationNotFound: gettext_lazy("Nothing is kept up for the model %(model)s. Prepare it first."),
     NothingToRollBack: gettext_lazy("There is no earlier model to go back to."),
     TooBusy: gettext_lazy("Too many jobs are under way already, at most %(limit)s. Try again when one is over."),
