@@ -89,6 +89,8 @@ def _fetch(client: httpx.Client, url: str, part: Path, origin: Path, progress: P
 
 
 def _write(response: httpx.Response, part: Path, total: int | None, progress: Progress, *, resumed: bool) -> None:
+    if total is not None and total > MOST_BYTES:
+        raise FetchFailed(f"{response.url} has {total} bytes, more than the {MOST_BYTES} it may")
     done = _size(part) if resumed else 0
     with open(os.open(part, os.O_WRONLY | os.O_CREAT, 0o600), "r+b") as file:
         file.truncate(done)
@@ -97,8 +99,8 @@ def _write(response: httpx.Response, part: Path, total: int | None, progress: Pr
         for chunk in response.iter_raw():
             file.write(chunk)
             done += len(chunk)
-            if done > (total or MOST_BYTES):
-                raise FetchFailed(f"{response.url} sends more than the {total or MOST_BYTES} bytes it may")
+            if done > (most := MOST_BYTES if total is None else total):
+                raise FetchFailed(f"{response.url} sends more than the {most} bytes it may")
             progress(done, total)
 
 

@@ -129,7 +129,7 @@ def compared(listed: TrialList, outcomes: Mapping[str, Outcome]) -> Comparisons:
         same=np.array([trial.same for trial in trials], dtype=np.bool_),
         enrolled=np.array([row[trial.enrolled] for trial in trials], dtype=np.int64),
         test=np.array([row[trial.test] for trial in trials], dtype=np.int64),
-        embeddings=np.array([one.embedding for one in known], dtype=np.float32),
+        embeddings=np.array([one.embedding for one in known], dtype=np.float32).reshape(len(known), -1 if known else 0),
         speech_seconds=np.array([one.speech_seconds for one in known]),
         speakers=np.array([listed.speakers[name] for name in heard]) if listed.speakers else None,
         failed=len(listed.trials) - len(trials),

@@ -150,6 +150,7 @@ def test_a_list_that_is_no_text_is_refused_at_its_line(tmp_path):
     ("lines", "words", "said"),
     [
         ("1 susan/1.opus susan/2.opus\n", [], "1 same-speaker and 0 different-speaker trials"),
+        ("1 nobody/1.opus nobody/2.opus\n", [], "0 same-speaker and 0 different-speaker trials"),
         ("3 a b\n", [], "line 1"),
         (SMALL_LIST, ["--model", "nobody"], "model 'nobody' is not installed"),
     ],

@@ -143,3 +143,11 @@ def test_the_report_is_told_in_words(everybody, tiny, capsys):
     assert "ge2e: EER" in words
     assert "tiny: EER" in words
     assert "too little to rely on" in words
+    assert "tiny is not calibrated" in words
+    assert "ge2e is not calibrated" not in words
+
+
+def test_a_switch_to_a_model_that_nobody_calibrated_says_so(everybody, tiny, capsys):
+    generations.begin(everybody, tiny)
+    assert said(capsys, "tenant_model", "--tenant", "acme", "status").rstrip().endswith("not calibrated")
+    assert "tiny is not calibrated: until then" in said(capsys, "tenant_model", "--tenant", "acme", "switch", tiny)

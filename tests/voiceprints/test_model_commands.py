@@ -187,6 +187,12 @@ def test_what_is_no_network_is_not_installed(models, downloads, models_folder):
     assert left_over(models_folder) == []
 
 
+def test_a_file_that_is_announced_too_large_is_not_begun(models, downloads, models_folder, monkeypatch):
+    monkeypatch.setattr(fetching, "MOST_BYTES", 1000)
+    assert "more than the 1000 it may" in refusal(models, "fetch", "resnet34-LM")
+    assert not list(models_folder.rglob("*.onnx"))
+
+
 def test_a_silent_server_is_given_up_on(models, downloads, monkeypatch):
     monkeypatch.setattr(fetching, "SILENT_SECONDS", 0.3)
     downloads.silent.clear()

@@ -14,6 +14,7 @@ from tenants.context import acting_as
 from tenants.management.base import tenant_named
 from tenants.models import Tenant
 from voiceprints import bulk, generations, reembedding
+from voiceprints.decisions import calibration_in_force
 from voiceprints.errors import VoiceprintError
 from voiceprints.generations import Coverage
 from voiceprints.models import Job
@@ -62,7 +63,7 @@ def switch(tenant: Tenant, options: Options) -> Said:
     accepted = {name: options[name] for name in ("answer_with_old", "accept_failed")}
     found = generations.switch(tenant, options["model"], **accepted)
     said = {"model": tenant.model, "before": tenant.previous_model, "must_enroll_again": found.must_enroll_again}
-    return said | {"fallback_model": tenant.fallback_model}
+    return said | {"fallback_model": tenant.fallback_model, "provisional": _is_provisional(tenant.model)}
 
 
 def roll_back(tenant: Tenant, _: Options) -> Said:
@@ -109,7 +110,11 @@ def _generation(tenant: Tenant, model: str) -> Said:
     with acting_as(tenant):
         job = reembedding.jobs_of(tenant, model).order_by("-pk").first()
     found = asdict(generations.coverage(tenant, model))
-    return found | {"job": _about(job) if job else None}
+    return found | {"provisional": _is_provisional(model), "job": _about(job) if job else None}
+
+
+def _is_provisional(model: str) -> bool:
+    return calibration_in_force(model).provisional
 
 
 def _about(job: Job) -> Said:
@@ -134,6 +139,7 @@ def _side(side: Side) -> Said:
     point = side.at_far
     return {
         "model": side.model,
+        "provisional": _is_provisional(side.model),
         "eer": side.eer,
         "eer_interval": side.eer_interval,
         "eer_threshold": side.eer_threshold,
@@ -150,7 +156,7 @@ def _side(side: Side) -> Said:
 
 def _status_in_words(said: Said) -> str:
     lines = [
-        _generation_in_words(said, model, Coverage(**_without_job(found)), found["job"])
+        _generation_in_words(said, model, Coverage(**_figures(found)), found)
         for model, found in said["generations"].items()
     ]
     if said["previous_model"]:
@@ -158,11 +164,12 @@ def _status_in_words(said: Said) -> str:
     return "\n".join(lines)
 
 
-def _without_job(found: Said) -> Said:
-    return {name: value for name, value in found.items() if name != "job"}
+def _figures(found: Said) -> Said:
+    return {name: value for name, value in found.items() if name not in {"job", "provisional"}}
 
 
-def _generation_in_words(said: Said, model: str, found: Coverage, job: Said | None) -> str:
+def _generation_in_words(said: Said, model: str, found: Coverage, about: Said) -> str:
+    job = about["job"]
     role = "answers" if model == said["model"] else "stands by"
     role = "answers for those the first does not know" if model == said["fallback_model"] else role
     words = [
@@ -171,6 +178,7 @@ def _generation_in_words(said: Said, model: str, found: Coverage, job: Said | No
         f"{found.failed} recordings could not be used" if found.failed else "",
         f"{found.must_enroll_again} of {found.speakers} speakers must enroll again" if found.must_enroll_again else "",
         f"job {job['id']} {job['state']}, {job['done']} of {job['total'] or '?'}" if job else "",
+        "not calibrated" if about["provisional"] else "",
     ]
     return ", ".join(filter(None, words))
 
@@ -182,6 +190,7 @@ def _report_in_words(said: Said) -> str:
     ]
     if said["warnings"]:
         lines.append(f"too little to rely on: {', '.join(said['warnings'])}")
+    lines += [_uncalibrated(side["model"]) for side in said["sides"] if side["provisional"]]
     return "\n".join(lines)
 
 
@@ -194,7 +203,18 @@ def _side_in_words(side: Said, far: float) -> str:
     )
 
 
+def _uncalibrated(model: str) -> str:
+    return (
+        f"{model} is not calibrated: until then it decides by a provisional threshold, at error rates that nobody "
+        f"measured; see manage.py calibrate --model {model}"
+    )
+
+
 def _switched_in_words(said: Said) -> str:
+    return "\n".join([_switch_in_words(said), *([_uncalibrated(said["model"])] if said["provisional"] else [])])
+
+
+def _switch_in_words(said: Said) -> str:
     many = said["must_enroll_again"]
     if not many:
         back = f"; {said['before']} is kept up to go back to" if said["before"] else ""
