@@ -124,7 +124,7 @@ def analyze(
     Raises what fetching it raises, AudioError for the recording, and for us TooBusy, AnalysisTimedOut, EngineFailed or
     EngineUnreachable.
     """
-    if current_app.conf.task_always_eager:
+    if _eager():
         content, meanwhile = _read_in(audio, meanwhile)
         meanwhile()
         return _measured_here(content, options)
@@ -140,32 +140,35 @@ def ask(task: str, arguments: list[Any]) -> dict[str, Any]:
     Raises AnalysisTimedOut, EngineFailed or EngineUnreachable.
     """
     task_id = uuid.uuid4().hex
+    if _eager():
+        return _done_here(task, arguments, task_id)
     try:
-        message = _asked_here(task, arguments, task_id) if _eager() else _asked(task, arguments, task_id)
+        with nobody_waiting():
+            _send(task, arguments, task_id)
+            return _wait(task_id, time.monotonic() + deadline_seconds())
     except (redis.RedisError, OperationalError) as error:
         raise EngineUnreachable(type(error).__name__) from error
-    if "failed" in message:
-        raise EngineFailed(message["failed"])
-    return message
 
 
-def _asked(task: str, arguments: list[Any], task_id: str) -> dict[str, Any]:
-    with nobody_waiting():
-        deadline = deadline_seconds()
-        current_app.send_task(
-            task,
-            args=arguments,
-            task_id=task_id,
-            queue=EMBED_BULK,
-            expires=deadline,
-            time_limit=int(deadline) + SPARE_SECONDS,
-        )
-        return _wait(task_id, time.monotonic() + deadline)
+def _send(task: str, arguments: list[Any], task_id: str) -> None:
+    """To the workers of whoever is asking, who gives up at the deadline."""
+    deadline = deadline_seconds()
+    current_app.send_task(
+        task,
+        args=arguments,
+        task_id=task_id,
+        queue=_queue.get(),
+        expires=deadline,
+        time_limit=int(deadline) + SPARE_SECONDS,
+        # Nobody reads them, and Celery would write them anew for each message.
+        argsrepr="",
+        kwargsrepr="",
+    )
 
 
-def _asked_here(task: str, arguments: list[Any], task_id: str) -> dict[str, Any]:
+def _done_here(task: str, arguments: list[Any], task_id: str) -> dict[str, Any]:
     current_app.tasks[task].apply(args=tuple(arguments), task_id=task_id).get()
-    return _replies_here.pop(task_id)
+    return _unfailed(_replies_here.pop(task_id))
 
 
 def _eager() -> bool:
@@ -174,7 +177,7 @@ def _eager() -> bool:
 
 def recording_of(job_id: str) -> bytes | None:
     """Called by the worker: what to measure, or None when nobody waits for it any more."""
-    if current_app.conf.task_always_eager:
+    if _eager():
         return _recordings_here.get(job_id)
     content: bytes | None = connection().get(_recording_key(job_id))  # type: ignore[assignment]
     return content
@@ -185,7 +188,7 @@ def reply(job_id: str, message: dict[str, Any]) -> None:
 
     It is no return value of the task, because Celery writes those to its log.
     """
-    if current_app.conf.task_always_eager:
+    if _eager():
         _replies_here[job_id] = message
         return
     connection().eval(REPLY, 1, _reply_key(job_id), msgpack.packb(message), REPLY_KEPT_SECONDS)
@@ -195,11 +198,9 @@ def _measured_here(content: bytes, options: dict[str, Any]) -> Analysis:
     job_id = uuid.uuid4().hex
     _recordings_here[job_id] = content
     try:
-        current_app.tasks[ANALYZE].apply(args=(options,), task_id=job_id).get()
-        return _read(_replies_here[job_id])
+        return _read(_done_here(ANALYZE, [options], job_id))
     finally:
         del _recordings_here[job_id]
-        _replies_here.pop(job_id, None)
 
 
 def _measured_by_worker(
@@ -211,17 +212,7 @@ def _measured_by_worker(
         content, meanwhile = _read_in(audio, meanwhile)
         gives_up = time.monotonic() + deadline
         connection().set(_recording_key(job_id), content, px=int(1000 * deadline))
-        current_app.send_task(
-            ANALYZE,
-            args=[options],
-            task_id=job_id,
-            queue=_queue.get(),
-            expires=deadline,
-            time_limit=int(deadline) + SPARE_SECONDS,
-            # Nobody reads them, and Celery would write them anew for each recording.
-            argsrepr="",
-            kwargsrepr="",
-        )
+        _send(ANALYZE, [options], job_id)
         meanwhile()
         return _read(_wait(job_id, gives_up))
 
@@ -267,13 +258,17 @@ def _wait(job_id: str, gives_up: float) -> dict[str, Any]:
     answer = _waiting_connection().blpop([_reply_key(job_id)], timeout=max(0.01, gives_up - time.monotonic()))
     if answer is None:
         raise AnalysisTimedOut(deadline_seconds=deadline_seconds())
-    message: dict[str, Any] = msgpack.unpackb(answer[1])
+    return _unfailed(msgpack.unpackb(answer[1]))
+
+
+def _unfailed(message: dict[str, Any]) -> dict[str, Any]:
+    """Raises EngineFailed."""
+    if "failed" in message:
+        raise EngineFailed(message["failed"])
     return message
 
 
 def _read(message: dict[str, Any]) -> Analysis:
-    if "failed" in message:
-        raise EngineFailed(message["failed"])
     if "refused" in message:
         raise AudioError.from_wire(message["refused"])
     return Analysis.from_wire(message["measured"])
