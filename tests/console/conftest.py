@@ -1,17 +1,25 @@
-"""Members of every role, and what acme has."""
+"""Members of every role, what acme has, and a browser."""
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 
 import pytest
+from django.db import connections
 from django.test import Client
 from django.utils import translation
+from playwright.sync_api import Page, sync_playwright
 
 from tenants.models import Credential, Role, Tenant
 from tenants.services import issue_token
 from tests.console.people import client_for, enrolled, member
+
+QUIET = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
+PATIENCE_MS = 10_000
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", *QUIET]
 
 
 @pytest.fixture(autouse=True)
@@ -44,3 +52,28 @@ def acme_rows(acme: Tenant, acme_credential: Credential) -> SimpleNamespace:
         token=issue_token(acme, scopes=["read"])[0],
         membership=member(acme, Role.VIEWER, "victor"),
     )
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if path is None and os.environ.get("CI"):
+        pytest.fail("no Chromium on this machine")
+    return path or pytest.skip("no Chromium on this machine")
+
+
+@pytest.fixture
+def page(chromium: str, live_server, monkeypatch) -> Iterator[Page]:
+    """A fresh browser that must not complain, above all not about the content security policy."""
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")  # Playwright runs an event loop in this very thread.
+    complaints: list[str] = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+        page = browser.new_page(base_url=live_server.url, locale="en-US")
+        page.set_default_timeout(PATIENCE_MS)
+        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        yield page
+        browser.close()
+        connections.close_all()  # Under an event loop Django has opened others than it finds again outside.
+    assert complaints == []

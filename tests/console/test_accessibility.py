@@ -1,0 +1,57 @@
+"""What axe-core finds in the console's pages: nothing serious, in light and in dark.
+
+Every address in the table of permissions is looked at, so whoever adds a page there has it checked.
+"""
+
+from __future__ import annotations
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page
+
+from tests.console.test_permissions import LISTS, ROWS, address
+from voiceprints import generations
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True), pytest.mark.timeout(600)]
+
+DEEPER = ("models/acme/compare/?model=tiny", "models/acme/switch/?model=tiny", "models/acme/drop/?model=tiny")
+"""Pages whose address needs more than the table says."""
+BAD = {"serious", "critical"}
+
+
+@pytest.fixture
+def staff(client_of):
+    """Nobody sees more."""
+    return client_of("staff")
+
+
+@pytest.fixture
+def pages(staff, acme, acme_rows, tiny) -> list[str]:
+    """Addresses of whole pages; what else stands in the table is a part of one, a sound, or a deed."""
+    generations.begin(acme, tiny)
+    everything = [address(one, acme_rows) for one in (*LISTS, *ROWS, *DEEPER)]
+    return [one for one in everything if is_page(staff.get(one))]
+
+
+def is_page(response) -> bool:
+    return response.status_code == 200 and b"<html" in b"".join(response)
+
+
+@pytest.mark.parametrize("colours", ["light", "dark"])
+def test_no_page_shuts_anybody_out(colours, staff, pages, page, live_server):
+    page.context.add_cookies([{"name": "sessionid", "value": staff.session.session_key, "url": live_server.url}])
+    page.emulate_media(color_scheme=colours)
+    found = {where: faults(page, where) for where in pages}
+    assert {where: what for where, what in found.items() if what} == {}
+
+
+@pytest.mark.parametrize("colours", ["light", "dark"])
+def test_nor_does_the_way_in(colours, page):
+    page.emulate_media(color_scheme=colours)
+    assert faults(page, "/console/login/") == []
+
+
+def faults(page: Page, where: str) -> list[str]:
+    page.goto(where)
+    found = [one for one in Axe().run(page).response["violations"] if one["impact"] in BAD]
+    return [f"{one['id']}: {node['target']} {node['html'][:200]}" for one in found for node in one["nodes"]]
