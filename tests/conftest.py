@@ -18,10 +18,11 @@ from audio.catalogue import DEFAULT_MODEL
 from config import embedded
 from tenants.models import Credential, Tenant
 from tenants.services import create_tenant
+from tests.model_commands import models
 from tests.second_model import tiny
 from tests.servers import POSTGRES, REDIS
 
-__all__ = ["tiny"]
+__all__ = ["models", "tiny"]
 from voiceprints import installed, tasks
 from voiceprints.decisions import forget_calibrations
 

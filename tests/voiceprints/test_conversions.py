@@ -9,7 +9,6 @@ import zipfile
 import httpx
 import numpy as np
 import pytest
-from django.core.management import CommandError, call_command
 
 from tests.extra import hide_wespeaker, require_wespeaker
 
@@ -25,6 +24,7 @@ from tests.api.native.client import EVERYTHING, STAFF, encoded  # noqa: E402
 from tests.audio.networks import write_network  # noqa: E402
 from tests.cast import recording  # noqa: E402
 from tests.downloads import serving_downloads  # noqa: E402
+from tests.model_commands import refusal  # noqa: E402
 from tests.shared_data import shared  # noqa: E402
 from voiceprints import installed, obtaining, services  # noqa: E402
 from voiceprints.models import EmbeddingModel  # noqa: E402
@@ -49,23 +49,6 @@ def checkpoint(tmp_path_factory):
 def short_comparisons(monkeypatch):
     """What is compared here for seconds is compared for minutes of speech otherwise."""
     monkeypatch.setattr(conversion, "LONGEST_SECONDS", 2.0)
-
-
-@pytest.fixture
-def models(capsys):
-    def run(*words):
-        call_command("models", *map(str, words))
-        return capsys.readouterr().out.strip()
-
-    return run
-
-
-def refusal(models, *words):
-    with pytest.raises(CommandError) as refused:
-        models(*words)
-    text = str(refused.value)
-    assert len(text.splitlines()) == 1
-    return text
 
 
 def test_an_imported_checkpoint_is_installed_with_its_parity_and_provenance(models, checkpoint):

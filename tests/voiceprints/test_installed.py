@@ -14,7 +14,7 @@ from tenants.services import create_tenant, default_model
 from tests.audio.networks import write_network
 from tests.cast import LIBRARY, SUSAN, audio
 from voiceprints import engines, installed, services
-from voiceprints.errors import EngineFailed
+from voiceprints.errors import EngineFailed, ModelInUse
 from voiceprints.models import EmbeddingModel, Speaker, UtteranceEmbedding
 
 pytestmark = pytest.mark.django_db
@@ -148,7 +148,7 @@ def test_the_bundled_model_can_be_the_default_again(initech):
 def test_a_model_in_use_is_not_removed(initech):
     enrolled(initech)
 
-    with pytest.raises(installed.ModelInUse) as refused:
+    with pytest.raises(ModelInUse) as refused:
         installed.remove("small")
 
     assert "1 tenants use it, 2 vectors were made with it, new tenants begin with it" in str(refused.value)
@@ -158,7 +158,7 @@ def test_a_model_in_use_is_not_removed(initech):
 def test_not_even_by_force_while_there_are_vectors(initech):
     enrolled(initech)
 
-    with pytest.raises(installed.ModelInUse):
+    with pytest.raises(ModelInUse):
         installed.remove("small", force=True)
 
 

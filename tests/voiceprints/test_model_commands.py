@@ -1,25 +1,24 @@
 """Speaker models by command: published ones are fetched, one's own are added, and nothing is left half done."""
 
-import io
 import json
 import shutil
-import tarfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
-from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from audio import fetching
 from audio.published import PUBLISHED, find_published
 from tenants.services import default_model
+from tests.archives import targz
 from tests.audio.networks import write_network
 from tests.downloads import serving_downloads
 from tests.extra import hide_wespeaker
+from tests.model_commands import refusal
 from voiceprints import installed, obtaining, unpacking
 from voiceprints.models import EmbeddingModel
 
@@ -39,23 +38,6 @@ def downloads(settings, network):
         downloads.files[FILE] = network
         settings.MODEL_MIRROR = downloads.address
         yield downloads
-
-
-@pytest.fixture
-def models(capsys):
-    def run(*words):
-        call_command("models", *words)
-        return capsys.readouterr().out.strip()
-
-    return run
-
-
-def refusal(models, *words):
-    with pytest.raises(CommandError) as refused:
-        models(*words)
-    text = str(refused.value)
-    assert len(text.splitlines()) == 1
-    return text
 
 
 def left_over(folder):
@@ -263,9 +245,9 @@ def test_a_checkpoint_that_cannot_be_converted_here_is_unpacked_and_what_to_do_w
     models, downloads, models_folder, monkeypatch
 ):
     hide_wespeaker(monkeypatch)
-    downloads.files["campplus_cn_common_200k.tar.gz"] = packed(
+    downloads.files["campplus_cn_common_200k.tar.gz"] = targz(
         {"x/avg_model.pt": b"weights", "x/config.yaml": b"model: CAMPPlus", "x/readme.txt": b"no"}
-    )
+    ).getvalue()
 
     said = refusal(models, "fetch", "campplus-cn")
 
@@ -292,23 +274,13 @@ def small_checkpoints(monkeypatch):
 )
 @pytest.mark.usefixtures("small_checkpoints")
 def test_a_fetched_archive_that_is_no_plain_checkpoint_is_refused(models, downloads, models_folder, files, reason):
-    downloads.files["campplus_cn_common_200k.tar.gz"] = packed(files)
+    downloads.files["campplus_cn_common_200k.tar.gz"] = targz(files).getvalue()
 
     assert reason in refusal(models, "fetch", "campplus-cn")
 
     assert not (models_folder.parent / "escaped").exists()
     assert left_over(models_folder) == []
     assert not (models_folder / "known.json").exists()
-
-
-def packed(files):
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
-        for name, content in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(content)
-            archive.addfile(member, io.BytesIO(content))
-    return buffer.getvalue()
 
 
 def test_what_nobody_publishes_cannot_be_fetched(models):
