@@ -175,6 +175,19 @@ class ModelUnusable(VoiceprintError):
         super().__init__(f"model {model!r} cannot be used: {reason}")
 
 
+class ModelInUse(VoiceprintError):
+    """Of a model: `tenants` that use it, `vectors` that were made with it, or it is what new tenants begin with."""
+
+    def __init__(self, *, name: str, tenants: int, vectors: int, is_default: bool) -> None:
+        self.name, self.tenants, self.vectors, self.is_default = name, tenants, vectors, is_default
+        reasons = [
+            f"{tenants} tenants use it" if tenants else "",
+            f"{vectors} vectors were made with it" if vectors else "",
+            "new tenants begin with it" if is_default else "",
+        ]
+        super().__init__(f"model {name!r} stays: {', '.join(filter(None, reasons))}")
+
+
 class EmbeddingUnfinished(VoiceprintError):
     """So many utterances could not be embedded, for reasons that are none of their recordings': how often which."""
 

@@ -20,26 +20,13 @@ from tenants.generations import changing_models, store_models
 from tenants.models import Tenant
 from tenants.services import default_model, set_default_model
 from voiceprints import gallery
-from voiceprints.errors import VoiceprintError
+from voiceprints.errors import ModelInUse
 from voiceprints.models import EmbeddingModel, UtteranceEmbedding, Voiceprint
 
 # How long a worker may go on with weights although others were registered. No recording waits for a query.
 FRESH_SECONDS: Final = 5.0
 _agreed_until: dict[tuple[str, int, str], float] = {}
 """By name, dimension and sha256, in seconds of the monotonic clock."""
-
-
-class ModelInUse(VoiceprintError):
-    """Of a model: `tenants` that use it, `vectors` that were made with it, or it is what new tenants begin with."""
-
-    def __init__(self, *, name: str, tenants: int, vectors: int, is_default: bool) -> None:
-        self.name, self.tenants, self.vectors, self.is_default = name, tenants, vectors, is_default
-        reasons = [
-            f"{tenants} tenants use it" if tenants else "",
-            f"{vectors} vectors were made with it" if vectors else "",
-            "new tenants begin with it" if is_default else "",
-        ]
-        super().__init__(f"model {name!r} stays: {', '.join(filter(None, reasons))}")
 
 
 @dataclass(frozen=True)
