@@ -107,10 +107,16 @@ def _write(response: httpx.Response, part: Path, total: int | None, progress: Pr
 def _known(origin: Path, url: str, part: Path) -> Origin | None:
     """What the part belongs to, if it can be gone on with: only a server's ETag says that a file is the same."""
     try:
-        known = Origin(**json.loads(origin.read_text()))
-    except (OSError, ValueError, TypeError):
+        known = Origin(**json.loads(origin.read_text("utf-8")))
+    except (OSError, ValueError, TypeError, RecursionError):
         return None
-    usable = known.url == url and known.etag and not known.etag.startswith("W/") and _size(part)
+    usable = (
+        known.url == url
+        and known.etag
+        and isinstance(known.etag, str)
+        and not known.etag.startswith("W/")
+        and _size(part)
+    )
     return known if usable else None
 
 

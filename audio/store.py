@@ -28,6 +28,9 @@ PRIVATE_FOLDER: Final = 0o700
 CHUNK_BYTES: Final = 1 << 20
 # It names a folder and a row, and is typed on command lines.
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
+SHA256: Final = re.compile(r"[0-9a-f]{64}")
+# No more fit into a column of vectors.
+MOST_DIMENSIONS: Final = 16_000
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,32 @@ class ModelCard:
     source: str = ""
     added: str = ""
     details: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_json(cls, text: str) -> ModelCard:
+        """What another version knows beside is left out. Raises ValueError or TypeError for no card."""
+        said = json.loads(text)
+        if not isinstance(said, dict):
+            raise TypeError("no table")
+        known = {one.name: said[one.name] for one in fields(cls) if one.name in said}
+        _refuse_other_kinds(known)
+        card = cls(**known)
+        if not (1 <= card.dimension <= MOST_DIMENSIONS and SHA256.fullmatch(card.sha256)):
+            raise ValueError(f"dimension {card.dimension!r:.40}, sha256 {card.sha256!r:.70}")
+        return card
+
+
+KIND_OF: Final = {"dimension": int, "size_bytes": int, "details": dict}
+"""Of the fields of a card that are no text."""
+
+
+def _refuse_other_kinds(known: Mapping[str, Any]) -> None:
+    """Raises TypeError, ValueError."""
+    for name, value in known.items():
+        if type(value) is not KIND_OF.get(name, str):
+            raise TypeError(f"{name} is {value!r:.40}")
+    # Halves of characters, which JSON lets through, can be shown and stored nowhere.
+    json.dumps(known, ensure_ascii=False).encode()
 
 
 BUNDLED: Final = ModelCard(
@@ -78,16 +107,17 @@ class ModelStore:
             return BUNDLED
         path = self._folder_of(name) / CARD
         try:
-            said = json.loads(path.read_text("utf-8"))
-            known = {one.name for one in fields(ModelCard)}
-            return ModelCard(**{key: value for key, value in said.items() if key in known})
+            card = ModelCard.from_json(path.read_text("utf-8"))
         except FileNotFoundError:
             raise ModelMissing(
                 f"model {name!r} is not installed on this machine, {path} is missing: `manage.py models fetch {name}` "
                 "installs it, or `models add` if the file is your own"
             ) from None
-        except (OSError, ValueError, AttributeError, TypeError) as error:
+        except (OSError, ValueError, TypeError, RecursionError) as error:
             raise UnusableModel(f"{path} cannot be read ({error}); install the model again") from None
+        if card.name != name:
+            raise UnusableModel(f"{path} cannot be read (the name is {card.name!r:.40}); install the model again")
+        return card
 
     def has(self, name: str) -> bool:
         return name == BUNDLED.name or (self._folder_of(name) / CARD).exists()

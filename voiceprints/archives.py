@@ -206,7 +206,14 @@ class TarArchive(Archive):
                 _refuse_unfit_tar_member(member)
                 if member.isreg():
                     self._add(member.name, (member.offset_data, member.size))
+            self._refuse_lost_end(tar.offset)
         _refuse_bomb((size for _, size in self._members.values()), limit_bytes)
+
+    def _refuse_lost_end(self, offset: int) -> None:
+        """Where tarfile found no further member. It takes a broken header, and the end of the file, for the end too."""
+        self._file.seek(offset)
+        if self._file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+            raise ArchiveRefused("broken")
 
     def _open(self, member: tuple[int, int]) -> IO[bytes]:
         return cast(IO[bytes], _Part(self._file, *member))

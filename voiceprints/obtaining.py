@@ -32,6 +32,9 @@ ENGINE = "wespeaker"
 WEIGHTS_SUFFIX = ".onnx"
 UNFIT_IN_NAME = re.compile(r"[^A-Za-z0-9._+-]")
 
+Known = dict[str, dict[str, Any]]
+"""What was downloaded first, by the name of the model."""
+
 
 class FileChanged(ModelError):
     """What was fetched is another file than the first time, or than the one that is known to be right."""
@@ -76,10 +79,10 @@ def obtain(name: str, progress: Progress, *, accept_changed: bool = False) -> Mo
 
 
 def _fetched(model: PublishedModel, file: Path, progress: Progress, *, accept_changed: bool) -> ModelCard:
-    address = model.address(settings.MODEL_MIRROR)
+    known, address = _known(), model.address(settings.MODEL_MIRROR)
     fetch(address, file, progress)
     sha256 = sha256_of(file)
-    _refuse_changed(model, sha256, accept_changed=accept_changed)
+    _refuse_changed(model, sha256, known, accept_changed=accept_changed)
     if model.kind == "checkpoint":
         folder = _unpacked(file, model.name)
         _remember(model, sha256, address)
@@ -149,9 +152,9 @@ def _partial_folder(folder: Path) -> Path:
     return partial
 
 
-def _refuse_changed(model: PublishedModel, sha256: str, *, accept_changed: bool) -> None:
+def _refuse_changed(model: PublishedModel, sha256: str, known: Known, *, accept_changed: bool) -> None:
     """The first download of all machines is trusted, and later ones must be the same."""
-    first = model.sha256 or _registered_sha256(model) or _known().get(model.name, {}).get("sha256", sha256)
+    first = model.sha256 or _registered_sha256(model) or known.get(model.name, {}).get("sha256", sha256)
     if sha256 == first or (accept_changed and not model.sha256):
         return
     mend = "" if model.sha256 else "; if that is meant, `manage.py models fetch NAME --accept-changed` takes it"
@@ -165,14 +168,22 @@ def _registered_sha256(model: PublishedModel) -> str:
     return EmbeddingModel.objects.filter(pk=model.name).values_list("sha256", flat=True).first() or ""
 
 
-def _known() -> dict[str, dict[str, Any]]:
+def _known() -> Known:
+    """Raises UnusableModel."""
+    path = settings.MODELS / KNOWN
     try:
-        known: dict[str, dict[str, Any]] = json.loads((settings.MODELS / KNOWN).read_text())
+        known = json.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         return {}
-    except ValueError:
-        raise UnusableModel(f"{settings.MODELS / KNOWN} cannot be read; mend or remove it") from None
+    except (ValueError, RecursionError):
+        known = None
+    if not isinstance(known, dict) or not all(_is_entry(entry) for entry in known.values()):
+        raise UnusableModel(f"{path} cannot be read; mend or remove it")
     return known
+
+
+def _is_entry(entry: object) -> bool:
+    return isinstance(entry, dict) and isinstance(entry.get("sha256"), str)
 
 
 def _remember(model: PublishedModel, sha256: str, address: str) -> None:

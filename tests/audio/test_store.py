@@ -91,12 +91,41 @@ def test_what_was_damaged_is_mended_by_installing_it_again(store: ModelStore, we
     assert store.weights_of("mine").read_bytes() == weights.read_bytes()
 
 
-def test_a_card_that_cannot_be_read_is_named(store: ModelStore, weights: Path) -> None:
-    store.install(weights, card_of(weights))
-    (store.folder / "mine" / "card.json").write_text('{"name": ')
+SPOILT_CARDS = [
+    b"",
+    b"{",
+    b"[]",
+    b"null",
+    b'"mine"',
+    b"\xff\xfe",
+    b"[" * 100_000,
+    b'{"name": "mine"}',
+    {"name": "another"},
+    {"name": None},
+    {"engine": ["wespeaker"]},
+    {"engine": "\ud800"},
+    {"dimension": "32"},
+    {"dimension": True},
+    {"dimension": 0},
+    {"dimension": 10**30},
+    {"sha256": None},
+    {"sha256": "tomorrow"},
+    {"size_bytes": 1.5},
+    {"licence": {}},
+    {"details": "none"},
+]
 
-    with pytest.raises(UnusableModel, match=r"mine/card\.json cannot be read .*install the model again"):
+
+@pytest.mark.parametrize("spoilt", SPOILT_CARDS, ids=lambda spoilt: str(spoilt)[:40])
+def test_a_card_that_cannot_be_meant_is_named_in_one_line(store: ModelStore, weights: Path, spoilt: object) -> None:
+    store.install(weights, card_of(weights))
+    path = store.folder / "mine" / "card.json"
+    said = spoilt if isinstance(spoilt, bytes) else json.dumps(json.loads(path.read_text()) | spoilt).encode()
+    path.write_bytes(said)
+
+    with pytest.raises(UnusableModel, match=r"mine/card\.json cannot be read .*install the model again$") as refused:
         store.find("mine")
+    assert len(str(refused.value).splitlines()) == 1
 
 
 def test_a_card_of_a_later_version_is_read(store: ModelStore, weights: Path) -> None:

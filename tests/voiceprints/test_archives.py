@@ -227,3 +227,10 @@ def test_a_member_before_the_beginning_is_refused(tmp_path):
     (tmp_path / "a.zip").write_bytes(content)
     with (tmp_path / "a.zip").open("rb") as file:
         assert refused(file) == "broken"
+
+
+@pytest.mark.parametrize("kept", [2, 3])
+def test_a_tar_that_ends_where_another_member_should_begin_or_is_broken_there_is_refused(kept):
+    content = tarred({"a": b"sound", "b": b"sound"}).getvalue()
+    assert refused(io.BytesIO(content[: kept * tarfile.BLOCKSIZE])) == "broken"
+    assert refused(io.BytesIO(content[: 2 * tarfile.BLOCKSIZE] + b"no header" + bytes(10_000))) == "broken"

@@ -1,5 +1,6 @@
 """The models of an installation: what is on the disk, in the database, and in use."""
 
+import json
 import logging
 
 import numpy as np
@@ -88,6 +89,17 @@ def test_a_model_that_is_missing_here_fails_the_request_and_is_said_in_one_line(
     (line,) = caplog.messages
     assert "models/small/card.json is missing" in line
     assert "models fetch small" in line
+
+
+def test_a_card_of_wrong_types_fails_the_request_and_is_named(initech, models_folder, caplog):
+    path = models_folder / "small" / "card.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"dimension": "32", "sha256": 5}))
+
+    with caplog.at_level(logging.ERROR), pytest.raises(EngineFailed):
+        services.hear(initech, audio(SUSAN))
+
+    (line,) = caplog.messages
+    assert "small/card.json cannot be read" in line
 
 
 def test_damaged_weights_fail_the_request_and_are_named(initech, models_folder, caplog):

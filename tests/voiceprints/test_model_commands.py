@@ -1,5 +1,6 @@
 """Speaker models by command: published ones are fetched, one's own are added, and nothing is left half done."""
 
+import gzip
 import json
 import shutil
 import threading
@@ -123,6 +124,38 @@ def test_another_machine_must_fetch_the_file_that_the_database_knows(models, dow
 
     models("fetch", "resnet34-LM", "--accept-changed")
     assert EmbeddingModel.objects.get(pk="resnet34-LM").sha256 == installed.store().find("resnet34-LM").sha256 != first
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[]", "null", "1", '{"resnet34-LM": "x"}', '{"resnet34-LM": {"sha256": 1}}', "[" * 99_999]
+)
+def test_what_is_remembered_of_downloads_is_named_when_it_cannot_be_read_and_nothing_is_fetched(
+    models, downloads, models_folder, content
+):
+    models("fetch", "resnet34-LM")
+    models("remove", "resnet34-LM")
+    (models_folder / "known.json").write_text(content)
+
+    said = refusal(models, "fetch", "resnet34-LM")
+
+    assert f"{models_folder / 'known.json'} cannot be read" in said
+    assert "mend or remove it" in said
+    assert len(downloads.asked) == 1
+
+
+@pytest.mark.parametrize(
+    "origin", ["[]", "{}", '{"url": 1, "etag": [], "total": ""}', '{"url": "x", "etag": 5}', "[" * 99_999]
+)
+def test_a_download_begins_anew_where_nobody_can_read_what_arrived(models, downloads, models_folder, origin):
+    downloads.cut_after = 10_000
+    refusal(models, "fetch", "resnet34-LM")
+    (path,) = (models_folder / ".partial").glob("*.origin")
+    address = json.loads(path.read_text())["url"]
+    path.write_text(origin.replace("x", address))
+
+    models("fetch", "resnet34-LM")
+
+    assert [asked for _, asked in downloads.asked] == ["", ""]
 
 
 def test_fetches_at_once_of_different_models_are_all_remembered(models_folder):
@@ -283,6 +316,41 @@ def test_a_fetched_archive_that_is_no_plain_checkpoint_is_refused(models, downlo
     assert not (models_folder / "known.json").exists()
 
 
+def damaged(packed, how):
+    """An archive whose first members, all that a checkpoint needs, can still be read."""
+    return {
+        "wrong checksum": packed[:-8] + bytes(4) + packed[-4:],
+        "wrong length": packed[:-4] + bytes(4),
+        "without its end": packed[:-8],
+        "with something behind it": packed + b"something",
+        "cut off inside": gzip.compress(gzip.decompress(packed)[: 5 * 512 + 5]),
+        "cut off between two members": gzip.compress(gzip.decompress(packed)[: 4 * 512]),
+        "broken header": gzip.compress(gzip.decompress(packed)[: 4 * 512] + b"no header" + bytes(2000)),
+    }[how]
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        "wrong checksum",
+        "wrong length",
+        "without its end",
+        "with something behind it",
+        "cut off inside",
+        "cut off between two members",
+        "broken header",
+    ],
+)
+def test_a_fetched_archive_that_is_damaged_behind_what_is_needed_is_refused(models, downloads, models_folder, how):
+    files = {"avg_model.pt": b"weights", "config.yaml": b"model: CAMPPlus", "readme.txt": b"what is not needed"}
+    downloads.files["campplus_cn_common_200k.tar.gz"] = damaged(targz(files).getvalue(), how)
+
+    assert "cannot be unpacked: broken" in refusal(models, "fetch", "campplus-cn")
+
+    assert left_over(models_folder) == []
+    assert not (models_folder / "known.json").exists()
+
+
 def test_what_nobody_publishes_cannot_be_fetched(models):
     said = refusal(models, "fetch", "resnet18")
     assert "resnet34-LM" in said
@@ -349,11 +417,17 @@ def test_the_table_has_a_line_for_each(models):
     assert len(others) == len(PUBLISHED)
 
 
-def test_a_damaged_card_does_not_hide_the_others(models, models_folder, tmp_path):
-    models("add", str(write_network(tmp_path / "ours.onnx")))
-    (models_folder / "ours" / "card.json").write_text("{")
+@pytest.mark.parametrize(
+    "card", ["{", '{"name": "ours", "engine": 1, "dimension": "x", "sha256": [], "size_bytes": {}}']
+)
+def test_a_damaged_card_does_not_hide_the_others_and_is_said_by_every_command(models, models_folder, tmp_path, card):
+    models("add", file := str(write_network(tmp_path / "ours.onnx")))
+    (models_folder / "ours" / "card.json").write_text(card)
 
     assert "card.json cannot be read" in models("list")
+    assert "card.json cannot be read" in refusal(models, "default", "ours")
+    models("add", file)
+    models("default", "ours")
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
