@@ -15,7 +15,7 @@ from unfold.sites import UnfoldAdminSite
 from tenants.console import is_platform_staff, may_enter, may_manage_access, membership_of
 from tenants.forms import ConsoleLoginForm
 from tenants.middleware import CHOSEN_TENANT
-from voiceprints import model_views
+from voiceprints import model_views, speaker_views, speaking_views
 from voiceprints.overview import overview_for
 from voiceprints.views import recording
 
@@ -31,11 +31,24 @@ class ConsoleSite(UnfoldAdminSite):
         return [
             path("tenant/", self.admin_view(require_POST(choose_tenant)), name="choose_tenant"),
             path("recordings/<int:utterance_id>.flac", self.admin_view(recording), name="recording"),
+            *self._voice_urls(),
             path("models/", self.admin_view(model_views.home), name="models"),
             path("models/<slug:slug>/", self.admin_view(model_views.tenant_models), name="tenant_models"),
             path("models/<slug:slug>/progress/", self.admin_view(model_views.progress), name="model_progress"),
             path("models/<slug:slug>/compare/", self.admin_view(model_views.compare), name="model_comparison"),
             path("models/<slug:slug>/<slug:deed>/", self.admin_view(model_views.change), name="model_change"),
+        ]
+
+    def _voice_urls(self) -> list[URLPattern]:
+        return [
+            path("libraries/<int:library_id>/enroll/", self.admin_view(speaking_views.enroll), name="enroll_speaker"),
+            path("speakers/<int:speaker_id>/nearest/", self.admin_view(speaker_views.nearest), name="nearest_speakers"),
+            path("speakers/<int:speaker_id>/recordings/", self.admin_view(speaking_views.add), name="add_recordings"),
+            path(
+                "speakers/<int:speaker_id>/recordings/<int:utterance_id>/replace/",
+                self.admin_view(speaking_views.replace),
+                name="replace_recording",
+            ),
         ]
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
@@ -92,6 +105,10 @@ def script(request: HttpRequest) -> str:
 
 def style(request: HttpRequest) -> str:
     return static("console/console.css")
+
+
+def voices_style(request: HttpRequest) -> str:
+    return static("console/voices.css")
 
 
 def favicon(request: HttpRequest) -> str:

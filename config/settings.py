@@ -409,6 +409,6 @@ UNFOLD = {
     "SHOW_VIEW_ON_SITE": False,
     "SHOW_LANGUAGES": True,
     "SCRIPTS": ["config.console.script"],
-    "STYLES": ["config.console.style"],
+    "STYLES": ["config.console.style", "config.console.voices_style"],
     "SIDEBAR": {"navigation": "config.console.navigation"},
 }

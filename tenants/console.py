@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, TypeVar
 
 from django import forms
 from django.core.exceptions import PermissionDenied
@@ -12,7 +13,26 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from unfold.admin import ModelAdmin
 
+from tenants.context import acting_as, acting_as_platform
 from tenants.models import Membership, Tenant
+
+OWN_TRANSACTIONS = "opens_own_transactions"
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+def opens_own_transactions(view: View) -> View:
+    """For a page that waits for workers or writes recordings: it looks at rows inside `own_view` and nowhere else."""
+    setattr(view, OWN_TRANSACTIONS, True)
+    return view
+
+
+def own_view(request: HttpRequest) -> AbstractContextManager[None]:
+    """One transaction that sees what the signed-in user may see: one tenant, or all of them for platform staff."""
+    if is_platform_staff(request):
+        return acting_as_platform()
+    membership = membership_of(request)
+    return acting_as(membership.tenant) if membership else nullcontext()
 
 
 def membership_of(request: HttpRequest) -> Membership | None:

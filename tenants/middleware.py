@@ -10,15 +10,20 @@ from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
+from django.urls import Resolver404, resolve
 
-from tenants.context import acting_as, acting_as_platform, memberships_of
+from tenants.console import OWN_TRANSACTIONS, own_view
+from tenants.context import memberships_of
 from tenants.models import Membership
 
 CHOSEN_TENANT = "tenant"
 
 
 class ConsoleTenantMiddleware:
-    """Runs a page in one transaction as the tenant of `request.membership`, which is None for platform staff."""
+    """Runs a page in one transaction as the tenant of `request.membership`, which is None for platform staff.
+
+    A page that waits for a recording to be measured opens its own, see tenants.console.opens_own_transactions.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -38,10 +43,16 @@ class ConsoleTenantMiddleware:
 def _view_of(request: HttpRequest) -> AbstractContextManager[None]:
     if not request.user.is_authenticated:
         return nullcontext()
-    if request.user.is_superuser:
-        return acting_as_platform()
-    request.membership = chosen_membership(request)  # type: ignore[attr-defined]
-    return acting_as(request.membership.tenant) if request.membership else nullcontext()  # type: ignore[attr-defined]
+    if not request.user.is_superuser:
+        request.membership = chosen_membership(request)  # type: ignore[attr-defined]
+    return nullcontext() if _opens_own_transactions(request.path_info) else own_view(request)
+
+
+def _opens_own_transactions(path: str) -> bool:
+    try:
+        return getattr(resolve(path).func, OWN_TRANSACTIONS, False)
+    except Resolver404:
+        return False
 
 
 def chosen_membership(request: HttpRequest) -> Membership | None:

@@ -8,18 +8,14 @@ from django.contrib import admin
 from django.db.models import QuerySet, TextField
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.template.loader import render_to_string
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
-from unfold.admin import TabularInline
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminTextareaWidget
 
-from tenants.console import TenantAdmin, may_change, may_enter, may_listen, own_rows, refuse_unless
-from voiceprints import wording
-from voiceprints.agreement import count_disagreements
+from tenants.console import TenantAdmin, may_change, may_listen, own_rows, refuse_unless
 from voiceprints.confirmation import carry_out, confirmation_page, is_confirmed
 from voiceprints.counting import count_of
 from voiceprints.filters import LibraryFilter, OrganisationFilter
@@ -31,6 +27,7 @@ from voiceprints.removals import (
     EMPTY_LIBRARIES,
     Undertaking,
 )
+from voiceprints.speaker_page import speaker_page
 
 STATUS_COLOURS = {Speaker.Status.ENROLLED: "success", Speaker.Status.ENROLLING: "warning"}
 
@@ -102,76 +99,6 @@ class LibraryAdmin(RemovableAdmin):
         return self.undertake(request, EMPTY_LIBRARIES, queryset, back=self.list_address())
 
 
-class UtteranceInline(TabularInline):
-    model = Utterance
-    verbose_name_plural = _("recordings")
-    fields = ["length", "speech", "noise", "level", "clipping", "created", "file"]
-    readonly_fields = ["player", *fields, "removal"]
-    hide_title = True
-    show_count = True
-    per_page = 20
-    extra = 0
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Utterance]:
-        return own_rows(request, super().get_queryset(request)).order_by("-created", "-pk")
-
-    def get_count(self, request: HttpRequest, obj: Any = None) -> int:
-        return obj.utterance_count if obj else 0
-
-    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        first = ["player"] if may_listen(request) else []
-        last = ["removal"] if may_change(request) else []
-        return [*first, *self.fields, *last]
-
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return may_enter(request)
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    @display(description=_("recording"))
-    def player(self, utterance: Utterance) -> str:
-        if not utterance.recording:
-            return "—"
-        return render_to_string("console/player.html", {"address": reverse("admin:recording", args=[utterance.pk])})
-
-    @display(description=_("length"))
-    def length(self, utterance: Utterance) -> str:
-        return wording.seconds(utterance.duration_seconds)
-
-    @display(description=_("speech"))
-    def speech(self, utterance: Utterance) -> str:
-        return wording.seconds(utterance.speech_seconds)
-
-    @display(description=_("SNR"))
-    def noise(self, utterance: Utterance) -> str:
-        return wording.decibels(utterance.snr_db)
-
-    @display(description=_("level"))
-    def level(self, utterance: Utterance) -> str:
-        return wording.full_scale_decibels(utterance.level_dbfs)
-
-    @display(description=_("clipping"))
-    def clipping(self, utterance: Utterance) -> str:
-        return wording.clipping(utterance.clipped_ratio)
-
-    @display(description=_("file"))
-    def file(self, utterance: Utterance) -> str:
-        path = utterance.recording.name
-        return render_to_string("console/path.html", {"path": path}) if path else "—"
-
-    @display(description="")
-    def removal(self, utterance: Utterance) -> str:
-        address = reverse("admin:voiceprints_speaker_remove_recording", args=[utterance.speaker_id, utterance.pk])
-        return render_to_string("console/remove_link.html", {"address": address})
-
-
 @admin.register(Speaker)
 class SpeakerAdmin(RemovableAdmin):
     list_display = ["external_id", "library", "status_badge", "recordings", "created"]
@@ -179,10 +106,15 @@ class SpeakerAdmin(RemovableAdmin):
     search_fields = ["external_id", "info"]
     ordering = ["-created", "-pk"]
     actions = ["delete_selected"]
-    fields = ["external_id", "library", "status", "agreement", "created", "info"]
-    readonly_fields = ["external_id", "library", "status", "agreement", "created"]
-    inlines = [UtteranceInline]
+    fields = ["external_id", "library", "status", "created", "info"]
+    readonly_fields = ["external_id", "library", "status", "created"]
+    change_form_outer_after_template = "console/speaker.html"
     deletion = DELETE_SPEAKERS
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], **kwargs: Any) -> HttpResponse:
+        speaker = context["original"]
+        about = {"speaker": speaker, "may_change": may_change(request), "may_listen": may_listen(request)}
+        return super().render_change_form(request, context | about | {"page": speaker_page(request, speaker)}, **kwargs)
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.remove_recording)
@@ -199,10 +131,6 @@ class SpeakerAdmin(RemovableAdmin):
     @display(description=_("status"), ordering="status", label=STATUS_COLOURS)
     def status_badge(self, speaker: Speaker) -> tuple[str, str]:
         return speaker.status, speaker.get_status_display()
-
-    @display(description=_("one voice"))
-    def agreement(self, speaker: Speaker) -> str:
-        return wording.agreement(count_disagreements(speaker.tenant, speaker))
 
     @display(description=_("recordings"), ordering="utterance_count")
     def recordings(self, speaker: Any) -> int:

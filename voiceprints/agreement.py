@@ -10,7 +10,6 @@ from audio.results import Analysis, Embedding
 from tenants.models import Consistency, Tenant
 from voiceprints.decisions import Decision, decision_for
 from voiceprints.errors import SpeakerMismatch
-from voiceprints.gallery import embeddings_of
 from voiceprints.models import Speaker, UtteranceEmbedding
 from voiceprints.results import Scored
 from voiceprints.scoring import Figures, cosine
@@ -47,15 +46,12 @@ def refuse_another_voice(
             raise SpeakerMismatch(external_id=speaker.external_id, score=scored.score, threshold=scored.threshold)
 
 
-def count_disagreements(tenant: Tenant, speaker: Speaker) -> int | None:
-    """How many of the speaker's utterances do not sound like those before them.
+def count_disagreements(tenant: Tenant, said: Sequence[Said]) -> int | None:
+    """How many utterances of one speaker do not sound like those before them.
 
     None where there is nothing to compare, or the tenant does not mind.
     """
-    if tenant.consistency == Consistency.ACCEPT:
-        return None
-    said = [said_in(row) for row in embeddings_of(speaker) if row.model == tenant.model]
-    if len(said) < 2:
+    if tenant.consistency == Consistency.ACCEPT or len(said) < 2:
         return None
     found = agreements(decision_for(tenant, tenant.model), [], said)
     return sum(1 for scored in found if scored and not scored.accepted)

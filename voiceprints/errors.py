@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
 
 
 class VoiceprintError(Exception):
@@ -43,6 +44,14 @@ class SpeakerExists(VoiceprintError):
     def __init__(self, *, external_id: str) -> None:
         self.external_id = external_id
         super().__init__(f"speaker {external_id!r} exists already")
+
+
+class SpeakersExist(VoiceprintError):
+    """Several could not come to a library where others bear their `names`, or they bear one name themselves."""
+
+    def __init__(self, *, names: Sequence[str]) -> None:
+        self.names = list(names)
+        super().__init__(f"speakers {', '.join(map(repr, self.names))} exist already")
 
 
 class SpeakerNotEnrolled(VoiceprintError):

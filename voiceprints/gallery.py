@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
@@ -12,7 +13,7 @@ from django.utils import timezone
 from audio.results import Embedding
 from tenants.models import Tenant
 from voiceprints import recordings
-from voiceprints.errors import LibraryNotFound, SpeakerExists, SpeakerNotFound
+from voiceprints.errors import LibraryNotFound, SpeakerExists, SpeakerNotFound, SpeakersExist, UtteranceNotFound
 from voiceprints.models import Library, Speaker, Utterance, UtteranceEmbedding, Voiceprint
 from voiceprints.results import Enrollment, KnownUtterance, LibraryKey, Measured, Removal, WhenEnrolled
 from voiceprints.scoring import voiceprint_of
@@ -182,6 +183,37 @@ def forget(speaker: Speaker) -> None:
     """All the speaker said, to be replaced."""
     drop_utterances(speaker.tenant, speaker.utterances.all())
     speaker.voiceprints.all().delete()
+
+
+def forget_utterance(speaker: Speaker, utterance_id: int) -> None:
+    """One thing the speaker said, to be replaced. Raises UtteranceNotFound."""
+    if not drop_utterances(speaker.tenant, speaker.utterances.filter(pk=utterance_id)):
+        raise UtteranceNotFound(utterance_id=utterance_id)
+    speaker.voiceprints.all().delete()
+
+
+def move(tenant: Tenant, speakers: QuerySet[Speaker], key: LibraryKey) -> int:
+    """To another library, with their voiceprints; returns how many. What they said stays where it lies.
+
+    Raises LibraryNotFound, and SpeakersExist for names that are taken there, moving nobody.
+    """
+    # Everybody locks speakers before their library. The lock keeps new names out until all have moved in.
+    moving = dict(speakers.select_for_update(of=["self"]).order_by("pk").values_list("pk", "external_id"))
+    library = tenant.libraries.within(key.org_id, key.tag_id).select_for_update().first()
+    if library is None:
+        raise LibraryNotFound(org_id=key.org_id, tag_id=key.tag_id)
+    _refuse_taken_names(library, moving)
+    tenant.speakers.filter(pk__in=moving).update(library=library)
+    tenant.voiceprints.filter(speaker__in=moving).update(library=library)
+    return len(moving)
+
+
+def _refuse_taken_names(library: Library, moving: dict[int, str]) -> None:
+    bearers = Counter(moving.values())
+    there = library.speakers.exclude(pk__in=moving).filter(external_id__in=bearers)
+    taken = {*there.values_list("external_id", flat=True), *(name for name, many in bearers.items() if many > 1)}
+    if taken:
+        raise SpeakersExist(names=sorted(taken))
 
 
 def set_info(speaker: Speaker, info: str) -> None:

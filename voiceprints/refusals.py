@@ -2,24 +2,51 @@
 
 from __future__ import annotations
 
-from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from typing import Any
 
+from django.utils.formats import localize
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from audio.errors import (
+    AudioError,
+    Damaged,
+    NotEnoughSpeech,
+    PoorQuality,
+    TooExpensive,
+    TooLarge,
+    TooLong,
+    TooShort,
+    Undecodable,
+    Unrecognised,
+)
 from voiceprints.errors import (
+    AnalysisTimedOut,
     EmbeddingUnfinished,
+    EngineFailed,
+    EngineUnreachable,
     GenerationIncomplete,
     GenerationInUse,
     GenerationNotFound,
     JobAbandoned,
     JobFinished,
     JobNotFound,
+    LibraryNotFound,
     ModelNotFound,
     ModelUnusable,
     NothingToRollBack,
+    SpeakerExists,
+    SpeakerMismatch,
+    SpeakerNotEnrolled,
+    SpeakerNotFound,
+    SpeakersExist,
     StorageFailed,
     TooBusy,
+    UtteranceNotFound,
 )
 from voiceprints.model_changes import RateRefused
+
+NAMES_SHOWN = 10
 
 REFUSALS = {
     ModelNotFound: gettext_lazy("No model %(model)s is known here."),
@@ -29,11 +56,36 @@ REFUSALS = {
     ),
     GenerationNotFound: gettext_lazy("Nothing is kept up for the model %(model)s. Prepare it first."),
     NothingToRollBack: gettext_lazy("There is no earlier model to go back to."),
-    TooBusy: gettext_lazy("Too many jobs are under way already, at most %(limit)s. Try again when one is over."),
+    TooBusy: gettext_lazy("Too much is under way already, at most %(limit)s at once. Try again in a moment."),
     JobNotFound: gettext_lazy("Nothing is being embedded with this model."),
     JobFinished: gettext_lazy("The job is over already."),
     JobAbandoned: gettext_lazy("Given up: the worker went down %(attempts)s times without getting any further."),
     StorageFailed: gettext_lazy("The storage of the recordings did not answer."),
+    NotEnoughSpeech: gettext_lazy(
+        "Not enough speech: %(speech_seconds)s s were heard, %(required_seconds)s s are needed. Speak longer."
+    ),
+    PoorQuality: gettext_lazy(
+        "Too much of the speech is clipped to tell a voice by. Speak further from the microphone."
+    ),
+    TooShort: gettext_lazy("The recording is only %(seconds)s s long; %(required_seconds)s s are needed."),
+    TooLong: gettext_lazy("The recording is %(seconds)s s long; at most %(limit_seconds)s s are taken."),
+    TooLarge: gettext_lazy("The file has %(size_bytes)s bytes; at most %(limit_bytes)s are taken."),
+    TooExpensive: gettext_lazy("The file takes too long to decode. Save it as WAV and try again."),
+    Unrecognised: gettext_lazy("This is not a recording of a kind that can be read here."),
+    Damaged: gettext_lazy("The file begins as a recording and cannot be read to the end: it is damaged."),
+    Undecodable: gettext_lazy("No sound could be read from this file."),
+    SpeakerMismatch: gettext_lazy(
+        "Another voice: it does not sound like what %(external_id)s said before "
+        "(cosine %(score)s, needed %(threshold)s)."
+    ),
+    SpeakerExists: gettext_lazy("A speaker %(external_id)s is there already. Choose another id, or open that speaker."),
+    SpeakerNotFound: gettext_lazy("There is no such speaker here."),
+    SpeakerNotEnrolled: gettext_lazy("%(external_id)s is not enrolled yet, so there is nothing to compare with."),
+    LibraryNotFound: gettext_lazy("There is no such library any more."),
+    UtteranceNotFound: gettext_lazy("This recording was deleted meanwhile."),
+    AnalysisTimedOut: gettext_lazy("Nothing was measured within %(deadline_seconds)s s. Try again."),
+    EngineFailed: gettext_lazy("The worker that measured the recording failed. Try again."),
+    EngineUnreachable: gettext_lazy("The workers cannot be reached now. Try again in a moment."),
     RateRefused: gettext_lazy("The rate must be a number of recordings per second, from 0.1 to 1000, or empty."),
 }
 
@@ -43,8 +95,21 @@ def in_words(error: Exception) -> str:
         return _in_use(error)
     if isinstance(error, GenerationIncomplete):
         return _incomplete(error)
+    if isinstance(error, SpeakersExist):
+        return _taken(error)
     words = REFUSALS.get(type(error))
-    return str(words) % vars(error) if words else str(error)
+    return str(words) % _figures(error) if words else str(error)
+
+
+def _figures(error: Exception) -> dict[str, Any]:
+    numbers = error.numbers if isinstance(error, AudioError) else vars(error)
+    return {name: localize(round(one, 2)) if isinstance(one, float) else one for name, one in numbers.items()}
+
+
+def _taken(error: SpeakersExist) -> str:
+    more = len(error.names) - NAMES_SHOWN
+    words = _("Nobody was moved. These names are taken there: %s") % ", ".join(error.names[:NAMES_SHOWN])
+    return words + (ngettext(" and %d more.", " and %d more.", more) % more if more > 0 else ".")
 
 
 def _in_use(error: GenerationInUse) -> str:

@@ -29,7 +29,7 @@ from voiceprints.errors import (
     SpeakerNotFound,
     UtteranceNotFound,
 )
-from voiceprints.models import Library, Speaker, Voiceprint
+from voiceprints.models import Library, Speaker, Utterance, Voiceprint
 from voiceprints.results import (
     AudioInput,
     Candidate,
@@ -151,6 +151,27 @@ def update(
     return _heard_and_stored(tenant, key.org_id, audios, refuse_unknown, store)
 
 
+def replace_utterance(tenant: Tenant, utterance_id: int, audio: AudioInput) -> Enrollment:
+    """One recording in the place of another of the same speaker, or nothing changes.
+
+    Raises UtteranceNotFound, and SpeakerMismatch where the tenant refuses utterances that disagree with the others.
+    """
+    with acting_as(tenant):
+        org_id = _utterance(tenant, utterance_id).speaker.library.org_id
+
+    def refuse_unknown() -> None:
+        _utterance(tenant, utterance_id)
+
+    def store(measured: list[Measured]) -> Enrollment:
+        speaker = gallery.locked_speaker(_utterance(tenant, utterance_id).speaker)
+        gallery.forget_utterance(speaker, utterance_id)
+        earlier = gallery.embeddings_of(speaker)
+        agreement.refuse_another_voice(tenant, speaker, earlier, [analysis for analysis, _ in measured])
+        return gallery.add_utterances(tenant, speaker, earlier, measured, required_utterances=1)
+
+    return _heard_and_stored(tenant, org_id, [audio], refuse_unknown, store)
+
+
 def verify(tenant: Tenant, libraries: QuerySet[Library], external_id: str, audio: AudioInput) -> Verification:
     """1:1, against whoever bears the name; of several libraries, the first enrolled.
 
@@ -218,6 +239,22 @@ def near_duplicates(
         nearest = nearest_speakers(tenant, [speaker.library], model, embedding, bar, limit=limit + 1)
     others = (candidate for candidate in nearest if candidate.accepted and candidate.speaker != speaker)
     return tuple(islice(others, limit))
+
+
+def neighbours(
+    tenant: Tenant, speaker: Speaker, libraries: Iterable[Library], *, limit: int = DEFAULT_TOP_K
+) -> tuple[Candidate, ...]:
+    """Who else sounds most like the speaker, by the voiceprints that are stored; best first.
+
+    Raises SpeakerNotEnrolled.
+    """
+    with acting_as(tenant):
+        voiceprint = _voiceprint(tenant, speaker)
+        model, embedding = voiceprint.model, voiceprint.embedding
+        bar = decision_for(tenant, model).bar(voiceprint.speech_seconds)
+        # One more than wanted, for the speaker may be among them.
+        nearest = nearest_speakers(tenant, libraries, model, embedding, bar, limit=limit + 1)
+    return tuple(islice((candidate for candidate in nearest if candidate.speaker != speaker), limit))
 
 
 def compare(tenant: Tenant, one: AudioInput, other: AudioInput) -> Comparison:
@@ -316,6 +353,16 @@ def delete_speakers(tenant: Tenant, libraries: QuerySet[Library], external_ids: 
         return gallery.drop_speakers(tenant, named)
 
 
+def move_speakers(tenant: Tenant, speaker_ids: Iterable[int], key: LibraryKey) -> int:
+    """Those that are there, to the library `key`, with their voiceprints: all of them or nobody.
+
+    Their recordings stay under the paths that clients know. Returns how many moved. Raises LibraryNotFound, and
+    SpeakersExist for names that are taken there.
+    """
+    with acting_as(tenant):
+        return gallery.move(tenant, tenant.speakers.without_probes().filter(pk__in=list(speaker_ids)), key)
+
+
 def delete_probes(tenant: Tenant, libraries: QuerySet[Library], *, before: datetime) -> Removal:
     """Those that were kept before that moment."""
     with acting_as(tenant):
@@ -349,10 +396,7 @@ def delete_library(tenant: Tenant, key: LibraryKey) -> Removal:
 def delete_utterance(tenant: Tenant, utterance_id: int) -> Speaker:
     """Remove one recording and remake the voiceprint of what is left; without any the speaker is enrolling again."""
     with keeping_models(tenant):
-        utterance = tenant.utterances.select_related("speaker").filter(pk=utterance_id).first()
-        if utterance is None:
-            raise UtteranceNotFound(utterance_id=utterance_id)
-        speaker = gallery.locked_speaker(utterance.speaker)
+        speaker = gallery.locked_speaker(_utterance(tenant, utterance_id).speaker)
         gallery.drop_utterances(tenant, speaker.utterances.filter(pk=utterance_id))
         gallery.remake_voiceprints(tenant, speaker)
         return speaker
@@ -480,6 +524,13 @@ def _speaker(tenant: Tenant, libraries: QuerySet[Library], external_id: str) -> 
     if speaker is None:
         raise SpeakerNotFound(external_id=external_id)
     return speaker
+
+
+def _utterance(tenant: Tenant, utterance_id: int) -> Utterance:
+    utterance: Utterance | None = tenant.utterances.select_related("speaker__library").filter(pk=utterance_id).first()
+    if utterance is None:
+        raise UtteranceNotFound(utterance_id=utterance_id)
+    return utterance
 
 
 def _speakers(tenant: Tenant, key: LibraryKey, external_ids: Sequence[str]) -> dict[str, Speaker]:

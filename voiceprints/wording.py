@@ -6,7 +6,7 @@ from django.utils.formats import localize
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from audio.results import CLIPPED_ABOVE_RATIO
+from audio.results import CLIPPED_ABOVE_RATIO, SpeechQuality
 
 HARDLY_CLIPPED_RATIO = 0.001
 
@@ -28,6 +28,30 @@ def clipping(ratio: float) -> str:
         return _("none")
     percent = localize(round(100 * ratio, 1))
     return (_("heavy, %s %%") if ratio > CLIPPED_ABOVE_RATIO else _("slight, %s %%")) % percent
+
+
+def quality(figures: SpeechQuality) -> str:
+    """The three figures that matter most, as a sentence."""
+    words = {"speech": seconds(figures.speech_seconds), "noise": decibels(figures.snr_db)}
+    measured = _("%(speech)s of speech, %(noise)s SNR") % words
+    return f"{measured}, {_clipped(figures.clipped_ratio)}"
+
+
+def _clipped(ratio: float) -> str:
+    if ratio < HARDLY_CLIPPED_RATIO:
+        return _("not clipped")
+    return _("clipped: %s") % clipping(ratio)
+
+
+def warnings(figures: SpeechQuality) -> list[str]:
+    """What makes a comparison with the recording less sure, and what would help."""
+    words = {
+        "noisy": _("Noisy: find a quieter place."),
+        "low_level": _("Very quiet: speak closer to the microphone."),
+        "clipped": _("Clipped: speak further from the microphone."),
+        "dropouts": _("With gaps: parts of the sound were lost on the way."),
+    }
+    return [words[name] for name in figures.warnings]
 
 
 def agreement(disagreements: int | None) -> str:

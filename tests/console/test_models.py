@@ -287,7 +287,7 @@ def test_a_model_that_answered_a_moment_ago_is_not_dropped(client_of, prepared):
 
 def test_too_many_jobs_are_refused_in_words(client_of, settings, acme_people, tiny):
     settings.JOBS_PER_TENANT = 0
-    assert "Too many jobs are under way already, at most 0." in do(client_of("owner"), "prepare", model=tiny)
+    assert "Too much is under way already, at most 0 at once." in do(client_of("owner"), "prepare", model=tiny)
 
 
 def test_comparing_with_a_model_nobody_was_embedded_with_leads_back(client_of, acme_people, tiny):

@@ -1,0 +1,123 @@
+"""The console's pages on which somebody speaks: enrolling, and adding or replacing what a speaker said.
+
+None runs in one transaction: rows are looked at in `own_view`, and the services open their own around the workers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import admin, messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+from django.views.decorators.http import require_http_methods, require_POST
+
+from audio.errors import AudioError
+from tenants.console import may_change, opens_own_transactions, own_view, refuse_unless
+from voiceprints import services
+from voiceprints.errors import VoiceprintError
+from voiceprints.models import Speaker
+from voiceprints.pages import own_library, own_speaker, page
+from voiceprints.refusals import in_words
+from voiceprints.results import Enrollment, LibraryKey
+from voiceprints.speaking_forms import EnrollmentForm, OneRecordingForm, SpeakingForm
+
+Do = Callable[[dict[str, Any]], Enrollment]
+
+
+@opens_own_transactions
+@require_http_methods(["GET", "HEAD", "POST"])
+def enroll(request: HttpRequest, library_id: int) -> HttpResponse:
+    """Somebody new in a library that is there."""
+    with own_view(request):
+        library = own_library(request, library_id)
+        refuse_unless(may_change(request))
+        back = reverse("admin:voiceprints_library_change", args=[library.pk])
+        title = _("Enroll a speaker in %(library)s") % {"library": library}
+        if request.method != "POST":
+            return page(request, "enroll", {"title": title, "back": back})
+
+    def enrolled(said: dict[str, Any]) -> Enrollment:
+        key = LibraryKey(library.org_id, library.tag_id)
+        return services.enroll(
+            library.tenant, key, said["external_id"], said["audio"], info=said["info"], create_library=False
+        )
+
+    return _spoken(request, EnrollmentForm(request.POST, request.FILES), enrolled, request.path)
+
+
+@opens_own_transactions
+@require_POST
+def add(request: HttpRequest, speaker_id: int) -> HttpResponse:
+    with own_view(request):
+        speaker = own_speaker(request, speaker_id)
+        refuse_unless(may_change(request))
+
+    def added(said: dict[str, Any]) -> Enrollment:
+        key = LibraryKey(speaker.library.org_id, speaker.library.tag_id)
+        return services.update(speaker.tenant, key, speaker.external_id, said["audio"], merge=True)
+
+    return _spoken(request, SpeakingForm(request.POST, request.FILES), added, _address(speaker))
+
+
+@opens_own_transactions
+@require_http_methods(["GET", "HEAD", "POST"])
+def replace(request: HttpRequest, speaker_id: int, utterance_id: int) -> HttpResponse:
+    with own_view(request):
+        speaker = own_speaker(request, speaker_id)
+        utterance = speaker.utterances.filter(pk=utterance_id).first()
+        if utterance is None:
+            raise Http404
+        refuse_unless(may_change(request))
+        if request.method != "POST":
+            about = {"title": _("Replace a recording of %(speaker)s") % {"speaker": speaker}}
+            return page(request, "replace", about | {"utterance": utterance, "back": _address(speaker)})
+
+    def replaced(said: dict[str, Any]) -> Enrollment:
+        return services.replace_utterance(speaker.tenant, utterance_id, said["audio"][0])
+
+    return _spoken(request, OneRecordingForm(request.POST, request.FILES), replaced, request.path)
+
+
+def _spoken(request: HttpRequest, form: SpeakingForm, do: Do, back: str) -> HttpResponse:
+    if not form.is_valid():
+        return _refused(request, form.refusal, back)
+    try:
+        enrollment = do(form.cleaned_data)
+    except (AudioError, VoiceprintError) as error:
+        return _refused(request, in_words(error), back)
+    _log(request, enrollment)
+    messages.success(request, _stored(enrollment))
+    return _led_to(request, _address(enrollment.speaker))
+
+
+def _log(request: HttpRequest, enrollment: Enrollment) -> None:
+    added = [{"added": {"name": str(_("recording")), "object": str(one.pk)}} for one in enrollment.utterances]
+    admin.site.get_model_admin(Speaker).log_change(request, enrollment.speaker, added)
+
+
+def _stored(enrollment: Enrollment) -> str:
+    count = len(enrollment.utterances)
+    return ngettext("%d recording was stored.", "%d recordings were stored.", count) % count
+
+
+def _refused(request: HttpRequest, words: str, back: str) -> HttpResponse:
+    """In the place beside the form, which keeps what was recorded; without scripts on the page anew."""
+    if "HX-Request" in request.headers:
+        return render(request, "console/refusal.html", {"words": words})
+    messages.error(request, words)
+    return redirect(back)
+
+
+def _led_to(request: HttpRequest, address: str) -> HttpResponse:
+    if "HX-Request" in request.headers:
+        return HttpResponse(headers={"HX-Redirect": address})
+    return redirect(address)
+
+
+def _address(speaker: Speaker) -> str:
+    return reverse("admin:voiceprints_speaker_change", args=[speaker.pk])
