@@ -78,7 +78,12 @@ class LibraryAdmin(RemovableAdmin):
     actions = ["empty", "delete_selected"]
     fields = ["org_id", "tag_id", "name", "info"]
     fixed_fields = ["org_id", "tag_id"]
+    change_form_outer_before_template = "console/library.html"
     deletion = DELETE_LIBRARIES
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], **kwargs: Any) -> HttpResponse:
+        about = {"library": context.get("original"), "may_change": may_change(request)}
+        return super().render_change_form(request, context | about, **kwargs)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Library]:
         enrolled = count_of(Speaker.all_tenants.all(), by="library")

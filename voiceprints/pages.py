@@ -16,12 +16,14 @@ LARGEST_KEY = 10**18
 
 def own_library(request: HttpRequest, library_id: int) -> Library:
     """Raises Http404 for another tenant's, as for none."""
-    return _own(request, Library.all_tenants.select_related("tenant"), library_id)
+    library: Library = _own(request, Library.all_tenants.select_related("tenant"), library_id)
+    return library
 
 
 def own_speaker(request: HttpRequest, speaker_id: int) -> Speaker:
     """Raises Http404 for another tenant's, as for none."""
-    return _own(request, Speaker.all_tenants.select_related("library", "tenant"), speaker_id)
+    speaker: Speaker = _own(request, Speaker.all_tenants.select_related("library", "tenant"), speaker_id)
+    return speaker
 
 
 def page(request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:

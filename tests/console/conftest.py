@@ -63,12 +63,17 @@ def chromium() -> str:
 
 
 @pytest.fixture
-def page(chromium: str, live_server, monkeypatch) -> Iterator[Page]:
+def browser_arguments() -> list[str]:
+    return ARGUMENTS
+
+
+@pytest.fixture
+def page(chromium: str, browser_arguments, live_server, monkeypatch) -> Iterator[Page]:
     """A fresh browser that must not complain, above all not about the content security policy."""
     monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")  # Playwright runs an event loop in this very thread.
     complaints: list[str] = []
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+        browser = playwright.chromium.launch(executable_path=chromium, args=browser_arguments)
         page = browser.new_page(base_url=live_server.url, locale="en-US")
         page.set_default_timeout(PATIENCE_MS)
         page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)

@@ -1,0 +1,80 @@
+"""Speaking into the console: a real Chromium whose microphone hears a generated voice."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tenants.context import acting_as
+from tests.cast import wav_of
+from tests.console.conftest import ARGUMENTS
+from tests.console.people import enrolled
+from tests.console.test_browser import sign_in
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+SPOKEN_MS = 4500
+
+
+@pytest.fixture
+def browser_arguments(tmp_path: Path) -> list[str]:
+    voice = tmp_path / "susan.wav"
+    voice.write_bytes(wav_of("susan", 3))
+    microphone = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+    return [*ARGUMENTS, *microphone, f"--use-file-for-fake-audio-capture={voice}"]
+
+
+def speak(page: Page) -> None:
+    page.get_by_role("button", name="Record", exact=True).click()
+    expect(page.get_by_text("Recording. Speak for three seconds or more.")).to_be_visible()
+    page.wait_for_timeout(SPOKEN_MS)
+    page.get_by_role("button", name="Stop").click()
+    expect(page.get_by_text(re.compile(r"recording-1\.webm"))).to_be_visible()
+
+
+def test_somebody_is_enrolled_by_microphone(page, acme):
+    library = enrolled(acme, "bob", "ken")[0].library
+    sign_in(page, acme)
+    page.goto(f"/console/libraries/{library.pk}/enroll/")
+    page.get_by_label("Id of the speaker").fill("alice")
+    speak(page)
+    page.get_by_role("button", name="Enroll").click()
+    expect(page.get_by_text("1 recording was stored.")).to_be_visible()
+    with acting_as(acme):
+        assert library.speakers.enrolled().named("alice").exists()
+
+
+def test_a_recording_is_drawn_and_another_added_by_microphone(page, acme):
+    speaker, _ = enrolled(acme, "alice", "susan")
+    sign_in(page, acme)
+    page.goto(f"/console/voiceprints/speaker/{speaker.pk}/change/")
+    expect(page.locator("[data-sound][data-drawn]")).to_have_count(1)
+    assert painted(page, ".waveform") > 100
+    assert painted(page, ".spectrogram") > 1000
+    speak(page)
+    page.get_by_role("button", name="Add", exact=True).click()
+    expect(page.get_by_text("1 pair counts as of one voice.")).to_be_visible()
+
+
+def painted(page: Page, canvas: str) -> int:
+    """How many of its pixels are not transparent."""
+    return page.locator(canvas).first.evaluate(
+        """canvas => canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data
+            .filter((one, place) => place % 4 === 3 && one > 0).length"""
+    )
+
+
+def test_what_is_refused_leaves_the_form_as_it_was(page, acme):
+    library = enrolled(acme, "bob", "ken")[0].library
+    sign_in(page, acme)
+    page.goto(f"/console/libraries/{library.pk}/enroll/")
+    page.get_by_label("Id of the speaker").fill("bob")
+    speak(page)
+    page.get_by_role("button", name="Enroll").click()
+    expect(page.get_by_role("alert")).to_contain_text("A speaker bob is there already.")
+    page.get_by_label("Id of the speaker").fill("alice")
+    page.get_by_role("button", name="Enroll").click()
+    expect(page.get_by_text("1 recording was stored.")).to_be_visible()

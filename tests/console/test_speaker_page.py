@@ -1,0 +1,84 @@
+"""A speaker's page: figures in words, pictures for whoever may hear, agreement, and who sounds alike."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.cast import LIBRARY, audio
+from tests.console.people import enrolled
+from voiceprints import services
+
+pytestmark = pytest.mark.django_db
+
+
+def page_of(client, speaker, query: str = "") -> str:
+    return client.get(f"/console/voiceprints/speaker/{speaker.pk}/change/{query}").content.decode()
+
+
+def test_figures_are_said_in_words(client_of, acme_rows):
+    assert re.search(r"\d\.\d s of speech, \d+ dB SNR, not clipped", page_of(client_of("viewer"), acme_rows.speaker))
+
+
+@pytest.mark.parametrize(("who", "hears"), [("operator", True), ("auditor", False), ("viewer", False)])
+def test_only_those_who_may_listen_get_pictures_and_sound(who, hears, client_of, acme_rows):
+    page = page_of(client_of(who), acme_rows.speaker)
+    assert ("data-sound=" in page) is hears
+    assert ("sound.js" in page) is hears
+    assert acme_rows.utterance.recording.name in page
+
+
+def test_recordings_of_two_voices_are_told_apart(client_of, acme):
+    speaker = services.enroll(acme, LIBRARY, "someone", [audio("susan", 1), audio("ken", 1), audio("susan", 2)]).speaker
+    page = page_of(client_of("viewer"), speaker)
+    assert "2 of 3 pairs lie below their thresholds" in page
+    assert page.count('class="differs"') + page.count('class="nearly"') == 4
+    assert page.count('class="agrees"') == 2
+
+
+def test_one_recording_alone_is_compared_with_nothing(client_of, acme):
+    speaker, _ = enrolled(acme, "alice")
+    assert 'class="matrix"' not in page_of(client_of("viewer"), speaker)
+
+
+def test_many_recordings_are_shown_in_pages_and_the_newest_compared(client_of, acme):
+    again = [audio("susan", 1 + number % 4) for number in range(18)]
+    speaker = services.enroll(acme, LIBRARY, "someone", again).speaker
+    client = client_of("operator")
+    first, last = page_of(client, speaker), page_of(client, speaker, "?recordings=2")
+    assert "Recording 18" in first
+    assert "Recording 8<" not in first
+    assert "Recording 8<" in last
+    assert "Compared are the newest 16 of 18 recordings." in first
+    for senseless in ("²", "0", "99999999999", "x"):
+        assert "Recording 18" in page_of(client, speaker, f"?recordings={senseless}")
+
+
+def nearest(client, speaker, query: str = "") -> str:
+    return client.get(f"/console/speakers/{speaker.pk}/nearest/{query}").content.decode()
+
+
+def test_near_duplicates_are_marked_in_the_library_or_everywhere(client_of, acme):
+    alice, _ = enrolled(acme, "alice", "susan", utterances=2)
+    enrolled(acme, "bob", "ken")
+    services.enroll(acme, services.LibraryKey("acme", "guests"), "alice again", [audio("susan", 3)])
+    client = client_of("viewer")
+    here, everywhere = nearest(client, alice), nearest(client, alice, "?everywhere")
+    assert ">bob<" in here
+    assert "alice again" not in here
+    assert "near duplicate" not in here
+    assert everywhere.count("near duplicate") == 1
+    assert everywhere.index("alice again") < everywhere.index(">bob<")
+    assert ">alice<" not in everywhere
+
+
+def test_of_somebody_still_enrolling_nobody_sounds_alike(client_of, acme):
+    speaker = services.enroll(acme, LIBRARY, "half", [audio("susan")], required_utterances=3).speaker
+    assert "half is not enrolled yet" in nearest(client_of("viewer"), speaker)
+
+
+def test_another_tenants_voices_are_never_near(client_of, acme, globex):
+    alice, _ = enrolled(acme, "alice", "susan")
+    enrolled(globex, "their alice", "susan")
+    assert "their alice" not in nearest(client_of("staff"), alice, "?everywhere")
