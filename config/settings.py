@@ -142,6 +142,9 @@ try:
     JOBS_PER_TENANT = env.int("OPENVPR_JOBS_PER_TENANT", 200, validate=validate.Range(1, 100_000))
     JOBS_KEPT_DAYS = env.int("OPENVPR_JOBS_KEPT_DAYS", 30, validate=validate.Range(1, 3650))
     EXPORT_KEPT_SECONDS = env.int("OPENVPR_EXPORT_KEPT_SECONDS", 24 * 3600, validate=validate.Range(60, 30 * 24 * 3600))
+    UPLOADS_KEPT_SECONDS = env.int(
+        "OPENVPR_UPLOADS_KEPT_SECONDS", 24 * 3600, validate=validate.Range(0, 30 * 24 * 3600)
+    )
     DOWNLOAD_SECONDS = env.float("OPENVPR_DOWNLOAD_SECONDS", 10.0, validate=validate.Range(1, 120))
     LOG_LEVEL = env.str("OPENVPR_LOG_LEVEL", "INFO", validate=validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"]))
     CELERY_TASK_ALWAYS_EAGER = env.bool("OPENVPR_EAGER", False)

@@ -1,7 +1,7 @@
 """What the product does that takes longer than a request: each begins a job, and the job can be asked for.
 
 The table of contents of long work, as services.py is of what is answered at once. `also` is done in the transaction
-that stores the job, and what it raises undoes it.
+that stores the job, and what it raises undoes it; `by` is who asks for it, in words.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import IO, Any
 from audio.results import RawPcm, RecordingForm
 from tenants.context import acting_as
 from tenants.models import Tenant
-from voiceprints import archives, exchange, gallery, imports, recordings, reembedding, services, work
-from voiceprints.errors import JobFileNotFound, JobNotFound
+from voiceprints import archives, exchange, gallery, generations, imports, recordings, reembedding, services, work
+from voiceprints.errors import GenerationNotFound, JobFileNotFound, JobNotFound
 from voiceprints.models import Job, JobRow
 from voiceprints.paging import Order, Page, Position, page_of
 from voiceprints.results import AudioInput, Enrollment, LibraryKey, WhenEnrolled
@@ -44,6 +44,7 @@ def begin_enrollment(
     audios: Sequence[AudioInput],
     *,
     answer: str,
+    by: str = "",
     also: Also = lambda _: None,
     **options: Any,
 ) -> Job:
@@ -60,7 +61,7 @@ def begin_enrollment(
     }
     with work.uploads(tenant) as paths:
         paths.extend(_kept(tenant, audio) for audio in audios)
-        return work.submit(tenant, Job.Kind.ENROLL, parameters, inputs=paths, also=also)
+        return work.submit(tenant, Job.Kind.ENROLL, parameters, inputs=paths, by=by, also=also)
 
 
 def _kept(tenant: Tenant, audio: AudioInput) -> str:
@@ -76,6 +77,7 @@ def begin_import(
     manifest_name: str = "manifest.jsonl",
     key: LibraryKey = NO_LIBRARY,
     when_enrolled: WhenEnrolled = WhenEnrolled.REFUSE,
+    by: str = "",
     also: Also = lambda _: None,
 ) -> Job:
     """Enroll the speakers of a list, or bring in an export.
@@ -88,7 +90,7 @@ def begin_import(
     given = [file for file in (manifest, archive) if file is not None]
     with work.uploads(tenant) as paths:
         paths.extend(work.stored(tenant, file) for file in given)
-        return work.submit(tenant, Job.Kind.IMPORT, parameters | asdict(key), inputs=paths, also=also)
+        return work.submit(tenant, Job.Kind.IMPORT, parameters | asdict(key), inputs=paths, by=by, also=also)
 
 
 def begin_export(
@@ -97,13 +99,14 @@ def begin_export(
     *,
     recordings: bool = False,
     embeddings: bool = False,
+    by: str = "",
     also: Also = lambda _: None,
 ) -> Job:
     """Write a library into one file, with what is asked for beside who is in it. Raises LibraryNotFound, TooBusy."""
     with acting_as(tenant):
         gallery.find_library(tenant, key)
         parameters = asdict(key) | {"recordings": recordings, "embeddings": embeddings}
-        return work.submit(tenant, Job.Kind.EXPORT, parameters, also=also)
+        return work.submit(tenant, Job.Kind.EXPORT, parameters, by=by, also=also)
 
 
 def find_job(tenant: Tenant, job_id: int) -> Job:
@@ -155,6 +158,24 @@ def pause_job(tenant: Tenant, job_id: int) -> Job:
 def resume_job(tenant: Tenant, job_id: int) -> Job:
     """Raises JobNotFound, JobFinished."""
     return work.resume(tenant, job_id)
+
+
+def retry_job(tenant: Tenant, job_id: int, *, by: str = "") -> Job:
+    """What failed is done again: by the job itself, or of a re-embedding by the job that does so now.
+
+    Raises JobNotFound, JobUnderWay, NothingToRetry, UploadsGone, GenerationNotFound, TooBusy.
+    """
+    job = find_job(tenant, job_id)
+    return _embed_again(tenant, job, by) if job.kind == Job.Kind.REEMBED else work.retry(tenant, job_id)
+
+
+def _embed_again(tenant: Tenant, job: Job, by: str) -> Job:
+    model, rate = job.parameters["model"], job.parameters["rate"]
+    with acting_as(tenant):
+        work.refuse_to_retry(job)
+    if model not in tenant.models:
+        raise GenerationNotFound(model=model)
+    return generations.begin(tenant, model, rate=rate, by=by)
 
 
 def file_of(tenant: Tenant, job_id: int) -> str:

@@ -152,6 +152,30 @@ class JobFinished(VoiceprintError):
         super().__init__(f"the job is {state} already")
 
 
+class JobUnderWay(VoiceprintError):
+    """What is not over cannot be tried again."""
+
+    def __init__(self, *, state: str) -> None:
+        self.state = state
+        super().__init__(f"the job is {state}")
+
+
+class NothingToRetry(VoiceprintError):
+    """Nothing of the job failed."""
+
+    def __init__(self, *, state: str) -> None:
+        self.state = state
+        super().__init__(f"the job {state} and nothing of it failed")
+
+
+class UploadsGone(VoiceprintError):
+    """What was uploaded for the job is not kept any more: it has to be sent again."""
+
+    def __init__(self, *, job_id: str) -> None:
+        self.job_id = job_id
+        super().__init__(f"what was uploaded for job {job_id!r} is gone")
+
+
 class JobFileNotFound(VoiceprintError):
     """The job made no file, or has not made it yet, or the file has expired."""
 

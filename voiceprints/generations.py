@@ -55,7 +55,7 @@ class Coverage:
         return self.missing == 0
 
 
-def begin(tenant: Tenant, model: str, *, rate: float | None = None) -> Job:
+def begin(tenant: Tenant, model: str, *, rate: float | None = None, by: str = "") -> Job:
     """Embed all that was kept with another model of the tenant's, beside what is there; or the job that does so.
 
     `rate`: at most so many recordings per second. Raises ModelNotFound, TooBusy.
@@ -68,7 +68,7 @@ def begin(tenant: Tenant, model: str, *, rate: float | None = None) -> Job:
             tenant.other_models = [*tenant.other_models, model]
             store_models(tenant)
         job: Job | None = reembedding.jobs_of(tenant, model).under_way().first()
-        return job or work.submit(tenant, Job.Kind.REEMBED, {"model": model, "rate": rate})
+        return job or work.submit(tenant, Job.Kind.REEMBED, {"model": model, "rate": rate}, by=by)
 
 
 def coverage(tenant: Tenant, model: str) -> Coverage:

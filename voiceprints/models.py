@@ -253,8 +253,12 @@ class Job(models.Model):
     kind = models.CharField(_("kind"), max_length=16, choices=Kind.choices)
     state = models.CharField(_("state"), max_length=16, choices=State.choices, default=State.QUEUED)
     parameters = models.JSONField(default=dict)
+    begun_by = models.CharField(_("begun by"), max_length=150, blank=True)
+    """The user or the access token; "" for a command."""
     inputs = models.JSONField(default=list)
-    """Paths of files in the storage, which go when the job is over."""
+    """Paths of files in the storage, which go when the job is over, or at `inputs_expire`."""
+    inputs_expire = models.DateTimeField(null=True)
+    """Until when what failed may be tried again with them."""
     done = models.PositiveIntegerField(_("done"), default=0)
     total = models.PositiveIntegerField(_("total"), null=True)
     result = models.JSONField(null=True)
@@ -304,6 +308,10 @@ class Job(models.Model):
     @property
     def is_over(self) -> bool:
         return self.finished is not None
+
+    @property
+    def failed_rows(self) -> models.QuerySet[JobRow]:
+        return self.rows.filter(outcome=JobRow.Outcome.FAILED)
 
 
 class JobRow(models.Model):

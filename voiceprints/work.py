@@ -34,13 +34,18 @@ from tenants.models import Tenant
 from voiceprints import jobs, recordings
 from voiceprints.errors import (
     AnalysisTimedOut,
+    ArchiveRefused,
     EngineFailed,
     EngineUnreachable,
     JobAbandoned,
     JobFinished,
     JobNotFound,
+    JobUnderWay,
+    ManifestRefused,
+    NothingToRetry,
     StorageFailed,
     TooBusy,
+    UploadsGone,
 )
 from voiceprints.failures import to_wire
 from voiceprints.models import Job, JobRow
@@ -59,6 +64,8 @@ RUNNING_PER_TENANT = 4
 # A platform that is full or restarts says nothing about a recording; the others may be the recording's own doing.
 DELAYS = (TooBusy, EngineUnreachable)
 DOUBTFUL = (AnalysisTimedOut, EngineFailed, StorageFailed)
+# The same upload would be refused again.
+HOPELESS = (ArchiveRefused, ManifestRefused)
 MOST_TRIES = 5
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 10.0
 
@@ -95,6 +102,7 @@ def submit(
     parameters: dict[str, Any],
     *,
     inputs: Iterable[str] = (),
+    by: str = "",
     also: Callable[[Job], object] = lambda _: None,
 ) -> Job:
     """A new job, whose input files are planned and written. `also` is done in the transaction that stores it.
@@ -106,7 +114,9 @@ def submit(
         one_at_a_time(tenant, "jobs")
         _refuse_too_many(tenant)
         recordings.claim(paths)
-        job: Job = tenant.jobs.create(kind=kind, parameters=parameters, inputs=paths, dispatched=timezone.now())
+        job: Job = tenant.jobs.create(
+            kind=kind, parameters=parameters, begun_by=by, inputs=paths, dispatched=timezone.now()
+        )
         also(job)
         transaction.on_commit(lambda: dispatch(job.tenant_id, job.pk), robust=True)
     return job
@@ -205,13 +215,48 @@ def resume(tenant: Tenant, job_id: int) -> Job:
         return job
 
 
+def retry(tenant: Tenant, job_id: int) -> Job:
+    """What failed of an import or an export is done again; lines that did not fail stay as they are.
+
+    Raises JobNotFound, JobUnderWay, NothingToRetry, UploadsGone, TooBusy.
+    """
+    with acting_as(tenant):
+        one_at_a_time(tenant, "jobs")
+        job = _locked(tenant, job_id)
+        refuse_to_retry(job)
+        if job.kind != Job.Kind.EXPORT and not job.inputs:
+            raise UploadsGone(job_id=str(job_id))
+        _refuse_too_many(tenant)
+        failed, _ = job.failed_rows.delete()
+        left = {"done": F("done") - failed} if job.inputs else {"done": 0, "total": None}
+        anew = {"finished": None, "problem": None, "result": None, "inputs_expire": None, "attempts": 0}
+        tenant.jobs.filter(pk=job_id).update(state=Job.State.QUEUED, dispatched=timezone.now(), **anew, **left)
+        job.refresh_from_db()
+        transaction.on_commit(lambda: dispatch(tenant.pk, job_id), robust=True)
+    return job
+
+
+def refuse_to_retry(job: Job) -> None:
+    """Raises JobUnderWay, NothingToRetry."""
+    if not job.is_over:
+        raise JobUnderWay(state=job.state)
+    if job.state != Job.State.FAILED and not job.failed_rows.exists():
+        raise NothingToRetry(state=job.state)
+
+
 def _under_way(tenant: Tenant, job_id: int) -> Job:
     """Nobody else's to change until the transaction ends. Raises JobNotFound, JobFinished."""
+    job = _locked(tenant, job_id)
+    if job.is_over:
+        raise JobFinished(state=job.state)
+    return job
+
+
+def _locked(tenant: Tenant, job_id: int) -> Job:
+    """Nobody else's to change until the transaction ends. Raises JobNotFound."""
     job: Job | None = tenant.jobs.select_for_update().filter(pk=job_id).first()
     if job is None:
         raise JobNotFound(job_id=str(job_id))
-    if job.is_over:
-        raise JobFinished(state=job.state)
     return job
 
 
@@ -345,18 +390,19 @@ class Run:
         with acting_as(self.tenant):
             recordings.claim([product.output] if product.output else [])
             expires = timezone.now() + timedelta(seconds=product.kept_seconds) if product.output else None
-            self._end(Job.State.SUCCEEDED, result=product.result, output=product.output, expires=expires)
+            said = {"result": product.result, "output": product.output, "expires": expires}
+            self._end(Job.State.SUCCEEDED, may_be_retried=self.job.failed_rows.exists(), **said)
 
     def fail(self, error: Exception) -> None:
         with acting_as(self.tenant):
-            self._end(Job.State.FAILED, problem=to_wire(error))
+            self._end(Job.State.FAILED, may_be_retried=not isinstance(error, HOPELESS), problem=to_wire(error))
 
     def put_back(self) -> None:
         with acting_as(self.tenant):
             self.keep(state=Job.State.QUEUED, runner=None, attempts=0, dispatched=None)
 
-    def _end(self, state: Job.State, **said: Any) -> None:
-        if not _end(self._mine, self.job, state, **said):
+    def _end(self, state: Job.State, *, may_be_retried: bool, **said: Any) -> None:
+        if not _end(self._mine, self.job, state, may_be_retried=may_be_retried, **said):
             raise JobLost
 
 
@@ -406,14 +452,31 @@ def sweep() -> int:
         for job in expired:
             recordings.let_go(job.tenant, [job.output])
         Job.all_tenants.filter(pk__in=[job.pk for job in expired]).update(output="")
-        long_over = Job.all_tenants.filter(finished__lte=now - timedelta(days=settings.JOBS_KEPT_DAYS), output="")
-        removed, _ = long_over.delete()
-    return len(expired) + removed
+        kept_for_nothing = _let_inputs_go(Job.all_tenants.filter(inputs_expire__lte=now))
+        cleared = Job.all_tenants.filter(output="", inputs=[])
+        removed, _ = cleared.filter(finished__lte=now - timedelta(days=settings.JOBS_KEPT_DAYS)).delete()
+    return len(expired) + kept_for_nothing + removed
 
 
-def _end(jobs: QuerySet[Job], job: Job, state: Job.State, **said: Any) -> bool:
-    """In the caller's transaction: the job is over, and its input goes. False when it is none of these jobs."""
-    if not jobs.update(state=state, runner=None, finished=timezone.now(), inputs=[], **said):
+def _let_inputs_go(expired: QuerySet[Job]) -> int:
+    """Unless somebody is just trying again."""
+    found = list(expired.select_for_update(skip_locked=True, of=["self"]).select_related("tenant"))
+    for job in found:
+        recordings.let_go(job.tenant, job.inputs)
+    Job.all_tenants.filter(pk__in=[job.pk for job in found]).update(inputs=[], inputs_expire=None)
+    return len(found)
+
+
+def _end(jobs: QuerySet[Job], job: Job, state: Job.State, *, may_be_retried: bool = False, **said: Any) -> bool:
+    """In the caller's transaction: the job is over, and its input goes, at once unless an import may be tried again.
+
+    False when it is none of these jobs.
+    """
+    now = timezone.now()
+    if may_be_retried and job.kind == Job.Kind.IMPORT:
+        kept_until = now + timedelta(seconds=settings.UPLOADS_KEPT_SECONDS)
+        return bool(jobs.update(state=state, runner=None, finished=now, inputs_expire=kept_until, **said))
+    if not jobs.update(state=state, runner=None, finished=now, inputs=[], **said):
         return False
     recordings.let_go(job.tenant, job.inputs)
     return True

@@ -46,10 +46,12 @@ from voiceprints.errors import (
     JobFileNotFound,
     JobFinished,
     JobNotFound,
+    JobUnderWay,
     LibraryExists,
     LibraryNotFound,
     ManifestRefused,
     ModelUnusable,
+    NothingToRetry,
     Outdated,
     RecordingNotFound,
     RowRefused,
@@ -59,6 +61,7 @@ from voiceprints.errors import (
     SpeakerNotFound,
     StorageFailed,
     TooBusy,
+    UploadsGone,
     UtteranceNotFound,
 )
 
@@ -162,6 +165,9 @@ ANSWERS: dict[type[BaseException], Problem] = {
     ),
     SpeakerNotEnrolled: Problem("speaker-not-enrolled", 409, "The speaker is still enrolling", members=numbers),
     JobFinished: Problem("job-finished", 409, "The job is over", members=numbers),
+    JobUnderWay: Problem("job-under-way", 409, "The job is not over", members=numbers),
+    NothingToRetry: Problem("nothing-to-retry", 409, "Nothing of the job failed", members=numbers),
+    UploadsGone: Problem("uploads-gone", 409, "What was uploaded for the job is gone", members=numbers),
     KeyInUse: Problem(
         "idempotency-key-in-use", 409, "The first request with this key is still under way", unspoken, headers=soon
     ),

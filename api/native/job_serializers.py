@@ -129,6 +129,10 @@ class JobReply(serializers.Serializer[Any]):
         help_text="Of an enrollment, what a request would have been answered; else how much came of it.",
     )
     problem = problem()
+    begun_by = serializers.CharField(help_text="The label of the access token, or the user; empty for a command.")
+    inputs_expire = moment(
+        "Until when what failed of an import may be tried again with what was uploaded.", allow_null=True
+    )
     file_expires = moment(
         "Until when it has a file; null when it has none.", source="expires_with_file", allow_null=True
     )

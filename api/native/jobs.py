@@ -16,7 +16,17 @@ from api.native.uploads import NamelessFileHandler
 from api.native.viewsets import NativeViewSet
 from api.native.wire import stand_in
 from voiceprints import bulk, curation
-from voiceprints.errors import JobFileNotFound, JobFinished, JobNotFound, LibraryNotFound, TooBusy
+from voiceprints.errors import (
+    GenerationNotFound,
+    JobFileNotFound,
+    JobFinished,
+    JobNotFound,
+    JobUnderWay,
+    LibraryNotFound,
+    NothingToRetry,
+    TooBusy,
+    UploadsGone,
+)
 from voiceprints.results import LibraryKey
 from voiceprints.serving import archive_response
 
@@ -39,6 +49,19 @@ class JobViewSet(NativeViewSet):
         """From the answer on it changes nothing more. What it did already stays."""
         with self.atomically():
             return self.kept(self.reply(bulk.cancel_job(self.tenant, job_id)))
+
+    @operation(
+        "Retry a job",
+        ENROLL,
+        reply=job_serializers.JobReply,
+        refuses=(JobNotFound, JobUnderWay, NothingToRetry, UploadsGone, GenerationNotFound, TooBusy),
+    )
+    def retry(self, request: Request, job_id: int) -> Response:
+        """What failed of it is done again, by the job itself; of one that embeds with another model by a new job. What
+        was uploaded for an import is kept for a while after some of it failed.
+        """
+        with self.atomically():
+            return self.kept(self.reply(bulk.retry_job(self.tenant, job_id, by=str(request.auth))))
 
     @operation(
         "List the lines of a job",

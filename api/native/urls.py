@@ -30,6 +30,7 @@ urlpatterns = [
     path("api/v1/jobs", JobViewSet.as_view({"get": "list"})),
     path("api/v1/jobs/<row:job_id>", JobViewSet.as_view({"get": "retrieve"}), name="native-job"),
     path("api/v1/jobs/<row:job_id>/cancel", JobViewSet.as_view({"post": "cancel"})),
+    path("api/v1/jobs/<row:job_id>/retry", JobViewSet.as_view({"post": "retry"})),
     path("api/v1/jobs/<row:job_id>/rows", JobViewSet.as_view({"get": "rows"})),
     path("api/v1/jobs/<row:job_id>/file", JobFileViewSet.as_view({"get": "download"})),
     path("api/v1/speakers", SpeakerViewSet.as_view({"get": "list"})),

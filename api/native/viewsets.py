@@ -121,7 +121,7 @@ class NativeViewSet(DialectViewSet):
 
     def begin(self, begin: Callable[..., Any], **arguments: Any) -> Response:
         """Begin a job, and tell where it is found."""
-        return self.answer(begin, self.begun, **arguments)
+        return self.answer(begin, self.begun, by=str(self.request.auth), **arguments)
 
     def begun(self, job: Job) -> Response:
         headers = {"Location": reverse("native-job", args=[job.pk]), "Cache-Control": "no-store"}

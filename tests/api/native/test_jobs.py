@@ -228,6 +228,29 @@ def test_a_waiting_job_is_cancelled(native):
     assert problem(native.post(f"jobs/{job.pk}/cancel")) == (409, "job-finished")
 
 
+def test_what_failed_of_a_job_is_done_again(native):
+    archive = targz({"manifest.csv": csv_manifest("susan,susan/1.opus", "ken,ken/1.opus"), **voices("susan/1.opus")})
+    job = native.form("imports", archive=file(archive, "a.tar.gz"), **STAFF).json()["id"]
+    first = native.get(f"jobs/{job}").json()
+    assert (first["result"], first["inputs_expire"] is None) == ({"enrolled": 1, "failed": 1}, False)
+    reply = native.post(f"jobs/{job}/retry")
+    assert (reply.status_code, reply.json()["id"], reply.json()["state"]) == (200, job, "queued")
+    assert native.get(f"jobs/{job}").json()["result"] == {"enrolled": 1, "failed": 1}
+
+
+def test_of_a_job_that_went_well_nothing_is_done_again(native):
+    imported(native, people())
+    job = export_job(native)["id"]
+    assert problem(native.post(f"jobs/{job}/retry")) == (409, "nothing-to-retry")
+
+
+def test_a_job_says_who_began_it(native):
+    imported(native, people())
+    with acting_as(native.tenant):
+        token = native.tenant.access_tokens.get()
+    assert native.get("jobs").json()["items"][0]["begun_by"] == f"#{token.pk}"
+
+
 def test_jobs_are_listed_by_kind_and_state(native):
     imported(native, people())
     export_job(native)
@@ -253,7 +276,8 @@ def test_another_tenants_job_is_as_unknown_as_none(native, stranger):
     job = export_job(native)["id"]
     for ask in (f"jobs/{job}", f"jobs/{job}/rows", f"jobs/{job}/file"):
         assert problem(stranger.get(ask)) == (404, "job-not-found")
-    assert problem(stranger.post(f"jobs/{job}/cancel")) == (404, "job-not-found")
+    for deed in ("cancel", "retry"):
+        assert problem(stranger.post(f"jobs/{job}/{deed}")) == (404, "job-not-found")
     assert stranger.get("jobs").json()["items"] == []
 
 
@@ -273,6 +297,7 @@ def test_another_tenants_library_is_not_exported(native, stranger):
         ("GET", "jobs/1/rows", "read"),
         ("GET", "jobs/1/file", "admin"),
         ("POST", "jobs/1/cancel", "enroll"),
+        ("POST", "jobs/1/retry", "enroll"),
     ],
 )
 def test_each_operation_needs_its_scope(client, acme, method, path, scope):
