@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.templatetags.static import static
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern, path, reverse, reverse_lazy
+from django.utils.decorators import method_decorator
 from django.utils.translation import gettext_lazy as _
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 from unfold.sites import UnfoldAdminSite
 
+from tenants import account_views
 from tenants.console import is_platform_staff, may_enter, may_manage_access, membership_of
-from tenants.forms import ConsoleLoginForm
 from tenants.middleware import CHOSEN_TENANT
+from tenants.password_change import PasswordChange
+from tenants.sign_in import PasswordStep, code_step, past_second_factor
+from tenants.sign_in_forms import ConsoleLoginForm
 from voiceprints import model_views, speaker_views, speaking_views
 from voiceprints.overview import overview_for
 from voiceprints.views import recording
@@ -27,9 +32,16 @@ class ConsoleSite(UnfoldAdminSite):
     def has_permission(self, request: HttpRequest) -> bool:
         return may_enter(request)
 
+    def admin_view(self, view: Any, cacheable: bool = False) -> Any:
+        """Whoever owes a second factor comes no further than to log out."""
+        return super().admin_view(view if view == self.logout else past_second_factor(view), cacheable)
+
     def extra_urls(self) -> list[URLPattern]:
+        choose = super().admin_view(require_POST(choose_tenant))
         return [
-            path("tenant/", self.admin_view(require_POST(choose_tenant)), name="choose_tenant"),
+            path("tenant/", choose, name="choose_tenant"),
+            path("login/code/", code_step, name="login_code"),
+            *self._account_urls(),
             path("recordings/<int:utterance_id>.flac", self.admin_view(recording), name="recording"),
             *self._voice_urls(),
             path("models/", self.admin_view(model_views.home), name="models"),
@@ -50,6 +62,35 @@ class ConsoleSite(UnfoldAdminSite):
                 name="replace_recording",
             ),
         ]
+
+    def _account_urls(self) -> list[URLPattern]:
+        return [
+            path("account/", self.admin_view(account_views.account), name="account"),
+            path("account/two-factor/", account_views.second_factor, name="second_factor"),
+            path(
+                "account/two-factor/off/",
+                self.admin_view(account_views.turn_second_factor_off),
+                name="second_factor_off",
+            ),
+            path("account/recovery-codes/", self.admin_view(account_views.new_recovery_codes), name="recovery_codes"),
+            path("account/sessions/end/", self.admin_view(account_views.end_other_sessions), name="end_other_sessions"),
+            path("account/sessions/<slug:name>/end/", self.admin_view(account_views.end_session), name="end_session"),
+        ]
+
+    @method_decorator(never_cache)
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        if request.method == "GET" and self.has_permission(request):
+            return redirect("admin:index")
+        context = self.each_context(request) | {"title": _("Log in"), "app_path": request.get_full_path()}
+        context |= {"username": request.user.get_username(), **(extra_context or {})}
+        view = PasswordStep.as_view(
+            extra_context=context, authentication_form=self.login_form, template_name="admin/login.html"
+        )
+        return cast(HttpResponse, view(request))
+
+    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        view = PasswordChange.as_view(extra_context=self.each_context(request) | (extra_context or {}))
+        return cast(HttpResponse, view(request))
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         choice = {"memberships": getattr(request, "memberships", []), "membership": membership_of(request)}
@@ -79,7 +120,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     if may_manage_access(request):
         groups.append(_group(_("Access"), CREDENTIALS, TOKENS, MEMBERS))
     if is_platform_staff(request):
-        groups.append(_group(_("Platform"), TENANTS, USERS))
+        groups.append(_group(_("Platform"), TENANTS, USERS, LOCK_OUTS))
     return groups
 
 
@@ -92,11 +133,19 @@ TOKENS = (_("Access tokens"), "token", "admin:tenants_accesstoken_changelist")
 MEMBERS = (_("Members"), "group", "admin:tenants_membership_changelist")
 TENANTS = (_("Tenants"), "apartment", "admin:tenants_tenant_changelist")
 USERS = (_("Users"), "manage_accounts", "admin:auth_user_changelist")
+LOCK_OUTS = (_("Lock-outs"), "lock_clock", "admin:tenants_guesses_changelist")
 
 
 def _group(title: Any, *items: tuple[Any, str, str]) -> dict[str, Any]:
     entries = [{"title": name, "icon": icon, "link": reverse(view)} for name, icon, view in items]
     return {"title": title, "separator": False, "items": entries}
+
+
+def account_links(request: HttpRequest) -> list[dict[str, Any]]:
+    return [
+        {"title": _("Sign-in and sessions"), "link": reverse_lazy("admin:account")},
+        {"title": _("Change password"), "link": reverse_lazy("admin:password_change")},
+    ]
 
 
 def script(request: HttpRequest) -> str:

@@ -153,6 +153,7 @@ try:
     ]
     CSRF_TRUSTED_ORIGINS: list[str] = env.list("OPENVPR_TRUSTED_ORIGINS", [])
     BEHIND_TLS_PROXY = env.bool("OPENVPR_BEHIND_TLS_PROXY", False)
+    STAFF_NEED_TWO_FACTORS = env.bool("OPENVPR_STAFF_TWO_FACTOR", False)
     S3_BUCKET = env.str("OPENVPR_S3_BUCKET", "")
     S3_ENDPOINT = env.str("OPENVPR_S3_ENDPOINT", "")
 except EnvError as error:
@@ -278,6 +279,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
 
 LANGUAGE_CODE = "en"
@@ -291,6 +293,7 @@ if TIME_ZONE not in available_timezones():
 
 # --- What browsers and proxies must respect --------------------------------------------------------------------------
 
+SESSION_ENGINE = "tenants.sessions"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_AGE = 12 * 3600
@@ -373,6 +376,7 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
     "sweep-recordings": {"task": "voiceprints.sweep_recordings", "schedule": 60.0, "options": {"expires": 55}},
     "sweep-answers": {"task": "native.sweep_answers", "schedule": 600.0, "options": {"expires": 590}},
+    "sweep-sign-ins": {"task": "tenants.sweep_sign_ins", "schedule": 3600.0, "options": {"expires": 3500}},
     "tend-jobs": {"task": "voiceprints.tend_jobs", "schedule": 15.0, "options": {"expires": 14}},
 }
 
@@ -414,4 +418,5 @@ UNFOLD = {
     "SCRIPTS": ["config.console.script"],
     "STYLES": ["config.console.style", "config.console.voices_style"],
     "SIDEBAR": {"navigation": "config.console.navigation"},
+    "ACCOUNT": {"navigation": "config.console.account_links"},
 }

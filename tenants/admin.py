@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import admin, messages
 from django.contrib.auth import get_user_model
@@ -14,18 +14,34 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 from unfold.decorators import action, display
-from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+from unfold.forms import UserChangeForm, UserCreationForm
 
-from tenants import services
-from tenants.console import PlatformAdmin, TenantAdmin, TenantForm, is_platform_staff, may_manage_access, refuse_unless
-from tenants.forms import CredentialForm, MemberForm, NewMemberForm, RotationForm, TenantPolicyForm, TokenForm
+from tenants import guessing, members, second_factors, services, signed_in
+from tenants.console import (
+    PlatformAdmin,
+    TenantAdmin,
+    TenantForm,
+    is_platform_staff,
+    may_manage_access,
+    membership_of,
+    refuse_unless,
+)
+from tenants.forms import (
+    CredentialForm,
+    MemberForm,
+    NewMemberForm,
+    PasswordOfAnotherForm,
+    RotationForm,
+    TenantPolicyForm,
+    TokenForm,
+)
 from tenants.members import is_last_owner
-from tenants.models import AccessToken, Credential, Membership, Role, Scope, Tenant
+from tenants.models import AccessToken, Credential, Guesses, Membership, Role, Scope, Tenant
 from tenants.secret_once import go_and_see, is_unseen, keep_unseen, mark_seen
 
 User = get_user_model()
@@ -48,6 +64,7 @@ class TenantsAdmin(PlatformAdmin):
         "consistency",
         "max_concurrent_analyses",
         "requests_per_minute",
+        "two_factor_required",
         "dialects",
     ]
 
@@ -250,9 +267,10 @@ class AccessTokenAdmin(OpenerAdmin):
 
 @admin.register(Membership)
 class MembershipAdmin(TenantAdmin):
-    list_display = ["user", "role_badge"]
+    list_display = ["user", "role_badge", "two_factors"]
     list_filter = ["role"]
-    list_select_related = ["user", "tenant"]
+    list_select_related = ["user__second_factor", "tenant"]
+    actions_list = ["two_factor_rule"]
     search_fields = ["user__username"]
     fixed_fields = ["user"]
     actions = None
@@ -276,16 +294,68 @@ class MembershipAdmin(TenantAdmin):
         allowed = super().has_delete_permission(request, obj)
         return allowed and (obj is None or is_platform_staff(request) or not is_last_owner(obj))
 
+    def save_model(self, request: HttpRequest, obj: Membership, form: Any, change: bool) -> None:
+        if change:
+            members.change_role(obj, obj.role)
+        else:
+            obj.pk = members.add_member(obj.tenant, obj.user, obj.role).pk
+
+    def delete_model(self, request: HttpRequest, obj: Membership) -> None:
+        members.remove_member(obj)
+
+    def has_rule_permission(self, request: HttpRequest) -> bool:
+        """Platform staff find the rule among the others of a tenant."""
+        return membership_of(request) is not None and self.may_write(request)
+
+    @action(description=_("Two-factor rule"), url_path="two-factor-rule", permissions=["rule"])
+    def two_factor_rule(self, request: HttpRequest) -> HttpResponse:
+        membership = membership_of(request)
+        refuse_unless(membership is not None and self.may_write(request))
+        tenant = cast(Membership, membership).tenant
+        back = reverse("admin:tenants_membership_changelist")
+        if request.method == "POST":
+            members.require_two_factors(tenant, request.POST.get("required") == "yes")
+            messages.success(request, _("The rule is changed."))
+            return redirect(back)
+        context = self.admin_site.each_context(request) | _asked_about_two_factors(tenant)
+        asked = {"title": _("Two-factor sign-in"), "back": back, "confirmed": "confirmed"}
+        return TemplateResponse(request, "console/confirm.html", context | asked)
+
+    @display(description=_("two-factor sign-in"), boolean=True)
+    def two_factors(self, membership: Membership) -> bool:
+        factor = getattr(membership.user, "second_factor", None)
+        return factor is not None and factor.confirmed is not None
+
     @display(description=_("role"), ordering="role", label=ROLE_COLOURS)
     def role_badge(self, membership: Membership) -> tuple[str, str]:
         return membership.role, membership.get_role_display()
+
+
+def _asked_about_two_factors(tenant: Tenant) -> dict[str, Any]:
+    if tenant.two_factor_required:
+        return {
+            "repeated": [("required", "no")],
+            "question": _("Let members of %s sign in with the password alone?") % tenant.name,
+            "lead": _("Who has set up a second factor keeps it. No longer required of:"),
+            "consequences": [_("all members")],
+            "button": _("Require it no longer"),
+        }
+    without = members.members_without_second_factor(tenant)
+    return {
+        "repeated": [("required", "yes")],
+        "question": _("Require two-factor sign-in of all members of %s?") % tenant.name,
+        "lead": _("These must set it up before they see another page:"),
+        "consequences": [ngettext("%d member", "%d members", without) % without],
+        "button": _("Require it"),
+    }
 
 
 @admin.register(User)
 class UserAdmin(DjangoUserAdmin, PlatformAdmin):  # type: ignore[type-arg,misc]
     form = UserChangeForm
     add_form = UserCreationForm
-    change_password_form = AdminPasswordChangeForm
+    change_password_form = PasswordOfAnotherForm
+    actions_detail = ["turn_second_factor_off", "lift_lock_out"]
     list_display = ["username", "email", "is_active", "is_superuser", "last_login"]
     list_filter = ["is_active", "is_superuser"]
     fieldsets = [
@@ -297,3 +367,65 @@ class UserAdmin(DjangoUserAdmin, PlatformAdmin):  # type: ignore[type-arg,misc]
 
     def has_delete_permission(self, request: HttpRequest, obj: DjangoUser | None = None) -> bool:
         return super().has_delete_permission(request, obj) and obj != request.user
+
+    def save_model(self, request: HttpRequest, obj: DjangoUser, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        if not obj.is_active:
+            signed_in.end_other_sessions(obj, None)
+
+    @action(description=_("Turn off two-factor sign-in"), url_path="two-factor-off", icon="lock_open_right")
+    def turn_second_factor_off(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """For somebody who has lost both the app and the recovery codes."""
+        return self._after_a_question(
+            request,
+            object_id,
+            question=_("Turn off two-factor sign-in of %s?"),
+            lead=_("The password alone lets them in then. Be sure that it is they who ask."),
+            consequences=[_("the authenticator app"), _("all recovery codes"), _("all sessions")],
+            carry_out=second_factors.turn_off,
+            done=_("Two-factor sign-in is off."),
+        )
+
+    @action(description=_("Lift lock-out"), url_path="lift", icon="lock_clock")
+    def lift_lock_out(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return self._after_a_question(
+            request,
+            object_id,
+            question=_("Let %s try again at once?"),
+            lead=_("This is forgotten:"),
+            consequences=[_("failed attempts under this name")],
+            carry_out=guessing.forget,
+            done=_("The lock-out is lifted."),
+        )
+
+    def _after_a_question(
+        self, request: HttpRequest, object_id: str, *, question: Any, carry_out: Any, done: Any, **said: Any
+    ) -> HttpResponse:
+        refuse_unless(is_platform_staff(request))
+        user = self.get_object(request, object_id)
+        if user is None:
+            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
+        back = reverse("admin:auth_user_change", args=[user.pk])
+        if request.method == "POST":
+            carry_out(user)
+            messages.success(request, done)
+            return redirect(back)
+        asked = {"title": _("Are you sure?"), "question": question % user, "button": _("Yes"), "back": back}
+        context = self.admin_site.each_context(request) | asked | {"confirmed": "confirmed"} | said
+        return TemplateResponse(request, "console/confirm.html", context)
+
+
+@admin.register(Guesses)
+class GuessesAdmin(PlatformAdmin):
+    """Deleting one lifts it."""
+
+    list_display = ["__str__", "failures", "last", "paused_until"]
+    list_select_related = ["user"]
+    search_fields = ["user__username", "address"]
+    fields = readonly_fields = ["user", "address", "failures", "last", "paused_until"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Guesses | None = None) -> bool:
+        return False

@@ -1,4 +1,4 @@
-"""What people type into the console about credentials, members and themselves."""
+"""What people type into the console about credentials and members."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from typing import Any
 from django import forms
 from django.conf import settings
 from django.contrib.auth import get_user_model
-from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
-from unfold.forms import AuthenticationForm
+from unfold.forms import AdminPasswordChangeForm
 from unfold.widgets import (
     UnfoldAdminCheckboxSelectMultipleWidget,
     UnfoldAdminIntegerFieldWidget,
@@ -20,9 +19,10 @@ from unfold.widgets import (
 )
 
 from tenants.console import TenantForm
-from tenants.context import memberships_of, naming_credential
+from tenants.context import naming_credential
 from tenants.members import is_last_owner
-from tenants.models import Credential, Membership, Role, Scope, key_validator
+from tenants.models import Credential, Role, Scope, key_validator
+from tenants.signed_in import end_other_sessions
 
 SHORTEST_SECRET = 8
 LONGEST_SECRET = 256
@@ -32,17 +32,13 @@ OFFERED_SCOPES = [scope for scope in Scope if scope != Scope.PATH]
 LONGEST_OVERLAP_HOURS = 90 * DAY_HOURS
 
 
-class ConsoleLoginForm(AuthenticationForm):
-    """Lets in platform staff and members of an active tenant; to everybody else the password might as well be wrong."""
+class PasswordOfAnotherForm(AdminPasswordChangeForm):
+    """What platform staff set; whoever was signed in with the old one is so no longer."""
 
-    def confirm_login_allowed(self, user: AbstractBaseUser) -> None:
-        if not user.is_active or not (getattr(user, "is_superuser", False) or _belongs_somewhere(user)):
-            raise self.get_invalid_login_error()
-
-
-def _belongs_somewhere(user: AbstractBaseUser) -> bool:
-    with memberships_of(user):
-        return Membership.all_tenants.filter(user=user.pk, tenant__active=True).exists()
+    def save(self, commit: bool = True) -> Any:
+        user = super().save(commit)
+        end_other_sessions(user, None)
+        return user
 
 
 class TenantPolicyForm(forms.ModelForm):  # type: ignore[type-arg]

@@ -1,11 +1,53 @@
-"""Who may come in: rules about the members of a tenant."""
+"""Who may come in: the members of a tenant, and rules about them."""
 
 from __future__ import annotations
 
-from tenants.models import Membership, Role
+from django.contrib.auth.base_user import AbstractBaseUser
+
+from tenants.context import acting_as, memberships_of
+from tenants.models import Membership, Role, SecondFactor, Tenant
+from tenants.signed_in import end_other_sessions
 
 
 def is_last_owner(membership: Membership) -> bool:
     """Locks the owners, so that two of them cannot remove each other at the same moment."""
     owners = Membership.all_tenants.filter(tenant=membership.tenant_id, role=Role.OWNER)
     return list(owners.select_for_update().values_list("pk", flat=True)) == [membership.pk]
+
+
+def belongs_somewhere(user: AbstractBaseUser) -> bool:
+    """To a tenant that is active."""
+    with memberships_of(user):
+        return Membership.all_tenants.filter(user=user.pk, tenant__active=True).exists()
+
+
+def add_member(tenant: Tenant, user: AbstractBaseUser, role: str) -> Membership:
+    with acting_as(tenant):
+        return Membership.all_tenants.create(tenant=tenant, user_id=user.pk, role=role)
+
+
+def change_role(membership: Membership, role: str) -> None:
+    with acting_as(membership.tenant):
+        membership.role = role
+        membership.save(update_fields=["role"])
+
+
+def remove_member(membership: Membership) -> None:
+    """Whoever belongs nowhere any more is signed out everywhere; others see the tenant no longer, from now on."""
+    user = membership.user
+    with acting_as(membership.tenant):
+        membership.delete()
+    if not (user.is_superuser or belongs_somewhere(user)):
+        end_other_sessions(user, None)
+
+
+def require_two_factors(tenant: Tenant, required: bool) -> None:
+    """Of all members, from their next page on."""
+    tenant.two_factor_required = required
+    tenant.save(update_fields=["two_factor_required"])
+
+
+def members_without_second_factor(tenant: Tenant) -> int:
+    with acting_as(tenant):
+        protected = SecondFactor.objects.filter(confirmed__isnull=False).values("user")
+        return tenant.memberships.exclude(user__in=protected).count()

@@ -32,6 +32,8 @@ class ConsoleTenantMiddleware:
         request.membership = None  # type: ignore[attr-defined]
         if not request.path.startswith(settings.CONSOLE_PATH):
             return self.get_response(request)
+        if request.user.is_authenticated:
+            request.session.note_use()  # type: ignore[attr-defined]
         with _view_of(request):
             response = self.get_response(request)
             # Django has turned an exception into a response by now; what the page did must go all the same.

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.sessions.base_session import AbstractBaseSession
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models import Q
@@ -97,6 +98,11 @@ class Tenant(models.Model):
     """Of these, the one that answered before, to go back to; "" for none."""
     switched = models.DateTimeField(null=True, editable=False)
     """When another model last came to answer."""
+    two_factor_required = models.BooleanField(
+        _("two-factor sign-in required"),
+        default=False,
+        help_text=_("Members without a second factor set one up before they see anything else."),
+    )
     dialects = ArrayField(
         models.CharField(max_length=32),
         verbose_name=_("dialects"),
@@ -245,3 +251,62 @@ class AccessToken(Usable):
 
     def __str__(self) -> str:
         return self.label or f"#{self.pk}"
+
+
+class ConsoleSession(AbstractBaseSession):
+    """A browser in the console. Its row is the session: without it nobody is signed in there any more."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, null=True, related_name="console_sessions")
+    begun = models.DateTimeField(default=timezone.now)
+    seen = models.DateTimeField(default=timezone.now)
+    address = models.CharField(max_length=45, blank=True)
+    browser = models.CharField(max_length=100, blank=True)
+
+    class Meta:
+        verbose_name = _("session")
+        verbose_name_plural = _("sessions")
+
+
+class SecondFactor(models.Model):
+    """What an authenticator app shares with us. Until it is confirmed by a first code it protects nothing."""
+
+    user = models.OneToOneField(settings.AUTH_USER_MODEL, models.CASCADE, related_name="second_factor")
+    seed = EncryptedTextField()
+    confirmed = models.DateTimeField(null=True)
+    last_step = models.BigIntegerField(default=0)
+    """The half minute whose code was accepted last; it and those before it are spent."""
+
+    def __str__(self) -> str:
+        return str(self.user)
+
+
+class RecoveryCode(models.Model):
+    """Stands in once for the authenticator app; only its digest is kept."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="recovery_codes")
+    digest = models.CharField(max_length=64)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["user", "digest"], name="one_recovery_code_per_digest")]
+
+    def __str__(self) -> str:
+        return f"#{self.pk}"
+
+
+class Guesses(models.Model):
+    """Failed attempts to sign in under one name, or from one address, whether or not there is such an account."""
+
+    key = models.CharField(max_length=64, primary_key=True)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, null=True, verbose_name=_("user"))
+    address = models.CharField(_("address"), max_length=45, blank=True)
+    failures = models.PositiveIntegerField(_("failures"))
+    last = models.DateTimeField(_("last attempt"))
+    paused_until = models.DateTimeField(_("locked until"), db_index=True)
+
+    class Meta:
+        verbose_name = _("lock-out")
+        verbose_name_plural = _("lock-outs")
+        ordering = ["-last"]
+
+    def __str__(self) -> str:
+        return self.address or (self.user.get_username() if self.user else str(_("unknown name")))

@@ -10,7 +10,7 @@ from django.test import Client
 from django.utils import timezone
 
 from tenants.context import acting_as
-from tenants.models import Credential, Membership, Role, Tenant
+from tenants.models import ConsoleSession, Credential, Membership, Role, Tenant
 from tenants.services import find_credential
 from tests.console.people import PASSWORD, join, member, signed_in
 
@@ -149,6 +149,18 @@ def test_one_of_two_owners_can_leave(client_of, acme):
     client.post(f"/console/tenants/membership/{second.pk}/delete/", {"post": "yes"})
     with acting_as(acme):
         assert acme.memberships.filter(role=Role.OWNER).count() == 1
+
+
+def test_a_member_who_is_removed_is_signed_out_unless_another_tenant_is_left(client_of, acme, globex):
+    only_here, elsewhere_too = (member(acme, Role.VIEWER, name) for name in ("only", "also"))
+    join(elsewhere_too.user, globex, Role.VIEWER)
+    clients = [signed_in(one.user) for one in (only_here, elsewhere_too)]
+    owner = client_of("owner")
+    for one in (only_here, elsewhere_too):
+        owner.post(f"/console/tenants/membership/{one.pk}/delete/", {"post": "yes"})
+    assert not ConsoleSession.objects.filter(user=only_here.user).exists()
+    assert [client.get("/console/").status_code for client in clients] == [302, 200]
+    assert "Globex" in clients[1].get("/console/").content.decode()
 
 
 def test_a_member_of_two_tenants_works_in_the_chosen_one(acme, globex):

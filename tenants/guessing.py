@@ -1,0 +1,126 @@
+"""A brake on guessing passwords and codes: after some failures, each further one makes the pause longer.
+
+An attempt is counted before anything is compared, in one statement, so that many at once cannot pass together; a right
+one is taken back. Names are counted whether or not they have an account, so that a pause says nothing about that.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.db import connection
+from django.db.models import F
+from django.db.models.functions import Greatest
+from django.utils import timezone
+
+from tenants.addresses import neighbourhood
+from tenants.models import Guesses
+
+FREE_BY_NAME = 5
+FREE_BY_ADDRESS = 30
+FIRST_PAUSE = timedelta(seconds=30)
+LONGEST_PAUSE = timedelta(hours=1)
+MOST_DOUBLINGS = 20
+FORGOTTEN_AFTER = timedelta(days=1)
+
+# No row comes back while a pause lasts.
+COUNT = """
+INSERT INTO tenants_guesses AS known (key, user_id, address, failures, last, paused_until)
+VALUES (%(key)s, %(user)s, %(address)s, 1, %(now)s, %(now)s)
+ON CONFLICT (key) DO UPDATE SET
+    user_id = excluded.user_id,
+    last = excluded.last,
+    failures = CASE WHEN known.last < %(forgotten)s THEN 1 ELSE known.failures + 1 END,
+    paused_until = CASE
+        WHEN known.last < %(forgotten)s OR known.failures + 1 < %(free)s THEN excluded.last
+        ELSE excluded.last + least(
+            %(longest)s::interval, %(first)s::interval * power(2, least(known.failures + 1 - %(free)s, %(doublings)s))
+        )
+    END
+WHERE known.paused_until <= excluded.last
+RETURNING failures
+"""
+
+
+class TooManyGuesses(Exception):
+    def __init__(self, *, until: datetime) -> None:
+        super().__init__(f"paused until {until:%H:%M:%S}")
+        self.until = until
+
+    @property
+    def minutes(self) -> int:
+        return max(1, -(-int((self.until - timezone.now()).total_seconds()) // 60))
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One that was counted as a failure until somebody knows better."""
+
+    keys: tuple[str, ...]
+
+    def was_right(self) -> None:
+        now = timezone.now()
+        Guesses.objects.filter(pk__in=self.keys).update(failures=Greatest(F("failures") - 1, 0), paused_until=now)
+
+
+def attempt(name: str, address: str) -> Attempt:
+    """Raises TooManyGuesses while the name or the address must wait."""
+    keys = []
+    if address:
+        keys.append(_count(_key("address", neighbourhood(address)), FREE_BY_ADDRESS, address=address))
+    user = get_user_model().objects.filter(username=name).first()
+    keys.append(_count(_key("name", _normal(name)), FREE_BY_NAME, user=user))
+    return Attempt(tuple(keys))
+
+
+def forget(user: AbstractBaseUser) -> None:
+    """Somebody signed in, or platform staff lifted the lock-out."""
+    Guesses.objects.filter(pk=_key("name", _normal(user.get_username()))).delete()
+
+
+def lift(guesses: Guesses) -> None:
+    guesses.delete()
+
+
+def sweep() -> int:
+    deleted, _ = Guesses.objects.filter(last__lt=timezone.now() - FORGOTTEN_AFTER).delete()
+    return deleted
+
+
+def _count(key: str, free: int, *, user: AbstractBaseUser | None = None, address: str = "") -> str:
+    now = timezone.now()
+    values: dict[str, Any] = {
+        "key": key,
+        "user": user.pk if user else None,
+        "address": address,
+        "now": now,
+        "forgotten": now - FORGOTTEN_AFTER,
+        "free": free,
+        "first": FIRST_PAUSE,
+        "longest": LONGEST_PAUSE,
+        "doublings": MOST_DOUBLINGS,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(COUNT, values)
+        if cursor.fetchone():
+            return key
+    raise TooManyGuesses(until=_paused_until(key))
+
+
+def _paused_until(key: str) -> datetime:
+    found = Guesses.objects.filter(pk=key).values_list("paused_until", flat=True).first()
+    return found or timezone.now()
+
+
+def _key(kind: str, text: str) -> str:
+    # What was typed may be a password in the wrong place, so that it is not kept.
+    return hashlib.sha256(f"{kind}:{text}".encode(errors="replace")).hexdigest()
+
+
+def _normal(name: str) -> str:
+    return str(get_user_model().normalize_username(name)).casefold()

@@ -1,0 +1,125 @@
+"""What people type to be let in. Every wrong password and every wrong code counts against name and address."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+from unfold.forms import AdminOwnPasswordChangeForm, AuthenticationForm
+from unfold.widgets import UnfoldAdminPasswordToggleWidget, UnfoldAdminTextInputWidget
+
+from tenants.addresses import address_of
+from tenants.guessing import Attempt, TooManyGuesses, attempt
+from tenants.members import belongs_somewhere
+from tenants.second_factors import passes
+
+
+def counted(request: HttpRequest, name: str) -> Attempt:
+    """Raises ValidationError while name or address must wait."""
+    try:
+        return attempt(name, address_of(request))
+    except TooManyGuesses as pause:
+        raise ValidationError(
+            ngettext(
+                "Too many failed attempts. Try again in %d minute.",
+                "Too many failed attempts. Try again in %d minutes.",
+                pause.minutes,
+            )
+            % pause.minutes,
+            code="paused",
+        ) from None
+
+
+class ConsoleLoginForm(AuthenticationForm):
+    """Lets in platform staff and members of an active tenant; to everybody else the password might as well be wrong."""
+
+    def clean(self) -> dict[str, Any]:
+        name, password = self.cleaned_data.get("username"), self.cleaned_data.get("password")
+        if not (name and password):
+            return self.cleaned_data
+        guess = counted(self.request, name)
+        cleaned = super().clean()
+        guess.was_right()
+        return cleaned
+
+    def confirm_login_allowed(self, user: AbstractBaseUser) -> None:
+        if not user.is_active or not (getattr(user, "is_superuser", False) or belongs_somewhere(user)):
+            raise self.get_invalid_login_error()
+
+
+class CodeForm(forms.Form):
+    code = forms.CharField(
+        label=_("Code"),
+        max_length=40,
+        widget=UnfoldAdminTextInputWidget(
+            attrs={"autocomplete": "one-time-code", "autocapitalize": "none", "autofocus": True, "spellcheck": "false"}
+        ),
+        help_text=_("The six digits that your authenticator app shows, or one of your recovery codes."),
+    )
+
+    def __init__(self, request: HttpRequest, user: AbstractBaseUser) -> None:
+        super().__init__(request.POST or None)
+        self.request, self.user = request, user
+
+    def clean_code(self) -> str:
+        code: str = self.cleaned_data["code"]
+        guess = counted(self.request, self.user.get_username())
+        if not passes(self.user, code):
+            raise ValidationError(_("This code is wrong, or it was used before."), code="wrong")
+        guess.was_right()
+        return code
+
+
+class PasswordAgainForm(forms.Form):
+    """In front of what somebody at a forgotten open browser must not do."""
+
+    password = forms.CharField(
+        label=_("Your password"),
+        strip=False,
+        widget=UnfoldAdminPasswordToggleWidget(attrs={"autocomplete": "current-password"}),
+    )
+
+    def __init__(self, request: HttpRequest) -> None:
+        super().__init__(request.POST or None)
+        self.request = request
+
+    def clean_password(self) -> str:
+        password: str = self.cleaned_data["password"]
+        refuse_wrong_password(self.request, password)
+        return password
+
+
+class EnrolmentForm(PasswordAgainForm):
+    code = forms.CharField(
+        label=_("Code"),
+        max_length=10,
+        widget=UnfoldAdminTextInputWidget(
+            attrs={"autocomplete": "one-time-code", "inputmode": "numeric", "spellcheck": "false"}
+        ),
+        help_text=_("The six digits that the app shows now."),
+    )
+    field_order = ["code", "password"]
+
+
+class OwnPasswordForm(AdminOwnPasswordChangeForm):
+    """Needs to know from where it is sent."""
+
+    request: HttpRequest
+
+    def clean_old_password(self) -> str:
+        password: str = self.cleaned_data["old_password"]
+        refuse_wrong_password(self.request, password)
+        return password
+
+
+def refuse_wrong_password(request: HttpRequest, password: str) -> None:
+    """Raises ValidationError."""
+    guess = counted(request, request.user.get_username())
+    if not request.user.check_password(password):
+        raise ValidationError(_("The password is wrong."), code="wrong")
+    guess.was_right()
