@@ -9,6 +9,7 @@ from playwright.sync_api import Page, expect
 
 from tenants.context import acting_as
 from tenants.models import Role, Tenant
+from tests.console.authenticator import code_of
 from tests.console.people import PASSWORD, enrolled, member
 from tests.servers import through_the_queue
 from voiceprints import generations, work
@@ -171,3 +172,29 @@ def english_words(page: Page) -> set[str]:
     people = r"Acme|acme|staff|guests|alice|bob|carol|owner"
     known = rf"OpenVPR|WeSpeaker|docs/models\.md|{people}|dBFS?|ID|ge2e|tiny|speechocean762.*|[0-9a-f]{{16}}"
     return set(re.findall(r"[A-Za-z][A-Za-z ]{2,}", re.sub(known, "", page.locator("body").inner_text(), flags=re.I)))
+
+
+def test_a_second_factor_is_set_up_and_asked_for(page, acme):
+    sign_in(page, acme)
+    page.get_by_text("unfold_more").click()
+    page.get_by_role("link", name="Sign-in and sessions").click()
+    page.get_by_role("link", name="Set up").click()
+    picture = page.get_by_role("img", name="QR code for the authenticator app")
+    assert picture.evaluate("image => image.naturalWidth") > 100
+    seed = page.locator("#seed").inner_text()
+    page.get_by_label("Code").fill(code_of(seed))
+    page.get_by_label("Your password").fill(PASSWORD)
+    page.get_by_role("button", name="Turn on").click()
+    recovery_code = page.locator("#recovery-codes code").first.inner_text()
+    page.get_by_role("link", name="I have kept them").click()
+    expect(page.get_by_text("10 recovery codes are left")).to_be_visible()
+
+    page.get_by_text("unfold_more").click()
+    page.get_by_role("button", name="Log out").click()
+    page.goto("/console/")
+    page.get_by_label("Username").fill("acme-owner")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.keyboard.press("Enter")
+    page.get_by_label("Code").fill(recovery_code)
+    page.keyboard.press("Enter")
+    expect(page.locator("#figure-libraries")).to_be_visible()
