@@ -11,7 +11,7 @@ import re
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, ClassVar, NoReturn
+from typing import Any, ClassVar, NoReturn, Protocol, TypeVar
 
 from django.conf import settings
 from django.db import Error as DatabaseFailed
@@ -27,10 +27,11 @@ from rest_framework.viewsets import ViewSet
 
 from api.bodies import drain, refuse_unreadable_body
 from audio.errors import AudioError
-from tenants.models import Credential, Tenant
+from tenants import metering
+from tenants.models import Credential, Operation, Tenant, UsageDay
 from tenants.rates import WINDOW_SECONDS, Allowance, count_request
 from tenants.services import known_credential, note_use
-from voiceprints.errors import EngineFailed, EngineUnreachable, StorageFailed
+from voiceprints.errors import AnalysisTimedOut, EngineFailed, EngineUnreachable, StorageFailed
 
 logger = logging.getLogger("openvpr.api")
 
@@ -41,6 +42,14 @@ EVERY_METHOD = ["get", "head", "post", "put", "patch", "delete", "options", "tra
 FIT_KEY_ID = re.compile(r"[\x21-\x7e]{1,128}")
 REQUEST_ID = "X-Request-Id"
 FIT_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+class Judged(Protocol):
+    @property
+    def accepted(self) -> bool: ...
+
+
+Judgement = TypeVar("Judgement", bound=Judged)
 
 
 class AccessRefused(Exception):
@@ -156,10 +165,14 @@ class DialectViewSet(ViewSet):
     accepts_chunks: ClassVar[bool] = False
     # For rooms whose vendor's clients send the vendor's Host, whatever the address they call; config/hosts.py reads it.
     any_host: ClassVar[bool] = False
+    # Our word for each action, by which it is counted; what has none is not counted.
+    operations: ClassVar[Mapping[str, Operation]] = {}
 
     tenant: Tenant
     request_id: str
     allowance: Allowance | None = None
+    accepted: bool | None = None
+    failure: Exception | None = None
 
     def refusal(self, answer: Any, error: Exception) -> Response:
         """The line of the table as a reply in the dialect's form."""
@@ -181,7 +194,9 @@ class DialectViewSet(ViewSet):
         response[REQUEST_ID] = self.request_id
         if self.allowance:
             patch_rate_limit(response, self.allowance)
-        self._log(response, milliseconds=(time.monotonic() - began) * 1000)
+        milliseconds = (time.monotonic() - began) * 1000
+        self._log(response, milliseconds=milliseconds)
+        self._count(milliseconds=milliseconds)
         return response
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
@@ -206,7 +221,18 @@ class DialectViewSet(ViewSet):
         if self.allowance and self.allowance.exceeded:
             raise RateLimited(limit=self.allowance.limit, retry_after_seconds=self.allowance.seconds_left)
 
+    @property
+    def counted_as(self) -> Operation | None:
+        """What was asked for, where the action alone does not say; None for what is not counted."""
+        return self.operations.get(self.action)
+
+    def judged(self, judgement: Judgement) -> Judgement:
+        """The same; that somebody was accepted or rejected is counted."""
+        self.accepted = judgement.accepted
+        return judgement
+
     def handle_exception(self, exc: Exception) -> Response:
+        self.failure = exc
         kind = known_kind(self.answers, exc)
         if kind is Exception:
             logger.error("unforeseen failure", exc_info=exc)
@@ -223,6 +249,25 @@ class DialectViewSet(ViewSet):
             self.outcome(response),
             milliseconds,
         )
+
+    def _count(self, *, milliseconds: float) -> None:
+        tenant, operation = getattr(self, "tenant", None), self.counted_as
+        if tenant is None or operation is None:
+            return
+        outcome = self._failed_outcome(self.failure) if self.failure else self._judged_outcome()
+        reason = type(self.failure).__name__ if self.failure else ""
+        metering.count(
+            tenant, operation, dialect=self.dialect, outcome=outcome, reason=reason, milliseconds=milliseconds
+        )
+
+    def _failed_outcome(self, failure: Exception) -> UsageDay.Outcome:
+        is_ours = isinstance(failure, (*OUR_FAULT, AnalysisTimedOut)) or known_kind(self.answers, failure) is Exception
+        return UsageDay.Outcome.FAILED if is_ours else UsageDay.Outcome.REFUSED
+
+    def _judged_outcome(self) -> UsageDay.Outcome:
+        if self.accepted is None:
+            return UsageDay.Outcome.OK
+        return UsageDay.Outcome.ACCEPTED if self.accepted else UsageDay.Outcome.REJECTED
 
 
 def patch_rate_limit(response: HttpResponseBase, allowance: Allowance) -> None:

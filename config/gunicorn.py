@@ -7,6 +7,7 @@ import gc
 from typing import Any
 
 from config import settings, startup
+from tenants.metering import STORING
 
 bind = f"{settings.HOST}:{settings.PORT}" if ":" not in settings.HOST else f"[{settings.HOST}]:{settings.PORT}"
 worker_class = "config.worker.Worker"
@@ -27,6 +28,11 @@ forwarder_headers = ""
 
 def post_worker_init(_: Any) -> None:
     startup.refuse_half_configured()
+    STORING.begin()
     # What is loaded now stays for good; the collector need not look through it again and again.
     gc.collect()
     gc.freeze()
+
+
+def worker_exit(_: Any, __: Any) -> None:
+    STORING.end()

@@ -310,3 +310,64 @@ class Guesses(models.Model):
 
     def __str__(self) -> str:
         return self.address or (self.user.get_username() if self.user else str(_("unknown name")))
+
+
+class Operation(models.TextChoices):
+    """What was asked for, in our own words, whatever a dialect calls it."""
+
+    ENROLL = "enroll", _("enroll")
+    UPDATE = "update", _("update")
+    VERIFY = "verify", _("verify")
+    IDENTIFY = "identify", _("identify")
+    COMPARE = "compare", _("compare")
+    ANALYZE = "analyze", _("analyze")
+    DELETE = "delete", _("delete")
+    READ = "read", _("look up")
+    LISTEN = "listen", _("fetch recordings")
+    MANAGE = "manage", _("manage libraries and jobs")
+    JOB = "job", _("begin jobs")
+    UNKNOWN = "unknown", _("not said")
+
+
+class UsageDay(models.Model):
+    """How often a tenant asked for something on a day, with which outcome, and how long that took.
+
+    No content, and nobody's name. `metering.py` adds to it.
+    """
+
+    class Outcome(models.TextChoices):
+        OK = "ok", _("done")
+        ACCEPTED = "accepted", _("accepted")
+        REJECTED = "rejected", _("rejected")
+        REFUSED = "refused", _("refused")
+        FAILED = "failed", _("failed")
+
+    tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="usage_days", verbose_name=_("tenant"))
+    day = models.DateField(_("day"))
+    """In the time zone of the installation."""
+    operation = models.CharField(_("operation"), max_length=16, choices=Operation.choices)
+    dialect = models.CharField(_("interface"), max_length=32)
+    """"jobs" for what jobs did."""
+    outcome = models.CharField(_("outcome"), max_length=16, choices=Outcome.choices)
+    reason = models.CharField(_("reason"), max_length=64, blank=True)
+    """The class of the error by which it was refused or failed."""
+    count = models.PositiveBigIntegerField(_("count"))
+    latency = ArrayField(models.PositiveBigIntegerField(), verbose_name=_("latency"))
+    """How many of them took as long as each of `latency.BOUNDS_MS` says; of jobs, none."""
+
+    all_tenants = models.Manager["UsageDay"]()
+
+    class Meta:
+        verbose_name = _("usage")
+        verbose_name_plural = _("usage")
+        ordering = ["day", "operation", "dialect", "outcome", "reason"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "day", "operation", "dialect", "outcome", "reason"],
+                name="one_count_per_tenant_day_and_kind_of_request",
+            )
+        ]
+        indexes = [models.Index(fields=["day"], name="usage_by_day")]
+
+    def __str__(self) -> str:
+        return f"{self.day} {self.operation} {self.outcome}"

@@ -16,6 +16,7 @@ from whitenoise.middleware import WhiteNoiseMiddleware
 
 from audio.catalogue import DEFAULT_MODEL
 from config import embedded
+from tenants import metering
 from tenants.models import Credential, Tenant
 from tenants.services import create_tenant
 from tests.model_commands import models
@@ -113,6 +114,7 @@ def knowledge_of_this_test() -> Iterator[None]:
     """What a test stored is gone with it, so nobody may remember calibrations or weights of it."""
     yield
     forget_calibrations()
+    metering.METER.taken()
     installed._agreed_until.clear()
 
 

@@ -162,6 +162,10 @@ class Identification:
         first = self.candidates[0] if self.candidates else None
         return first if first and first.accepted else None
 
+    @property
+    def accepted(self) -> bool:
+        return self.best is not None
+
 
 @dataclass(frozen=True)
 class Removal:

@@ -16,6 +16,7 @@ from audio.encoders import SpeakerEncoder
 from audio.errors import AudioError, ModelError
 from audio.results import RawPcm, RecordingForm
 from audio.store import BUNDLED
+from tenants import metering
 from voiceprints import batches, bulk, engines, installed, jobs, recordings, reembedding, work
 from voiceprints.errors import VoiceprintError
 
@@ -151,6 +152,18 @@ def _to_an_end(run: work.Run) -> None:
         run.put_back()
     except (AudioError, VoiceprintError) as error:
         run.fail(error)
+
+
+@signals.worker_ready.connect
+def begin_to_count(**_: Any) -> None:
+    """What jobs do is counted where they run; no other worker counts anything."""
+    if work.QUEUE in current_app.amqp.queues.consume_from:
+        metering.STORING.begin()
+
+
+@signals.worker_shutdown.connect
+def count_to_the_end(**_: Any) -> None:
+    metering.STORING.end()
 
 
 @signals.worker_shutting_down.connect

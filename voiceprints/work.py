@@ -15,7 +15,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import cache
+from functools import cache, partial
 from typing import IO, Any, TypeVar
 
 from celery import current_app
@@ -28,9 +28,10 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError
 from redis import RedisError
 
+from tenants import metering
 from tenants.context import acting_as, acting_as_platform
 from tenants.locks import one_at_a_time
-from tenants.models import Tenant
+from tenants.models import Operation, Tenant, UsageDay
 from voiceprints import jobs, recordings
 from voiceprints.errors import (
     AnalysisTimedOut,
@@ -66,6 +67,7 @@ DELAYS = (TooBusy, EngineUnreachable)
 DOUBTFUL = (AnalysisTimedOut, EngineFailed, StorageFailed)
 # The same upload would be refused again.
 HOPELESS = (ArchiveRefused, ManifestRefused)
+OUR_FAULT = {kind.__name__ for kind in (*DOUBTFUL, JobAbandoned)}
 MOST_TRIES = 5
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 10.0
 
@@ -293,6 +295,8 @@ class Run:
         """A line is done, in the caller's transaction."""
         self.keep(done=F("done") + 1, attempts=0)
         self.tenant.job_rows.create(job=self.job, number=number, outcome=outcome, **said)
+        if outcome != JobRow.Outcome.UNCHANGED:
+            count_enrollment(self.tenant, said.get("problem"))
 
     def recorded(self) -> set[int]:
         with acting_as(self.tenant):
@@ -404,6 +408,8 @@ class Run:
     def _end(self, state: Job.State, *, may_be_retried: bool, **said: Any) -> None:
         if not _end(self._mine, self.job, state, may_be_retried=may_be_retried, **said):
             raise JobLost
+        if self.job.kind == Job.Kind.ENROLL:
+            count_enrollment(self.tenant, said.get("problem"))
 
 
 def claimed(tenant_id: int, job_id: int) -> Run | None:
@@ -456,6 +462,14 @@ def sweep() -> int:
         cleared = Job.all_tenants.filter(output="", inputs=[])
         removed, _ = cleared.filter(finished__lte=now - timedelta(days=settings.JOBS_KEPT_DAYS)).delete()
     return len(expired) + kept_for_nothing + removed
+
+
+def count_enrollment(tenant: Tenant, problem: dict[str, Any] | None) -> None:
+    """Once the caller's transaction is committed. `problem`: why it failed, as it is kept."""
+    reason = problem["kind"] if problem else ""
+    outcome = UsageDay.Outcome.FAILED if reason in OUR_FAULT else UsageDay.Outcome.REFUSED
+    count = partial(metering.count, tenant, Operation.ENROLL, dialect=metering.JOBS)
+    transaction.on_commit(lambda: count(outcome=outcome if reason else UsageDay.Outcome.OK, reason=reason))
 
 
 def _let_inputs_go(expired: QuerySet[Job]) -> int:

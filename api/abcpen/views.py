@@ -18,6 +18,7 @@ from api.abcpen.errors import ANSWERS, RECORDING_ANSWERS, SUCCESS, Answer
 from api.abcpen.serializers import Fields
 from api.bodies import sent_form
 from api.protocol import DialectViewSet, Nowhere, public_address
+from tenants.models import Operation
 from voiceprints import recordings, services
 from voiceprints.models import Library
 from voiceprints.serving import link_token, recording_response, refuse_foreign_recording, tenant_of_link
@@ -41,6 +42,18 @@ class AbcpenViewSet(DialectViewSet):
 
 
 class VoiceidViewSet(AbcpenViewSet):
+    operations = {
+        "register": Operation.ENROLL,
+        "update": Operation.UPDATE,
+        "recognize": Operation.IDENTIFY,
+        "count": Operation.READ,
+        "list": Operation.READ,
+        "voice_url": Operation.READ,
+        "delete_one": Operation.DELETE,
+        "delete_all": Operation.DELETE,
+        "delete_some": Operation.DELETE,
+    }
+
     def register(self, request: Request) -> Response:
         enrollment = services.enroll(self.tenant, **serializers.registration(form(request)))
         return self.success({"audio_url": self.address_of(enrollment.recording)})
@@ -51,7 +64,7 @@ class VoiceidViewSet(AbcpenViewSet):
 
     def recognize(self, request: Request) -> Response:
         scope, audio = serializers.search(form(request))
-        identification = services.identify(self.tenant, self.libraries(scope), audio, top_k=TOP_K)
+        identification = self.judged(services.identify(self.tenant, self.libraries(scope), audio, top_k=TOP_K))
         return self.success(serializers.candidate_entries(identification, self.address_of))
 
     def count(self, request: Request) -> Response:
@@ -102,6 +115,7 @@ class RecordingViewSet(AbcpenViewSet):
 
     answers = RECORDING_ANSWERS
     http_method_names = ["get", "head"]
+    operations = {"play": Operation.LISTEN, "play_linked": Operation.LISTEN}
 
     def play(self, request: Request, path: str) -> HttpResponseBase:
         return self.recording(request._request, path)

@@ -19,6 +19,7 @@ from api.dolphin.auth import DIALECT, PathTokenAuthentication, RootAuthenticatio
 from api.dolphin.errors import ANSWERS, SUCCESS, TAKEN, UNREGISTER_ANSWERS, Answer
 from api.dolphin.serializers import GROUPS, Fields, Probe
 from api.protocol import DialectViewSet, Nowhere
+from tenants.models import Operation
 from voiceprints import services
 from voiceprints.errors import SpeakerNotEnrolled, SpeakerNotFound
 from voiceprints.models import Library
@@ -35,8 +36,20 @@ class DolphinViewSet(DialectViewSet):
     parser_classes = []
     renderer_classes = [JSONRenderer]
     accepts_chunks = True
+    operations = {
+        "check_user": Operation.READ,
+        "get_users": Operation.READ,
+        "enroll": Operation.ENROLL,
+        "verify": Operation.VERIFY,
+        "unregister": Operation.DELETE,
+    }
 
     fields = Fields({})
+    searches = False
+
+    @property
+    def counted_as(self) -> Operation | None:
+        return Operation.IDENTIFY if self.searches else super().counted_as
 
     def dispatch(self, request: HttpRequest, *args: Any, **base: str) -> HttpResponseBase:
         """The token of the base address is for the authentication alone."""
@@ -71,15 +84,18 @@ class DolphinViewSet(DialectViewSet):
 
     def verify_one(self, user_name: str, probe: Probe) -> Response:
         try:
-            verification = services.verify(self.tenant, self.libraries(), user_name, probe.audio)
+            verification = self.judged(services.verify(self.tenant, self.libraries(), user_name, probe.audio))
         except SpeakerNotEnrolled as error:
             # Whoever lost every recording in the console is to this vendor as unknown as any other name.
             raise error if error.utterances else SpeakerNotFound(external_id=user_name) from None
         return self.envelope(SUCCESS, serializers.verification_entry(verification))
 
     def search(self, probe: Probe) -> Response:
+        self.searches = True
         libraries = self.libraries(probe.groups)
-        identification = services.identify(self.tenant, libraries, probe.audio, top_k=TOP_K, refuse_nobody=True)
+        identification = self.judged(
+            services.identify(self.tenant, libraries, probe.audio, top_k=TOP_K, refuse_nobody=True)
+        )
         return self.envelope(
             SUCCESS, [serializers.candidate_entry(candidate) for candidate in identification.candidates]
         )

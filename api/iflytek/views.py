@@ -19,7 +19,7 @@ from api.iflytek.auth import SignatureAuthentication, refuse_foreign_application
 from api.iflytek.errors import ANSWERS, NOT_FOUND, NOT_FOUND_BY, SUCCESS, Answer, GatewayAnswer
 from api.iflytek.serializers import Call
 from api.protocol import DialectViewSet, Nowhere
-from tenants.models import Tenant
+from tenants.models import Operation, Tenant
 from voiceprints import services
 from voiceprints.models import Library
 from voiceprints.results import LibraryKey
@@ -52,12 +52,25 @@ class IflytekViewSet(DialectViewSet):
 
 
 class VoiceprintViewSet(IflytekViewSet):
+    # Which function is called stands in the body.
+    operations = {
+        "call": Operation.UNKNOWN,
+        "createGroup": Operation.MANAGE,
+        "deleteGroup": Operation.DELETE,
+        "createFeature": Operation.ENROLL,
+        "updateFeature": Operation.UPDATE,
+        "deleteFeature": Operation.DELETE,
+        "queryFeatureList": Operation.READ,
+        "searchScoreFea": Operation.VERIFY,
+        "searchFea": Operation.IDENTIFY,
+    }
+
     def call(self, request: Request, service: str) -> Response:
         body = json_object(request)
         refuse_foreign_application(self.tenant, serializers.application(body))
         call = serializers.call(body, service, FUNCTIONS)
         self.action = call.function
-        text = serializers.encoded(FUNCTIONS[call.function](self.tenant, call))
+        text = serializers.encoded(FUNCTIONS[call.function](self, call))
         reply = {"header": header(SUCCESS.code, SUCCESS.message), "payload": {call.reply_name: {"text": text}}}
         return Response(reply, headers=NO_STORE)
 
@@ -66,53 +79,55 @@ class NothingHereViewSet(Nowhere, IflytekViewSet):
     pass
 
 
-def create_group(tenant: Tenant, call: Call) -> object:
+def create_group(view: VoiceprintViewSet, call: Call) -> object:
     key, texts = serializers.group(call)
-    services.save_library(tenant, key, **texts)
+    services.save_library(view.tenant, key, **texts)
     return serializers.group_entry(key, texts)
 
 
-def delete_group(tenant: Tenant, call: Call) -> object:
-    services.delete_library(tenant, call.group())
+def delete_group(view: VoiceprintViewSet, call: Call) -> object:
+    services.delete_library(view.tenant, call.group())
     return DONE
 
 
-def create_feature(tenant: Tenant, call: Call) -> object:
-    enrollment = services.enroll(tenant, **serializers.new_feature(call))
+def create_feature(view: VoiceprintViewSet, call: Call) -> object:
+    enrollment = services.enroll(view.tenant, **serializers.new_feature(call))
     return {"featureId": enrollment.speaker.external_id}
 
 
-def update_feature(tenant: Tenant, call: Call) -> object:
-    services.update(tenant, **serializers.changed_feature(call))
+def update_feature(view: VoiceprintViewSet, call: Call) -> object:
+    services.update(view.tenant, **serializers.changed_feature(call))
     return DONE
 
 
-def delete_feature(tenant: Tenant, call: Call) -> object:
+def delete_feature(view: VoiceprintViewSet, call: Call) -> object:
     key, feature_id = serializers.feature(call)
-    services.delete_speaker(tenant, libraries(tenant, key), feature_id)
+    services.delete_speaker(view.tenant, libraries(view.tenant, key), feature_id)
     return DONE
 
 
-def query_feature_list(tenant: Tenant, call: Call) -> object:
+def query_feature_list(view: VoiceprintViewSet, call: Call) -> object:
     key = call.group()
-    services.find_library(tenant, key)
-    listing = services.list_speakers(tenant, libraries(tenant, key), limit=None)
+    services.find_library(view.tenant, key)
+    listing = services.list_speakers(view.tenant, libraries(view.tenant, key), limit=None)
     return [serializers.feature_entry(listed) for listed in listing]
 
 
-def search_score_feature(tenant: Tenant, call: Call) -> object:
+def search_score_feature(view: VoiceprintViewSet, call: Call) -> object:
     key, feature_id, audio = serializers.claim(call)
-    verification = services.verify(tenant, libraries(tenant, key), feature_id, audio)
+    verification = view.judged(services.verify(view.tenant, libraries(view.tenant, key), feature_id, audio))
     return serializers.score_entry(verification)
 
 
-def search_feature(tenant: Tenant, call: Call) -> object:
+def search_feature(view: VoiceprintViewSet, call: Call) -> object:
     key, top_k, audio = serializers.search(call)
-    identification = services.identify(tenant, libraries(tenant, key), audio, top_k=top_k, refuse_no_library=True)
+    identification = view.judged(
+        services.identify(view.tenant, libraries(view.tenant, key), audio, top_k=top_k, refuse_no_library=True)
+    )
     return {"scoreList": [serializers.score_entry(candidate) for candidate in identification.candidates]}
 
 
-FUNCTIONS: dict[str, Callable[[Tenant, Call], object]] = {
+FUNCTIONS: dict[str, Callable[[VoiceprintViewSet, Call], object]] = {
     "createGroup": create_group,
     "deleteGroup": delete_group,
     "createFeature": create_feature,

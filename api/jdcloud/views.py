@@ -15,7 +15,7 @@ from api.jdcloud.auth import SignatureAuthentication, is_by_sign
 from api.jdcloud.errors import ANSWERS, NORMAL, Answer, Business, Gateway, System
 from api.jdcloud.utterances import Utterance
 from api.protocol import EVERY_METHOD, DialectViewSet, Nowhere
-from tenants.models import Tenant
+from tenants.models import Operation, Tenant
 from voiceprints import services
 from voiceprints.errors import SpeakerNotFound
 from voiceprints.models import Library
@@ -69,15 +69,25 @@ class JdcloudViewSet(DialectViewSet):
 
 
 class PacketViewSet(JdcloudViewSet):
+    # What the packets are for stands in the first; the last is answered for all of them.
+    operations = {"take": Operation.UNKNOWN, "enroll": Operation.ENROLL, "test": Operation.VERIFY}
+    awaits_more = False
+
+    @property
+    def counted_as(self) -> Operation | None:
+        return None if self.awaits_more and not self.failure else super().counted_as
+
     def take(self, request: Request) -> Response:
         number = serializers.packet_number(request)
         with utterances.refused_on_failure(self.tenant, number):
             packet = serializers.packet(request, number, lambda: raw_body(request, limit_bytes=utterances.size_limit()))
         with utterances.receiving(self.tenant, packet) as utterance:
+            self.action = utterance.opening.mode
             if number.first:
                 serializers.refuse_overlong(utterance)
                 self.refuse_never_enrolled(utterance)
-            text = JUDGEMENTS[utterance.opening.mode](self.tenant, utterance) if utterance.complete else ""
+            self.awaits_more = not utterance.complete
+            text = JUDGEMENTS[utterance.opening.mode](self, utterance) if utterance.complete else ""
         return self.business(Business(0, "", text))
 
     def refuse_never_enrolled(self, utterance: Utterance) -> None:
@@ -93,14 +103,15 @@ class NothingHereViewSet(Nowhere, JdcloudViewSet):
     pass
 
 
-def enroll(tenant: Tenant, utterance: Utterance) -> str:
-    enrollment = services.enroll(tenant, **serializers.enrollment(utterance))
+def enroll(view: PacketViewSet, utterance: Utterance) -> str:
+    enrollment = services.enroll(view.tenant, **serializers.enrollment(utterance))
     return serializers.enrollment_text(enrollment)
 
 
-def test(tenant: Tenant, utterance: Utterance) -> str:
+def test(view: PacketViewSet, utterance: Utterance) -> str:
     audio = serializers.audio_input(utterance)
-    verification = services.verify(tenant, libraries(tenant, utterance), utterance.external_id, audio)
+    known = libraries(view.tenant, utterance)
+    verification = view.judged(services.verify(view.tenant, known, utterance.external_id, audio))
     return serializers.verification_text(verification)
 
 

@@ -15,6 +15,7 @@ from api.native.operations import operation
 from api.native.uploads import NamelessFileHandler
 from api.native.viewsets import NativeViewSet
 from api.native.wire import stand_in
+from tenants.models import Operation
 from voiceprints import bulk, curation
 from voiceprints.errors import (
     GenerationNotFound,
@@ -35,6 +36,12 @@ ZIP = "application/zip"
 
 class JobViewSet(NativeViewSet):
     tag = "jobs"
+    operations = {
+        "list": Operation.READ,
+        "retrieve": Operation.READ,
+        "cancel": Operation.MANAGE,
+        "rows": Operation.READ,
+    }
 
     @operation("List jobs", READ, query=job_serializers.JobQuery, reply=job_serializers.JobPage)
     def list(self, request: Request) -> Response:
@@ -77,6 +84,7 @@ class JobViewSet(NativeViewSet):
 
 class JobFileViewSet(NativeViewSet):
     tag = "jobs"
+    operations = {"download": Operation.READ}
     renderer_classes = [stand_in(ZIP)]
 
     @operation("Get the file of a job", ADMIN, refuses=(JobNotFound, JobFileNotFound), file=ZIP)
@@ -88,6 +96,7 @@ class JobFileViewSet(NativeViewSet):
 
 class ExportViewSet(NativeViewSet):
     tag = "jobs"
+    operations = {"export": Operation.JOB}
 
     @operation(
         "Export a library",
@@ -107,6 +116,7 @@ class ExportViewSet(NativeViewSet):
 
 class ImportViewSet(NativeViewSet):
     tag = "jobs"
+    operations = {"create": Operation.JOB}
     parser_classes = [MultiPartParser]
 
     @property

@@ -13,6 +13,7 @@ from api.native.operations import NO_CONTENT, operation
 from api.native.viewsets import NativeViewSet
 from api.native.wire import stand_in
 from audio.errors import AudioError
+from tenants.models import Operation
 from voiceprints import bulk, curation, reports, services
 from voiceprints.errors import (
     LibraryExists,
@@ -33,6 +34,14 @@ FLAC = "audio/flac"
 
 class LibraryViewSet(NativeViewSet):
     tag = "libraries"
+    operations = {
+        "list": Operation.READ,
+        "create": Operation.MANAGE,
+        "retrieve": Operation.READ,
+        "partial_update": Operation.MANAGE,
+        "destroy": Operation.DELETE,
+        "empty": Operation.DELETE,
+    }
 
     @operation("List libraries", READ, query=serializers.LibraryQuery, reply=serializers.LibraryPage)
     def list(self, request: Request) -> Response:
@@ -103,6 +112,12 @@ class LibraryViewSet(NativeViewSet):
 
 class SpeakerViewSet(NativeViewSet):
     tag = "speakers"
+    operations = {
+        "list": Operation.READ,
+        "retrieve": Operation.READ,
+        "partial_update": Operation.UPDATE,
+        "destroy": Operation.DELETE,
+    }
 
     @operation("List speakers", READ, query=serializers.SpeakerQuery, reply=serializers.SpeakerPage)
     def list(self, request: Request) -> Response:
@@ -137,6 +152,7 @@ class SpeakerViewSet(NativeViewSet):
 
 class UtteranceViewSet(NativeViewSet):
     tag = "utterances"
+    operations = {"list": Operation.READ, "retrieve": Operation.READ, "destroy": Operation.DELETE}
 
     @operation("List utterances", READ, query=serializers.UtteranceQuery, reply=serializers.UtterancePage)
     def list(self, request: Request) -> Response:
@@ -155,6 +171,7 @@ class UtteranceViewSet(NativeViewSet):
 
 class RecordingViewSet(NativeViewSet):
     tag = "utterances"
+    operations = {"play": Operation.LISTEN}
     renderer_classes = [stand_in(FLAC)]
 
     @operation("Get the recording of an utterance", READ, refuses=(UtteranceNotFound, RecordingNotFound), file=FLAC)
@@ -166,6 +183,19 @@ class RecordingViewSet(NativeViewSet):
 
 class RecognitionViewSet(NativeViewSet):
     tag = "recognition"
+    operations = {
+        "enroll": Operation.ENROLL,
+        "verify": Operation.VERIFY,
+        "identify": Operation.IDENTIFY,
+        "compare": Operation.COMPARE,
+        "analyze": Operation.ANALYZE,
+    }
+
+    @property
+    def counted_as(self) -> Operation | None:
+        """An enrollment that nobody waits for is counted once a job has done it."""
+        counted = super().counted_as
+        return Operation.JOB if counted == Operation.ENROLL and self.prefers_job else counted
 
     @operation(
         "Enroll a speaker",
@@ -200,7 +230,7 @@ class RecognitionViewSet(NativeViewSet):
         sent = self.body(request)
         library = self.tenant.libraries.within(sent["org_id"], sent["tag_id"])
         audio = serializers.Heard.heard(sent["audio"], sent)
-        return self.reply(services.verify(self.tenant, library, sent["external_id"], audio))
+        return self.reply(self.judged(services.verify(self.tenant, library, sent["external_id"], audio)))
 
     @operation(
         "Identify a speaker",
@@ -214,7 +244,7 @@ class RecognitionViewSet(NativeViewSet):
         sent = self.body(request)
         libraries = self.tenant.libraries.within(sent["org_id"], sent.get("tag_id"))
         audio = serializers.Heard.heard(sent["audio"], sent)
-        found = services.identify(self.tenant, libraries, audio, top_k=sent["top_k"])
+        found = self.judged(services.identify(self.tenant, libraries, audio, top_k=sent["top_k"]))
         return self.reply(serializers.identified(found))
 
     @operation(

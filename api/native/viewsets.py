@@ -29,6 +29,7 @@ from api.native.operations import Operation, checked
 from api.native.schema import NativeSchema
 from api.native.wire import PROBLEM_JSON, JsonParser, Negotiation
 from api.protocol import EVERY_METHOD, DialectViewSet, Nowhere, public_address
+from tenants import models
 from tenants.context import acting_as
 from voiceprints.models import Job
 from voiceprints.paging import Page
@@ -51,11 +52,17 @@ class NativeViewSet(DialectViewSet):
 
     query: dict[str, Any]
     keeper: Keeper | None = None
+    replayed = False
 
     @property
     def operation(self) -> Operation:
         described: Operation = getattr(self, self.action).operation
         return described
+
+    @property
+    def counted_as(self) -> models.Operation | None:
+        """What is only answered again was counted the first time."""
+        return None if self.replayed else super().counted_as
 
     @property
     def default_response_headers(self) -> dict[str, str]:
@@ -152,7 +159,10 @@ class NativeViewSet(DialectViewSet):
         return answer
 
     def handle_exception(self, exc: Exception) -> Response:
-        return exc.answer if isinstance(exc, Replay) else super().handle_exception(exc)  # type: ignore[return-value]
+        if isinstance(exc, Replay):
+            self.replayed = True
+            return exc.answer  # type: ignore[return-value]
+        return super().handle_exception(exc)
 
     def finalize_response(self, request: Request, response: HttpResponseBase, *args: Any, **kwargs: Any) -> Any:
         if self.keeper and isinstance(response, Response):

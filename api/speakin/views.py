@@ -18,6 +18,7 @@ from api.speakin import serializers
 from api.speakin.auth import DIALECT, HmacAuthentication
 from api.speakin.errors import ANSWERS, GATEWAY_ANSWERS, Answer, UnknownStage
 from audio.errors import TooLarge
+from tenants.models import Operation
 from voiceprints import services
 from voiceprints.results import LibraryKey
 
@@ -57,6 +58,8 @@ class SpeakinViewSet(DialectViewSet):
 
 
 class NumViewSet(SpeakinViewSet):
+    operations = {"register": Operation.ENROLL, "probe": Operation.ENROLL, "compare": Operation.COMPARE}
+
     def register(self, request: Request) -> Response:
         audios = serializers.uploads(sent_form(request), serializers.REGISTERED_FILES)
         enrollment = services.enroll(self.tenant, LIBRARY, str(uuid.uuid4()), audios)

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from django.db import connection
 
+from tenants import metering
 from tenants.context import acting_as
 from tenants.models import BUNDLED_MODEL, Consistency, Tenant
 from tests.cast import KEN, SUSAN, recording, silence, wav
@@ -238,6 +239,29 @@ class Contract(Promises):
         assert them.delete(SUSAN).outcome == NOT_FOUND
         assert enrolled.counted() == Told(DONE, 2)
 
+    def test_enrollments_are_counted(self, enrolled: Speaking, acme: Tenant) -> None:
+        assert ("enroll", "ok", "") in counted(acme)
+
+    def test_it_is_counted_who_was_accepted(self, enrolled: Speaking, acme: Tenant) -> None:
+        self.needs("verify", "verdicts")
+        for name, voice in [(SUSAN, SUSAN), (SUSAN, KEN), ("nobody", SUSAN)]:
+            enrolled.verify(name, recording(voice, 4))
+        outcomes = {("accepted", ""), ("rejected", ""), ("refused", "SpeakerNotFound")}
+        assert {("verify", *outcome) for outcome in outcomes} <= counted(acme)
+
+    def test_it_is_counted_who_was_identified(self, enrolled: Speaking, acme: Tenant) -> None:
+        self.needs("identify", "verdicts")
+        enrolled.best(recording(SUSAN, 4))
+        enrolled.best(TOO_SHORT)
+        assert {("identify", "accepted", ""), ("identify", "refused", "TooShort")} <= counted(acme)
+
+    def test_our_failures_are_counted_as_such(
+        self, enrolled: Speaking, acme: Tenant, measuring_fails: Callable[[Exception], None]
+    ) -> None:
+        measuring_fails(ZeroDivisionError("a bug"))
+        self.recognised(enrolled, SUSAN)
+        assert ("failed", "ZeroDivisionError") in {(outcome, reason) for _, outcome, reason in counted(acme)}
+
     def test_an_unforeseen_failure_is_logged_with_its_traceback(
         self, enrolled: Speaking, measuring_fails: Callable[[Exception], None], caplog: pytest.LogCaptureFixture
     ) -> None:
@@ -259,6 +283,14 @@ class Contract(Promises):
     def test_a_tenant_that_uses_other_dialects_is_refused(self, enrolled: Speaking, acme: Tenant) -> None:
         Tenant.objects.filter(pk=acme.pk).update(dialects=["another"])
         assert self.recognised(enrolled, SUSAN).outcome == REFUSED
+
+
+def counted(tenant: Tenant) -> set[tuple[str, str, str]]:
+    """(operation, outcome, reason) of what the tenant asked for since anybody looked, each with its time."""
+    taken = metering.METER.taken()
+    assert {use.tenant_id for use in taken} == {tenant.pk}
+    assert all(tally.count == sum(tally.latency) for tally in taken.values())
+    return {(use.operation, use.outcome, use.reason) for use in taken}
 
 
 def blur_voiceprint(tenant: Tenant, model: str) -> None:

@@ -11,7 +11,7 @@ from api.native.models import KeptAnswer
 from config.embedded import as_superuser
 from tenants.context import acting_as, acting_as_platform, memberships_of, naming_credential
 from tenants.isolation import refuse_unsafe_database
-from tenants.models import Credential, Membership, Tenant
+from tenants.models import Credential, Membership, Operation, Tenant, UsageDay
 from tenants.services import issue_token
 from voiceprints.models import (
     DoomedRecording,
@@ -53,6 +53,9 @@ def rows_of(tenant, django_user_model):
         DoomedRecording.all_tenants.create(tenant=tenant, path=path, not_before="2030-01-01T00:00Z")
         job = Job.all_tenants.create(tenant=tenant, kind=Job.Kind.IMPORT)
         JobRow.all_tenants.create(tenant=tenant, job=job, number=1, outcome=JobRow.Outcome.FAILED)
+        UsageDay.all_tenants.create(
+            tenant=tenant, day="2030-01-01", operation=Operation.VERIFY, dialect="x", outcome="ok", count=1, latency=[1]
+        )
         KeptAnswer.all_tenants.create(tenant=tenant, token=token, key="key", expires="2030-01-01T00:00Z")
         return {model: model._default_manager.get().pk for model in OWNED}
 

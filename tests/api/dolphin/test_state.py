@@ -6,6 +6,7 @@ import pytest
 from django.db import connection
 from django.test import Client
 
+from tenants import metering
 from tests.api.dolphin.client import (
     DONE_ALREADY,
     INCOMPLETE,
@@ -109,6 +110,14 @@ def test_a_name_is_one_user_in_all_groups(dolphin):
     dolphin.enroll_fully(SUSAN, group=5)
     assert dolphin.enroll(1, said(SUSAN), group_id=6)["status"] == DONE_ALREADY
     assert dolphin.users()["data"] == [dolphin.check()]
+
+
+def test_a_search_is_counted_as_one_and_not_as_a_verification(susan):
+    susan.verify(said(SUSAN, 4), USER)
+    susan.verify(said(SUSAN, 4))
+    susan.verify(said(KEN, 4))
+    counted = {(use.operation, use.outcome) for use in metering.METER.taken()}
+    assert counted >= {("verify", "accepted"), ("identify", "accepted"), ("identify", "rejected")}
 
 
 def test_a_search_stays_in_its_groups(dolphin):

@@ -10,6 +10,7 @@ from django.test import Client
 from django.utils import timezone
 
 from api.jdcloud import utterances, views
+from tenants import metering
 from tenants.context import acting_as
 from tenants.models import Tenant
 from tests.api.failures import failing
@@ -180,6 +181,19 @@ def test_only_the_first_packet_describes(jdcloud):
     later = jdcloud.send(second, -2, request_id=request_id, Property="no description", Application_Id="w" * 65)
     assert text(later) == "enrolling"
     assert count(jdcloud, LibraryKey("door")) == 1
+
+
+def test_an_utterance_is_counted_once_however_many_packets_it_came_in(jdcloud):
+    first, second = halves(wav_of(SUSAN))
+    request_id = fresh()
+    jdcloud.enroll(first, sequence=1, request_id=request_id)
+    jdcloud.send(second, -2, request_id=request_id)
+    jdcloud.test(second, sequence=5, request_id=fresh())
+    taken = metering.METER.taken()
+    assert {(use.operation, use.outcome): tally.count for use, tally in taken.items()} == {
+        ("enroll", "ok"): 1,
+        ("unknown", "refused"): 1,
+    }
 
 
 def test_a_packet_out_of_order_does_not_disturb(jdcloud):

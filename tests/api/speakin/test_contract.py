@@ -83,7 +83,8 @@ def outcome_of(reply, value_of):
 
 
 class Speakin(Promises):
-    lacks = frozenset({"list", "delete"})
+    # Who is compared with whom is told in scores, of several at once.
+    lacks = frozenset({"list", "delete", "verdicts"})
     utterances_to_enroll = 3
     # Every registration makes an id of its own.
     enrolling_twice = DONE

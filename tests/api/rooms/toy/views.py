@@ -9,6 +9,7 @@ from rest_framework.response import Response
 
 from api.bodies import raw_body
 from api.protocol import DialectViewSet
+from tenants.models import Operation
 from voiceprints import services
 from voiceprints.models import Library
 from voiceprints.results import AudioInput, LibraryKey
@@ -23,6 +24,14 @@ class ToyViewSet(DialectViewSet):
     renderer_classes = [JSONRenderer]
     http_method_names = ["get", "post", "delete"]
 
+    operations = {
+        "enroll": Operation.ENROLL,
+        "verify": Operation.VERIFY,
+        "identify": Operation.IDENTIFY,
+        "list": Operation.READ,
+        "delete": Operation.DELETE,
+    }
+
     def refusal(self, answer: str, error: Exception) -> Response:
         return Response({"toy": answer})
 
@@ -31,10 +40,11 @@ class ToyViewSet(DialectViewSet):
         return said(True)
 
     def verify(self, request: Request, name: str) -> Response:
-        return said(services.verify(self.tenant, self.libraries(), name, sent_audio(request)).accepted)
+        verification = services.verify(self.tenant, self.libraries(), name, sent_audio(request))
+        return said(self.judged(verification).accepted)
 
     def identify(self, request: Request) -> Response:
-        best = services.identify(self.tenant, self.libraries(), sent_audio(request)).best
+        best = self.judged(services.identify(self.tenant, self.libraries(), sent_audio(request))).best
         return said(best.speaker.external_id if best else None)
 
     def list(self, request: Request) -> Response:
