@@ -14,7 +14,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 from unfold.sites import UnfoldAdminSite
 
-from tenants import account_views
+from tenants import account_views, join_views
 from tenants.console import is_platform_staff, may_enter, may_manage_access, membership_of
 from tenants.middleware import CHOSEN_TENANT
 from tenants.password_change import PasswordChange
@@ -41,6 +41,8 @@ class ConsoleSite(UnfoldAdminSite):
         return [
             path("tenant/", choose, name="choose_tenant"),
             path("login/code/", code_step, name="login_code"),
+            path("join/", join_views.join, name="join"),
+            path("join/<str:token>/", join_views.open_link, name="open_invitation"),
             *self._account_urls(),
             path("recordings/<int:utterance_id>.flac", self.admin_view(recording), name="recording"),
             *self._voice_urls(),
@@ -118,7 +120,7 @@ def subheader(request: HttpRequest) -> Any:
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     groups = [_group(_("Voiceprints"), HOME, LIBRARIES, SPEAKERS, MODELS)]
     if may_manage_access(request):
-        groups.append(_group(_("Access"), CREDENTIALS, TOKENS, MEMBERS))
+        groups.append(_group(_("Access"), CREDENTIALS, TOKENS, MEMBERS, INVITATIONS))
     if is_platform_staff(request):
         groups.append(_group(_("Platform"), TENANTS, USERS, LOCK_OUTS))
     return groups
@@ -131,6 +133,7 @@ MODELS = (_("Models"), "graphic_eq", "admin:models")
 CREDENTIALS = (_("Credentials"), "key", "admin:tenants_credential_changelist")
 TOKENS = (_("Access tokens"), "token", "admin:tenants_accesstoken_changelist")
 MEMBERS = (_("Members"), "group", "admin:tenants_membership_changelist")
+INVITATIONS = (_("Invitations"), "mail", "admin:tenants_invitation_changelist")
 TENANTS = (_("Tenants"), "apartment", "admin:tenants_tenant_changelist")
 USERS = (_("Users"), "manage_accounts", "admin:auth_user_changelist")
 LOCK_OUTS = (_("Lock-outs"), "lock_clock", "admin:tenants_guesses_changelist")

@@ -87,6 +87,15 @@ def local_url(host: str, port: int) -> str:
     return f"http://{f'[{reachable}]' if ':' in reachable else reachable}:{port}"
 
 
+def mail_server(url: str, sender: str) -> dict[str, Any]:
+    if not re.match(r"(smtp|smtps|submission|smtp\+tls|smtp\+ssl)://", url):
+        raise ImproperlyConfigured("OPENVPR_EMAIL_URL must be an address like submission://user:password@host:587")
+    if "@" not in sender:
+        raise ImproperlyConfigured("OPENVPR_EMAIL_URL needs OPENVPR_EMAIL_FROM, the address that mail comes from")
+    server: dict[str, Any] = env.dj_email_url("OPENVPR_EMAIL_URL")
+    return {"EMAIL_USE_TLS": False, "EMAIL_USE_SSL": False} | server
+
+
 def postgresql(database: dict[str, Any]) -> dict[str, Any]:
     if database["ENGINE"] != "django.db.backends.postgresql":
         raise ImproperlyConfigured("DATABASE_URL must be a postgresql:// address")
@@ -153,6 +162,8 @@ try:
     ]
     CSRF_TRUSTED_ORIGINS: list[str] = env.list("OPENVPR_TRUSTED_ORIGINS", [])
     BEHIND_TLS_PROXY = env.bool("OPENVPR_BEHIND_TLS_PROXY", False)
+    EMAIL_URL = env.str("OPENVPR_EMAIL_URL", "").strip()
+    DEFAULT_FROM_EMAIL = env.str("OPENVPR_EMAIL_FROM", "").strip()
     STAFF_NEED_TWO_FACTORS = env.bool("OPENVPR_STAFF_TWO_FACTOR", False)
     S3_BUCKET = env.str("OPENVPR_S3_BUCKET", "")
     S3_ENDPOINT = env.str("OPENVPR_S3_ENDPOINT", "")
@@ -290,6 +301,16 @@ USE_TZ = True
 TIME_ZONE = env.str("OPENVPR_TIME_ZONE", "UTC")
 if TIME_ZONE not in available_timezones():
     raise ImproperlyConfigured(f"OPENVPR_TIME_ZONE {TIME_ZONE!r} is no time zone, such as Asia/Shanghai")
+
+# --- Mail: only of invitations, and none without an address of a server ----------------------------------------------
+
+SENDS_MAIL = bool(EMAIL_URL)
+EMAIL_TIMEOUT = 10
+if EMAIL_URL:
+    MAIL_SERVER = mail_server(EMAIL_URL, DEFAULT_FROM_EMAIL)
+    EMAIL_HOST, EMAIL_PORT = MAIL_SERVER["EMAIL_HOST"], MAIL_SERVER["EMAIL_PORT"]
+    EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = MAIL_SERVER["EMAIL_HOST_USER"], MAIL_SERVER["EMAIL_HOST_PASSWORD"]
+    EMAIL_USE_TLS, EMAIL_USE_SSL = MAIL_SERVER["EMAIL_USE_TLS"], MAIL_SERVER["EMAIL_USE_SSL"]
 
 # --- What browsers and proxies must respect --------------------------------------------------------------------------
 

@@ -21,7 +21,7 @@ from django.utils.translation import ngettext
 from unfold.decorators import action, display
 from unfold.forms import UserChangeForm, UserCreationForm
 
-from tenants import guessing, members, second_factors, services, signed_in
+from tenants import guessing, invitations, members, second_factors, services, signed_in
 from tenants.console import (
     PlatformAdmin,
     TenantAdmin,
@@ -29,10 +29,12 @@ from tenants.console import (
     is_platform_staff,
     may_manage_access,
     membership_of,
+    public_url,
     refuse_unless,
 )
 from tenants.forms import (
     CredentialForm,
+    InvitationForm,
     MemberForm,
     NewMemberForm,
     PasswordOfAnotherForm,
@@ -40,8 +42,9 @@ from tenants.forms import (
     TenantPolicyForm,
     TokenForm,
 )
+from tenants.invitation_mail import send_invitation
 from tenants.members import is_last_owner
-from tenants.models import AccessToken, Credential, Guesses, Membership, Role, Scope, Tenant
+from tenants.models import AccessToken, Credential, Guesses, Invitation, Membership, Role, Scope, Tenant
 from tenants.secret_once import go_and_see, is_unseen, keep_unseen, mark_seen
 
 User = get_user_model()
@@ -270,7 +273,7 @@ class MembershipAdmin(TenantAdmin):
     list_display = ["user", "role_badge", "two_factors"]
     list_filter = ["role"]
     list_select_related = ["user__second_factor", "tenant"]
-    actions_list = ["two_factor_rule"]
+    actions_list = ["invite", "two_factor_rule"]
     search_fields = ["user__username"]
     fixed_fields = ["user"]
     actions = None
@@ -302,6 +305,15 @@ class MembershipAdmin(TenantAdmin):
 
     def delete_model(self, request: HttpRequest, obj: Membership) -> None:
         members.remove_member(obj)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Owners invite: nobody becomes a member unasked. Platform staff answer for those whom they add."""
+        return is_platform_staff(request)
+
+    @action(description=_("Invite"), url_path="invite", icon="person_add")
+    def invite(self, request: HttpRequest) -> HttpResponse:
+        refuse_unless(self.may_write(request))
+        return redirect("admin:tenants_invitation_add")
 
     def has_rule_permission(self, request: HttpRequest) -> bool:
         """Platform staff find the rule among the others of a tenant."""
@@ -348,6 +360,58 @@ def _asked_about_two_factors(tenant: Tenant) -> dict[str, Any]:
         "consequences": [ngettext("%d member", "%d members", without) % without],
         "button": _("Require it"),
     }
+
+
+@admin.register(Invitation)
+class InvitationAdmin(TenantAdmin):
+    """Made and revoked, never changed."""
+
+    form = InvitationForm
+    list_display = ["__str__", "role_badge", "state", "expires", "invited_by"]
+    list_select_related = ["tenant", "invited_by"]
+    search_fields = ["email"]
+    fixed_fields = ["email", "role", "expires", "invited_by"]
+    actions = None
+
+    def may_read(self, request: HttpRequest) -> bool:
+        return may_manage_access(request)
+
+    def may_write(self, request: HttpRequest) -> bool:
+        return may_manage_access(request)
+
+    def has_change_permission(self, request: HttpRequest, obj: Invitation | None = None) -> bool:
+        return obj is None and self.may_write(request)
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        return super().get_form(request, obj, change, **kwargs | ({"form": TenantForm} if change else {}))
+
+    def get_fields(self, request: HttpRequest, obj: Invitation | None = None) -> list[str]:
+        fields = self.fixed_fields if obj else ["email", "role", "days"]
+        return ["tenant", *fields] if is_platform_staff(request) else [*fields]
+
+    @display(description=_("role"), ordering="role", label=ROLE_COLOURS)
+    def role_badge(self, invitation: Invitation) -> tuple[str, str]:
+        return invitation.role, invitation.get_role_display()
+
+    @display(description=_("state"), ordering="expires", label={"waiting": "success", "expired": "warning"})
+    def state(self, invitation: Invitation) -> tuple[str, Any]:
+        return ("waiting", _("waiting")) if invitation.usable else ("expired", _("expired"))
+
+    def save_model(self, request: HttpRequest, obj: Invitation, form: Any, change: bool) -> None:
+        made, token = invitations.invite(
+            obj.tenant, role=obj.role, email=obj.email, days=form.cleaned_data["days"], by=request.user
+        )
+        obj.pk, obj.created, obj.expires = made.pk, made.created, made.expires
+        request.invitation_token = token  # type: ignore[attr-defined]
+
+    def delete_model(self, request: HttpRequest, obj: Invitation) -> None:
+        invitations.revoke(obj)
+
+    def response_add(self, request: HttpRequest, obj: Invitation, post_url_continue: str | None = None) -> HttpResponse:
+        """Its link is here for this one answer and nowhere else."""
+        link = public_url(request, reverse("admin:open_invitation", args=[request.invitation_token]))  # type: ignore[attr-defined]
+        shown = {"title": _("Invitation"), "invitation": obj, "link": link, "mailed": send_invitation(obj, link)}
+        return TemplateResponse(request, "console/invitation.html", self.admin_site.each_context(request) | shown)
 
 
 @admin.register(User)
@@ -428,4 +492,4 @@ class GuessesAdmin(PlatformAdmin):
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Guesses | None = None) -> bool:
-        return False
+        return obj is None and is_platform_staff(request)

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar
 
 from django import forms
+from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
@@ -61,6 +62,11 @@ def may_manage_access(request: HttpRequest) -> bool:
 def may_listen(request: HttpRequest) -> bool:
     membership = membership_of(request)
     return is_platform_staff(request) or (membership is not None and membership.may_listen)
+
+
+def public_url(request: HttpRequest, path: str = "") -> str:
+    """How the platform is reached from outside: as the setting says, else as this request came."""
+    return f"{settings.PUBLIC_URL or request.build_absolute_uri('/').rstrip('/')}{path}"
 
 
 def refuse_unless(allowed: bool) -> None:

@@ -42,7 +42,7 @@ def naming_credential(key_id: str) -> Iterator[None]:
 
 @contextmanager
 def naming_token(digest: str) -> Iterator[None]:
-    """One transaction that sees the single access token whose digest the caller can name."""
+    """One transaction that sees the single access token, or invitation, whose digest the caller can name."""
     with _seeing({"app.token": digest}):
         yield
 

@@ -20,6 +20,7 @@ from unfold.widgets import (
 
 from tenants.console import TenantForm
 from tenants.context import naming_credential
+from tenants.invitations import DAYS_VALID
 from tenants.members import is_last_owner
 from tenants.models import Credential, Role, Scope, key_validator
 from tenants.signed_in import end_other_sessions
@@ -30,6 +31,7 @@ DAY_HOURS = 24
 # A secret path comes from the command that makes its whole address.
 OFFERED_SCOPES = [scope for scope in Scope if scope != Scope.PATH]
 LONGEST_OVERLAP_HOURS = 90 * DAY_HOURS
+LONGEST_INVITATION_DAYS = 30
 
 
 class PasswordOfAnotherForm(AdminPasswordChangeForm):
@@ -128,6 +130,25 @@ class NewMemberForm(TenantForm):
     def _get_validation_exclusions(self) -> set[str]:
         excluded = super()._get_validation_exclusions()
         return excluded - {"user"} if self.instance.user_id else excluded
+
+
+class InvitationForm(TenantForm):
+    days = forms.IntegerField(
+        label=_("Days"),
+        initial=DAYS_VALID,
+        min_value=1,
+        max_value=LONGEST_INVITATION_DAYS,
+        widget=UnfoldAdminIntegerFieldWidget,
+        help_text=_("The link works for so long, and once."),
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["email"].help_text = (
+            _("The link is mailed there, and shown to you once.")
+            if settings.SENDS_MAIL
+            else _("A note for you: this platform sends no mail. The link is shown to you once.")
+        )
 
 
 class MemberForm(TenantForm):

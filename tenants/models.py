@@ -183,6 +183,34 @@ class Membership(models.Model):
         return self.role in {Role.OWNER, Role.OPERATOR}
 
 
+class Invitation(models.Model):
+    """A way into a tenant for whoever holds its link, once; only the digest of the link's secret is kept."""
+
+    tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="invitations", verbose_name=_("tenant"))
+    email = models.EmailField(_("e-mail address"), blank=True)
+    role = models.CharField(_("role"), max_length=16, choices=Role.choices, default=Role.VIEWER)
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    created = models.DateTimeField(_("created"), auto_now_add=True)
+    expires = models.DateTimeField(_("expires"))
+    invited_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, editable=False, verbose_name=_("invited by")
+    )
+
+    all_tenants = models.Manager["Invitation"]()
+
+    class Meta:
+        verbose_name = _("invitation")
+        verbose_name_plural = _("invitations")
+        ordering = ["tenant_id", "-created"]
+
+    def __str__(self) -> str:
+        return self.email or f"#{self.pk}"
+
+    @property
+    def usable(self) -> bool:
+        return self.expires > timezone.now()
+
+
 class Usable(models.Model):
     """What opens a tenant's door, for as long as it is enabled and has not expired."""
 

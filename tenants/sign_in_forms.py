@@ -5,18 +5,23 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
-from unfold.forms import AdminOwnPasswordChangeForm, AuthenticationForm
-from unfold.widgets import UnfoldAdminPasswordToggleWidget, UnfoldAdminTextInputWidget
+from unfold.forms import AdminOwnPasswordChangeForm, AuthenticationForm, UserCreationForm
+from unfold.widgets import UnfoldAdminEmailInputWidget, UnfoldAdminPasswordToggleWidget, UnfoldAdminTextInputWidget
 
 from tenants.addresses import address_of
 from tenants.guessing import Attempt, TooManyGuesses, attempt
+from tenants.invitations import find_invitation
 from tenants.members import belongs_somewhere
+from tenants.models import Invitation
 from tenants.second_factors import passes
+
+INVITED = "invited"
 
 
 def counted(request: HttpRequest, name: str) -> Attempt:
@@ -36,7 +41,7 @@ def counted(request: HttpRequest, name: str) -> Attempt:
 
 
 class ConsoleLoginForm(AuthenticationForm):
-    """Lets in platform staff and members of an active tenant; to everybody else the password might as well be wrong."""
+    """Lets in platform staff, members of an active tenant, and the invited; to others the password might be wrong."""
 
     def clean(self) -> dict[str, Any]:
         name, password = self.cleaned_data.get("username"), self.cleaned_data.get("password")
@@ -48,8 +53,30 @@ class ConsoleLoginForm(AuthenticationForm):
         return cleaned
 
     def confirm_login_allowed(self, user: AbstractBaseUser) -> None:
-        if not user.is_active or not (getattr(user, "is_superuser", False) or belongs_somewhere(user)):
+        if not (user.is_active and self._is_awaited(user)):
             raise self.get_invalid_login_error()
+
+    def _is_awaited(self, user: AbstractBaseUser) -> bool:
+        return getattr(user, "is_superuser", False) or belongs_somewhere(user) or invited_to(self.request) is not None
+
+
+def invited_to(request: HttpRequest) -> Invitation | None:
+    """The invitation whose link was opened in this browser, as long as it works."""
+    digest = request.session.get(INVITED)
+    return find_invitation(digest) if digest else None
+
+
+class NewAccountForm(UserCreationForm):
+    """Of somebody who was invited."""
+
+    class Meta:
+        model = get_user_model()
+        fields = ("username", "email")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields.pop("usable_password", None)
+        self.fields["email"].widget = UnfoldAdminEmailInputWidget(attrs={"autocomplete": "email"})
 
 
 class CodeForm(forms.Form):

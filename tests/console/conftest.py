@@ -13,6 +13,7 @@ from django.test import Client
 from django.utils import translation
 from playwright.sync_api import Page, sync_playwright
 
+from tenants.invitations import invite
 from tenants.models import Credential, Role, Tenant
 from tenants.services import issue_token
 from tests.console.people import client_for, enrolled, member
@@ -51,6 +52,7 @@ def acme_rows(acme: Tenant, acme_credential: Credential) -> SimpleNamespace:
         credential=acme_credential,
         token=issue_token(acme, scopes=["read"])[0],
         membership=member(acme, Role.VIEWER, "victor"),
+        invitation=invite(acme, role=Role.VIEWER)[0],
     )
 
 

@@ -198,3 +198,21 @@ def test_a_second_factor_is_set_up_and_asked_for(page, acme):
     page.get_by_label("Code").fill(recovery_code)
     page.keyboard.press("Enter")
     expect(page.locator("#figure-libraries")).to_be_visible()
+
+
+def test_somebody_is_invited_and_joins(page, acme):
+    sign_in(page, acme)
+    open_in_sidebar(page, "Members")
+    page.get_by_role("link", name="Invite").click()
+    page.get_by_role("button", name="Save").click()
+    link = page.locator("#link").inner_text()
+
+    guest = page.context.browser.new_page(locale="en-US")
+    guest.goto(link)
+    expect(guest.get_by_text("acme-owner invites you to Acme as viewer.")).to_be_visible()
+    guest.get_by_label("Username").fill("nina")
+    guest.get_by_label("Password", exact=False).first.fill(PASSWORD)
+    guest.get_by_label("Password confirmation").fill(PASSWORD)
+    guest.get_by_role("button", name="Make an account and join").click()
+    expect(guest.get_by_text("Welcome to Acme.")).to_be_visible()
+    guest.close()

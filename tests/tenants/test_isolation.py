@@ -10,6 +10,7 @@ from django.db import DatabaseError, connection, transaction
 from api.native.models import KeptAnswer
 from config.embedded import as_superuser
 from tenants.context import acting_as, acting_as_platform, memberships_of, naming_credential
+from tenants.invitations import invite
 from tenants.isolation import refuse_unsafe_database
 from tenants.models import Credential, Membership, Operation, Tenant, UsageDay
 from tenants.services import issue_token
@@ -42,6 +43,7 @@ def rows_of(tenant, django_user_model):
         ["duration_seconds", "speech_seconds", "snr_db", "level_dbfs", "clipped_ratio", "dropout_ratio"], 1.0
     )
     token, _ = issue_token(tenant, scopes=["read"])
+    invite(tenant, role="viewer")
     with acting_as(tenant):
         Membership.all_tenants.create(tenant=tenant, user=user)
         library = Library.all_tenants.create(tenant=tenant, org_id="org")
