@@ -396,6 +396,7 @@ CELERY_TASK_ROUTES = {"voiceprints.analyze": {"queue": "embed"}, "voiceprints.ru
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
     "sweep-recordings": {"task": "voiceprints.sweep_recordings", "schedule": 60.0, "options": {"expires": 55}},
+    "note-sizes": {"task": "voiceprints.note_sizes", "schedule": 60.0, "options": {"expires": 55}},
     "sweep-answers": {"task": "native.sweep_answers", "schedule": 600.0, "options": {"expires": 590}},
     "sweep-sign-ins": {"task": "tenants.sweep_sign_ins", "schedule": 3600.0, "options": {"expires": 3500}},
     "tend-jobs": {"task": "voiceprints.tend_jobs", "schedule": 15.0, "options": {"expires": 14}},

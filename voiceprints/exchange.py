@@ -393,9 +393,10 @@ class Restoring:
         with recordings.removed_on_failure(self.tenant, written):
             with acting_as(self.tenant):
                 recordings.plan(self.tenant, written)
-            for utterance, path in zip(speaker.utterances, paths, strict=True):
-                if path:
-                    recordings.write([path], [self._recording(utterance)])
+            sizes = [
+                self._store(utterance, path) if path else 0
+                for utterance, path in zip(speaker.utterances, paths, strict=True)
+            ]
             with keeping_models(self.tenant):
                 if not self._can_be_taken(speaker):
                     raise _ModelsChanged
@@ -403,13 +404,19 @@ class Restoring:
                 row, _ = gallery.admit(self.tenant, self.key, newcomer, self.when_enrolled, create_library=True)
                 known = [
                     KnownUtterance(
-                        path, one.digest, one.created, one.quality, one.embeddings, one.denoised, one.trimmed
+                        path, size, one.digest, one.created, one.quality, one.embeddings, one.denoised, one.trimmed
                     )
-                    for one, path in zip(speaker.utterances, paths, strict=True)
+                    for one, path, size in zip(speaker.utterances, paths, sizes, strict=True)
                 ]
                 gallery.add_known_utterances(self.tenant, row, known, speaker.status)
                 gallery.backdate(row, speaker.created)
                 also(row)
+
+    def _store(self, utterance: ExportedUtterance, path: str) -> int:
+        """Returns how many bytes there are now."""
+        content = self._recording(utterance)
+        recordings.write([path], [content])
+        return len(content)
 
     def _measure(self, speaker: ExportedSpeaker, also: Callable[[Speaker], None]) -> None:
         def written(enrollment: Enrollment) -> None:

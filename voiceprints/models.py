@@ -121,6 +121,8 @@ class Utterance(models.Model):
     speaker = models.ForeignKey(Speaker, models.CASCADE, related_name="utterances", verbose_name=_("speaker"))
     recording = models.FileField(_("recording"), storage=recordings_storage, max_length=255, blank=True)
     """"" where only the embedding came, from another installation."""
+    size_bytes = models.PositiveBigIntegerField(null=True)
+    """Of the file; None for a while where it was stored before sizes were noted."""
     source_digest = models.CharField(max_length=64, blank=True)
     """SHA-256, in hex, of the recording as it came; "" where that was not noted."""
     denoised = models.BooleanField(default=False)
@@ -145,6 +147,15 @@ class Utterance(models.Model):
             models.UniqueConstraint(
                 fields=["recording"], condition=~Q(recording=""), name="one_utterance_per_recording"
             )
+        ]
+        indexes = [
+            # All that the sums on the console's home page ask for.
+            models.Index(fields=["tenant"], include=["size_bytes", "duration_seconds"], name="utterances_summed_up"),
+            models.Index(
+                fields=["id"],
+                condition=Q(size_bytes__isnull=True) & ~Q(recording=""),
+                name="recordings_of_unknown_size",
+            ),
         ]
 
     def __str__(self) -> str:

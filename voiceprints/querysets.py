@@ -59,6 +59,10 @@ class UtteranceQuerySet(models.QuerySet["Utterance"]):
             "speaker_id", "count", "newest"
         )
 
+    def unsized(self) -> UtteranceQuerySet:
+        """Those with a file whose size was not noted."""
+        return self.filter(size_bytes=None).exclude(recording="")
+
     def latest_of(self, speakers: Iterable[int]) -> UtteranceQuerySet:
         """The newest utterance of each of these speakers that was kept as a recording."""
         return (

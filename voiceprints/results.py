@@ -61,6 +61,7 @@ class KnownUtterance:
     """An utterance that was measured elsewhere: its embeddings by model, and the path where it lies, "" for nowhere."""
 
     path: str
+    size_bytes: int
     source_digest: str
     created: datetime
     quality: SpeechQuality

@@ -17,7 +17,7 @@ from audio.errors import AudioError, ModelError
 from audio.results import RawPcm, RecordingForm
 from audio.store import BUNDLED
 from tenants import metering
-from voiceprints import batches, bulk, engines, installed, jobs, recordings, reembedding, work
+from voiceprints import batches, bulk, engines, installed, jobs, recordings, reembedding, sizes, work
 from voiceprints.errors import VoiceprintError
 
 logger = logging.getLogger(__name__)
@@ -126,6 +126,11 @@ def _encoder(name: str) -> SpeakerEncoder:
 @shared_task(name="voiceprints.sweep_recordings")
 def sweep_recordings() -> int:
     return recordings.sweep()
+
+
+@shared_task(name="voiceprints.note_sizes")
+def note_sizes() -> int:
+    return sizes.note_sizes()
 
 
 @shared_task(name=work.RUN_JOB, acks_late=False)
