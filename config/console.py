@@ -14,6 +14,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 from unfold.sites import UnfoldAdminSite
 
+from config.client_setups import client_setups, dialect_names
 from tenants import account_views, join_views
 from tenants.console import is_platform_staff, may_enter, may_manage_access, membership_of
 from tenants.middleware import CHOSEN_TENANT
@@ -27,6 +28,8 @@ from voiceprints.views import recording
 
 class ConsoleSite(UnfoldAdminSite):
     login_form = ConsoleLoginForm
+    client_setups = staticmethod(client_setups)
+    dialect_names = staticmethod(dialect_names)
     enable_nav_sidebar = True
 
     def has_permission(self, request: HttpRequest) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.auth import get_user_model
@@ -28,12 +28,13 @@ from tenants.console import (
     TenantForm,
     is_platform_staff,
     may_manage_access,
-    membership_of,
     public_url,
     refuse_unless,
+    tenant_ruled,
 )
 from tenants.forms import (
     CredentialForm,
+    InterfacesForm,
     InvitationForm,
     MemberForm,
     NewMemberForm,
@@ -52,6 +53,12 @@ admin.site.unregister(User)
 admin.site.unregister(Group)
 
 ROLE_COLOURS = {Role.OWNER: "primary", Role.OPERATOR: "info", Role.AUDITOR: "warning", Role.VIEWER: "default"}
+CREDENTIAL, TOKEN, PATH = "credential", "token", "path"
+"""With what clients come in."""
+
+YOUR_SECRET, YOUR_TOKEN = "YOUR_SECRET", "YOUR_TOKEN"
+"""Where a secret goes that is not shown again."""
+
 STATE_COLOURS = {"active": "success", "disabled": "default", "expired": "warning"}
 
 
@@ -123,6 +130,16 @@ class OpenerAdmin(TenantAdmin):
             return "expired", _("expired")
         return "active", _("active")
 
+    def setups(self, request: HttpRequest, tenant: Tenant, opens_with: set[str], **values: str) -> Any:
+        """What to paste into clients; the site knows, since the words are the dialects' own."""
+        site: Any = self.admin_site
+        return site.client_setups(tenant, opens_with, base_url=public_url(request), **values)
+
+    def clients_page(self, request: HttpRequest, opener: Credential | AccessToken, setups: Any) -> HttpResponse:
+        context = {"title": _("Client configuration"), "opener": opener, "setups": setups}
+        context["back"] = reverse(f"admin:tenants_{self.opts.model_name}_change", args=[opener.pk])
+        return TemplateResponse(request, "console/clients.html", self.admin_site.each_context(request) | context)
+
     def remove(self, opener: Any) -> None:
         raise NotImplementedError
 
@@ -157,7 +174,8 @@ class CredentialAdmin(OpenerAdmin):
     form = CredentialForm
     list_display = ["key_id", "state", "expires", "last_used", "created"]
     search_fields = ["key_id"]
-    actions_detail = ["rotate"]
+    actions_list = ["interfaces"]
+    actions_detail = ["rotate", "clients"]
     fixed_fields = ["key_id", "expires", "last_used", "created"]
 
     def remove(self, opener: Credential) -> None:
@@ -220,8 +238,37 @@ class CredentialAdmin(OpenerAdmin):
             messages.warning(request, _("A secret is shown once only. Rotate the credential to get a new one."))
             return redirect("admin:tenants_credential_change", credential_id)
         mark_seen(request)
-        context = self.admin_site.each_context(request) | {"title": _("Secret"), "credential": credential}
-        return TemplateResponse(request, "console/secret.html", context)
+        shown = {"title": _("Secret"), "credential": credential}
+        shown["setups"] = self._setups(request, credential, secret=credential.secret)
+        return TemplateResponse(request, "console/secret.html", self.admin_site.each_context(request) | shown)
+
+    @action(description=_("Client configuration"), url_path="clients", permissions=["change"], icon="code")
+    def clients(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        credential = self.get_object(request, object_id)
+        if credential is None:
+            return self.not_found(request, object_id)
+        return self.clients_page(request, credential, self._setups(request, credential, YOUR_SECRET))
+
+    def _setups(self, request: HttpRequest, credential: Credential, secret: str) -> Any:
+        return self.setups(request, credential.tenant, {CREDENTIAL}, key_id=credential.key_id, secret=secret)
+
+    @action(description=_("Interfaces"), url_path="interfaces", permissions=["rule"], icon="hub")
+    def interfaces(self, request: HttpRequest) -> HttpResponse:
+        tenant = tenant_ruled(request)
+        names: dict[str, str] = self.admin_site.dialect_names()
+        form = InterfacesForm(request.POST or None, tenant=tenant, names=names)
+        if form.is_valid():
+            services.choose_dialects(tenant, form.chosen)
+            messages.success(request, _("The interfaces are changed."))
+            return redirect("admin:tenants_credential_changelist")
+        context = self.admin_site.each_context(request) | {
+            "title": _("Interfaces"),
+            "explanation": _("Clients of all others are refused from the next request on."),
+            "form": form,
+            "button": _("Save"),
+            "back": "admin:tenants_credential_changelist",
+        }
+        return TemplateResponse(request, "console/form.html", context)
 
 
 @admin.register(AccessToken)
@@ -229,6 +276,7 @@ class AccessTokenAdmin(OpenerAdmin):
     form = TokenForm
     list_display = ["__str__", "state", "opens", "expires", "last_used", "created"]
     search_fields = ["label"]
+    actions_detail = ["clients"]
     fixed_fields = ["opens", "expires", "last_used", "created"]
 
     def remove(self, opener: AccessToken) -> None:
@@ -264,8 +312,20 @@ class AccessTokenAdmin(OpenerAdmin):
         self, request: HttpRequest, obj: AccessToken, post_url_continue: str | None = None
     ) -> HttpResponse:
         text = request.token_text  # type: ignore[attr-defined]
-        context = self.admin_site.each_context(request) | {"title": _("Access token"), "token": obj, "text": text}
-        return TemplateResponse(request, "console/token.html", context)
+        shown = {"title": _("Access token"), "token": obj, "text": text, "setups": self._setups(request, obj, text)}
+        return TemplateResponse(request, "console/token.html", self.admin_site.each_context(request) | shown)
+
+    @action(description=_("Client configuration"), url_path="clients", permissions=["change"], icon="code")
+    def clients(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        token = self.get_object(request, object_id)
+        if token is None:
+            return self.not_found(request, object_id)
+        return self.clients_page(request, token, self._setups(request, token, YOUR_TOKEN))
+
+    def _setups(self, request: HttpRequest, token: AccessToken, text: str) -> Any:
+        """A secret path is for clients of its own, beside what the other scopes open."""
+        opens_with = {PATH if scope == Scope.PATH else TOKEN for scope in token.scopes}
+        return self.setups(request, token.tenant, opens_with, token=text)
 
 
 @admin.register(Membership)
@@ -315,15 +375,9 @@ class MembershipAdmin(TenantAdmin):
         refuse_unless(self.may_write(request))
         return redirect("admin:tenants_invitation_add")
 
-    def has_rule_permission(self, request: HttpRequest) -> bool:
-        """Platform staff find the rule among the others of a tenant."""
-        return membership_of(request) is not None and self.may_write(request)
-
     @action(description=_("Two-factor rule"), url_path="two-factor-rule", permissions=["rule"])
     def two_factor_rule(self, request: HttpRequest) -> HttpResponse:
-        membership = membership_of(request)
-        refuse_unless(membership is not None and self.may_write(request))
-        tenant = cast(Membership, membership).tenant
+        tenant = tenant_ruled(request)
         back = reverse("admin:tenants_membership_changelist")
         if request.method == "POST":
             members.require_two_factors(tenant, request.POST.get("required") == "yes")

@@ -92,6 +92,14 @@ def own_tenant(request: HttpRequest, slug: str) -> Tenant:
     return membership.tenant
 
 
+def tenant_ruled(request: HttpRequest) -> Tenant:
+    """Of an owner. Raises PermissionDenied for everybody else."""
+    membership = membership_of(request)
+    if membership is None or not may_manage_access(request):
+        raise PermissionDenied
+    return membership.tenant
+
+
 class TenantForm(forms.ModelForm):  # type: ignore[type-arg]
     """A form whose tenant may be settled before anything is typed, and counts in every check of uniqueness."""
 
@@ -129,6 +137,10 @@ class TenantAdmin(ConsoleAdmin):
 
     def may_write(self, request: HttpRequest) -> bool:
         return may_change(request)
+
+    def has_rule_permission(self, request: HttpRequest) -> bool:
+        """To set rules of the own tenant; platform staff find them all on the tenant's page."""
+        return membership_of(request) is not None and may_manage_access(request)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return own_rows(request, super().get_queryset(request))

@@ -22,14 +22,12 @@ from tenants.console import TenantForm
 from tenants.context import naming_credential
 from tenants.invitations import DAYS_VALID
 from tenants.members import is_last_owner
-from tenants.models import Credential, Role, Scope, key_validator
+from tenants.models import Credential, Role, Scope, Tenant, key_validator
 from tenants.signed_in import end_other_sessions
 
 SHORTEST_SECRET = 8
 LONGEST_SECRET = 256
 DAY_HOURS = 24
-# A secret path comes from the command that makes its whole address.
-OFFERED_SCOPES = [scope for scope in Scope if scope != Scope.PATH]
 LONGEST_OVERLAP_HOURS = 90 * DAY_HOURS
 LONGEST_INVITATION_DAYS = 30
 
@@ -51,6 +49,24 @@ class TenantPolicyForm(forms.ModelForm):  # type: ignore[type-arg]
         widget=UnfoldAdminCheckboxSelectMultipleWidget,
         help_text=_("The interfaces this tenant may use; none chosen means all of them."),
     )
+
+
+class InterfacesForm(forms.Form):
+    """`names`: of all dialects, by what the tenant knows them as."""
+
+    dialects = forms.MultipleChoiceField(label=_("Interfaces"), widget=UnfoldAdminCheckboxSelectMultipleWidget)
+
+    def __init__(self, data: Any, *, tenant: Tenant, names: dict[str, str]) -> None:
+        allowed = [dialect for dialect in names if tenant.speaks(dialect)]
+        super().__init__(data, initial={"dialects": allowed})
+        self.names = names
+        self.fields["dialects"].choices = list(names.items())  # type: ignore[attr-defined]
+
+    @property
+    def chosen(self) -> list[str]:
+        """None where all are: whatever comes to the platform later is allowed as well."""
+        chosen: list[str] = self.cleaned_data["dialects"]
+        return [] if len(chosen) == len(self.names) else chosen
 
 
 class CredentialForm(TenantForm):
@@ -87,7 +103,7 @@ def _is_taken(key_id: str) -> bool:
 class TokenForm(TenantForm):
     scopes = forms.MultipleChoiceField(
         label=_("Scopes"),
-        choices=[(scope.value, scope.label) for scope in OFFERED_SCOPES],
+        choices=[(scope.value, scope.label) for scope in Scope],
         widget=UnfoldAdminCheckboxSelectMultipleWidget,
         help_text=_("What its bearer may do. Whoever may administer may do everything."),
     )

@@ -149,6 +149,12 @@ def allow_dialect(tenant: Tenant, dialect: str) -> None:
         tenant.save(update_fields=["dialects"])
 
 
+def choose_dialects(tenant: Tenant, chosen: Iterable[str]) -> None:
+    """Those that the tenant may use from now on; none means all, also those that are yet to come."""
+    tenant.dialects = sorted(chosen)
+    tenant.save(update_fields=["dialects"])
+
+
 def _only(openers: models.Manager[Opener], **unique: str) -> Opener | None:
     """With its tenant. Each request waits for this, and unlike `first` it sorts nothing."""
     try:

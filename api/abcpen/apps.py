@@ -5,6 +5,7 @@ from django.apps import AppConfig
 
 class AbcpenConfig(AppConfig):
     name = "api.abcpen"
+    verbose_name = "ABCPen voiceid"
 
     def ready(self) -> None:
         # Nonsense in the settings of this dialect ends the start, not the first request.

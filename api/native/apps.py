@@ -5,6 +5,8 @@ from django.apps import AppConfig
 
 class NativeConfig(AppConfig):
     name = "api.native"
+    verbose_name = "REST API"
+    opens_with = "token"
 
     def ready(self) -> None:
         # Workers too say what an enrollment is answered.

@@ -43,7 +43,6 @@ def test_a_new_token_is_shown_once(client_of, acme):
     [
         {"scopes": []},
         {"scopes": ["everything"]},
-        {"scopes": ["path"]},
         {"expires_0": "2020-01-01", "expires_1": "08:00"},
     ],
 )

@@ -1,0 +1,6 @@
+from django.apps import AppConfig
+
+
+class JdcloudConfig(AppConfig):
+    name = "api.jdcloud"
+    verbose_name = "JD Cloud, NeuHub vpr"
