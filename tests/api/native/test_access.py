@@ -33,6 +33,7 @@ NEEDS = [
     ("admin", "PATCH", "libraries/1", {}),
     ("admin", "DELETE", "libraries/1", None),
     ("admin", "POST", "libraries/1/empty", None),
+    ("admin", "GET", "usage", None),
 ]
 
 
