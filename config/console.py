@@ -21,8 +21,9 @@ from tenants.middleware import CHOSEN_TENANT
 from tenants.password_change import PasswordChange
 from tenants.sign_in import PasswordStep, code_step, past_second_factor
 from tenants.sign_in_forms import ConsoleLoginForm
-from voiceprints import model_views, speaker_views, speaking_views
+from voiceprints import job_views, model_views, speaker_views, speaking_views
 from voiceprints.overview import overview_for
+from voiceprints.uploads import received_on_disk
 from voiceprints.views import recording
 
 
@@ -49,11 +50,27 @@ class ConsoleSite(UnfoldAdminSite):
             *self._account_urls(),
             path("recordings/<int:utterance_id>.flac", self.admin_view(recording), name="recording"),
             *self._voice_urls(),
+            *self._job_urls(),
             path("models/", self.admin_view(model_views.home), name="models"),
             path("models/<slug:slug>/", self.admin_view(model_views.tenant_models), name="tenant_models"),
             path("models/<slug:slug>/progress/", self.admin_view(model_views.progress), name="model_progress"),
             path("models/<slug:slug>/compare/", self.admin_view(model_views.compare), name="model_comparison"),
             path("models/<slug:slug>/<slug:deed>/", self.admin_view(model_views.change), name="model_change"),
+        ]
+
+    def _job_urls(self) -> list[URLPattern]:
+        importing = received_on_disk(self.admin_view(job_views.import_speakers))
+        one = "jobs/<slug:slug>/<int:job_id>/"
+        return [
+            path("jobs/", self.admin_view(job_views.home), name="jobs"),
+            path("jobs/<slug:slug>/", self.admin_view(job_views.tenant_jobs), name="tenant_jobs"),
+            path("jobs/<slug:slug>/import/", importing, name="import_speakers"),
+            path("jobs/<slug:slug>/export/", self.admin_view(job_views.export_library), name="export_library"),
+            path(one, self.admin_view(job_views.job), name="job"),
+            path(f"{one}progress/", self.admin_view(job_views.progress), name="job_progress"),
+            path(f"{one}failed.csv", self.admin_view(job_views.failures), name="job_failures"),
+            path(f"{one}export.zip", self.admin_view(job_views.file), name="job_file"),
+            path(f"{one}<slug:deed>/", self.admin_view(job_views.change), name="job_change"),
         ]
 
     def _voice_urls(self) -> list[URLPattern]:
@@ -121,7 +138,7 @@ def subheader(request: HttpRequest) -> Any:
 
 
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
-    groups = [_group(_("Voiceprints"), HOME, LIBRARIES, SPEAKERS, MODELS)]
+    groups = [_group(_("Voiceprints"), HOME, LIBRARIES, SPEAKERS, JOBS, MODELS)]
     if may_manage_access(request):
         groups.append(_group(_("Access"), CREDENTIALS, TOKENS, MEMBERS, INVITATIONS))
     if is_platform_staff(request):
@@ -132,6 +149,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
 HOME = (_("Home"), "dashboard", "admin:index")
 LIBRARIES = (_("Libraries"), "library_music", "admin:voiceprints_library_changelist")
 SPEAKERS = (_("Speakers"), "record_voice_over", "admin:voiceprints_speaker_changelist")
+JOBS = (_("Jobs"), "sync_alt", "admin:jobs")
 MODELS = (_("Models"), "graphic_eq", "admin:models")
 CREDENTIALS = (_("Credentials"), "key", "admin:tenants_credential_changelist")
 TOKENS = (_("Access tokens"), "token", "admin:tenants_accesstoken_changelist")

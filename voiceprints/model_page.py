@@ -13,17 +13,9 @@ from tenants.models import Tenant
 from voiceprints import generations, reembedding
 from voiceprints.calibration import Calibration
 from voiceprints.decisions import calibration_in_force
-from voiceprints.failures import from_wire
 from voiceprints.generations import Coverage
-from voiceprints.models import EmbeddingModel, Job
-from voiceprints.refusals import in_words
-
-STATE_COLOURS = {
-    Job.State.RUNNING: "info",
-    Job.State.PAUSED: "warning",
-    Job.State.SUCCEEDED: "success",
-    Job.State.FAILED: "danger",
-}
+from voiceprints.job_page import Progress
+from voiceprints.models import EmbeddingModel
 
 
 class Standing(TextChoices):
@@ -58,34 +50,6 @@ class KnownModel:
     def false_reject_percent(self) -> float | None:
         rate = self.calibration.frr_at(self.far)
         return None if rate is None else 100 * rate
-
-
-@dataclass(frozen=True)
-class Progress:
-    """A job that embeds anew, as a person follows it."""
-
-    job: Job
-
-    @property
-    def under_way(self) -> bool:
-        return not self.job.is_over
-
-    @property
-    def paused(self) -> bool:
-        return self.job.state == Job.State.PAUSED
-
-    @property
-    def colour(self) -> str:
-        return STATE_COLOURS.get(Job.State(self.job.state), "default")
-
-    @property
-    def percent(self) -> int | None:
-        """None until the job has counted."""
-        return 100 * self.job.done // self.job.total if self.job.total else None
-
-    @property
-    def problem(self) -> str:
-        return in_words(from_wire(self.job.problem)) if self.job.problem else ""
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ def progress(request: HttpRequest, slug: str) -> HttpResponse:
     """The part of the page that changes while a job is under way."""
     tenant = own_tenant(request, slug)
     model = model_in(request.GET)
-    return _page(request, "model_progress", {"tenant": tenant, "model": model, "progress": progress_of(tenant, model)})
+    return _page(request, "job_progress", {"tenant": tenant, "model": model, "progress": progress_of(tenant, model)})
 
 
 @require_safe

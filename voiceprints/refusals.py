@@ -22,19 +22,25 @@ from audio.errors import (
 )
 from voiceprints.errors import (
     AnalysisTimedOut,
+    ArchiveRefused,
     EmbeddingUnfinished,
     EngineFailed,
     EngineUnreachable,
+    FileMissing,
     GenerationIncomplete,
     GenerationInUse,
     GenerationNotFound,
     JobAbandoned,
     JobFinished,
     JobNotFound,
+    JobUnderWay,
     LibraryNotFound,
+    ManifestRefused,
     ModelNotFound,
     ModelUnusable,
+    NothingToRetry,
     NothingToRollBack,
+    RowRefused,
     SpeakerExists,
     SpeakerMismatch,
     SpeakerNotEnrolled,
@@ -42,9 +48,11 @@ from voiceprints.errors import (
     SpeakersExist,
     StorageFailed,
     TooBusy,
+    UploadsGone,
     UtteranceNotFound,
 )
 from voiceprints.model_changes import RateRefused
+from voiceprints.reasons import reason_in_words
 
 NAMES_SHOWN = 10
 
@@ -59,6 +67,13 @@ REFUSALS = {
     TooBusy: gettext_lazy("Too much is under way already, at most %(limit)s at once. Try again in a moment."),
     JobNotFound: gettext_lazy("Nothing is being embedded with this model."),
     JobFinished: gettext_lazy("The job is over already."),
+    JobUnderWay: gettext_lazy("The job is not over yet."),
+    NothingToRetry: gettext_lazy("Nothing of the job failed."),
+    UploadsGone: gettext_lazy("What was uploaded for the job is gone. Send it again: what is there stays as it is."),
+    ArchiveRefused: gettext_lazy("The archive cannot be used: %(reason)s."),
+    ManifestRefused: gettext_lazy("The list cannot be used: %(reason)s."),
+    RowRefused: gettext_lazy("%(field)s: %(reason)s."),
+    FileMissing: gettext_lazy("There is no file %(name)s."),
     JobAbandoned: gettext_lazy("Given up: the worker went down %(attempts)s times without getting any further."),
     StorageFailed: gettext_lazy("The storage of the recordings did not answer."),
     NotEnoughSpeech: gettext_lazy(
@@ -89,6 +104,8 @@ REFUSALS = {
     RateRefused: gettext_lazy("The rate must be a number of recordings per second, from 0.1 to 1000, or empty."),
 }
 
+WITH_REASON = (ArchiveRefused, ManifestRefused, RowRefused)
+
 
 def in_words(error: Exception) -> str:
     if isinstance(error, GenerationInUse):
@@ -103,6 +120,8 @@ def in_words(error: Exception) -> str:
 
 def _figures(error: Exception) -> dict[str, Any]:
     numbers = error.numbers if isinstance(error, AudioError) else vars(error)
+    if isinstance(error, WITH_REASON):
+        numbers = numbers | {"reason": reason_in_words(error.reason)}
     return {name: localize(round(one, 2)) if isinstance(one, float) else one for name, one in numbers.items()}
 
 

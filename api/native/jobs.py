@@ -12,7 +12,6 @@ from rest_framework.response import Response
 from api.native import job_serializers
 from api.native.auth import ADMIN, ENROLL, READ
 from api.native.operations import operation
-from api.native.uploads import NamelessFileHandler
 from api.native.viewsets import NativeViewSet
 from api.native.wire import stand_in
 from tenants.models import Operation
@@ -30,6 +29,7 @@ from voiceprints.errors import (
 )
 from voiceprints.results import LibraryKey
 from voiceprints.serving import archive_response
+from voiceprints.uploads import NamelessFileHandler
 
 ZIP = "application/zip"
 

@@ -10,13 +10,19 @@ from types import SimpleNamespace
 import pytest
 from django.db import connections
 from django.test import Client
-from django.utils import translation
+from django.utils import timezone, translation
 from playwright.sync_api import Page, sync_playwright
 
+from tenants.context import acting_as
 from tenants.invitations import invite
 from tenants.models import Credential, Role, Tenant
 from tenants.services import issue_token
+from tests.archives import zipped
 from tests.console.people import client_for, enrolled, member
+from voiceprints import recordings, work
+from voiceprints.errors import RowRefused
+from voiceprints.failures import to_wire
+from voiceprints.models import Job
 
 QUIET = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
 PATIENCE_MS = 10_000
@@ -41,14 +47,30 @@ def client_of(acme: Tenant, globex: Tenant) -> Callable[[str], Client]:
     return lambda who: client_for(who, acme, globex)
 
 
+def jobs_of(tenant: Tenant) -> tuple[Job, Job]:
+    """An import with a line that failed, and an export, as they are when they are over."""
+    over = {"state": Job.State.SUCCEEDED, "finished": timezone.now(), "begun_by": "olga"}
+    path = work.stored(tenant, zipped({}), ".zip")
+    with acting_as(tenant):
+        recordings.claim([path])
+        imported = tenant.jobs.create(kind=Job.Kind.IMPORT, **over)
+        problem = to_wire(RowRefused("missing", field="audio"))
+        tenant.job_rows.create(job=imported, number=1, outcome="failed", external_id="=bob", problem=problem)
+        exported = tenant.jobs.create(kind=Job.Kind.EXPORT, output=path, expires=timezone.now(), **over)
+    return imported, exported
+
+
 @pytest.fixture
 def acme_rows(acme: Tenant, acme_credential: Credential) -> SimpleNamespace:
     """One of each kind of row that acme's pages show."""
     speaker, utterances = enrolled(acme, "alice", utterances=2)
+    job, export = jobs_of(acme)
     return SimpleNamespace(
         library=speaker.library,
         speaker=speaker,
         utterance=utterances[0],
+        job=job,
+        export=export,
         credential=acme_credential,
         token=issue_token(acme, scopes=["read"])[0],
         membership=member(acme, Role.VIEWER, "victor"),

@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 
 import pytest
+from django.core.files.base import ContentFile
 from playwright.sync_api import Page, expect
 
 from tenants.context import acting_as
 from tenants.models import Role, Tenant
+from tests.archives import csv_manifest, voices, zipped
+from tests.cast import LIBRARY
 from tests.console.authenticator import code_of
 from tests.console.people import PASSWORD, enrolled, member
 from tests.servers import through_the_queue
-from voiceprints import generations, work
+from voiceprints import bulk, generations, work
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -150,14 +153,80 @@ def test_progress_is_followed_until_the_job_is_over(page, acme, people, tiny):
     expect(page.locator("[data-progress]")).to_have_count(0)
 
 
+def test_people_are_imported_and_what_failed_is_tried_again(page, acme, tmp_path, recordings_folder):
+    lines = csv_manifest("susan,susan/1.opus", "ken,ken.opus")
+    archive = tmp_path / "people.zip"
+    archive.write_bytes(zipped({"manifest.csv": lines, **voices("susan/1.opus")}).getvalue())
+    sign_in(page, acme, Role.OPERATOR)
+    open_in_sidebar(page, "Jobs")
+    page.get_by_role("link", name="Import speakers").click()
+    page.get_by_role("button", name="Import").click()
+    expect(page.get_by_text("Choose an archive or a list.")).to_be_visible()
+
+    page.get_by_label("Archive").set_input_files(archive)
+    page.get_by_label("Organisation").fill("acme")
+    page.get_by_role("button", name="Import").click()
+    expect(page.get_by_role("status")).to_contain_text("2 / 2")
+    expect(page.locator("#failed")).to_contain_text("There is no file ken.opus.")
+
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download as CSV").click()
+    assert "ken" in download.value.path().read_text()
+    page.get_by_role("button", name="Try again what failed").click()
+    expect(page.get_by_text("What failed is tried again.")).to_be_visible()
+    open_in_sidebar(page, "Home")
+    expect(page.locator("#figure-enrolled")).to_have_text("1")
+
+
+def test_too_large_an_upload_is_not_even_begun(page, acme, tmp_path, settings):
+    settings.MAX_IMPORT_BYTES = 1000
+    archive = tmp_path / "people.zip"
+    archive.write_bytes(bytes(2000))
+    sign_in(page, acme)
+    page.goto("/console/jobs/acme/import/")
+    page.on("request", lambda request: pytest.fail("it was sent") if request.method == "POST" else None)
+    page.get_by_label("Archive").set_input_files(archive)
+    page.get_by_role("button", name="Import").click()
+    expect(page.get_by_role("status")).to_have_text("The upload is too large.")
+
+
+def test_a_job_is_followed_and_cancelled(page, acme):
+    with through_the_queue():
+        manifest = ContentFile(csv_manifest("ken,ken.opus"))
+        job = bulk.begin_import(acme, manifest=manifest, manifest_name="list.csv", key=LIBRARY)
+    sign_in(page, acme)
+    page.goto(f"/console/jobs/acme/{job.pk}/")
+    with acting_as(acme):
+        acme.jobs.filter(pk=job.pk).update(done=1, total=4)
+    expect(page.locator("progress")).to_have_js_property("value", 25)
+    page.get_by_role("link", name="Cancel the job").click()
+    expect(page.locator("#consequences")).to_contain_text("3 lines that were not done yet")
+    page.get_by_role("button", name="Cancel the job").click()
+    expect(page.get_by_text("cancelled", exact=True)).to_be_visible()
+
+
 def test_chinese_is_chosen_and_spoken(page, acme, people, tiny):
-    generations.begin(acme, tiny)
+    job = generations.begin(acme, tiny)
     sign_in(page, acme)
     page.get_by_text("unfold_more").click()
     page.get_by_role("button", name="简体中文").click()
     expect(page.locator("#nav-sidebar").get_by_text("声纹库", exact=True)).to_be_visible()
     lists = ["voiceprints/library/", "voiceprints/speaker/", "tenants/credential/", "tenants/membership/"]
-    for address in ["", *lists, "models/acme/", "models/acme/compare/?model=tiny", "models/acme/switch/?model=tiny"]:
+    jobs = [
+        "jobs/acme/",
+        f"jobs/acme/{job.pk}/",
+        f"jobs/acme/{job.pk}/cancel/",
+        "jobs/acme/import/",
+        "jobs/acme/export/",
+    ]
+    for address in [
+        "",
+        *lists,
+        *jobs,
+        "models/acme/",
+        "models/acme/compare/?model=tiny",
+        "models/acme/switch/?model=tiny",
+    ]:
         page.goto(f"/console/{address}")
         assert english_words(page) == set()
     page.goto("/console/voiceprints/speaker/?q=alice")
@@ -170,7 +239,8 @@ def english_words(page: Page) -> set[str]:
     """Words a reader of Chinese would stumble over, less names, units and the glyphs of the icon font."""
     page.evaluate("() => document.querySelectorAll('.material-symbols-outlined, code').forEach(one => one.remove())")
     people = r"Acme|acme|staff|guests|alice|bob|carol|owner"
-    known = rf"OpenVPR|WeSpeaker|docs/models\.md|{people}|dBFS?|ID|ge2e|tiny|speechocean762.*|[0-9a-f]{{16}}"
+    formats = r"zip|tar|gz|csv|JSONL?|manifest"
+    known = rf"OpenVPR|WeSpeaker|docs/models\.md|{people}|{formats}|dBFS?|ID|ge2e|tiny|speechocean762.*|[0-9a-f]{{16}}"
     return set(re.findall(r"[A-Za-z][A-Za-z ]{2,}", re.sub(known, "", page.locator("body").inner_text(), flags=re.I)))
 
 

@@ -1,0 +1,181 @@
+"""What the console's pages about jobs say: how far they are, what came of them, and what may be done about them."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.template.defaultfilters import filesizeformat
+from django.utils.dateparse import parse_datetime
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from tenants.context import acting_as
+from tenants.models import Tenant
+from voiceprints import bulk
+from voiceprints.failures import from_wire
+from voiceprints.models import Job, JobRow
+from voiceprints.paging import Order, Page, Position
+from voiceprints.refusals import in_words
+
+STATE_COLOURS = {
+    Job.State.RUNNING: "info",
+    Job.State.PAUSED: "warning",
+    Job.State.SUCCEEDED: "success",
+    Job.State.FAILED: "danger",
+}
+FIGURES = {
+    **dict(JobRow.Outcome.choices),
+    "speakers": gettext_lazy("speakers"),
+    "missing_recordings": gettext_lazy("recordings not found"),
+    "size_bytes": gettext_lazy("size"),
+    "embedded": gettext_lazy("embedded"),
+}
+NEWEST_FIRST = Order(("created", "pk"), descending=True)
+JOBS_SHOWN = 50
+ROWS_SHOWN = 50
+# Of the others an interruption would only lose what was done.
+PAUSABLE = {Job.Kind.IMPORT, Job.Kind.REEMBED}
+# What a spreadsheet would take for a formula.
+FORMULA_BEGINNINGS = ("=", "+", "-", "@", "\t", "\r")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A job as a person follows it."""
+
+    job: Job
+
+    @property
+    def under_way(self) -> bool:
+        return not self.job.is_over
+
+    @property
+    def paused(self) -> bool:
+        return self.job.state == Job.State.PAUSED
+
+    @property
+    def colour(self) -> str:
+        return STATE_COLOURS.get(Job.State(self.job.state), "default")
+
+    @property
+    def percent(self) -> int | None:
+        """None until the job has counted."""
+        return 100 * self.job.done // self.job.total if self.job.total else None
+
+    @property
+    def problem(self) -> str:
+        return in_words(from_wire(self.job.problem)) if self.job.problem else ""
+
+    @property
+    def may_be_paused(self) -> bool:
+        return self.under_way and not self.paused and self.job.kind in PAUSABLE
+
+    @property
+    def about(self) -> str:
+        """The library or the model it is about."""
+        said = self.job.parameters
+        key = said.get("key", said)
+        library = " / ".join(filter(None, (key.get("org_id"), key.get("tag_id"))))
+        return said.get("model") or library
+
+
+@dataclass(frozen=True)
+class JobsPage:
+    """`older` is where the next page begins, "" on the last one."""
+
+    jobs: list[Progress]
+    older: str
+
+
+@dataclass(frozen=True)
+class FailedRow:
+    row: JobRow
+
+    @property
+    def problem(self) -> str:
+        return in_words(from_wire(self.row.problem)) if self.row.problem else ""
+
+    @property
+    def library(self) -> str:
+        return " / ".join(filter(None, (self.row.org_id, self.row.tag_id)))
+
+
+@dataclass(frozen=True)
+class JobPage:
+    progress: Progress
+    failed: list[FailedRow]
+    failed_count: int
+    further: str
+    """The line after which the next page of failed ones begins, "" on the last one."""
+
+    @property
+    def figures(self) -> list[tuple[Any, Any]]:
+        """What came of it, as far as it is numbers."""
+        result = self.progress.job.result or {}
+        said = {name: result[name] for name in FIGURES if isinstance(result.get(name), int)}
+        return [(FIGURES[name], filesizeformat(said[name]) if name == "size_bytes" else said[name]) for name in said]
+
+    @property
+    def may_be_retried(self) -> bool:
+        job = self.progress.job
+        if not job.is_over or not (job.state == Job.State.FAILED or self.failed_count):
+            return False
+        return bool(job.inputs) or job.kind in {Job.Kind.EXPORT, Job.Kind.REEMBED}
+
+
+def jobs_page(tenant: Tenant, *, kind: str, state: str, after: str) -> JobsPage:
+    """Newest first, after a position; of one kind and state, where they are some."""
+    wanted = {"kind": kind, "state": state}
+    known = {"kind": Job.Kind.values, "state": Job.State.values}
+    where = {name: value for name, value in wanted.items() if value in known[name]}
+    page: Page[Job] = bulk.page_jobs(tenant, where=where, order=NEWEST_FIRST, after=_position(after), limit=JOBS_SHOWN)
+    return JobsPage([Progress(job) for job in page.rows], _written(page.last) if page.last else "")
+
+
+def job_page(tenant: Tenant, job_id: int, *, after: str = "") -> JobPage:
+    """Raises JobNotFound."""
+    job = bulk.find_job(tenant, job_id)
+    beyond = [int(after)] if after.isascii() and after.isdigit() and len(after) <= 18 else None
+    page = bulk.page_rows(tenant, job_id, where={"outcome": JobRow.Outcome.FAILED}, after=beyond, limit=ROWS_SHOWN)
+    with acting_as(tenant):
+        count = job.failed_rows.count()
+    further = str(page.last[0]) if page.last else ""
+    return JobPage(Progress(job), [FailedRow(row) for row in page.rows], count, further)
+
+
+def failed_lines(tenant: Tenant, job_id: int) -> str:
+    """All lines that failed, and why, as CSV. Raises JobNotFound."""
+    job = bulk.find_job(tenant, job_id)
+    written = io.StringIO()
+    table = csv.writer(written)
+    table.writerow([_("line"), "org_id", "tag_id", "external_id", _("problem")])
+    with acting_as(tenant):
+        for row in job.failed_rows.order_by("number").iterator():
+            said = (row.org_id, row.tag_id, row.external_id, FailedRow(row).problem)
+            table.writerow([row.number, *_harmless(said)])
+    return written.getvalue()
+
+
+def _harmless(cells: Iterable[str]) -> list[str]:
+    """What a client named itself is no formula in anybody's spreadsheet."""
+    return [f"'{cell}" if cell.startswith(FORMULA_BEGINNINGS) else cell for cell in cells]
+
+
+def _written(position: Position) -> str:
+    created, pk = position
+    return f"{created.isoformat()}_{pk}"
+
+
+def _position(text: str) -> tuple[datetime, int] | None:
+    """None for what is none: the newest, then."""
+    moment, _separator, number = text.partition("_")
+    try:
+        created = parse_datetime(moment)
+        return (created, int(number)) if created and created.tzinfo else None
+    except ValueError:
+        return None
