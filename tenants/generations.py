@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
+
+from django.db import connection
 
 from tenants.context import acting_as
-from tenants.locks import one_at_a_time, with_others
+from tenants.locks import lock_name, one_at_a_time
 from tenants.models import Tenant
 
 FIELDS: Final = ("model", "other_models", "fallback_model", "previous_model", "switched")
 # Not a lock of the row: those who share one go past whoever waits to change it, for as long as they overlap.
 MODELS: Final = "models"
+# Lock and look in one statement: each enrollment waits for it.
+KEPT: Final = f"SELECT {', '.join(FIELDS)} FROM tenants_tenant_kept(%s, %s)"  # noqa: S608 - names of columns
 
 
 @contextmanager
@@ -22,8 +26,9 @@ def keeping_models(tenant: Tenant) -> Iterator[None]:
     Whoever stores vectors does it in here, and comes here before locking any speaker.
     """
     with acting_as(tenant):
-        with_others(tenant, MODELS)
-        _read_anew(tenant)
+        with connection.cursor() as cursor:
+            cursor.execute(KEPT, [tenant.pk, lock_name(tenant, MODELS)])
+            _take(tenant, cursor.fetchone())
         yield
 
 
@@ -32,7 +37,8 @@ def changing_models(tenant: Tenant) -> Iterator[None]:
     """The same, to change them: nobody else stores vectors meanwhile, or changes them too."""
     with acting_as(tenant):
         one_at_a_time(tenant, MODELS)
-        _read_anew(tenant)
+        # After the lock, so that what was changed before it was granted is seen.
+        _take(tenant, Tenant.objects.values_list(*FIELDS).get(pk=tenant.pk))
         yield
 
 
@@ -40,8 +46,6 @@ def store_models(tenant: Tenant) -> None:
     tenant.save(update_fields=FIELDS)
 
 
-def _read_anew(tenant: Tenant) -> None:
-    """With the lock, so that what was changed before it was granted is seen."""
-    now = Tenant.objects.values(*FIELDS).get(pk=tenant.pk)
-    for field in FIELDS:
-        setattr(tenant, field, now[field])
+def _take(tenant: Tenant, now: Sequence[Any]) -> None:
+    for field, value in zip(FIELDS, now, strict=True):
+        setattr(tenant, field, value)

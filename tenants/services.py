@@ -7,24 +7,22 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TypeVar
 
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, models, transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from tenants.context import acting_as, naming_credential, naming_token
-from tenants.models import BUNDLED_MODEL, AccessToken, Credential, Defaults, Scope, Tenant, Usable
+from tenants.context import acting_as
+from tenants.models import BUNDLED_MODEL, AccessToken, Credential, Defaults, Scope, Tenant
+from tenants.openers import opener_named
 
 KEY_ID_BYTES = 8
 SECRET_BYTES = 24
 TOKEN_BYTES = 32
 FIRST_ADMIN = "admin"
 DEMO_TENANT = "demo"
-
-Opener = TypeVar("Opener", bound=Usable)
 
 
 @transaction.atomic
@@ -97,8 +95,7 @@ def find_credential(key_id: str) -> Credential | None:
 
 def known_credential(key_id: str) -> Credential | None:
     """The same, whether or not it is usable."""
-    with naming_credential(key_id):
-        return _only(Credential.all_tenants, key_id=key_id)
+    return opener_named(Credential, key_id)
 
 
 def issue_token(
@@ -118,9 +115,7 @@ def issue_token(
 
 def find_token(plain: str) -> AccessToken | None:
     """The usable access token of that text, with its tenant, whoever it belongs to and whether or not it is active."""
-    digest = _digest(plain)
-    with naming_token(digest):
-        named = _only(AccessToken.all_tenants, digest=digest)
+    named = opener_named(AccessToken, _digest(plain))
     return named if named and named.usable else None
 
 
@@ -153,14 +148,6 @@ def choose_dialects(tenant: Tenant, chosen: Iterable[str]) -> None:
     """Those that the tenant may use from now on; none means all, also those that are yet to come."""
     tenant.dialects = sorted(chosen)
     tenant.save(update_fields=["dialects"])
-
-
-def _only(openers: models.Manager[Opener], **unique: str) -> Opener | None:
-    """With its tenant. Each request waits for this, and unlike `first` it sorts nothing."""
-    try:
-        return openers.select_related("tenant").get(**unique)
-    except openers.model.DoesNotExist:
-        return None
 
 
 def _digest(plain: str) -> str:

@@ -121,7 +121,7 @@ def test_a_storage_that_cannot_be_written_is_a_component_error(abcpen, monkeypat
 
 def test_a_database_that_is_down_is_a_component_error(client, monkeypatch, abcpen):
     headers = abcpen.headers()
-    monkeypatch.setattr(tenant_services, "naming_credential", failing(OperationalError("connection refused")))
+    monkeypatch.setattr(tenant_services, "opener_named", failing(OperationalError("connection refused")))
     assert client.get("/voiceid/count?org_id=acme", headers=headers).json()["code"] == "16003"
 
 

@@ -128,7 +128,7 @@ def test_a_storage_that_cannot_be_written_is_a_server_error(susan, monkeypatch):
 
 
 def test_a_database_that_is_down_is_a_server_error(iflytek, monkeypatch):
-    monkeypatch.setattr(tenant_services, "naming_credential", failing(OperationalError("connection refused")))
+    monkeypatch.setattr(tenant_services, "opener_named", failing(OperationalError("connection refused")))
     assert iflytek.listed().code == 11503
 
 

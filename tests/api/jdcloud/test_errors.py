@@ -76,7 +76,7 @@ def test_overload_is_told_in_the_way_of_the_signature(jdcloud, measuring_fails, 
 @pytest.mark.parametrize("error", [OperationalError("connection refused"), ZeroDivisionError("a bug")])
 def test_a_failure_before_we_know_who_asks_is_a_system_error(jdcloud, monkeypatch, error):
     query = jdcloud.signed()
-    monkeypatch.setattr(tenant_services, "naming_credential", failing(error))
+    monkeypatch.setattr(tenant_services, "opener_named", failing(error))
     reply = jdcloud.reply(wav_of(SUSAN), query=query)
     message = "发布方接口调用异常，请稍后再试"
     assert (reply.status_code, reply.json()) == (200, UNLIMITED | {"code": "11010", "msg": message})

@@ -294,7 +294,7 @@ def test_a_tenant_that_asks_too_often_is_told_when_to_come_back(speakin):
 @pytest.mark.parametrize("operation", [*OPERATIONS, "nothing"])
 def test_a_failure_before_the_business_layer_is_an_internal_error(speakin, monkeypatch, kind, operation):
     headers = speakin.headers()
-    monkeypatch.setattr(tenant_services, "naming_credential", failing(kind))
+    monkeypatch.setattr(tenant_services, "opener_named", failing(kind))
     reply = speakin.client.post(f"/num/{operation}", headers=headers)
     assert (reply.status_code, reply.json()) == (500, {"message": "internal error"})
 
