@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import Any
 
 from django.db import IntegrityError
 from django.db.models import Exists, OuterRef, QuerySet
@@ -23,12 +24,19 @@ Embeddings = list[UtteranceEmbedding]
 # Whoever deletes a speaker who is being enrolled, time and again, wins.
 TRIES_TO_ADMIT = 3
 
-# Unlike Django's own, this takes a name that is there already for an answer, where an error would end everything.
+# Unlike Django's own, this takes a name that is there already for an answer, where an error would end everything. Each
+# enrollment waits for it, so it finds the library too.
 INSERT_SPEAKER = """
-INSERT INTO voiceprints_speaker (tenant_id, library_id, external_id, info, status, created)
-VALUES (%s, %s, %s, %s, %s, %s)
-ON CONFLICT (library_id, external_id) DO NOTHING
-RETURNING *
+WITH library AS (
+    SELECT * FROM voiceprints_library WHERE tenant_id = %s AND org_id = %s AND tag_id = %s
+), inserted AS (
+    INSERT INTO voiceprints_speaker (tenant_id, library_id, external_id, info, status, created)
+    SELECT tenant_id, id, %s, %s, %s, %s FROM library
+    ON CONFLICT (library_id, external_id) DO NOTHING
+    RETURNING *
+)
+SELECT inserted.*, library.name AS library_name, library.info AS library_info, library.created AS library_created
+FROM inserted, library
 """
 
 
@@ -47,17 +55,17 @@ def admit(
     The library and the speaker are made when they are new, the speaker as the `newcomer` it would be. Raises
     SpeakerExists, and LibraryNotFound where there is none to be made or when it is deleted this moment.
     """
-    if create_library:
-        library, _ = tenant.libraries.get_or_create(org_id=key.org_id, tag_id=key.tag_id)
-    else:
-        library = find_library(tenant, key)
     for _ in range(TRIES_TO_ADMIT):
-        if inserted := _inserted(library, newcomer):
+        if inserted := _inserted(tenant, key, newcomer):
             return inserted, []
-        named = library.speakers.filter(external_id=newcomer.external_id)
+        named = tenant.speakers.in_library(key).named(newcomer.external_id).select_related("library")
         known = named.select_for_update(of=["self"]).first()
         if known:
             return known, _what_counts_on(known, newcomer.info, when_enrolled)
+        if create_library:
+            tenant.libraries.get_or_create(org_id=key.org_id, tag_id=key.tag_id)
+        else:
+            find_library(tenant, key)
     raise SpeakerNotFound(external_id=newcomer.external_id)
 
 
@@ -251,16 +259,27 @@ def embedding_row(utterance: Utterance, model: str, embedding: Embedding) -> Utt
     )
 
 
-def _inserted(library: Library, newcomer: Speaker) -> Speaker | None:
-    """None when there is one of that name already. Raises LibraryNotFound for one that was deleted meanwhile."""
-    values = [library.tenant_id, library.pk, newcomer.external_id, newcomer.info, newcomer.status, timezone.now()]
+def _inserted(tenant: Tenant, key: LibraryKey, newcomer: Speaker) -> Speaker | None:
+    """None without such a library, or when it has one of that name. Raises LibraryNotFound: just deleted."""
+    values = [tenant.pk, key.org_id, key.tag_id, newcomer.external_id, newcomer.info, newcomer.status, timezone.now()]
     try:
-        inserted: Speaker | None = next(iter(Speaker.all_tenants.raw(INSERT_SPEAKER, values)), None)
+        inserted: Any = next(iter(Speaker.all_tenants.raw(INSERT_SPEAKER, values)), None)
     except IntegrityError:
-        raise LibraryNotFound(org_id=library.org_id, tag_id=library.tag_id) from None
-    if inserted:
-        inserted.library = library
-    return inserted
+        raise LibraryNotFound(org_id=key.org_id, tag_id=key.tag_id) from None
+    if inserted is None:
+        return None
+    inserted.tenant = tenant
+    inserted.library = Library(
+        pk=inserted.library_id,
+        tenant=tenant,
+        org_id=key.org_id,
+        tag_id=key.tag_id,
+        name=inserted.library_name,
+        info=inserted.library_info,
+        created=inserted.library_created,
+    )
+    speaker: Speaker = inserted
+    return speaker
 
 
 def _what_counts_on(known: Speaker, info: str, when_enrolled: WhenEnrolled) -> Embeddings:
