@@ -157,9 +157,8 @@ def write_csv(file: TextIO, rows: QuerySet[UsageDay], period: Period) -> None:
     """A line for each row; times of requests only, of jobs there are none."""
     writer = csv.writer(file)
     writer.writerow(CSV_COLUMNS)
-    writer.writerows(
-        _lines(period.of(rows).select_related("tenant").order_by("tenant__slug", *UsageDay._meta.ordering))
-    )
+    ordered = period.of(rows).select_related("tenant").order_by("tenant__slug", *(UsageDay._meta.ordering or ()))
+    writer.writerows(_lines(ordered))
 
 
 def _lines(rows: Iterable[UsageDay]) -> Iterator[list[Any]]:

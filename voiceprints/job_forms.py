@@ -79,7 +79,7 @@ class ImportForm(forms.Form):
 
 
 class ExportForm(forms.Form):
-    library = forms.ModelChoiceField(
+    library: forms.ModelChoiceField[Library] = forms.ModelChoiceField(
         label=_("Library"), queryset=None, empty_label=None, widget=UnfoldAdminSelectWidget
     )
     recordings = forms.BooleanField(
