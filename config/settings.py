@@ -399,7 +399,8 @@ CELERY_BEAT_SCHEDULE = {
     "note-sizes": {"task": "voiceprints.note_sizes", "schedule": 60.0, "options": {"expires": 55}},
     "sweep-answers": {"task": "native.sweep_answers", "schedule": 600.0, "options": {"expires": 590}},
     "sweep-sign-ins": {"task": "tenants.sweep_sign_ins", "schedule": 3600.0, "options": {"expires": 3500}},
-    "tend-jobs": {"task": "voiceprints.tend_jobs", "schedule": 15.0, "options": {"expires": 14}},
+    "tend-jobs": {"task": "voiceprints.tend_jobs", "schedule": 5.0, "options": {"expires": 4}},
+    "sweep-jobs": {"task": "voiceprints.sweep_jobs", "schedule": 60.0, "options": {"expires": 55}},
 }
 
 # --- Logging: one line per request at the edge; never audio, embeddings, secrets or signatures -----------------------

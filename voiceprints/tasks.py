@@ -178,6 +178,11 @@ def stop_jobs(**_: Any) -> None:
 
 @shared_task(name="voiceprints.tend_jobs")
 def tend_jobs() -> None:
-    """Send again what nobody speaks of any more, and let go what has expired."""
+    """Send again what nobody speaks of any more."""
     work.dispatch_forgotten()
+
+
+@shared_task(name="voiceprints.sweep_jobs")
+def sweep_jobs() -> None:
+    """Let go what has expired."""
     work.sweep()

@@ -55,8 +55,10 @@ logger = logging.getLogger(__name__)
 
 RUN_JOB = "voiceprints.run_job"
 QUEUE = "bulk"
-BEAT_SECONDS = 10.0
-GIVEN_UP_AFTER = timedelta(seconds=60)
+BEAT_SECONDS = 3.0
+GIVEN_UP_AFTER = timedelta(seconds=15)
+# Whoever could not say so while the database was away does, before another claims its job.
+SECOND_LOOK_AFTER_SECONDS = 2 * BEAT_SECONDS
 SENT_AGAIN_AFTER = timedelta(seconds=60)
 MOST_ATTEMPTS = 5
 # One tenant's long work leaves room for the others'.
@@ -154,14 +156,14 @@ def stored(tenant: Tenant, file: IO[bytes], suffix: str = "") -> str:
     return path
 
 
-def dispatch(tenant_id: int, job_id: int) -> None:
+def dispatch(tenant_id: int, job_id: int, *, after_seconds: float = 0.0) -> None:
     """Say in the queue that there is a job. Whatever becomes of the message, the job is found again."""
     if current_app.conf.task_always_eager:
         current_app.tasks[RUN_JOB].apply(args=(tenant_id, job_id))
         return
+    said = {"queue": QUEUE, "countdown": after_seconds or None, "expires": SENT_AGAIN_AFTER.total_seconds()}
     try:
-        lifetime = SENT_AGAIN_AFTER.total_seconds()
-        current_app.send_task(RUN_JOB, args=[tenant_id, job_id], queue=QUEUE, expires=lifetime)
+        current_app.send_task(RUN_JOB, args=[tenant_id, job_id], **said)
     except (RedisError, OperationalError) as error:
         logger.warning("a job waits for the queue to come back: %s", type(error).__name__)
 
@@ -174,13 +176,13 @@ def dispatch_forgotten() -> int:
     now = timezone.now()
     with acting_as_platform():
         unclaimed = Job.all_tenants.unclaimed(now - GIVEN_UP_AFTER).filter(tenant__active=True)
-        forgotten = unclaimed.filter(dispatched__lt=now - SENT_AGAIN_AFTER)
+        forgotten = unclaimed.unspoken_of(now - SENT_AGAIN_AFTER)
         locked = forgotten.select_for_update(skip_locked=True, of=["self"])
-        found = list(locked.values_list("tenant_id", "pk"))
+        found = list(locked.values_list("tenant_id", "pk", "state"))
         waiting = list(Tenant.objects.filter(active=True, pk__in=Job.all_tenants.without_room().values("tenant")))
-        Job.all_tenants.filter(pk__in=[pk for _, pk in found]).update(dispatched=now)
-    for tenant_id, job_id in found:
-        dispatch(tenant_id, job_id)
+        Job.all_tenants.filter(pk__in=[pk for _, pk, _ in found]).update(dispatched=now)
+    for tenant_id, job_id, state in found:
+        dispatch(tenant_id, job_id, after_seconds=SECOND_LOOK_AFTER_SECONDS if state == Job.State.RUNNING else 0.0)
     for tenant in waiting:
         dispatch_next(tenant)
     return len(found) + len(waiting)

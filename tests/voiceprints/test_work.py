@@ -235,6 +235,33 @@ def test_a_message_that_was_lost_is_sent_again(acme, measuring):
         assert wait_for(over(acme, job)).state == "succeeded"
 
 
+def heard(seconds_ago):
+    """The runner was claimed long ago, and last said so many seconds ago that it lives."""
+    said = timezone.now() - timedelta(seconds=seconds_ago)
+    with acting_as_platform():
+        Job.all_tenants.update(heartbeat=said, dispatched=said)
+
+
+def test_the_job_of_a_runner_that_is_dead_is_sent_again_without_waiting_for_a_message(acme):
+    job = everybody(acme)
+    assert work.claimed(acme.pk, job.pk)
+    heard(seconds_ago=work.GIVEN_UP_AFTER.total_seconds() - 5)
+    assert work.dispatch_forgotten() == 0
+    heard(seconds_ago=work.GIVEN_UP_AFTER.total_seconds() + 1)
+    assert [work.dispatch_forgotten(), work.dispatch_forgotten()] == [1, 0]
+    assert work.claimed(acme.pk, job.pk)
+
+
+def test_a_runner_that_could_not_say_so_for_a_while_keeps_its_job(acme):
+    job = everybody(acme)
+    run = work.claimed(acme.pk, job.pk)
+    heard(seconds_ago=work.GIVEN_UP_AFTER.total_seconds() + 1)
+    assert work.dispatch_forgotten() == 1
+    with acting_as(acme):
+        run.keep()
+    assert work.claimed(acme.pk, job.pk) is None
+
+
 def test_a_busy_platform_delays_a_job_and_no_more(acme, measuring, settings):
     settings.QUEUE_DEPTH = acme.max_concurrent_analyses = 32
     with jobs.nobody_waiting(), ExitStack() as busy:
