@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-from django.db.models import Count, Exists, OuterRef
+from django.db import connection
 from numpy.typing import NDArray
 
 from audio.results import Embedding
 from tenants.context import acting_as
 from tenants.models import Tenant
 from voiceprints.errors import GenerationNotFound
-from voiceprints.evaluation import (
-    ClassMissing,
-    Interval,
-    MeasuredPoint,
-    ScoredTrials,
-    det_curve,
-    equal_error_interval,
-    error_table,
-)
+from voiceprints.evaluation import ClassMissing, Interval, MeasuredPoint, ScoredTrials, measure
 
 MOST_SPEAKERS: Final = 1000
+# Among so many drawn at random are enough whom both models know.
+MOST_LOOKED_AT: Final = 2 * MOST_SPEAKERS
 MOST_PER_SPEAKER: Final = 10
 MOST_PAIRS: Final = 20_000
 # Of smaller libraries every pair is looked at.
@@ -34,6 +27,36 @@ BINS: Final = 50
 FEW_TARGETS: Final = 100
 FEW_IMPOSTORS: Final = 1000
 FEW_SPEAKERS: Final = 20
+
+# Before its numbers pgvector sends the dimension, and two bytes that mean nothing yet.
+VECTOR_HEADER_BYTES: Final = 4
+
+NEXT_AFTER = """
+SELECT DISTINCT next.id FROM unnest(%(places)s::bigint[]) AS place CROSS JOIN LATERAL (
+    SELECT id FROM voiceprints_speaker
+    WHERE tenant_id = %(tenant)s AND id >= place AND status <> 'probe' ORDER BY id LIMIT 1
+) AS next ORDER BY next.id
+"""
+# Per speaker, so that of one who said thousands of things only the first few are looked at.
+HEARD_BY_BOTH = """
+SELECT said.id, speaker.id, speaker.library_id FROM unnest(%(speakers)s::bigint[]) AS drawn (id)
+JOIN voiceprints_speaker AS speaker ON speaker.tenant_id = %(tenant)s AND speaker.id = drawn.id
+CROSS JOIN LATERAL (
+    SELECT utterance.id FROM voiceprints_utterance AS utterance
+    JOIN voiceprints_utteranceembedding AS one
+    ON one.tenant_id = %(tenant)s AND one.model = %(old)s AND one.utterance_id = utterance.id
+    JOIN voiceprints_utteranceembedding AS other
+    ON other.tenant_id = %(tenant)s AND other.model = %(new)s AND other.utterance_id = utterance.id
+    WHERE utterance.tenant_id = %(tenant)s AND utterance.speaker_id = speaker.id
+    ORDER BY utterance.id LIMIT %(most)s
+) AS said ORDER BY speaker.id, said.id
+"""
+# As bytes: numbers written out in decimals take many times as long to read.
+VECTORS = """
+SELECT vector_send(embedding) FROM unnest(%(utterances)s::bigint[]) WITH ORDINALITY AS wanted (id, place)
+JOIN voiceprints_utteranceembedding ON tenant_id = %(tenant)s AND model = %(model)s AND utterance_id = wanted.id
+ORDER BY place
+"""
 
 Pairs = NDArray[np.int64]
 
@@ -90,7 +113,7 @@ def report(tenant: Tenant, old: str, new: str) -> Report:
     """Both models on the same pairs, the same ones each time as long as nobody says more. Raises GenerationNotFound."""
     with acting_as(tenant):
         for model in (old, new):
-            if not tenant.utterance_embeddings.filter(model=model).exists():
+            if _first_embedding(tenant, model) is None:
                 raise GenerationNotFound(model=model)
         chosen = _utterances(tenant, old, new)
         embeddings = {model: _embeddings(tenant, chosen, model) for model in (old, new)}
@@ -116,37 +139,47 @@ class Chosen:
     libraries: Pairs
 
 
+def _first_embedding(tenant: Tenant, model: str) -> int | None:
+    """In the order of an index: without one PostgreSQL reads all of another model's, hoping to meet one soon."""
+    found = tenant.utterance_embeddings.filter(model=model).order_by("utterance")
+    first: int | None = found.values_list("pk", flat=True).first()
+    return first
+
+
 def _utterances(tenant: Tenant, old: str, new: str) -> Chosen:
     """Some of those that both models have heard, of speakers drawn at random; those who said more come first."""
-    said = tenant.utterances.exclude(speaker__status="probe")
-    for model in (old, new):
-        said = said.filter(Exists(tenant.utterance_embeddings.filter(utterance=OuterRef("pk"), model=model)))
-    counted = list(
-        said.order_by("speaker").values("speaker").annotate(count=Count("pk")).values_list("speaker", "count")
-    )
-    generator = np.random.default_rng(0)
-    drawn = [counted[index] for index in generator.permutation(len(counted))]
-    drawn.sort(key=lambda one: one[1] < 2)
-    wanted = [speaker for speaker, _ in drawn[:MOST_SPEAKERS]]
-    rows = said.filter(speaker__in=wanted).order_by("speaker", "pk").values_list("pk", "speaker", "speaker__library")
-    table = np.array(list(_first_of_each(rows)), dtype=np.int64).reshape(-1, 3)
+    said = {"tenant": tenant.pk, "old": old, "new": new, "speakers": _some_speakers(tenant), "most": MOST_PER_SPEAKER}
+    table = np.array(_rows(HEARD_BY_BOTH, said), dtype=np.int64).reshape(-1, 3)
+    speakers, counts = np.unique(table[:, 1], return_counts=True)
+    order = np.random.default_rng(0).permutation(len(speakers))
+    wanted = order[np.argsort(counts[order] < 2, kind="stable")][:MOST_SPEAKERS]
+    table = table[np.isin(table[:, 1], speakers[wanted])]
     return Chosen(table[:, 0], np.unique(table[:, 1], return_inverse=True)[1], table[:, 2])
 
 
-def _first_of_each(rows: Any) -> Iterator[tuple[int, int, int]]:
-    last, count = None, 0
-    for row in rows:
-        count = count + 1 if row[1] == last else 1
-        last = row[1]
-        if count <= MOST_PER_SPEAKER:
-            yield row
+def _some_speakers(tenant: Tenant) -> list[int]:
+    """All of a small tenant; of a large one those who come next after places drawn at random, so that few are read."""
+    people = tenant.speakers.without_probes().order_by("pk")
+    known = list(people.values_list("pk", flat=True)[: MOST_LOOKED_AT + 1])
+    if len(known) <= MOST_LOOKED_AT:
+        return known
+    last = people.values_list("pk", flat=True).last()
+    places = np.random.default_rng(0).integers(known[0], last, size=MOST_LOOKED_AT, endpoint=True)
+    found = _rows(NEXT_AFTER, {"tenant": tenant.pk, "places": np.unique(places).tolist()})
+    return [speaker for (speaker,) in found]
 
 
 def _embeddings(tenant: Tenant, chosen: Chosen, model: str) -> Embedding:
     """Shape (utterances, D)."""
-    found = tenant.utterance_embeddings.filter(model=model, utterance__in=chosen.numbers.tolist())
-    by_utterance = dict(found.values_list("utterance_id", "embedding"))
-    return np.array([by_utterance[number] for number in chosen.numbers.tolist()], dtype=np.float32)
+    said = {"tenant": tenant.pk, "model": model, "utterances": chosen.numbers.tolist()}
+    sent = b"".join(vector[VECTOR_HEADER_BYTES:] for (vector,) in _rows(VECTORS, said))
+    return np.frombuffer(sent, dtype=">f4").astype(np.float32).reshape(len(chosen.numbers), -1)
+
+
+def _rows(statement: str, said: dict[str, Any]) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, said)
+        return list(cursor.fetchall())
 
 
 def _pairs(chosen: Chosen) -> tuple[Pairs, NDArray[np.bool_]]:
@@ -156,10 +189,15 @@ def _pairs(chosen: Chosen) -> tuple[Pairs, NDArray[np.bool_]]:
     for library in np.unique(chosen.libraries):
         rows = np.flatnonzero(chosen.libraries == library)
         found.extend([_within_speakers(rows, chosen.speakers), _between(rows, generator)])
-    pairs = np.unique(np.concatenate(found), axis=0)
+    pairs = _each_once(np.concatenate(found), len(chosen.numbers))
     same = chosen.speakers[pairs[:, 0]] == chosen.speakers[pairs[:, 1]]
     kept = np.concatenate([_some(np.flatnonzero(same), generator), _some(np.flatnonzero(~same), generator)])
     return pairs[kept], same[kept]
+
+
+def _each_once(pairs: Pairs, count: int) -> Pairs:
+    """As np.unique says it of rows, by one number for each pair."""
+    return np.stack(np.divmod(np.unique(pairs[:, 0] * max(count, 1) + pairs[:, 1]), max(count, 1)), axis=1)
 
 
 def _within_speakers(rows: Pairs, speakers: Pairs) -> Pairs:
@@ -204,9 +242,9 @@ def _scored(chosen: Chosen, vectors: Embedding, pairs: Pairs, same: NDArray[np.b
 
 
 def _side(model: str, trials: ScoredTrials, far: float) -> Side:
-    equal = det_curve(trials).equal_error()
-    (at_far,) = error_table(trials, (far,))
-    return Side(model, equal.rate, equal_error_interval(trials), equal.threshold, at_far, _histogram(trials))
+    found = measure(trials, far)
+    equal = found.equal
+    return Side(model, equal.rate, found.equal_interval, equal.threshold, found.at_far, _histogram(trials))
 
 
 def _histogram(trials: ScoredTrials) -> Histogram:
