@@ -13,6 +13,7 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from unfold.admin import ModelAdmin
+from unfold.contrib.filters.admin import AutocompleteSelectFilter
 
 from tenants.context import acting_as, acting_as_platform
 from tenants.models import Membership, Tenant
@@ -130,6 +131,8 @@ class TenantAdmin(ConsoleAdmin):
 
     form = TenantForm
     fixed_fields: Sequence[str] = ()
+    # Among thousands of tenants one is looked for by name.
+    autocomplete_fields = ["tenant"]
     list_filter_submit = True
 
     def may_read(self, request: HttpRequest) -> bool:
@@ -166,7 +169,7 @@ class TenantAdmin(ConsoleAdmin):
 
     def get_list_filter(self, request: HttpRequest) -> list[Any]:
         filters = super().get_list_filter(request)
-        return ["tenant", *filters] if is_platform_staff(request) else [*filters]
+        return [("tenant", AutocompleteSelectFilter), *filters] if is_platform_staff(request) else [*filters]
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         fields = super().get_fields(request, obj)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -55,10 +56,17 @@ def decision_for(tenant: Tenant, model: str) -> Decision:
 
 def calibration_in_force(model: str) -> Calibration:
     """As it was a few seconds ago at the earliest."""
-    known = _known.get(model)
-    if known is None or known.until < time.monotonic():
-        known = _known[model] = _Known(_newest(model), time.monotonic() + FRESH_SECONDS)
-    return known.calibration
+    return calibrations_in_force([model])[model]
+
+
+def calibrations_in_force(models: Sequence[str]) -> dict[str, Calibration]:
+    """The same of several: those that have to be looked at again are, in one query."""
+    now = time.monotonic()
+    fresh = {model: known.calibration for model in models if (known := _known.get(model)) and known.until >= now}
+    newest = _newest([model for model in models if model not in fresh])
+    for model, calibration in newest.items():
+        _known[model] = _Known(calibration, now + FRESH_SECONDS)
+    return fresh | newest
 
 
 def store_calibration(calibration: Calibration) -> ModelCalibration:
@@ -82,9 +90,17 @@ def shipped_calibration(model: str) -> Calibration | None:
     return Calibration.from_json(json.loads(path.read_text()))
 
 
-def _newest(model: str) -> Calibration:
-    for row in ModelCalibration.objects.filter(model=model).select_related("model"):
-        calibration = Calibration.from_json(row.record)
-        if calibration.is_of(row.model.sha256):
-            return calibration
+def _newest(models: Sequence[str]) -> dict[str, Calibration]:
+    if not models:
+        return {}
+    stored: dict[str, Calibration] = {}
+    for row in ModelCalibration.objects.filter(model__in=models).select_related("model"):
+        if row.model_id not in stored:
+            calibration = Calibration.from_json(row.record)
+            if calibration.is_of(row.model.sha256):
+                stored[row.model_id] = calibration
+    return {model: stored.get(model) or _otherwise(model) for model in models}
+
+
+def _otherwise(model: str) -> Calibration:
     return shipped_calibration(model) or calibrating.provisional(model)

@@ -8,16 +8,15 @@ the next, and the earlier one is kept up to go back to, until it is dropped.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from datetime import timedelta
 
 from django.conf import settings
-from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
 from tenants.generations import changing_models, keeping_models, store_models
 from tenants.models import Tenant
 from voiceprints import gallery, reembedding, work
+from voiceprints.coverage import Coverage, coverages
 from voiceprints.errors import (
     GenerationIncomplete,
     GenerationInUse,
@@ -25,34 +24,10 @@ from voiceprints.errors import (
     ModelNotFound,
     NothingToRollBack,
 )
-from voiceprints.models import EmbeddingModel, Job, Speaker, Utterance
+from voiceprints.models import EmbeddingModel, Job
 
 DELETED_AT_ONCE = 2000
 SPARE_SECONDS = 60
-
-
-@dataclass(frozen=True)
-class Coverage:
-    """How far a generation is. Utterances are counted once each, and so are speakers, without probes.
-
-    `missing`: have a recording and were not embedded yet; `failed`: neither, because the recording could not be used;
-    `unrecorded`: neither, because none was kept. `must_enroll_again`: speakers who are known to a model of the tenant
-    and will not be to this one, whatever is still done.
-    """
-
-    model: str
-    utterances: int
-    embedded: int
-    missing: int
-    failed: int
-    unrecorded: int
-    speakers: int
-    covered: int
-    must_enroll_again: int
-
-    @property
-    def complete(self) -> bool:
-        return self.missing == 0
 
 
 def begin(tenant: Tenant, model: str, *, rate: float | None = None, by: str = "") -> Job:
@@ -75,14 +50,13 @@ def coverage(tenant: Tenant, model: str) -> Coverage:
     """As things are now. Raises GenerationNotFound."""
     with keeping_models(tenant):
         _refuse_unknown(tenant, model)
-        return _coverage(tenant, model)
+        return coverages(tenant)[model]
 
 
-def must_enroll_again(tenant: Tenant, model: str) -> QuerySet[Speaker]:
-    """Whom an earlier or later model of the tenant knows, and this one cannot. Inside acting_as."""
-    said = tenant.utterances.filter(speaker=OuterRef("pk"))
-    hope = Exists(said.filter(embeddings__model=model)) | Exists(_embeddable(tenant, model, said))
-    return _known_speakers(tenant).exclude(hope)
+def all_coverages(tenant: Tenant) -> dict[str, Coverage]:
+    """As things are now, of every model that the tenant keeps up."""
+    with keeping_models(tenant):
+        return coverages(tenant)
 
 
 def switch(tenant: Tenant, model: str, *, answer_with_old: bool = False, accept_failed: bool = False) -> Coverage:
@@ -94,7 +68,7 @@ def switch(tenant: Tenant, model: str, *, answer_with_old: bool = False, accept_
     """
     with changing_models(tenant):
         _refuse_unknown(tenant, model)
-        found = _coverage(tenant, model)
+        found = coverages(tenant)[model]
         _refuse_incomplete(found, accept_failed=accept_failed)
         previous = tenant.previous_model if model == tenant.model else tenant.model
         if answer_with_old and not previous:
@@ -111,7 +85,7 @@ def roll_back(tenant: Tenant) -> str:
     with changing_models(tenant):
         if not tenant.previous_model:
             raise NothingToRollBack
-        _refuse_incomplete(_coverage(tenant, tenant.previous_model), accept_failed=True)
+        _refuse_incomplete(coverages(tenant)[tenant.previous_model], accept_failed=True)
         _let_answer(tenant, tenant.previous_model, previous="", fallback="")
         return tenant.model
 
@@ -188,39 +162,3 @@ def _refuse_in_use(tenant: Tenant, model: str) -> None:
         left = tenant.switched + longest_request() - timezone.now()
         if left > timedelta(0):
             raise GenerationInUse(model=model, seconds=math.ceil(left.total_seconds()))
-
-
-def _coverage(tenant: Tenant, model: str) -> Coverage:
-    said, known = tenant.utterances.all(), _known_speakers(tenant)
-    utterances = said.count()
-    embedded = said.filter(embeddings__model=model).count()
-    missing = _embeddable(tenant, model, said).count()
-    failed = reembedding.missing(tenant, model, said).count() - missing
-    return Coverage(
-        model=model,
-        utterances=utterances,
-        embedded=embedded,
-        missing=missing,
-        failed=failed,
-        unrecorded=utterances - embedded - missing - failed,
-        speakers=known.count(),
-        covered=known.filter(voiceprints__model=model).count(),
-        must_enroll_again=must_enroll_again(tenant, model).count(),
-    )
-
-
-def _known_speakers(tenant: Tenant) -> QuerySet[Speaker]:
-    """Whoever was enrolled completely with a model of the tenant's."""
-    voiceprints = tenant.voiceprints.filter(speaker=OuterRef("pk"), model__in=tenant.models)
-    known: QuerySet[Speaker] = tenant.speakers.without_probes().filter(Exists(voiceprints))
-    return known
-
-
-def _embeddable(tenant: Tenant, model: str, said: QuerySet[Utterance]) -> QuerySet[Utterance]:
-    """What is still to be embedded, without what the newest job failed at."""
-    missing = reembedding.missing(tenant, model, said)
-    newest = reembedding.jobs_of(tenant, model).order_by("-pk").first()
-    if newest is None:
-        return missing
-    failures = tenant.job_rows.filter(job=newest, number=OuterRef("pk"))
-    return missing.exclude(Exists(failures))

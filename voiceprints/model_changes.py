@@ -14,8 +14,8 @@ from django.utils.translation import ngettext
 from tenants.context import acting_as
 from tenants.models import Tenant
 from voiceprints import bulk, generations, reembedding
+from voiceprints.coverage import Coverage, must_enroll_again
 from voiceprints.errors import JobNotFound, NothingToRollBack, printable
-from voiceprints.generations import Coverage
 from voiceprints.models import Job
 
 ANSWER_WITH_OLD, ACCEPT_FAILED = "answer_with_old", "accept_failed"
@@ -96,9 +96,10 @@ def drop(tenant: Tenant, said: QueryDict) -> str:
 
 def ask_to_switch(tenant: Tenant, model: str) -> Question:
     """Raises GenerationNotFound."""
-    found = generations.coverage(tenant, model)
+    with acting_as(tenant):
+        found = generations.coverage(tenant, model)
+        names = _lost(tenant, model)
     many = found.must_enroll_again
-    names = _lost(tenant, model)
     return Question(
         question=_who_is_to_answer(tenant, model),
         button=_("Switch"),
@@ -152,10 +153,9 @@ def _who_is_to_answer(tenant: Tenant, model: str) -> str:
 
 
 def _lost(tenant: Tenant, model: str) -> list[str]:
-    """The first of those who must enroll again."""
-    with acting_as(tenant):
-        lost = generations.must_enroll_again(tenant, model).select_related("library").order_by("pk")[:NAMES_SHOWN]
-        return [f"{one.external_id} · {one.library}" for one in lost]
+    """The first of those who must enroll again. Inside acting_as."""
+    lost = must_enroll_again(tenant, model, most=NAMES_SHOWN)
+    return [f"{one.external_id} · {one.library}" for one in lost]
 
 
 def _choices(found: Coverage, *, old: str) -> dict[str, str]:

@@ -8,6 +8,7 @@ from datetime import datetime
 from django.core.files.storage import Storage, storages
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Collate
 from django.utils.translation import gettext_lazy as _
 from pgvector.django import VectorField
 
@@ -99,7 +100,12 @@ class Speaker(models.Model):
                 condition=Q(status__in=["enrolling", "enrolled", "probe"]), name="status_is_one_of_three"
             ),
         ]
-        indexes = [models.Index(fields=["library", "created", "id"], name="speakers_oldest_first")]
+        indexes = [
+            models.Index(fields=["library", "created", "id"], name="speakers_oldest_first"),
+            models.Index(fields=["tenant", "created", "id"], name="speakers_of_a_tenant_by_age"),
+            # In the order of bytes, whatever the database's own is, so that a prefix is a range.
+            models.Index("tenant", Collate("external_id", "C"), "id", name="speakers_of_a_tenant_by_name"),
+        ]
 
     def __str__(self) -> str:
         return self.external_id
@@ -156,6 +162,8 @@ class Utterance(models.Model):
                 condition=Q(size_bytes__isnull=True) & ~Q(recording=""),
                 name="recordings_of_unknown_size",
             ),
+            models.Index(fields=["tenant", "speaker"], name="utterances_of_a_tenant"),
+            models.Index(fields=["tenant", "id"], condition=Q(recording=""), name="utterances_without_recording"),
         ]
 
     def __str__(self) -> str:
@@ -190,6 +198,7 @@ class UtteranceEmbedding(models.Model):
             models.UniqueConstraint(fields=["utterance", "model"], name="one_embedding_per_utterance_and_model"),
             dimension_check("utterance_embedding_has_the_dimension_of_its_model"),
         ]
+        indexes = [models.Index(fields=["tenant", "model", "utterance"], name="embeddings_of_a_model")]
 
     def __str__(self) -> str:
         return f"{self.model} of utterance {self.utterance_id}"
@@ -218,7 +227,14 @@ class Voiceprint(models.Model):
             models.UniqueConstraint(fields=["speaker", "model"], name="one_voiceprint_per_speaker_and_model"),
             dimension_check("voiceprint_has_the_dimension_of_its_model"),
         ]
-        indexes = [models.Index(fields=["library", "model"], name="voiceprints_of_a_library")]
+        indexes = [
+            models.Index(fields=["library", "model"], name="voiceprints_of_a_library"),
+            models.Index(
+                fields=["tenant", "model", "speaker"],
+                condition=Q(library__isnull=False),
+                name="voiceprints_of_a_model",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.model} of speaker {self.speaker_id}"
@@ -307,6 +323,7 @@ class Job(models.Model):
         indexes = [
             models.Index(fields=["tenant", "created", "id"], name="jobs_oldest_first"),
             models.Index(fields=["dispatched"], name="jobs_under_way", condition=Q(finished__isnull=True)),
+            models.Index(fields=["tenant", "id"], name="jobs_that_embed_anew", condition=Q(kind="reembed")),
         ]
 
     def __str__(self) -> str:

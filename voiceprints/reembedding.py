@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
 from django.db.models import Exists, F, OuterRef, QuerySet
+from django.db.models.fields.json import KeyTextTransform
 
 from tenants.context import acting_as
 from tenants.models import Tenant
@@ -74,6 +75,13 @@ class Undone:
 def jobs_of(tenant: Tenant, model: str) -> JobQuerySet:
     found: JobQuerySet = tenant.jobs.filter(kind=Job.Kind.REEMBED, parameters__model=model)
     return found
+
+
+def newest_jobs(tenant: Tenant) -> JobQuerySet:
+    """One for each model."""
+    jobs_by_model = tenant.jobs.filter(kind=Job.Kind.REEMBED).annotate(model=KeyTextTransform("model", "parameters"))
+    newest: JobQuerySet = jobs_by_model.order_by("model", "-pk").distinct("model")
+    return newest
 
 
 def missing(tenant: Tenant, model: str, utterances: QuerySet[Utterance]) -> QuerySet[Utterance]:
