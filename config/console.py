@@ -55,6 +55,8 @@ class ConsoleSite(UnfoldAdminSite):
             path("models/<slug:slug>/", self.admin_view(model_views.tenant_models), name="tenant_models"),
             path("models/<slug:slug>/progress/", self.admin_view(model_views.progress), name="model_progress"),
             path("models/<slug:slug>/compare/", self.admin_view(model_views.compare), name="model_comparison"),
+            path("models/<slug:slug>/failed/", self.admin_view(model_views.failed), name="model_failures"),
+            path("models/<slug:slug>/failed.csv", self.admin_view(model_views.failed_csv), name="model_failures_csv"),
             path("models/<slug:slug>/<slug:deed>/", self.admin_view(model_views.change), name="model_change"),
         ]
 

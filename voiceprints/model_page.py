@@ -9,11 +9,12 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from tenants.context import acting_as
+from tenants.generations import keeping_models
 from tenants.models import Tenant
-from voiceprints import generations, reembedding
+from voiceprints import reembedding
 from voiceprints.calibration import Calibration
-from voiceprints.decisions import calibration_in_force
-from voiceprints.generations import Coverage
+from voiceprints.coverage import Coverage, coverages
+from voiceprints.decisions import calibrations_in_force
 from voiceprints.job_page import Progress
 from voiceprints.models import EmbeddingModel
 
@@ -89,6 +90,10 @@ class Generation:
         return reverse("admin:model_comparison", args=[self.tenant.slug], query={"model": self.model.name})
 
     @property
+    def failures_address(self) -> str:
+        return reverse("admin:model_failures", args=[self.tenant.slug], query={"model": self.model.name})
+
+    @property
     def switch_address(self) -> str:
         return self._deed("switch")
 
@@ -114,10 +119,20 @@ class ModelsPage:
 
 
 def models_page(tenant: Tenant) -> ModelsPage:
-    known = {model.name: _known(tenant, model) for model in EmbeddingModel.objects.order_by("name")}
+    rows = list(EmbeddingModel.objects.order_by("name"))
+    calibrations = calibrations_in_force([row.name for row in rows])
+    known = {
+        row.name: KnownModel(row.name, row.dimension, calibrations[row.name], tenant.false_accept_rate) for row in rows
+    }
+    with keeping_models(tenant):
+        found = coverages(tenant)
+        jobs = {job.parameters["model"]: Progress(job) for job in reembedding.newest_jobs(tenant)}
     return ModelsPage(
-        generations=[_generation(tenant, known[name]) for name in tenant.models],
-        others=[model for name, model in known.items() if name not in tenant.models],
+        generations=[
+            Generation(tenant, known[name], _standing(tenant, name), coverage, jobs.get(name))
+            for name, coverage in found.items()
+        ],
+        others=[model for name, model in known.items() if name not in found],
         previous=tenant.previous_model,
     )
 
@@ -127,15 +142,6 @@ def progress_of(tenant: Tenant, model: str) -> Progress | None:
     with acting_as(tenant):
         job = reembedding.jobs_of(tenant, model).order_by("-pk").first()
     return Progress(job) if job else None
-
-
-def _known(tenant: Tenant, model: EmbeddingModel) -> KnownModel:
-    return KnownModel(model.name, model.dimension, calibration_in_force(model.name), tenant.false_accept_rate)
-
-
-def _generation(tenant: Tenant, model: KnownModel) -> Generation:
-    coverage = generations.coverage(tenant, model.name)
-    return Generation(tenant, model, _standing(tenant, model.name), coverage, progress_of(tenant, model.name))
 
 
 def _standing(tenant: Tenant, model: str) -> Standing:

@@ -8,16 +8,19 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin, messages
+from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils.http import content_disposition_header
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 from tenants.console import is_platform_staff, may_manage_access, membership_of, own_tenant, refuse_unless
 from tenants.generations import changing_models
 from tenants.models import Tenant
+from voiceprints import unusable
 from voiceprints.comparison_page import comparison_of
 from voiceprints.confirmation import CONFIRMED, is_confirmed
 from voiceprints.errors import VoiceprintError
@@ -25,6 +28,8 @@ from voiceprints.model_changes import DEEDS, Deed, RateRefused, model_in
 from voiceprints.model_page import models_page, progress_of
 from voiceprints.refusals import in_words
 from voiceprints.side_by_side import report
+
+FAILURES_PER_PAGE = 50
 
 
 @require_safe
@@ -58,6 +63,32 @@ def compare(request: HttpRequest, slug: str) -> HttpResponse:
     except VoiceprintError as refusal:
         return _refused(request, tenant, refusal)
     return _page(request, "model_comparison", _about(request, tenant) | {"comparison": comparison_of(found)})
+
+
+@require_safe
+def failed(request: HttpRequest, slug: str) -> HttpResponse:
+    """What the newest job with a model could not embed."""
+    tenant, model = own_tenant(request, slug), model_in(request.GET)
+    try:
+        rows = unusable.failures(tenant, model)
+    except VoiceprintError as refusal:
+        return _refused(request, tenant, refusal)
+    page = Paginator(rows, FAILURES_PER_PAGE).get_page(request.GET.get("p"))
+    csv_address = reverse("admin:model_failures_csv", args=[tenant.slug], query={"model": model})
+    shown = {"model": model, "page": page, "found": unusable.described(tenant, page), "csv_address": csv_address}
+    return _page(request, "model_failures", _about(request, tenant) | shown)
+
+
+@require_safe
+def failed_csv(request: HttpRequest, slug: str) -> HttpResponse:
+    tenant, model = own_tenant(request, slug), model_in(request.GET)
+    try:
+        found = unusable.described(tenant, unusable.failures(tenant, model))
+    except VoiceprintError as refusal:
+        return _refused(request, tenant, refusal)
+    named = {"Content-Disposition": content_disposition_header(True, f"{tenant.slug}-{model}-failed.csv") or ""}
+    # With the mark by which spreadsheets know that it is UTF-8.
+    return HttpResponse("\ufeff" + unusable.as_csv(found), content_type="text/csv; charset=utf-8", headers=named)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

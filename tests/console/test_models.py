@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 
 import pytest
-from django.db import connection
-from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from tenants.context import acting_as
@@ -14,14 +14,13 @@ from tenants.models import BUNDLED_MODEL, Tenant
 from tests.cast import VOICES
 from tests.console.people import enrolled
 from tests.servers import through_the_queue
-from voiceprints import bulk, generations
+from voiceprints import bulk, generations, model_views, services
 from voiceprints.models import Job
 from voiceprints.results import LibraryKey
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 PAGE = "/console/models/acme/"
-COVERAGE_QUERIES = 40
 DEEDS = ["prepare", "pause", "resume", "cancel", "switch", "roll-back", "drop"]
 READERS = ["auditor", "operator", "viewer"]
 
@@ -341,18 +340,72 @@ def test_a_job_that_failed_says_why(client_of, acme, acme_people, tiny, models_f
     assert "A worker could not use the model tiny." in client_of("owner").get(PAGE).content.decode()
 
 
-@pytest.mark.parametrize("who", ["owner", "staff"])
-def test_the_page_takes_as_many_queries_for_many_speakers_as_for_few(who, client_of, acme, prepared):
+# --- What could not be embedded --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def spoiled(acme, acme_people, tiny, recordings_folder):
+    """One recording of alice's is damaged and bob's is gone; and somebody chose a name that is a formula."""
+    enrolled(acme, "=1+1", "klaus")
+    with acting_as(acme):
+        damaged = acme.utterances.filter(speaker__external_id="alice").earliest("pk")
+        gone = acme.utterances.get(speaker__external_id="bob")
+        formula = acme.utterances.get(speaker__external_id="=1+1")
+    for utterance in (damaged, formula):
+        (recordings_folder / utterance.recording.name).write_bytes(b"no sound")
+    (recordings_folder / gone.recording.name).unlink()
+    generations.begin(acme, tiny)
+    return damaged
+
+
+@pytest.mark.parametrize("who", ["owner", "viewer", "staff"])
+def test_recordings_that_could_not_be_embedded_are_listed_with_the_reason(who, client_of, spoiled, tiny):
     client = client_of(who)
-    client.get(PAGE)
-    few = queries(client)
-    for number, voice in enumerate(VOICES):
-        enrolled(again(acme), f"person {number}", voice, utterances=2)
-    assert queries(client) == few <= COVERAGE_QUERIES
+    assert f"{PAGE}failed/?model=tiny" in client.get(PAGE).content.decode()
+    page = client.get(f"{PAGE}failed/?model=tiny").content.decode()
+    assert "3 recordings could not be embedded with tiny." in page
+    rows = [re.sub(r"<[^>]+>|\s+", " ", row) for row in re.findall(r"<tr>.*?</tr>", page, re.S)[1:]]
+    assert [("alice" in row, "bob" in row) for row in rows] == [(True, False), (False, True), (False, False)]
+    assert "The file is gone." in rows[1]
+    assert str(spoiled.recording) in rows[0]
+    assert f"/console/voiceprints/speaker/{spoiled.speaker_id}/change/" in page
 
 
-def queries(client) -> int:
-    with CaptureQueriesContext(connection) as captured:
-        assert client.get(PAGE).status_code == 200
-    said = [query["sql"] for query in captured if "voiceprints_modelcalibration" not in query["sql"]]
-    return len([sql for sql in said if re.match("SELECT", sql) and "set_config" not in sql])
+def test_they_come_page_by_page(client_of, monkeypatch, spoiled):
+    monkeypatch.setattr(model_views, "FAILURES_PER_PAGE", 2)
+    client = client_of("viewer")
+    first, second = (client.get(f"{PAGE}failed/?model=tiny&p={number}").content.decode() for number in (1, 2))
+    assert 'rel="next"' in first
+    assert 'rel="next"' not in second
+    assert "page 2 of 2" in second
+    assert ("alice" in first, "alice" in second) == (True, False)
+
+
+def test_one_that_was_deleted_since_says_so(client_of, acme, spoiled):
+    services.delete_utterance(acme, spoiled.pk)
+    page = client_of("viewer").get(f"{PAGE}failed/?model=tiny").content.decode()
+    assert "alice" in page
+    assert "deleted since" in page
+
+
+def test_they_are_downloaded_as_a_table_in_which_no_name_is_a_formula(client_of, spoiled):
+    response = client_of("viewer").get(f"{PAGE}failed.csv?model=tiny")
+    assert response.headers["Content-Disposition"] == 'attachment; filename="acme-tiny-failed.csv"'
+    header, *rows = csv.reader(io.StringIO(response.content.decode("utf-8-sig")))
+    assert header == ["organisation", "tag", "speaker", "utterance", "recording", "reason"]
+    assert [row[2] for row in rows] == ["alice", "bob", "'=1+1"]
+    assert (rows[0][3], rows[0][4]) == (str(spoiled.pk), str(spoiled.recording))
+
+
+def test_without_a_job_there_is_no_list(client_of, acme_people, tiny):
+    for page in ("failed/", "failed.csv"):
+        said = client_of("viewer" if page == "failed/" else "operator").get(f"{PAGE}{page}?model=tiny", follow=True)
+        assert "Nothing is kept up for the model tiny." in said.content.decode()
+
+
+def test_a_member_of_another_tenant_finds_no_list(client_of, spoiled):
+    client = client_of("globex")
+    for page in ("failed/", "failed.csv"):
+        assert client.get(f"{PAGE}{page}?model=tiny").status_code == 404
+    mine = client.get("/console/models/globex/failed/?model=tiny", follow=True).content.decode()
+    assert "alice" not in mine

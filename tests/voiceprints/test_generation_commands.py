@@ -107,6 +107,16 @@ def test_who_must_enroll_again_is_listed(everybody, tiny, capsys):
     assert answered(capsys, "missing", tiny)["speakers"] == [["acme", "staff", KEN]]
 
 
+def test_recordings_that_could_not_be_embedded_are_listed(everybody, tiny, recordings_folder, capsys):
+    with acting_as(everybody):
+        broken = everybody.utterances.filter(speaker__external_id=KEN).earliest("pk")
+    (recordings_folder / str(broken.recording)).write_bytes(b"no recording")
+    generations.begin(everybody, tiny)
+    (found,) = answered(capsys, "failed", tiny)["recordings"]
+    assert (found["external_id"], found["utterance"], found["recording"]) == (KEN, broken.pk, str(broken.recording))
+    assert found["reason"]
+
+
 def test_the_report_shows_both_models_on_the_same_pairs(everybody, tiny):
     generations.begin(everybody, tiny)
     found = report(everybody, BUNDLED_MODEL, tiny)

@@ -13,10 +13,10 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tenants.context import acting_as
 from tenants.management.base import tenant_named
 from tenants.models import Tenant
-from voiceprints import bulk, generations, reembedding
+from voiceprints import bulk, generations, reembedding, unusable
+from voiceprints.coverage import Coverage, must_enroll_again
 from voiceprints.decisions import calibration_in_force
 from voiceprints.errors import VoiceprintError
-from voiceprints.generations import Coverage
 from voiceprints.models import Job
 from voiceprints.side_by_side import Report, Side, report
 
@@ -38,7 +38,7 @@ class Action:
 
 
 def status(tenant: Tenant, _: Options) -> Said:
-    found = {model: _generation(tenant, model) for model in tenant.models}
+    found = {model: _generation(tenant, coverage) for model, coverage in generations.all_coverages(tenant).items()}
     return {
         "tenant": tenant.slug,
         "model": tenant.model,
@@ -54,9 +54,15 @@ def show_report(tenant: Tenant, options: Options) -> Said:
 
 def who_must_enroll_again(tenant: Tenant, options: Options) -> Said:
     with acting_as(tenant):
-        speakers = generations.must_enroll_again(tenant, options["model"]).select_related("library")[:MOST_LISTED]
+        speakers = must_enroll_again(tenant, options["model"], most=MOST_LISTED)
         names = [[one.library.org_id, one.library.tag_id, one.external_id] for one in speakers]
     return {"model": options["model"], "speakers": names}
+
+
+def what_failed(tenant: Tenant, options: Options) -> Said:
+    with acting_as(tenant):
+        found = unusable.described(tenant, unusable.failures(tenant, options["model"]))
+    return {"model": options["model"], "recordings": [asdict(one) for one in found]}
 
 
 def switch(tenant: Tenant, options: Options) -> Said:
@@ -106,11 +112,10 @@ def _switch_arguments(parser: ArgumentParser) -> None:
     )
 
 
-def _generation(tenant: Tenant, model: str) -> Said:
+def _generation(tenant: Tenant, coverage: Coverage) -> Said:
     with acting_as(tenant):
-        job = reembedding.jobs_of(tenant, model).order_by("-pk").first()
-    found = asdict(generations.coverage(tenant, model))
-    return found | {"provisional": _is_provisional(model), "job": _about(job) if job else None}
+        job = reembedding.jobs_of(tenant, coverage.model).order_by("-pk").first()
+    return asdict(coverage) | {"provisional": _is_provisional(coverage.model), "job": _about(job) if job else None}
 
 
 def _is_provisional(model: str) -> bool:
@@ -231,10 +236,16 @@ def _names_in_words(said: Said) -> str:
     return "\n".join("\t".join(names) for names in said["speakers"]) or "nobody"
 
 
+def _failed_in_words(said: Said) -> str:
+    columns = ("org_id", "tag_id", "external_id", "utterance", "recording", "reason")
+    return "\n".join("\t".join(str(one[column]) for column in columns) for one in said["recordings"]) or "none"
+
+
 ACTIONS = (
     Action("status", "what is kept up, and how far it is", _no_arguments, status, _status_in_words),
     Action("report", "both models on the tenant's own recordings", _model_argument, show_report, _report_in_words),
     Action("missing", "who must enroll again", _model_argument, who_must_enroll_again, _names_in_words),
+    Action("failed", "recordings that could not be embedded", _model_argument, what_failed, _failed_in_words),
     Action("switch", "let a model answer", _switch_arguments, switch, _switched_in_words),
     Action(
         "roll-back",
