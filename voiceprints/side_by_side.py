@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 from django.db import connection
+from django.db.models import Func
 from numpy.typing import NDArray
 
 from audio.results import Embedding
@@ -31,12 +33,6 @@ FEW_SPEAKERS: Final = 20
 # Before its numbers pgvector sends the dimension, and two bytes that mean nothing yet.
 VECTOR_HEADER_BYTES: Final = 4
 
-NEXT_AFTER = """
-SELECT DISTINCT next.id FROM unnest(%(places)s::bigint[]) AS place CROSS JOIN LATERAL (
-    SELECT id FROM voiceprints_speaker
-    WHERE tenant_id = %(tenant)s AND id >= place AND status <> 'probe' ORDER BY id LIMIT 1
-) AS next ORDER BY next.id
-"""
 # Per speaker, so that of one who said thousands of things only the first few are looked at.
 HEARD_BY_BOTH = """
 SELECT said.id, speaker.id, speaker.library_id FROM unnest(%(speakers)s::bigint[]) AS drawn (id)
@@ -53,8 +49,11 @@ CROSS JOIN LATERAL (
 """
 # As bytes: numbers written out in decimals take many times as long to read.
 VECTORS = """
-SELECT vector_send(embedding) FROM unnest(%(utterances)s::bigint[]) WITH ORDINALITY AS wanted (id, place)
-JOIN voiceprints_utteranceembedding ON tenant_id = %(tenant)s AND model = %(model)s AND utterance_id = wanted.id
+SELECT embedding.model, vector_send(embedding.embedding)
+FROM unnest(%(models)s::text[]) AS wanted_model
+CROSS JOIN unnest(%(utterances)s::bigint[]) WITH ORDINALITY AS wanted (utterance, place)
+JOIN voiceprints_utteranceembedding AS embedding ON embedding.tenant_id = %(tenant)s
+    AND embedding.model = wanted_model AND embedding.utterance_id = wanted.utterance
 ORDER BY place
 """
 
@@ -112,11 +111,10 @@ class Report:
 def report(tenant: Tenant, old: str, new: str) -> Report:
     """Both models on the same pairs, the same ones each time as long as nobody says more. Raises GenerationNotFound."""
     with acting_as(tenant):
-        for model in (old, new):
-            if _first_embedding(tenant, model) is None:
-                raise GenerationNotFound(model=model)
         chosen = _utterances(tenant, old, new)
-        embeddings = {model: _embeddings(tenant, chosen, model) for model in (old, new)}
+        if not len(chosen.numbers):
+            _refuse_unheard(tenant, (old, new))
+        embeddings = _embeddings(tenant, chosen, (old, new))
     pairs, same = _pairs(chosen)
     return Report(
         old=old,
@@ -139,41 +137,44 @@ class Chosen:
     libraries: Pairs
 
 
-def _first_embedding(tenant: Tenant, model: str) -> int | None:
-    """In the order of an index: without one PostgreSQL reads all of another model's, hoping to meet one soon."""
-    found = tenant.utterance_embeddings.filter(model=model).order_by("utterance")
-    first: int | None = found.values_list("pk", flat=True).first()
-    return first
+def _refuse_unheard(tenant: Tenant, models: Sequence[str]) -> None:
+    """Raises GenerationNotFound."""
+    for model in models:
+        if not tenant.utterance_embeddings.filter(model=model).exists():
+            raise GenerationNotFound(model=model)
 
 
 def _utterances(tenant: Tenant, old: str, new: str) -> Chosen:
     """Some of those that both models have heard, of speakers drawn at random; those who said more come first."""
-    said = {"tenant": tenant.pk, "old": old, "new": new, "speakers": _some_speakers(tenant), "most": MOST_PER_SPEAKER}
-    table = np.array(_rows(HEARD_BY_BOTH, said), dtype=np.int64).reshape(-1, 3)
-    speakers, counts = np.unique(table[:, 1], return_counts=True)
-    order = np.random.default_rng(0).permutation(len(speakers))
+    said = {"tenant": tenant.pk, "old": old, "new": new, "most": MOST_PER_SPEAKER}
+    table = np.array(_rows(HEARD_BY_BOTH, said | {"speakers": _some_speakers(tenant, new)}), dtype=np.int64).reshape(
+        -1, 3
+    )
+    heard, counts = np.unique(table[:, 1], return_counts=True)
+    order = np.random.default_rng(0).permutation(len(heard))
     wanted = order[np.argsort(counts[order] < 2, kind="stable")][:MOST_SPEAKERS]
-    table = table[np.isin(table[:, 1], speakers[wanted])]
+    table = table[np.isin(table[:, 1], heard[wanted])]
     return Chosen(table[:, 0], np.unique(table[:, 1], return_inverse=True)[1], table[:, 2])
 
 
-def _some_speakers(tenant: Tenant) -> list[int]:
-    """All of a small tenant; of a large one those who come next after places drawn at random, so that few are read."""
-    people = tenant.speakers.without_probes().order_by("pk")
-    known = list(people.values_list("pk", flat=True)[: MOST_LOOKED_AT + 1])
-    if len(known) <= MOST_LOOKED_AT:
-        return known
-    last = people.values_list("pk", flat=True).last()
-    places = np.random.default_rng(0).integers(known[0], last, size=MOST_LOOKED_AT, endpoint=True)
-    found = _rows(NEXT_AFTER, {"tenant": tenant.pk, "places": np.unique(places).tolist()})
-    return [speaker for (speaker,) in found]
+def _some_speakers(tenant: Tenant, model: str) -> list[int]:
+    """Of those whom the model knows, drawn by a hash: the same ones each time, read out of an index alone."""
+    known = tenant.voiceprints.filter(model=model, library__isnull=False)
+    drawn = known.order_by(Func("speaker", function="hashint8"), "speaker")
+    return list(drawn.values_list("speaker", flat=True)[:MOST_LOOKED_AT])
 
 
-def _embeddings(tenant: Tenant, chosen: Chosen, model: str) -> Embedding:
-    """Shape (utterances, D)."""
-    said = {"tenant": tenant.pk, "model": model, "utterances": chosen.numbers.tolist()}
-    sent = b"".join(vector[VECTOR_HEADER_BYTES:] for (vector,) in _rows(VECTORS, said))
-    return np.frombuffer(sent, dtype=">f4").astype(np.float32).reshape(len(chosen.numbers), -1)
+def _embeddings(tenant: Tenant, chosen: Chosen, models: Sequence[str]) -> dict[str, Embedding]:
+    """By model, of shape (utterances, D)."""
+    said = {"tenant": tenant.pk, "models": list(models), "utterances": chosen.numbers.tolist()}
+    sent: dict[str, list[bytes]] = {model: [] for model in models}
+    for model, vector in _rows(VECTORS, said):
+        sent[model].append(vector[VECTOR_HEADER_BYTES:])
+    return {
+        model: np.frombuffer(b"".join(vectors), dtype=">f4").astype(np.float32).reshape(len(vectors), -1)
+        for model, vectors in sent.items()
+        if vectors
+    }
 
 
 def _rows(statement: str, said: dict[str, Any]) -> list[tuple[Any, ...]]:

@@ -14,7 +14,7 @@ from voiceprints import generations
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True), pytest.mark.timeout(600)]
 
-DEEPER = ("models/acme/compare/?model=tiny", "models/acme/switch/?model=tiny", "models/acme/drop/?model=tiny")
+DEEPER = tuple(f"models/acme/{page}/?model=tiny" for page in ("compare", "failed", "switch", "drop"))
 """Pages whose address needs more than the table says."""
 BAD = {"serious", "critical"}
 

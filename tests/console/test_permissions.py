@@ -29,6 +29,8 @@ LISTS = {
     "jobs/acme/export/": CHANGERS,
     "models/acme/": READERS,
     "models/acme/progress/": READERS,
+    "models/acme/failed/": READERS,
+    "models/acme/failed.csv": READERS,
     "models/acme/pause/": OWNERS,
     "tenants/credential/": OWNERS,
     "tenants/credential/add/": OWNERS,
