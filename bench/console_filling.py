@@ -39,10 +39,10 @@ FROM generate_series(1, %(speakers)s) AS n, (SELECT min(id) AS id FROM voiceprin
 # One in two hundred came without a recording, from another installation.
 UTTERANCE_ROWS = """
 INSERT INTO voiceprints_utterance (tenant_id, speaker_id, recording, source_digest, denoised, trimmed, created,
-       duration_seconds, speech_seconds, snr_db, level_dbfs, clipped_ratio, dropout_ratio)
+       size_bytes, duration_seconds, speech_seconds, snr_db, level_dbfs, clipped_ratio, dropout_ratio)
 SELECT %(tenant)s, speaker.id,
        CASE WHEN speaker.id %% 200 = 0 THEN '' ELSE 'tenant/2026/bench/' || speaker.id || '-' || n || '.flac' END,
-       md5(speaker.id::text) || md5(n::text), false, true, speaker.created, 5, 4, 20, -20, 0, 0
+       md5(speaker.id::text) || md5(n::text), false, true, speaker.created, 90000, 5, 4, 20, -20, 0, 0
 FROM voiceprints_speaker AS speaker, generate_series(1, %(each)s) AS n ORDER BY n, speaker.id
 """
 DIRECTIONS = """
