@@ -17,8 +17,13 @@ from concurrent.futures import ProcessPoolExecutor
 from itertools import cycle
 from pathlib import Path
 
-import django
-import numpy as np
+from audio.threads import use_one_thread
+
+# As the workers do, or the bare analysis would be held up by threads that wait for nothing.
+use_one_thread()
+
+import django  # noqa: E402
+import numpy as np  # noqa: E402
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 django.setup()
