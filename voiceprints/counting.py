@@ -18,13 +18,15 @@ def counts_of(rows: QuerySet[Any], by: str, keys: Sequence[int]) -> Counts:
     return dict(counted.values_list(by, "count"))
 
 
-class CountingChangeList(ChangeList):
+class CountingChangeList(ChangeList):  # type: ignore[misc]
     """Each row of the page comes with its `count`, of what its admin counts beside rows."""
+
+    result_list: Any
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
-        rows = list(self.result_list)
-        count: Callable[[Sequence[int]], Counts] = self.model_admin.count_beside  # type: ignore[attr-defined]
+        rows: list[Any] = list(self.result_list)
+        count: Callable[[Sequence[int]], Counts] = self.model_admin.count_beside
         counts = count([row.pk for row in rows])
         for row in rows:
             row.count = counts.get(row.pk, 0)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -200,7 +200,7 @@ def wilson_interval(rate: float, count: int) -> Interval:
     return max(0.0, float(centre - reach)), min(1.0, float(centre + reach))
 
 
-def _cumulated(thresholds: Figures, targets: Figures, impostors: Figures) -> DetCurve:
+def _cumulated(thresholds: Figures, targets: NDArray[Any], impostors: NDArray[Any]) -> DetCurve:
     """Of how many there are from each of the ascending thresholds to the next; of several crowds, a row for each."""
     rejected_targets, rejected_impostors = _from_nothing(targets), _from_nothing(impostors)
     return DetCurve(
@@ -210,7 +210,7 @@ def _cumulated(thresholds: Figures, targets: Figures, impostors: Figures) -> Det
     )
 
 
-def _from_nothing(counts: Figures) -> Figures:
+def _from_nothing(counts: NDArray[Any]) -> Figures:
     return np.cumsum(np.insert(np.asarray(counts, dtype=np.float64), 0, 0.0, axis=-1), axis=-1)
 
 
@@ -223,8 +223,8 @@ def _resampled(
     two speakers were drawn together. No rows where the speakers are unknown; crowds without both kinds are left out.
     The rates at the thresholds of these points are exact.
     """
-    known = trials.speakers is not None
-    found = [figures(curve) for curve in _other_crowds(trials, trials.speakers, points)] if known else []
+    crowds = [] if trials.speakers is None else _other_crowds(trials, trials.speakers, points)
+    found = [figures(curve) for curve in crowds]
     return np.array(found) if found else np.empty((0, *np.shape(figures(det_curve(trials)))))
 
 

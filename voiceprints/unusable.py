@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any, cast
 
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
@@ -29,7 +30,7 @@ from voiceprints.failures import from_wire
 from voiceprints.models import JobRow
 from voiceprints.refusals import in_words
 
-REASONS = {
+REASONS: dict[type[Exception], Any] = {
     FileMissing: gettext_lazy("The file is gone."),
     Unrecognised: gettext_lazy("It is no recording, or of a kind that cannot be read."),
     Undecodable: gettext_lazy("It cannot be decoded."),
@@ -90,9 +91,8 @@ def as_csv(found: Iterable[Unusable]) -> str:
 
 
 def _described(row: JobRow, speaker: int | None, recording: str) -> Unusable:
-    return Unusable(
-        row.org_id, row.tag_id, row.external_id, row.number, recording, speaker, _reason(from_wire(row.problem))
-    )
+    reason = _reason(from_wire(cast(dict[str, Any], row.problem)))
+    return Unusable(row.org_id, row.tag_id, row.external_id, row.number, recording, speaker, reason)
 
 
 def _reason(error: Exception) -> str:

@@ -161,9 +161,11 @@ def dispatch(tenant_id: int, job_id: int, *, after_seconds: float = 0.0) -> None
     if current_app.conf.task_always_eager:
         current_app.tasks[RUN_JOB].apply(args=(tenant_id, job_id))
         return
-    said = {"queue": QUEUE, "countdown": after_seconds or None, "expires": SENT_AGAIN_AFTER.total_seconds()}
+    lifetime = SENT_AGAIN_AFTER.total_seconds()
     try:
-        current_app.send_task(RUN_JOB, args=[tenant_id, job_id], **said)
+        current_app.send_task(
+            RUN_JOB, args=[tenant_id, job_id], queue=QUEUE, countdown=after_seconds or None, expires=lifetime
+        )
     except (RedisError, OperationalError) as error:
         logger.warning("a job waits for the queue to come back: %s", type(error).__name__)
 
