@@ -542,6 +542,9 @@ class GuessesAdmin(PlatformAdmin):
     search_fields = ["user__username", "address"]
     fields = readonly_fields = ["user", "address", "failures", "last", "paused_until"]
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Guesses]:
+        return super().get_queryset(request).filter(failures__gt=0)
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 

@@ -76,6 +76,9 @@ class NewAccountForm(UserCreationForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields.pop("usable_password", None)
+        self.fields["username"].widget = UnfoldAdminTextInputWidget(
+            attrs={"autocomplete": "username", "autocapitalize": "none", "autofocus": True}
+        )
         self.fields["email"].widget = UnfoldAdminEmailInputWidget(attrs={"autocomplete": "email"})
 
 

@@ -25,6 +25,8 @@ LISTS = [
     "/console/tenants/credential/",
     "/console/tenants/accesstoken/",
     "/console/tenants/membership/",
+    "/console/tenants/invitation/",
+    "/console/account/",
 ]
 
 
