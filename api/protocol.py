@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import re
 import time
-import uuid
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, NoReturn, Protocol, TypeVar
 
@@ -28,7 +27,8 @@ from rest_framework.viewsets import ViewSet
 from api.bodies import drain, refuse_unreadable_body
 from audio.errors import AudioError
 from tenants import metering
-from tenants.models import Credential, Operation, Tenant, UsageDay
+from tenants.models import AccessToken, Credential, Operation, Tenant, UsageDay
+from tenants.origins import REQUEST_ID, ActorKind, coming_from, identified, unidentified
 from tenants.rates import WINDOW_SECONDS, Allowance, count_request
 from tenants.services import known_credential, note_use
 from voiceprints.errors import AnalysisTimedOut, EngineFailed, EngineUnreachable, StorageFailed
@@ -40,8 +40,6 @@ NOBODYS_SECRET = "an unknown key takes as long as a wrong signature"  # noqa: S1
 OUR_FAULT = (EngineFailed, EngineUnreachable, StorageFailed, DatabaseFailed)
 EVERY_METHOD = ["get", "head", "post", "put", "patch", "delete", "options", "trace"]
 FIT_KEY_ID = re.compile(r"[\x21-\x7e]{1,128}")
-REQUEST_ID = "X-Request-Id"
-FIT_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 class Judged(Protocol):
@@ -188,8 +186,10 @@ class DialectViewSet(ViewSet):
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         began = time.monotonic()
-        self.request_id = request_id(request)
-        response = super().dispatch(request, *args, **kwargs)
+        source = unidentified(request, self.dialect)
+        self.request_id = source.request_id
+        with coming_from(source):
+            response = super().dispatch(request, *args, **kwargs)
         drain(request)
         response[REQUEST_ID] = self.request_id
         if self.allowance:
@@ -208,6 +208,7 @@ class DialectViewSet(ViewSet):
         super().initial(request, *args, **kwargs)
         # None where an address itself is the right to come in.
         if request.user is not None:
+            identify(request.auth)
             self._admit(request.user)  # type: ignore[arg-type]
         refuse_unreadable_body(
             request._request, limit_bytes=self.largest_body_bytes, accepts_chunks=self.accepts_chunks
@@ -293,7 +294,9 @@ class Nowhere(DialectViewSet):
         raise UnknownPath
 
 
-def request_id(request: HttpRequest) -> str:
-    """The caller's own, when it is fit for a log, so that both logs can be laid side by side."""
-    given = request.headers.get(REQUEST_ID, "")
-    return given if FIT_REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+def identify(opener: Any) -> None:
+    """For the audit trail: by which key pair or token the request came in, None where it needs neither."""
+    if isinstance(opener, Credential):
+        identified(ActorKind.CREDENTIAL, opener.pk, opener.key_id)
+    elif isinstance(opener, AccessToken):
+        identified(ActorKind.TOKEN, opener.pk, opener.label)

@@ -15,8 +15,8 @@ from django.views.decorators.http import require_POST
 from unfold.sites import UnfoldAdminSite
 
 from config.client_setups import client_setups, dialect_names
-from tenants import account_views, join_views
-from tenants.console import is_platform_staff, may_enter, may_manage_access, membership_of
+from tenants import account_views, audit_views, join_views
+from tenants.console import is_platform_staff, may_enter, may_manage_access, may_read_audit, membership_of
 from tenants.middleware import CHOSEN_TENANT
 from tenants.password_change import PasswordChange
 from tenants.sign_in import PasswordStep, code_step, past_second_factor
@@ -51,6 +51,8 @@ class ConsoleSite(UnfoldAdminSite):
             path("recordings/<int:utterance_id>.flac", self.admin_view(recording), name="recording"),
             *self._voice_urls(),
             *self._job_urls(),
+            path("audit/", self.admin_view(audit_views.trail), name="audit"),
+            path("audit/<slug:form>/", self.admin_view(audit_views.export), name="audit_export"),
             path("models/", self.admin_view(model_views.home), name="models"),
             path("models/<slug:slug>/", self.admin_view(model_views.tenant_models), name="tenant_models"),
             path("models/<slug:slug>/progress/", self.admin_view(model_views.progress), name="model_progress"),
@@ -141,8 +143,9 @@ def subheader(request: HttpRequest) -> Any:
 
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     groups = [_group(_("Voiceprints"), HOME, LIBRARIES, SPEAKERS, JOBS, MODELS)]
-    if may_manage_access(request):
-        groups.append(_group(_("Access"), CREDENTIALS, TOKENS, MEMBERS, INVITATIONS))
+    access = [CREDENTIALS, TOKENS, MEMBERS, INVITATIONS] if may_manage_access(request) else []
+    if may_read_audit(request):
+        groups.append(_group(_("Access"), *access, AUDIT))
     if is_platform_staff(request):
         groups.append(_group(_("Platform"), TENANTS, USERS, LOCK_OUTS))
     return groups
@@ -157,6 +160,7 @@ CREDENTIALS = (_("Credentials"), "key", "admin:tenants_credential_changelist")
 TOKENS = (_("Access tokens"), "token", "admin:tenants_accesstoken_changelist")
 MEMBERS = (_("Members"), "group", "admin:tenants_membership_changelist")
 INVITATIONS = (_("Invitations"), "mail", "admin:tenants_invitation_changelist")
+AUDIT = (_("Audit"), "history", "admin:audit")
 TENANTS = (_("Tenants"), "apartment", "admin:tenants_tenant_changelist")
 USERS = (_("Users"), "manage_accounts", "admin:auth_user_changelist")
 LOCK_OUTS = (_("Lock-outs"), "lock_clock", "admin:tenants_guesses_changelist")

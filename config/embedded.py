@@ -112,12 +112,12 @@ def _superuser_password() -> str:
     return stored_secret(settings.HOME / "secrets" / "postgres-superuser")
 
 
-def as_superuser() -> psycopg.Connection:
+def as_superuser(database: str = "template1") -> psycopg.Connection:
     return psycopg.connect(
         host=str(settings.POSTGRES_DATA),
         user="postgres",
         password=_superuser_password(),
-        dbname="template1",
+        dbname=database,
         autocommit=True,
         connect_timeout=2,
     )

@@ -10,6 +10,7 @@ from typing import Any
 from zoneinfo import available_timezones
 
 from botocore.config import Config
+from celery.schedules import crontab
 from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
 from django.urls import reverse_lazy
@@ -150,6 +151,7 @@ try:
     BULK_CONCURRENCY = env.int("OPENVPR_BULK_CONCURRENCY", WORKERS + 1, validate=validate.Range(1, 256))
     JOBS_PER_TENANT = env.int("OPENVPR_JOBS_PER_TENANT", 200, validate=validate.Range(1, 100_000))
     JOBS_KEPT_DAYS = env.int("OPENVPR_JOBS_KEPT_DAYS", 30, validate=validate.Range(1, 3650))
+    AUDIT_KEPT_DAYS = env.int("OPENVPR_AUDIT_KEPT_DAYS", 0, validate=validate.Range(0, 36_500))
     EXPORT_KEPT_SECONDS = env.int("OPENVPR_EXPORT_KEPT_SECONDS", 24 * 3600, validate=validate.Range(60, 30 * 24 * 3600))
     UPLOADS_KEPT_SECONDS = env.int(
         "OPENVPR_UPLOADS_KEPT_SECONDS", 24 * 3600, validate=validate.Range(0, 30 * 24 * 3600)
@@ -399,6 +401,8 @@ CELERY_BEAT_SCHEDULE = {
     "note-sizes": {"task": "voiceprints.note_sizes", "schedule": 60.0, "options": {"expires": 55}},
     "sweep-answers": {"task": "native.sweep_answers", "schedule": 600.0, "options": {"expires": 590}},
     "sweep-sign-ins": {"task": "tenants.sweep_sign_ins", "schedule": 3600.0, "options": {"expires": 3500}},
+    "seal-trail": {"task": "tenants.seal_trail", "schedule": 300.0, "options": {"expires": 290}},
+    "check-trail": {"task": "tenants.check_trail", "schedule": crontab(hour=3, minute=17)},
     "tend-jobs": {"task": "voiceprints.tend_jobs", "schedule": 5.0, "options": {"expires": 4}},
     "sweep-jobs": {"task": "voiceprints.sweep_jobs", "schedule": 60.0, "options": {"expires": 55}},
 }

@@ -117,7 +117,7 @@ def end_other_sessions(request: HttpRequest) -> HttpResponse:
     if request.method != "POST":
         others = [one for one in _own_sessions(request) if not one.is_this]
         return _confirmation(request, _("End all sessions but this one?"), others)
-    ended = signed_in.end_other_sessions(me(request), request.session.session_key)
+    ended = signed_in.sign_out_elsewhere(me(request), request.session.session_key)
     messages.success(request, ngettext("%d session has ended.", "%d sessions have ended.", ended) % ended)
     return redirect("admin:account")
 

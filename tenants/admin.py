@@ -64,6 +64,7 @@ STATE_COLOURS = {"active": "success", "disabled": "default", "expired": "warning
 
 @admin.register(Tenant)
 class TenantsAdmin(PlatformAdmin):
+    trail_kind = "tenant"
     list_display = ["slug", "name", "app_id", "active", "created"]
     list_filter = ["active"]
     search_fields = ["slug", "name", "app_id"]
@@ -98,8 +99,7 @@ class TenantsAdmin(PlatformAdmin):
 
     def save_model(self, request: HttpRequest, obj: Tenant, form: Any, change: bool) -> None:
         if change:
-            # No more than was changed: what the form does not show may be changed by others at this moment.
-            obj.save(update_fields=form.changed_data)
+            services.change_tenant(obj, form.changed_data)
             return
         credential = services.create_tenant(obj.slug, name=obj.name, app_id=obj.app_id)
         obj.pk = credential.tenant_id
@@ -165,12 +165,12 @@ class OpenerAdmin(TenantAdmin):
         changed = list(queryset.select_related("tenant"))
         for opener in changed:
             self.switch(opener, enabled=enabled)
-            self.log_change(request, opener, [{"changed": {"fields": ["enabled"]}}])
         messages.success(request, ngettext("%d changed.", "%d changed.", len(changed)) % len(changed))
 
 
 @admin.register(Credential)
 class CredentialAdmin(OpenerAdmin):
+    trail_kind = "credential"
     form = CredentialForm
     list_display = ["key_id", "state", "expires", "last_used", "created"]
     search_fields = ["key_id"]
@@ -215,7 +215,6 @@ class CredentialAdmin(OpenerAdmin):
         if not form.is_valid():
             return self._form_page(request, credential, form)
         successor = services.rotate_credential(credential, overlap=timedelta(hours=form.cleaned_data["overlap_hours"]))
-        self.log_addition(request, successor, [{"added": {}}])
         keep_unseen(request, successor)
         return go_and_see(request)
 
@@ -273,6 +272,7 @@ class CredentialAdmin(OpenerAdmin):
 
 @admin.register(AccessToken)
 class AccessTokenAdmin(OpenerAdmin):
+    trail_kind = "token"
     form = TokenForm
     list_display = ["__str__", "state", "opens", "expires", "last_used", "created"]
     search_fields = ["label"]
@@ -330,6 +330,7 @@ class AccessTokenAdmin(OpenerAdmin):
 
 @admin.register(Membership)
 class MembershipAdmin(TenantAdmin):
+    trail_kind = "member"
     list_display = ["user", "role_badge", "two_factors"]
     list_filter = ["role"]
     list_select_related = ["user__second_factor", "tenant"]
@@ -420,6 +421,7 @@ def _asked_about_two_factors(tenant: Tenant) -> dict[str, Any]:
 class InvitationAdmin(TenantAdmin):
     """Made and revoked, never changed."""
 
+    trail_kind = "invitation"
     form = InvitationForm
     list_display = ["__str__", "role_badge", "state", "expires", "invited_by"]
     list_select_related = ["tenant", "invited_by"]
@@ -470,6 +472,7 @@ class InvitationAdmin(TenantAdmin):
 
 @admin.register(User)
 class UserAdmin(DjangoUserAdmin, PlatformAdmin):  # type: ignore[type-arg,misc]
+    trail_kind = "user"
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = PasswordOfAnotherForm
@@ -512,7 +515,7 @@ class UserAdmin(DjangoUserAdmin, PlatformAdmin):  # type: ignore[type-arg,misc]
             question=_("Let %s try again at once?"),
             lead=_("This is forgotten:"),
             consequences=[_("failed attempts under this name")],
-            carry_out=guessing.forget,
+            carry_out=guessing.lift_of,
             done=_("The lock-out is lifted."),
         )
 
@@ -550,3 +553,10 @@ class GuessesAdmin(PlatformAdmin):
 
     def has_change_permission(self, request: HttpRequest, obj: Guesses | None = None) -> bool:
         return obj is None and is_platform_staff(request)
+
+    def delete_model(self, request: HttpRequest, obj: Guesses) -> None:
+        guessing.lift(obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Guesses]) -> None:
+        for guesses in queryset.select_related("user"):
+            guessing.lift(guesses)

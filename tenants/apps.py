@@ -11,3 +11,5 @@ class TenantsConfig(AppConfig):
 
     def ready(self) -> None:
         user_logged_in.connect(import_module("tenants.sessions").remember_browser)
+        # It asks for the accounts' own app, which comes later.
+        import_module("tenants.accounts").watch()

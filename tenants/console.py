@@ -8,13 +8,17 @@ from typing import Any, TypeVar
 
 from django import forms
 from django.conf import settings
+from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+from django.utils.translation import gettext as _
 from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 
+from tenants.auditing import Line, history_of
 from tenants.context import acting_as, acting_as_platform
 from tenants.models import Membership, Tenant
 
@@ -63,6 +67,11 @@ def may_manage_access(request: HttpRequest) -> bool:
 def may_listen(request: HttpRequest) -> bool:
     membership = membership_of(request)
     return is_platform_staff(request) or (membership is not None and membership.may_listen)
+
+
+def may_read_audit(request: HttpRequest) -> bool:
+    membership = membership_of(request)
+    return is_platform_staff(request) or (membership is not None and membership.may_read_audit)
 
 
 def public_url(request: HttpRequest, path: str = "") -> str:
@@ -120,6 +129,31 @@ class ConsoleAdmin(ModelAdmin):
     """Pages with one way to save."""
 
     list_per_page = 50
+    trail_kind = ""
+    """What the audit trail calls such an object."""
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """What the audit trail tells about it, for whoever may see it."""
+        chosen = self.get_object(request, unquote(object_id))
+        if chosen is None:
+            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
+        refuse_unless(self.has_view_or_change_permission(request, chosen))
+        tenant = chosen if isinstance(chosen, Tenant) else getattr(chosen, "tenant", None)
+        events = history_of(tenant, self.trail_kind, chosen.pk)
+        context = {"title": _("History: %s") % chosen, "lines": [Line(event) for event in events]}
+        whole = self.admin_site.each_context(request) | context | (extra_context or {})
+        return TemplateResponse(request, "console/history.html", whole)
+
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> None:
+        """The audit trail is the one record of what was done, and services write it."""
+
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> None:
+        """As above."""
+
+    def log_deletions(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        """As above."""
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], **kwargs: Any) -> HttpResponse:
         one_button = {"show_save_and_add_another": False, "show_save_and_continue": False}

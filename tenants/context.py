@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from django.db import connection, transaction
+
+from tenants import trail
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from tenants.models import Tenant
 
 NOBODY = {"app.tenant": "", "app.platform": "", "app.key_id": "", "app.token": "", "app.user": ""}
+PLATFORM = {"app.platform": "on"}
 
 _current: ContextVar[dict[str, str]] = ContextVar("row_level_security", default=NOBODY)
 
@@ -29,7 +32,7 @@ def acting_as(tenant: Tenant) -> Iterator[None]:
 @contextmanager
 def acting_as_platform() -> Iterator[None]:
     """One transaction that sees every tenant's rows: platform staff and named sweeps only."""
-    with _seeing({"app.platform": "on"}):
+    with _seeing(PLATFORM):
         yield
 
 
@@ -58,20 +61,32 @@ def memberships_of(user: AbstractBaseUser) -> Iterator[None]:
 def _seeing(view: dict[str, str]) -> Iterator[None]:
     outer, inner = _current.get(), NOBODY | view
     inside_a_transaction = connection.in_atomic_block
+
+    def write(notes: Sequence[trail.Note]) -> None:
+        if not all(_may_write(inner, one) for one in notes):
+            _tell_database(NOBODY | PLATFORM)
+        trail.write(notes)
+
     if inside_a_transaction and inner == outer:
-        with transaction.atomic():
+        with transaction.atomic(), trail.collecting(write):
             yield
         return
     with transaction.atomic():
         _tell_database(inner)
         token = _current.set(inner)
         try:
-            yield
+            with trail.collecting(write):
+                yield
         finally:
             _current.reset(token)
         # A commit forgets the view, and so does the savepoint that an exception rolls back.
         if inside_a_transaction:
             _tell_database(outer)
+
+
+def _may_write(view: dict[str, str], note: trail.Note) -> bool:
+    """A transaction that began as one tenant may have done something for the platform or another tenant, too."""
+    return bool(view["app.platform"]) or view["app.tenant"] == str(note.tenant)
 
 
 def _tell_database(view: dict[str, str]) -> None:

@@ -18,8 +18,12 @@ from django.db.models import F
 from django.db.models.functions import Greatest
 from django.utils import timezone
 
+from tenants.actions import Action
 from tenants.addresses import neighbourhood
+from tenants.context import acting_as_platform
 from tenants.models import Guesses
+from tenants.targets import user_target
+from tenants.trail import Target, note
 
 FREE_BY_NAME = 5
 FREE_BY_ADDRESS = 30
@@ -79,12 +83,21 @@ def attempt(name: str, address: str) -> Attempt:
 
 
 def forget(user: AbstractBaseUser) -> None:
-    """Somebody signed in, or platform staff lifted the lock-out."""
+    """Somebody signed in, or is let in again."""
     Guesses.objects.filter(pk=_key("name", _normal(user.get_username()))).delete()
 
 
+def lift_of(user: AbstractBaseUser) -> None:
+    with acting_as_platform():
+        forget(user)
+        note(None, Action.LOCK_OUT_LIFTED, user_target(user))
+
+
 def lift(guesses: Guesses) -> None:
-    guesses.delete()
+    with acting_as_platform():
+        whose = user_target(guesses.user) if guesses.user else Target("address", None, guesses.address)
+        note(None, Action.LOCK_OUT_LIFTED, whose)
+        guesses.delete()
 
 
 def sweep() -> int:

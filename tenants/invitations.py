@@ -13,9 +13,12 @@ from typing import Any
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.utils import timezone
 
+from tenants.actions import Action
 from tenants.context import acting_as, acting_as_platform, naming_token
 from tenants.members import add_member
 from tenants.models import Invitation, Membership, Tenant
+from tenants.targets import invitation_target
+from tenants.trail import note
 
 TOKEN_BYTES = 32
 DAYS_VALID = 7
@@ -52,6 +55,7 @@ def invite(
             expires=timezone.now() + timedelta(days=days),
             invited_by=by,
         )
+        note(tenant, Action.INVITATION_MADE, invitation_target(invitation), role=role, expires=invitation.expires)
     return invitation, token
 
 
@@ -72,11 +76,12 @@ def accept(invitation: Invitation, user: AbstractBaseUser) -> Membership:
         waiting = Invitation.all_tenants.filter(pk=invitation.pk, expires__gt=timezone.now())
         if not waiting.delete()[0]:
             raise InvitationGone
-        return add_member(invitation.tenant, user, invitation.role)
+        return add_member(invitation.tenant, user, invitation.role, invitation=invitation)
 
 
 def revoke(invitation: Invitation) -> None:
     with acting_as(invitation.tenant):
+        note(invitation.tenant, Action.INVITATION_REVOKED, invitation_target(invitation), role=invitation.role)
         invitation.delete()
 
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from django.contrib.auth.base_user import AbstractBaseUser
 
+from tenants.actions import Action
 from tenants.context import acting_as, memberships_of
-from tenants.models import Membership, Role, SecondFactor, Tenant
+from tenants.models import Invitation, Membership, Role, SecondFactor, Tenant
+from tenants.services import change_tenant
 from tenants.signed_in import end_other_sessions
+from tenants.targets import member_target
+from tenants.trail import note
 
 
 def is_last_owner(membership: Membership) -> bool:
@@ -21,21 +25,28 @@ def belongs_somewhere(user: AbstractBaseUser) -> bool:
         return Membership.all_tenants.filter(user=user.pk, tenant__active=True).exists()
 
 
-def add_member(tenant: Tenant, user: AbstractBaseUser, role: str) -> Membership:
+def add_member(
+    tenant: Tenant, user: AbstractBaseUser, role: str, *, invitation: Invitation | None = None
+) -> Membership:
     with acting_as(tenant):
-        return Membership.all_tenants.create(tenant=tenant, user_id=user.pk, role=role)
+        membership = Membership.all_tenants.create(tenant=tenant, user_id=user.pk, role=role)
+        invited = invitation and invitation.pk
+        note(tenant, Action.MEMBER_ADDED, member_target(membership), role=role, invitation=invited)
+    return membership
 
 
 def change_role(membership: Membership, role: str) -> None:
     with acting_as(membership.tenant):
         membership.role = role
         membership.save(update_fields=["role"])
+        note(membership.tenant, Action.MEMBER_CHANGED, member_target(membership), role=role)
 
 
 def remove_member(membership: Membership) -> None:
     """Whoever belongs nowhere any more is signed out everywhere; others see the tenant no longer, from now on."""
     user = membership.user
     with acting_as(membership.tenant):
+        note(membership.tenant, Action.MEMBER_REMOVED, member_target(membership), role=membership.role)
         membership.delete()
     if not (user.is_superuser or belongs_somewhere(user)):
         end_other_sessions(user, None)
@@ -44,7 +55,7 @@ def remove_member(membership: Membership) -> None:
 def require_two_factors(tenant: Tenant, required: bool) -> None:
     """Of all members, from their next page on."""
     tenant.two_factor_required = required
-    tenant.save(update_fields=["two_factor_required"])
+    change_tenant(tenant, ["two_factor_required"])
 
 
 def members_without_second_factor(tenant: Tenant) -> int:

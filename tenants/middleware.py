@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from typing import cast
 
 from django.conf import settings
@@ -15,7 +16,9 @@ from django.urls import Resolver404, resolve
 from tenants.console import OWN_TRANSACTIONS, own_view
 from tenants.context import memberships_of
 from tenants.models import Membership
+from tenants.origins import ActorKind, Origin, coming_from, unidentified
 
+CONSOLE = "console"
 CHOSEN_TENANT = "tenant"
 
 
@@ -34,12 +37,19 @@ class ConsoleTenantMiddleware:
             return self.get_response(request)
         if request.user.is_authenticated:
             request.session.note_use()  # type: ignore[attr-defined]
-        with _view_of(request):
+        with coming_from(_source(request)), _view_of(request):
             response = self.get_response(request)
             # Django has turned an exception into a response by now; what the page did must go all the same.
             if response.status_code >= 500 and transaction.get_connection().in_atomic_block:
                 transaction.set_rollback(True)
         return response
+
+
+def _source(request: HttpRequest) -> Origin:
+    source = unidentified(request, CONSOLE)
+    if not request.user.is_authenticated:
+        return source
+    return replace(source, kind=ActorKind.USER, number=request.user.pk, name=request.user.get_username())
 
 
 def _view_of(request: HttpRequest) -> AbstractContextManager[None]:

@@ -179,6 +179,10 @@ class Membership(models.Model):
         return self.role == Role.OWNER
 
     @property
+    def may_read_audit(self) -> bool:
+        return self.role in {Role.OWNER, Role.AUDITOR}
+
+    @property
     def may_listen(self) -> bool:
         return self.role in {Role.OWNER, Role.OPERATOR}
 
@@ -399,3 +403,103 @@ class UsageDay(models.Model):
 
     def __str__(self) -> str:
         return f"{self.day} {self.operation} {self.outcome}"
+
+
+class AuditEvent(models.Model):
+    """Somebody did something. Rows are inserted by tenants/trail.py and never change; docs/audit.md tells about them.
+
+    They point at nothing: what they tell of may be gone long since. `number`, `at`, `previous` and `digest` are the
+    database's doing (tenants/chains.py).
+    """
+
+    tenant_id = models.BigIntegerField()
+    """0 for what concerns the platform and no tenant."""
+    number = models.BigIntegerField(_("number"))
+    at = models.DateTimeField(_("when"))
+    actor_kind = models.TextField(_("who"))
+    actor_number = models.BigIntegerField(null=True)
+    actor_name = models.TextField(blank=True)
+    interface = models.TextField(blank=True)
+    address = models.TextField(blank=True)
+    request_id = models.TextField(blank=True)
+    job = models.BigIntegerField(null=True)
+    action = models.TextField(_("what"))
+    outcome = models.TextField(_("outcome"))
+    object_kind = models.TextField(blank=True)
+    object_number = models.BigIntegerField(null=True)
+    object_name = models.TextField(blank=True)
+    org_id = models.TextField(blank=True)
+    tag_id = models.TextField(blank=True)
+    details = models.JSONField(default=dict)
+    previous = models.BinaryField()
+    digest = models.BinaryField()
+
+    all_tenants = models.Manager["AuditEvent"]()
+
+    class Meta:
+        verbose_name = _("audit event")
+        verbose_name_plural = _("audit events")
+        ordering = ["tenant_id", "number"]
+        constraints = [models.UniqueConstraint(fields=["tenant_id", "number"], name="one_event_per_link")]
+        indexes = [
+            models.Index(fields=["tenant_id", "at"], name="audit_by_time"),
+            models.Index(fields=["tenant_id", "action", "number"], name="audit_by_action"),
+            models.Index(fields=["tenant_id", "actor_name", "number"], name="audit_by_actor"),
+            models.Index(fields=["tenant_id", "object_name", "number"], name="audit_by_object"),
+            models.Index(fields=["tenant_id", "object_kind", "object_number", "number"], name="audit_of_an_object"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.action} #{self.number}"
+
+
+class AuditHead(models.Model):
+    """How long a chain is and the digest of its last event, kept apart from the events. Only their trigger moves it."""
+
+    tenant_id = models.BigIntegerField(primary_key=True)
+    number = models.BigIntegerField()
+    digest = models.BinaryField()
+
+    all_tenants = models.Manager["AuditHead"]()
+
+    def __str__(self) -> str:
+        return f"head of chain {self.tenant_id}: {self.number}"
+
+
+class AuditSeal(models.Model):
+    """That a chain was as it is up to an event, under a key that the database does not have. Rows never change.
+
+    A checkpoint says besides that everything up to there may have been trimmed.
+    """
+
+    tenant_id = models.BigIntegerField()
+    number = models.BigIntegerField()
+    digest = models.BinaryField()
+    checkpoint = models.BooleanField(default=False)
+    mac = models.BinaryField()
+    at = models.DateTimeField(auto_now_add=True)
+
+    all_tenants = models.Manager["AuditSeal"]()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["tenant_id", "number", "checkpoint"], name="one_seal_per_link_and_kind")
+        ]
+
+    def __str__(self) -> str:
+        return f"{'checkpoint' if self.checkpoint else 'seal'} of chain {self.tenant_id} at {self.number}"
+
+
+class AuditCheck(models.Model):
+    """What the last verification of a chain came to."""
+
+    tenant_id = models.BigIntegerField(primary_key=True)
+    number = models.BigIntegerField()
+    """Up to which event."""
+    at = models.DateTimeField()
+    problems = models.JSONField(default=list)
+
+    all_tenants = models.Manager["AuditCheck"]()
+
+    def __str__(self) -> str:
+        return f"verification of chain {self.tenant_id} up to {self.number}"

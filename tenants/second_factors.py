@@ -13,9 +13,11 @@ from cryptography.hazmat.primitives.constant_time import bytes_eq
 from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.twofactor.totp import TOTP
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.db import transaction
 from django.utils import timezone
 
+from tenants.accounts import note_everywhere
+from tenants.actions import Action
+from tenants.context import acting_as_platform
 from tenants.models import RecoveryCode, SecondFactor
 from tenants.signed_in import end_other_sessions
 
@@ -66,7 +68,7 @@ def _enrolment(user: AbstractBaseUser, factor: SecondFactor) -> Enrolment:
     return Enrolment(address=address, seed=base64.b32encode(bytes.fromhex(factor.seed)).decode())
 
 
-@transaction.atomic
+@acting_as_platform()
 def turn_on(user: AbstractBaseUser, code: str, *, session_key: str | None) -> list[str] | None:
     """The recovery codes, or None when the code is not the app's. Ends the sessions that began without a code."""
     factor = SecondFactor.objects.select_for_update().filter(user=user.pk, confirmed=None).first()
@@ -74,20 +76,27 @@ def turn_on(user: AbstractBaseUser, code: str, *, session_key: str | None) -> li
         return None
     SecondFactor.objects.filter(pk=factor.pk).update(confirmed=timezone.now())
     end_other_sessions(user, session_key)
-    return new_recovery_codes(user)
+    note_everywhere(user, Action.SECOND_FACTOR_ON)
+    return _codes_made_anew(user)
 
 
-@transaction.atomic
+@acting_as_platform()
 def turn_off(user: AbstractBaseUser, *, session_key: str | None = None) -> None:
     """Ends all sessions of the user but this one."""
     SecondFactor.objects.filter(user=user.pk).delete()
     RecoveryCode.objects.filter(user=user.pk).delete()
     end_other_sessions(user, session_key)
+    note_everywhere(user, Action.SECOND_FACTOR_OFF)
 
 
-@transaction.atomic
+@acting_as_platform()
 def new_recovery_codes(user: AbstractBaseUser) -> list[str]:
     """They replace the old ones, and can be read this once."""
+    note_everywhere(user, Action.RECOVERY_CODES_MADE)
+    return _codes_made_anew(user)
+
+
+def _codes_made_anew(user: AbstractBaseUser) -> list[str]:
     codes = [_readable(secrets.token_bytes(RECOVERY_BYTES)) for _ in range(RECOVERY_CODES)]
     RecoveryCode.objects.filter(user=user.pk).delete()
     RecoveryCode.objects.bulk_create(RecoveryCode(user_id=user.pk, digest=_digest(code)) for code in codes)

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from tenants.context import acting_as
+from tenants.actions import Action
+from tenants.context import acting_as, acting_as_platform
 from tenants.models import BUNDLED_MODEL, AccessToken, Credential, Defaults, Scope, Tenant
 from tenants.openers import opener_named
+from tenants.targets import credential_target, model_target, tenant_target, token_target
+from tenants.trail import note
 
 KEY_ID_BYTES = 8
 SECRET_BYTES = 24
@@ -25,13 +29,25 @@ FIRST_ADMIN = "admin"
 DEMO_TENANT = "demo"
 
 
-@transaction.atomic
 def create_tenant(slug: str, *, name: str = "", app_id: str = "") -> Credential:
     """Open a tenant and issue its first credential. Raises ValidationError when a value is unfit or taken."""
     tenant = Tenant(slug=slug, name=name or slug, app_id=app_id or secrets.token_hex(4), model=default_model())
-    tenant.full_clean()
-    tenant.save()
-    return issue_credential(tenant)
+    with acting_as_platform():
+        tenant.full_clean()
+        tenant.save()
+        note(None, Action.TENANT_OPENED, tenant_target(tenant), name=tenant.name, app_id=tenant.app_id)
+        return issue_credential(tenant)
+
+
+def change_tenant(tenant: Tenant, changed: Collection[str]) -> None:
+    """Store these fields and no others, which somebody may be changing at this moment."""
+    with acting_as_platform():
+        before = Tenant.objects.values(*changed).get(pk=tenant.pk)
+        tenant.save(update_fields=changed)
+        after = {field: getattr(tenant, field) for field in changed}
+        changes = {field: [before[field], after[field]] for field in changed if before[field] != after[field]}
+        if changes:
+            note(tenant, Action.TENANT_CHANGED, tenant_target(tenant), changes=changes)
 
 
 def default_model() -> str:
@@ -41,16 +57,25 @@ def default_model() -> str:
 
 def set_default_model(name: str) -> None:
     """Of new tenants; those that are there keep theirs."""
-    Defaults.objects.update_or_create(pk=1, defaults={"model": name})
+    with acting_as_platform():
+        Defaults.objects.update_or_create(pk=1, defaults={"model": name})
+        note(None, Action.DEFAULT_MODEL_CHOSEN, model_target(name))
 
 
-@transaction.atomic
 def issue_credential(tenant: Tenant, *, key_id: str = "", secret: str = "", app_id: str = "") -> Credential:
     """A new key pair, or the one a customer's clients already use. Raises ValidationError when unfit or taken."""
-    if app_id:
-        tenant.app_id = app_id
-        tenant.full_clean()
-        tenant.save(update_fields=["app_id"])
+    with acting_as(tenant):
+        if app_id:
+            tenant.app_id = app_id
+            tenant.full_clean()
+            tenant.save(update_fields=["app_id"])
+        credential = _issued(tenant, key_id=key_id, secret=secret)
+        about: dict[str, Any] = {"app_id": app_id} if app_id else {}
+        note(tenant, Action.CREDENTIAL_ISSUED, credential_target(credential), **about)
+    return credential
+
+
+def _issued(tenant: Tenant, *, key_id: str = "", secret: str = "") -> Credential:
     credential = Credential(
         tenant=tenant,
         key_id=key_id or secrets.token_hex(KEY_ID_BYTES),
@@ -69,10 +94,12 @@ def issue_credential(tenant: Tenant, *, key_id: str = "", secret: str = "", app_
 def rotate_credential(credential: Credential, *, overlap: timedelta) -> Credential:
     """A successor for `credential`, which goes on working until `overlap` has passed at the latest."""
     with acting_as(credential.tenant):
-        successor = issue_credential(credential.tenant)
+        successor = _issued(credential.tenant)
         ends = timezone.now() + overlap
         credential.expires = min(credential.expires or ends, ends)
         credential.save(update_fields=["expires"])
+        said: dict[str, Any] = {"successor": successor.key_id, "expires": credential.expires}
+        note(credential.tenant, Action.CREDENTIAL_ROTATED, credential_target(credential), **said)
     return successor
 
 
@@ -80,10 +107,13 @@ def set_credential_enabled(credential: Credential, enabled: bool) -> None:
     with acting_as(credential.tenant):
         credential.enabled = enabled
         credential.save(update_fields=["enabled"])
+        action = Action.CREDENTIAL_ENABLED if enabled else Action.CREDENTIAL_DISABLED
+        note(credential.tenant, action, credential_target(credential))
 
 
 def delete_credential(credential: Credential) -> None:
     with acting_as(credential.tenant):
+        note(credential.tenant, Action.CREDENTIAL_DELETED, credential_target(credential))
         credential.delete()
 
 
@@ -110,6 +140,7 @@ def issue_token(
     with acting_as(tenant):
         token.full_clean()
         token.save()
+        note(tenant, Action.TOKEN_ISSUED, token_target(token), scopes=token.scopes, expires=expires)
     return token, plain
 
 
@@ -123,31 +154,35 @@ def change_token(token: AccessToken, *, label: str, enabled: bool) -> None:
     with acting_as(token.tenant):
         token.label, token.enabled = label, enabled
         token.save(update_fields=["label", "enabled"])
+        note(token.tenant, Action.TOKEN_CHANGED, token_target(token), enabled=enabled)
 
 
 def delete_token(token: AccessToken) -> None:
     with acting_as(token.tenant):
+        note(token.tenant, Action.TOKEN_DELETED, token_target(token), scopes=token.scopes)
         token.delete()
 
 
 def delete_tokens(tenant: Tenant, scope: Scope) -> int:
     """All of the tenant's tokens that open this much, or more; returns how many."""
     with acting_as(tenant):
-        deleted, _ = tenant.access_tokens.filter(scopes__contains=[scope]).delete()
-    return deleted
+        doomed = list(tenant.access_tokens.filter(scopes__contains=[scope]))
+        for token in doomed:
+            delete_token(token)
+    return len(doomed)
 
 
 def allow_dialect(tenant: Tenant, dialect: str) -> None:
     """Beside those that the tenant may use already."""
     if not tenant.speaks(dialect):
         tenant.dialects = [*tenant.dialects, dialect]
-        tenant.save(update_fields=["dialects"])
+        change_tenant(tenant, ["dialects"])
 
 
 def choose_dialects(tenant: Tenant, chosen: Iterable[str]) -> None:
     """Those that the tenant may use from now on; none means all, also those that are yet to come."""
     tenant.dialects = sorted(chosen)
-    tenant.save(update_fields=["dialects"])
+    change_tenant(tenant, ["dialects"])
 
 
 def _digest(plain: str) -> str:
@@ -171,12 +206,12 @@ class Provisioned:
     credential: Credential | None = None
 
 
-@transaction.atomic
 def provision() -> Provisioned:
     """Give an empty installation a platform administrator and a tenant to try things with."""
     users = get_user_model()
     if users.objects.exists() or Tenant.objects.exists():
         return Provisioned()
     password = secrets.token_urlsafe(12)
-    users.objects.create_superuser(FIRST_ADMIN, password=password)
-    return Provisioned(FIRST_ADMIN, password, create_tenant(DEMO_TENANT, name="Demo"))
+    with acting_as_platform():
+        users.objects.create_superuser(FIRST_ADMIN, password=password)
+        return Provisioned(FIRST_ADMIN, password, create_tenant(DEMO_TENANT, name="Demo"))

@@ -14,6 +14,8 @@ from django.utils.translation import ngettext
 from unfold.forms import AdminOwnPasswordChangeForm, AuthenticationForm, UserCreationForm
 from unfold.widgets import UnfoldAdminEmailInputWidget, UnfoldAdminPasswordToggleWidget, UnfoldAdminTextInputWidget
 
+from tenants.accounts import note_everywhere, note_refused_sign_in
+from tenants.actions import Action, Outcome
 from tenants.addresses import address_of
 from tenants.guessing import Attempt, TooManyGuesses, attempt
 from tenants.invitations import find_invitation
@@ -48,7 +50,11 @@ class ConsoleLoginForm(AuthenticationForm):
         if not (name and password):
             return self.cleaned_data
         guess = counted(self.request, name)
-        cleaned = super().clean()
+        try:
+            cleaned = super().clean()
+        except ValidationError:
+            note_refused_sign_in(name)
+            raise
         guess.was_right()
         return cleaned
 
@@ -100,6 +106,7 @@ class CodeForm(forms.Form):
         code: str = self.cleaned_data["code"]
         guess = counted(self.request, self.user.get_username())
         if not passes(self.user, code):
+            note_everywhere(self.user, Action.SIGN_IN_REFUSED, Outcome.REFUSED, by="code")
             raise ValidationError(_("This code is wrong, or it was used before."), code="wrong")
         guess.was_right()
         return code

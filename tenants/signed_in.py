@@ -10,6 +10,9 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from tenants.accounts import note_everywhere
+from tenants.actions import Action
+from tenants.context import acting_as_platform
 from tenants.models import ConsoleSession
 
 NAME_LENGTH = 16
@@ -43,7 +46,17 @@ def end_session(user: AbstractBaseUser, name: str) -> bool:
     named = [one for one in _living(user) if _name(one) == name]
     for one in named:
         one.delete()
+    if named:
+        note_everywhere(user, Action.SESSIONS_ENDED, sessions=len(named))
     return bool(named)
+
+
+def sign_out_elsewhere(user: AbstractBaseUser, this: str | None) -> int:
+    """As the user asks for it."""
+    with acting_as_platform():
+        ended = end_other_sessions(user, this)
+        note_everywhere(user, Action.SESSIONS_ENDED, sessions=ended)
+    return ended
 
 
 def end_other_sessions(user: AbstractBaseUser, this: str | None) -> int:

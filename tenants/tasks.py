@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from celery import shared_task
+import logging
+from datetime import timedelta
 
-from tenants import guessing, invitations
+from celery import shared_task
+from django.conf import settings
+from django.utils import timezone
+
+from tenants import guessing, invitations, sealing
 from tenants.sessions import SessionStore
+
+logger = logging.getLogger("openvpr.audit")
 
 
 @shared_task(name="tenants.sweep_sign_ins")
@@ -14,3 +21,19 @@ def sweep_sign_ins() -> None:
     guessing.sweep()
     invitations.sweep()
     SessionStore.clear_expired()
+
+
+@shared_task(name="tenants.seal_trail")
+def seal_trail() -> int:
+    return sealing.seal_all()
+
+
+@shared_task(name="tenants.check_trail")
+def check_trail() -> None:
+    """Verify every chain, and let go what is older than it is to be kept."""
+    for chain in sealing.chains():
+        verdict = sealing.verify(chain)
+        if not verdict.intact:
+            logger.error("chain %s is broken: %s", chain, verdict.problems[0])
+        elif settings.AUDIT_KEPT_DAYS:
+            sealing.trim(chain, timezone.now() - timedelta(days=settings.AUDIT_KEPT_DAYS))

@@ -18,6 +18,7 @@ from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from tenants.console import TenantAdmin, may_change, may_listen, own_rows, refuse_unless
+from voiceprints import curation
 from voiceprints.confirmation import carry_out, confirmation_page, is_confirmed
 from voiceprints.counting import CountingChangeList, Counts, counts_of
 from voiceprints.filters import LibraryFilter, OrganisationFilter
@@ -30,6 +31,7 @@ from voiceprints.removals import (
     EMPTY_LIBRARIES,
     Undertaking,
 )
+from voiceprints.results import LibraryKey
 from voiceprints.speaker_page import speaker_page
 
 STATUS_COLOURS = {Speaker.Status.ENROLLED: "success", Speaker.Status.ENROLLING: "warning"}
@@ -73,7 +75,6 @@ class RemovableAdmin(TenantAdmin):
     ) -> HttpResponse | None:
         if not is_confirmed(request):
             return confirmation_page(request, self.admin_site.each_context(request), undertaking, chosen, back)
-        self.log_deletions(request, chosen)
         carry_out(request, undertaking, chosen)
         return None
 
@@ -86,6 +87,7 @@ class RemovableAdmin(TenantAdmin):
 
 @admin.register(Library)
 class LibraryAdmin(RemovableAdmin):
+    trail_kind = "library"
     list_display = ["__str__", "name", "how_many_speakers", "recordings", "created"]
     list_filter = [OrganisationFilter]
     list_select_related = ["tenant"]
@@ -108,6 +110,14 @@ class LibraryAdmin(RemovableAdmin):
     def count_beside(self, keys: Sequence[int]) -> Counts:
         return counts_of(Utterance.all_tenants.all(), "speaker__library", keys)
 
+    def save_model(self, request: HttpRequest, obj: Library, form: Any, change: bool) -> None:
+        if change:
+            given = {field: getattr(obj, field) for field in form.changed_data}
+            curation.change_library(obj.tenant, obj.pk, given, versions=None)
+        else:
+            key = LibraryKey(obj.org_id, obj.tag_id)
+            obj.pk = curation.make_library(obj.tenant, key, name=obj.name, info=obj.info).library.pk
+
     @display(description=_("speakers"), ordering="speaker_count")
     def how_many_speakers(self, library: Any) -> str:
         address = reverse("admin:voiceprints_speaker_changelist", query={"library": library.pk})
@@ -120,6 +130,7 @@ class LibraryAdmin(RemovableAdmin):
 
 @admin.register(Speaker)
 class SpeakerAdmin(RemovableAdmin):
+    trail_kind = "speaker"
     list_display = ["external_id", "library", "status_badge", "recordings", "created"]
     list_filter = [LibraryFilter, ("status", ChoicesDropdownFilter)]
     search_fields = ["external_id", "info"]
@@ -158,6 +169,10 @@ class SpeakerAdmin(RemovableAdmin):
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
+    def save_model(self, request: HttpRequest, obj: Speaker, form: Any, change: bool) -> None:
+        given = {field: getattr(obj, field) for field in form.changed_data}
+        curation.change_speaker(obj.tenant, obj.pk, given, versions=None)
+
     @display(description=_("status"), ordering="status", label=STATUS_COLOURS)
     def status_badge(self, speaker: Speaker) -> tuple[str, str]:
         return speaker.status, speaker.get_status_display()
@@ -172,5 +187,4 @@ class SpeakerAdmin(RemovableAdmin):
             context = self.admin_site.each_context(request)
             return confirmation_page(request, context, DELETE_UTTERANCES, utterances, self.page_address(speaker_id))
         carry_out(request, DELETE_UTTERANCES, utterances)
-        self.log_change(request, speaker, [{"deleted": {"name": str(_("recording")), "object": str(utterance_id)}}])
         return redirect(self.page_address(speaker_id))

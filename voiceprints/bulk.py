@@ -15,7 +15,18 @@ from typing import IO, Any
 from audio.results import RawPcm, RecordingForm
 from tenants.context import acting_as
 from tenants.models import Tenant
-from voiceprints import archives, exchange, gallery, generations, imports, recordings, reembedding, services, work
+from voiceprints import (
+    archives,
+    exchange,
+    gallery,
+    generations,
+    imports,
+    recordings,
+    reembedding,
+    services,
+    serving,
+    work,
+)
 from voiceprints.errors import GenerationNotFound, JobFileNotFound, JobNotFound
 from voiceprints.models import Job, JobRow
 from voiceprints.paging import Order, Page, Position, page_of
@@ -192,6 +203,7 @@ def copy_file(tenant: Tenant, job_id: int, target: IO[bytes]) -> None:
         file = recordings.opened(file_of(tenant, job_id))
     except FileNotFoundError:
         raise JobFileNotFound(job_id=str(job_id)) from None
+    serving.note_fetched(tenant, job_id)
     with file:
         shutil.copyfileobj(file, target)
 

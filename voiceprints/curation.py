@@ -16,13 +16,16 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.db.models import Count, Max, QuerySet
 
+from tenants.actions import Action
 from tenants.context import acting_as
 from tenants.models import Tenant
+from tenants.trail import note
 from voiceprints import services
 from voiceprints.errors import LibraryExists, LibraryNotFound, Outdated, SpeakerNotFound, UtteranceNotFound
 from voiceprints.models import Library, Speaker, Utterance
 from voiceprints.paging import Order, Page, Position, page_of
 from voiceprints.results import LibraryKey, Removal
+from voiceprints.targets import library_target, speaker_target
 
 Versions = Collection[str] | None
 
@@ -75,6 +78,7 @@ def make_library(tenant: Tenant, key: LibraryKey, *, name: str = "", info: str =
                 library.save(force_insert=True)
         except IntegrityError:
             raise LibraryExists(org_id=key.org_id, tag_id=key.tag_id) from None
+        note(tenant, Action.LIBRARY_MADE, library_target(library))
     return LibraryRow(library, 0)
 
 
@@ -84,6 +88,7 @@ def change_library(tenant: Tenant, library_id: int, changes: dict[str, str], *, 
         row = _library_row(tenant, tenant.libraries.select_for_update(), library_id)
         _refuse_outdated(row.version, versions)
         _save(row.library, changes)
+        note(tenant, Action.LIBRARY_CHANGED, library_target(row.library), fields=sorted(changes))
         return row
 
 
@@ -122,6 +127,7 @@ def change_speaker(tenant: Tenant, speaker_id: int, changes: dict[str, str], *, 
         row = _speaker_row(tenant, _people(tenant).select_for_update(of=["self"]), speaker_id)
         _refuse_outdated(row.version, versions)
         _save(row.speaker, changes)
+        note(tenant, Action.SPEAKER_CHANGED, speaker_target(row.speaker), fields=sorted(changes))
         return row
 
 

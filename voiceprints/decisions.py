@@ -15,7 +15,11 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+from tenants.actions import Action
+from tenants.context import acting_as_platform
 from tenants.models import Tenant
+from tenants.targets import model_target
+from tenants.trail import note
 from voiceprints import calibration as calibrating
 from voiceprints.calibration import Bar, Calibration
 from voiceprints.models import ModelCalibration
@@ -71,7 +75,9 @@ def calibrations_in_force(models: Sequence[str]) -> dict[str, Calibration]:
 
 def store_calibration(calibration: Calibration) -> ModelCalibration:
     """In force from now on in this process, and within seconds in the others. Raises IntegrityError: unknown model."""
-    row = ModelCalibration.objects.create(model_id=calibration.model, record=calibration.to_json())
+    with acting_as_platform():
+        row = ModelCalibration.objects.create(model_id=calibration.model, record=calibration.to_json())
+        note(None, Action.MODEL_CALIBRATED, model_target(calibration.model), calibration=row.pk)
     forget_calibrations()
     return row
 

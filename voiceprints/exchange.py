@@ -28,9 +28,11 @@ from django.utils import timezone
 
 from audio.errors import AudioError
 from audio.results import Embedding, SpeechQuality
+from tenants.actions import Action
 from tenants.context import acting_as
 from tenants.generations import keeping_models
 from tenants.models import Tenant
+from tenants.trail import note
 from voiceprints import gallery, recordings, services, work
 from voiceprints.archives import Archive, fit_name
 from voiceprints.errors import (
@@ -45,6 +47,7 @@ from voiceprints.failures import to_wire
 from voiceprints.manifests import fit_text, json_fields, required
 from voiceprints.models import EmbeddingModel, JobRow, Library, Speaker, Utterance
 from voiceprints.results import AudioInput, Enrollment, KnownUtterance, LibraryKey, WhenEnrolled
+from voiceprints.targets import speaker_target
 from voiceprints.work import Product, Run
 
 FORMAT, VERSION = "openvpr-export", 1
@@ -282,7 +285,7 @@ def restore(run: Run, archive: Archive, key: LibraryKey, when_enrolled: WhenEnro
     target = key if key.org_id else LibraryKey(required(library, "org_id", ""), fit_text(library, "tag_id", ""))
     with acting_as(run.tenant):
         defaults = {name: fit_text(library, name, "") for name in ("name", "info")}
-        run.tenant.libraries.get_or_create(org_id=target.org_id, tag_id=target.tag_id, defaults=defaults)
+        gallery.library_for(run.tenant, target, **defaults)
         models = dict(EmbeddingModel.objects.values_list("name", "dimension"))
     recorded = run.recorded()
     run.expect(manifest["speakers"])
@@ -410,6 +413,8 @@ class Restoring:
                 ]
                 gallery.add_known_utterances(self.tenant, row, known, speaker.status)
                 gallery.backdate(row, speaker.created)
+                target, said = speaker_target(row), len(known)
+                note(self.tenant, Action.ENROLLED, target, taken_over=said, when_enrolled=self.when_enrolled)
                 also(row)
 
     def _store(self, utterance: ExportedUtterance, path: str) -> int:

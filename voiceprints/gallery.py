@@ -12,12 +12,15 @@ from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
 from audio.results import Embedding
+from tenants.actions import Action
 from tenants.models import Tenant
+from tenants.trail import note
 from voiceprints import recordings
 from voiceprints.errors import LibraryNotFound, SpeakerExists, SpeakerNotFound, SpeakersExist, UtteranceNotFound
 from voiceprints.models import Library, Speaker, Utterance, UtteranceEmbedding, Voiceprint
 from voiceprints.results import Enrollment, KnownUtterance, LibraryKey, Measured, Removal, WhenEnrolled
 from voiceprints.scoring import voiceprint_of
+from voiceprints.targets import library_target, speaker_target
 
 Embeddings = list[UtteranceEmbedding]
 
@@ -47,6 +50,14 @@ def find_library(tenant: Tenant, key: LibraryKey) -> Library:
     return library
 
 
+def library_for(tenant: Tenant, key: LibraryKey, **about: str) -> Library:
+    """Made when there is none, with what is said about it."""
+    library, is_new = tenant.libraries.get_or_create(org_id=key.org_id, tag_id=key.tag_id, defaults=about)
+    if is_new:
+        note(tenant, Action.LIBRARY_MADE, library_target(library))
+    return library
+
+
 def admit(
     tenant: Tenant, key: LibraryKey, newcomer: Speaker, when_enrolled: WhenEnrolled, *, create_library: bool
 ) -> tuple[Speaker, Embeddings]:
@@ -63,7 +74,7 @@ def admit(
         if known:
             return known, _what_counts_on(known, newcomer.info, when_enrolled)
         if create_library:
-            tenant.libraries.get_or_create(org_id=key.org_id, tag_id=key.tag_id)
+            library_for(tenant, key)
         else:
             find_library(tenant, key)
     raise SpeakerNotFound(external_id=newcomer.external_id)
@@ -208,14 +219,22 @@ def move(tenant: Tenant, speakers: QuerySet[Speaker], key: LibraryKey) -> int:
     Raises LibraryNotFound, and SpeakersExist for names that are taken there, moving nobody.
     """
     # Everybody locks speakers before their library. The lock keeps new names out until all have moved in.
-    moving = dict(speakers.select_for_update(of=["self"]).order_by("pk").values_list("pk", "external_id"))
+    people = list(speakers.select_related("library").select_for_update(of=["self"]).order_by("pk"))
+    moving = {speaker.pk: speaker.external_id for speaker in people}
     library = tenant.libraries.within(key.org_id, key.tag_id).select_for_update().first()
     if library is None:
         raise LibraryNotFound(org_id=key.org_id, tag_id=key.tag_id)
     _refuse_taken_names(library, moving)
     tenant.speakers.filter(pk__in=moving).update(library=library)
     tenant.voiceprints.filter(speaker__in=moving).update(library=library)
+    for speaker in people:
+        note_move(tenant, speaker, library)
     return len(moving)
+
+
+def note_move(tenant: Tenant, speaker: Speaker, library: Library) -> None:
+    before, speaker.library = speaker.library, library
+    note(tenant, Action.SPEAKER_MOVED, speaker_target(speaker), before=[before.org_id, before.tag_id])
 
 
 def _refuse_taken_names(library: Library, moving: dict[int, str]) -> None:
@@ -230,6 +249,12 @@ def set_info(speaker: Speaker, info: str) -> None:
     if speaker.info != info:
         speaker.info = info
         speaker.save(update_fields=["info"])
+
+
+def locked_people(tenant: Tenant, libraries: Sequence[Library]) -> Counter[int]:
+    """How many speakers each of the libraries has, nobody else's to change until the transaction ends."""
+    people = tenant.speakers.in_libraries(libraries).select_for_update(of=["self"]).order_by("pk")
+    return Counter(people.values_list("library_id", flat=True))
 
 
 def drop_utterances(tenant: Tenant, utterances: QuerySet[Utterance]) -> int:

@@ -13,8 +13,11 @@ from datetime import timedelta
 from django.conf import settings
 from django.utils import timezone
 
+from tenants.actions import Action
 from tenants.generations import changing_models, keeping_models, store_models
 from tenants.models import Tenant
+from tenants.targets import model_target
+from tenants.trail import note
 from voiceprints import gallery, reembedding, work
 from voiceprints.coverage import Coverage, coverages
 from voiceprints.errors import (
@@ -74,6 +77,9 @@ def switch(tenant: Tenant, model: str, *, answer_with_old: bool = False, accept_
         if answer_with_old and not previous:
             raise NothingToRollBack
         _let_answer(tenant, model, previous=previous, fallback=previous if answer_with_old else "")
+        lost, fallback = found.must_enroll_again, tenant.fallback_model
+        target = model_target(model)
+        note(tenant, Action.MODEL_SWITCHED, target, before=previous, fallback=fallback, must_enroll_again=lost)
         return found
 
 
@@ -86,7 +92,9 @@ def roll_back(tenant: Tenant) -> str:
         if not tenant.previous_model:
             raise NothingToRollBack
         _refuse_incomplete(coverages(tenant)[tenant.previous_model], accept_failed=True)
+        before = tenant.model
         _let_answer(tenant, tenant.previous_model, previous="", fallback="")
+        note(tenant, Action.MODEL_ROLLED_BACK, model_target(tenant.model), before=before)
         return tenant.model
 
 
@@ -109,6 +117,7 @@ def give_up(tenant: Tenant, model: str) -> None:
         if tenant.previous_model == model:
             tenant.previous_model = ""
         store_models(tenant)
+        note(tenant, Action.MODEL_DROPPED, model_target(model))
 
 
 def forget_leftovers(tenant: Tenant, model: str) -> int:

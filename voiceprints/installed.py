@@ -6,19 +6,21 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from django.conf import settings
-from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from audio.errors import ModelMissing, WeightsChanged
 from audio.store import BUNDLED, ModelCard, ModelStore
+from tenants.actions import Action
 from tenants.context import acting_as_platform
 from tenants.generations import changing_models, store_models
 from tenants.models import Tenant
 from tenants.services import default_model, set_default_model
+from tenants.targets import model_target
+from tenants.trail import note
 from voiceprints import gallery
 from voiceprints.errors import ModelInUse
 from voiceprints.models import EmbeddingModel, UtteranceEmbedding, Voiceprint
@@ -77,15 +79,18 @@ def install(weights: Path, card: ModelCard) -> None:
     register(card)
 
 
-@transaction.atomic
 def register(card: ModelCard) -> None:
     """Make it known to the database, so that tenants may use it. Raises WeightsChanged."""
-    known = EmbeddingModel.objects.select_for_update().filter(pk=card.name).first()
-    refuse_other_vectors(card)
-    if known is None:
-        EmbeddingModel.objects.create(name=card.name, dimension=card.dimension, sha256=card.sha256)
-    else:
-        EmbeddingModel.objects.filter(pk=card.name).update(dimension=card.dimension, sha256=card.sha256)
+    with acting_as_platform():
+        known = EmbeddingModel.objects.select_for_update().filter(pk=card.name).first()
+        refuse_other_vectors(card)
+        if known is None:
+            EmbeddingModel.objects.create(name=card.name, dimension=card.dimension, sha256=card.sha256)
+        else:
+            EmbeddingModel.objects.filter(pk=card.name).update(dimension=card.dimension, sha256=card.sha256)
+        if known is None or (known.dimension, known.sha256) != (card.dimension, card.sha256):
+            said: dict[str, Any] = {"sha256": card.sha256, "before": known.sha256 if known else None}
+            note(None, Action.MODEL_INSTALLED, model_target(card.name), **said)
 
 
 def refuse_other_vectors(card: ModelCard) -> None:
@@ -115,7 +120,7 @@ def remove(name: str, *, force: bool = False) -> None:
     """
     if name == BUNDLED.name:
         raise ModelMissing(f"{name!r} comes with the platform and stays")
-    with transaction.atomic():
+    with acting_as_platform():
         usage, vectors = usage_of(name), _vectors_of(name)
         if vectors or (not force and (usage.tenants or usage.is_default)):
             raise ModelInUse(name=name, vectors=vectors, **vars(usage))
@@ -124,6 +129,7 @@ def remove(name: str, *, force: bool = False) -> None:
         if vectors := _vectors_of(name):
             raise ModelInUse(name=name, vectors=vectors, **vars(usage))
         EmbeddingModel.objects.filter(pk=name).delete()
+        note(None, Action.MODEL_REMOVED, model_target(name), force=force)
         store().remove(name)
 
 
@@ -148,6 +154,7 @@ def _change_to_others(tenant: Tenant, name: str) -> None:
         tenant.switched = timezone.now()
     store_models(tenant)
     gallery.restate(tenant)
+    note(tenant, Action.MODEL_DROPPED, model_target(name), answering=tenant.model)
 
 
 def usage_of(name: str) -> Usage:

@@ -93,7 +93,7 @@ def file(request: HttpRequest, slug: str, job_id: int) -> HttpResponseBase:
     _found(tenant, job_id)
     refuse_unless(may_change(request))
     try:
-        return archive_response(request, job_id, bulk.file_of(tenant, job_id))
+        return archive_response(request, tenant, job_id, bulk.file_of(tenant, job_id))
     except JobFileNotFound:
         raise Http404 from None
     except StorageFailed:

@@ -282,6 +282,8 @@ class Job(models.Model):
     parameters = models.JSONField(default=dict)
     begun_by = models.CharField(_("begun by"), max_length=150, blank=True)
     """The user or the access token; "" for a command."""
+    origin = models.JSONField(default=dict)
+    """Who submitted it, as `Origin` says."""
     inputs = models.JSONField(default=list)
     """Paths of files in the storage, which go when the job is over, or at `inputs_expire`."""
     inputs_expire = models.DateTimeField(null=True)

@@ -10,15 +10,17 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
 from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from django.conf import settings
 from django.db.models import QuerySet
 
 from audio.results import Analysis, Embedding
+from tenants.actions import Action
 from tenants.context import acting_as
 from tenants.generations import keeping_models
 from tenants.models import Tenant
+from tenants.trail import note
 from voiceprints import agreement, gallery, jobs, recordings, turns
 from voiceprints.decisions import decision_for
 from voiceprints.errors import (
@@ -47,6 +49,7 @@ from voiceprints.results import (
 )
 from voiceprints.scoring import cosine
 from voiceprints.search import nearest_speakers
+from voiceprints.targets import library_target, speaker_target
 
 DEFAULT_TOP_K = 10
 
@@ -87,6 +90,7 @@ def enroll(
         speaker, earlier = gallery.admit(tenant, key, newcomer, when_enrolled, create_library=create_library)
         agreement.refuse_another_voice(tenant, speaker, earlier, [analysis for analysis, _ in measured])
         enrollment = gallery.add_utterances(tenant, speaker, earlier, measured, required_utterances)
+        _note_said(tenant, Action.ENROLLED, enrollment, when_enrolled=when_enrolled)
         also(enrollment)
         return enrollment
 
@@ -115,7 +119,9 @@ def enroll_turn(
     def store(measured: list[Measured]) -> Enrollment:
         speaker, earlier = turns.take(tenant, within, key, external_id, turn)
         turns.refuse_another_voice(speaker, earlier, measured[0][0])
-        return gallery.add_utterances(tenant, speaker, earlier, measured, turn.turns)
+        enrollment = gallery.add_utterances(tenant, speaker, earlier, measured, turn.turns)
+        _note_said(tenant, Action.ENROLLED, enrollment, turn=turn.number, turns=turn.turns)
+        return enrollment
 
     return _heard_and_stored(tenant, key.org_id, [audio], refuse_untimely, store)
 
@@ -146,7 +152,9 @@ def update(
             gallery.set_info(speaker, info)
         earlier = gallery.embeddings_of(speaker)
         agreement.refuse_another_voice(tenant, speaker, earlier, [analysis for analysis, _ in measured])
-        return gallery.add_utterances(tenant, speaker, earlier, measured, required_utterances=1)
+        enrollment = gallery.add_utterances(tenant, speaker, earlier, measured, required_utterances=1)
+        _note_said(tenant, Action.UTTERANCES_ADDED if merge else Action.UTTERANCES_REPLACED, enrollment)
+        return enrollment
 
     return _heard_and_stored(tenant, key.org_id, audios, refuse_unknown, store)
 
@@ -167,7 +175,9 @@ def replace_utterance(tenant: Tenant, utterance_id: int, audio: AudioInput) -> E
         gallery.forget_utterance(speaker, utterance_id)
         earlier = gallery.embeddings_of(speaker)
         agreement.refuse_another_voice(tenant, speaker, earlier, [analysis for analysis, _ in measured])
-        return gallery.add_utterances(tenant, speaker, earlier, measured, required_utterances=1)
+        enrollment = gallery.add_utterances(tenant, speaker, earlier, measured, required_utterances=1)
+        _note_said(tenant, Action.UTTERANCES_REPLACED, enrollment, replaced=utterance_id)
+        return enrollment
 
     return _heard_and_stored(tenant, org_id, [audio], refuse_unknown, store)
 
@@ -334,7 +344,9 @@ def save_library(tenant: Tenant, key: LibraryKey, *, name: str | None = None, in
     """Make the library, or change of one that is there what is given; its speakers stay."""
     given = {field: text for field, text in {"name": name, "info": info}.items() if text is not None}
     with acting_as(tenant):
-        library, _ = tenant.libraries.update_or_create(org_id=key.org_id, tag_id=key.tag_id, defaults=given)
+        library, is_new = tenant.libraries.update_or_create(org_id=key.org_id, tag_id=key.tag_id, defaults=given)
+        action = Action.LIBRARY_MADE if is_new else Action.LIBRARY_CHANGED
+        note(tenant, action, library_target(library), fields=sorted(given))
         return library
 
 
@@ -350,7 +362,10 @@ def delete_speakers(tenant: Tenant, libraries: QuerySet[Library], external_ids: 
     """Those of the names that are there, with everything they said. Unknown names are passed over."""
     with acting_as(tenant):
         named = tenant.speakers.in_libraries(libraries).filter(external_id__in=list(external_ids))
-        return gallery.drop_speakers(tenant, named)
+        doomed = list(named.select_related("library").select_for_update(of=["self"]).order_by("pk"))
+        for speaker in doomed:
+            note(tenant, Action.SPEAKER_DELETED, speaker_target(speaker))
+        return gallery.drop_speakers(tenant, tenant.speakers.filter(pk__in=[speaker.pk for speaker in doomed]))
 
 
 def move_speakers(tenant: Tenant, speaker_ids: Iterable[int], key: LibraryKey) -> int:
@@ -366,20 +381,30 @@ def move_speakers(tenant: Tenant, speaker_ids: Iterable[int], key: LibraryKey) -
 def delete_probes(tenant: Tenant, libraries: QuerySet[Library], *, before: datetime) -> Removal:
     """Those that were kept before that moment."""
     with acting_as(tenant):
-        return gallery.drop_speakers(tenant, tenant.speakers.in_libraries(libraries).probes_before(before))
+        removal = gallery.drop_speakers(tenant, tenant.speakers.in_libraries(libraries).probes_before(before))
+        note(tenant, Action.PROBES_DELETED, before=before, probes=removal.speakers)
+        return removal
 
 
 def empty_libraries(tenant: Tenant, libraries: QuerySet[Library]) -> Removal:
     with acting_as(tenant):
-        return gallery.drop_speakers(tenant, tenant.speakers.in_libraries(libraries))
+        chosen = list(libraries)
+        people = gallery.locked_people(tenant, chosen)
+        for library in chosen:
+            note(tenant, Action.LIBRARY_EMPTIED, library_target(library), speakers=people[library.pk])
+        return gallery.drop_speakers(tenant, tenant.speakers.in_libraries(chosen))
 
 
 def delete_libraries(tenant: Tenant, libraries: QuerySet[Library]) -> Removal:
     with acting_as(tenant):
-        chosen = list(libraries.values_list("pk", flat=True))
+        chosen = list(libraries)
         # Speakers first, as everybody locks them before their library; then whoever came in meanwhile.
-        removal = gallery.drop_speakers(tenant, tenant.speakers.filter(library__in=chosen))
-        locked = list(tenant.libraries.filter(pk__in=chosen).select_for_update().order_by("pk"))
+        people = gallery.locked_people(tenant, chosen)
+        removal = gallery.drop_speakers(tenant, tenant.speakers.in_libraries(chosen))
+        locked = list(tenant.libraries.filter(pk__in=[one.pk for one in chosen]).select_for_update().order_by("pk"))
+        people += gallery.locked_people(tenant, locked)
+        for library in locked:
+            note(tenant, Action.LIBRARY_DELETED, library_target(library), speakers=people[library.pk])
         late = gallery.drop_speakers(tenant, tenant.speakers.filter(library__in=locked))
         tenant.libraries.filter(pk__in=[library.pk for library in locked]).delete()
     return Removal(len(locked), removal.speakers + late.speakers, removal.recordings + late.recordings)
@@ -398,6 +423,7 @@ def delete_utterance(tenant: Tenant, utterance_id: int) -> Speaker:
     with keeping_models(tenant):
         speaker = gallery.locked_speaker(_utterance(tenant, utterance_id).speaker)
         gallery.drop_utterances(tenant, speaker.utterances.filter(pk=utterance_id))
+        note(tenant, Action.UTTERANCE_DELETED, speaker_target(speaker), utterance=utterance_id)
         gallery.remake_voiceprints(tenant, speaker)
         return speaker
 
@@ -486,6 +512,12 @@ def _heard_and_stored(
                     return store(list(zip(measured, paths, strict=True)))
             asked.update(tenant.models)
             analyses = [_heard_again(tenant, analysis) for analysis in analyses]
+
+
+def _note_said(tenant: Tenant, action: Action, enrollment: Enrollment, **about: Any) -> None:
+    speaker, said = enrollment.speaker, [utterance.pk for utterance in enrollment.utterances]
+    about |= {"utterances": said, "of": enrollment.utterance_count, "status": speaker.status}
+    note(tenant, action, speaker_target(speaker), **about)
 
 
 def _will_do(tenant: Tenant, analysis: Analysis) -> bool:

@@ -15,10 +15,14 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.cache import get_conditional_response, patch_cache_control
 
+from tenants.actions import Action
 from tenants.context import acting_as
 from tenants.models import Tenant
+from tenants.trail import Target, note
 from voiceprints import recordings
 from voiceprints.errors import JobFileNotFound, RecordingNotFound
+from voiceprints.models import Job, Utterance
+from voiceprints.targets import speaker_target
 
 CONTENT_TYPE = "audio/flac"
 CHUNK_BYTES = 64 * 1024
@@ -43,11 +47,23 @@ def tenant_of_link(token: str, path: str) -> Tenant:
         raise RecordingNotFound(path=path) from None
 
 
-def refuse_foreign_recording(tenant: Tenant, path: str) -> None:
+def recorded_at(tenant: Tenant, path: str) -> Utterance:
     """Raises RecordingNotFound unless somebody in the tenant's libraries said this."""
     with acting_as(tenant):
-        if not tenant.utterances.filter(recording=path).exists():
-            raise RecordingNotFound(path=path)
+        utterance = tenant.utterances.filter(recording=path).select_related("speaker__library").first()
+    if utterance is None:
+        raise RecordingNotFound(path=path)
+    return utterance
+
+
+def handed_out(request: HttpRequest, utterance: Utterance) -> HttpResponseBase:
+    """The recording of an utterance, of which the audit trail tells. Raises RecordingNotFound or StorageFailed."""
+    response = recording_response(request, str(utterance.recording))
+    if response.streaming:
+        with acting_as(utterance.tenant):
+            speaker = speaker_target(utterance.speaker)
+            note(utterance.tenant, Action.RECORDING_FETCHED, speaker, utterance=utterance.pk)
+    return response
 
 
 def recording_response(request: HttpRequest, path: str) -> HttpResponseBase:
@@ -63,14 +79,21 @@ def recording_response(request: HttpRequest, path: str) -> HttpResponseBase:
         raise RecordingNotFound(path=path) from None
 
 
-def archive_response(request: HttpRequest, job_id: int, path: str) -> HttpResponseBase:
+def archive_response(request: HttpRequest, tenant: Tenant, job_id: int, path: str) -> HttpResponseBase:
     """The archive that an export made, or part of it, in the same way. Raises JobFileNotFound or StorageFailed."""
     try:
         response = _file_response(request, path, "application/zip")
     except FileNotFoundError:
         raise JobFileNotFound(job_id=str(job_id)) from None
+    if response.streaming:
+        note_fetched(tenant, job_id)
     response["Content-Disposition"] = f'attachment; filename="export-{job_id}.zip"'
     return response
+
+
+def note_fetched(tenant: Tenant, job_id: int) -> None:
+    with acting_as(tenant):
+        note(tenant, Action.EXPORT_FETCHED, Target("job", job_id, str(Job.Kind.EXPORT)))
 
 
 def _file_response(request: HttpRequest, path: str, content_type: str) -> HttpResponseBase:

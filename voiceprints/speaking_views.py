@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from django.contrib import admin, messages
+from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -90,14 +90,8 @@ def _spoken(request: HttpRequest, form: SpeakingForm, do: Do, back: str) -> Http
         enrollment = do(form.cleaned_data)
     except (AudioError, VoiceprintError) as error:
         return _refused(request, in_words(error), back)
-    _log(request, enrollment)
     messages.success(request, _stored(enrollment))
     return _led_to(request, _address(enrollment.speaker))
-
-
-def _log(request: HttpRequest, enrollment: Enrollment) -> None:
-    added = [{"added": {"name": str(_("recording")), "object": str(one.pk)}} for one in enrollment.utterances]
-    admin.site.get_model_admin(Speaker).log_change(request, enrollment.speaker, added)
 
 
 def _stored(enrollment: Enrollment) -> str:

@@ -17,6 +17,7 @@ from audio.errors import AudioError, ModelError
 from audio.results import RawPcm, RecordingForm
 from audio.store import BUNDLED
 from tenants import metering
+from tenants.origins import coming_from, of_job
 from voiceprints import batches, bulk, engines, installed, jobs, recordings, reembedding, sizes, work
 from voiceprints.errors import VoiceprintError
 
@@ -140,7 +141,8 @@ def run_job(tenant_id: int, job_id: int) -> None:
     if run is None:
         return
     try:
-        _to_an_end(run)
+        with coming_from(of_job(run.job.origin, job_id)):
+            _to_an_end(run)
     except work.JobLost:
         logger.info("job %s is no longer ours", job_id)
     work.dispatch_next(run.tenant)

@@ -103,7 +103,7 @@ def _move(tenant: Tenant, speaker: Speaker, key: LibraryKey) -> None:
     Raises SpeakerExists when the name is taken there, LibraryNotFound when the library is deleted time and again.
     """
     for _ in range(TRIES_TO_ADMIT):
-        library, _ = tenant.libraries.get_or_create(org_id=key.org_id, tag_id=key.tag_id)
+        library = gallery.library_for(tenant, key)
         if speaker.library_id == library.pk or _moved(speaker, library):
             return
         if tenant.speakers.in_library(key).named(speaker.external_id).exists():
@@ -119,5 +119,5 @@ def _moved(speaker: Speaker, library: Library) -> bool:
             speaker.voiceprints.update(library=library)
     except IntegrityError:
         return False
-    speaker.library = library
+    gallery.note_move(speaker.tenant, speaker, library)
     return True

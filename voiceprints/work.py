@@ -13,7 +13,8 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextvars import copy_context
+from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from functools import cache, partial
 from typing import IO, Any, TypeVar
@@ -28,10 +29,12 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError
 from redis import RedisError
 
-from tenants import metering
+from tenants import actions, metering
 from tenants.context import acting_as, acting_as_platform
 from tenants.locks import one_at_a_time
 from tenants.models import Operation, Tenant, UsageDay
+from tenants.origins import origin
+from tenants.trail import note
 from voiceprints import jobs, recordings
 from voiceprints.errors import (
     AnalysisTimedOut,
@@ -50,6 +53,7 @@ from voiceprints.errors import (
 )
 from voiceprints.failures import to_wire
 from voiceprints.models import Job, JobRow
+from voiceprints.targets import job_target
 
 logger = logging.getLogger(__name__)
 
@@ -118,9 +122,9 @@ def submit(
         one_at_a_time(tenant, "jobs")
         _refuse_too_many(tenant)
         recordings.claim(paths)
-        job: Job = tenant.jobs.create(
-            kind=kind, parameters=parameters, begun_by=by, inputs=paths, dispatched=timezone.now()
-        )
+        submitted = {"kind": kind, "parameters": parameters, "inputs": paths, "begun_by": by}
+        job: Job = tenant.jobs.create(**submitted, origin=asdict(origin()), dispatched=timezone.now())
+        note(tenant, actions.Action.JOB_BEGUN, job_target(job))
         also(job)
         transaction.on_commit(lambda: dispatch(job.tenant_id, job.pk), robust=True)
     return job
@@ -195,6 +199,7 @@ def cancel(tenant: Tenant, job_id: int) -> Job:
     with acting_as(tenant):
         job = _under_way(tenant, job_id)
         _end(tenant.jobs.filter(pk=job_id), job, Job.State.CANCELLED)
+        note(tenant, actions.Action.JOB_CANCELLED, job_target(job))
         job.refresh_from_db()
         return job
 
@@ -204,7 +209,8 @@ def pause(tenant: Tenant, job_id: int) -> Job:
     with acting_as(tenant):
         job = _under_way(tenant, job_id)
         mine = tenant.jobs.filter(pk=job_id).exclude(state=Job.State.PAUSED)
-        mine.update(state=Job.State.PAUSED, runner=None, attempts=0, dispatched=None)
+        if mine.update(state=Job.State.PAUSED, runner=None, attempts=0, dispatched=None):
+            note(tenant, actions.Action.JOB_PAUSED, job_target(job))
         job.refresh_from_db()
         transaction.on_commit(lambda: dispatch_next(tenant), robust=True)
         return job
@@ -216,6 +222,7 @@ def resume(tenant: Tenant, job_id: int) -> Job:
         job = _under_way(tenant, job_id)
         paused = tenant.jobs.filter(pk=job_id, state=Job.State.PAUSED)
         if paused.update(state=Job.State.QUEUED, dispatched=timezone.now()):
+            note(tenant, actions.Action.JOB_RESUMED, job_target(job))
             transaction.on_commit(lambda: dispatch(tenant.pk, job_id), robust=True)
         job.refresh_from_db()
         return job
@@ -237,6 +244,7 @@ def retry(tenant: Tenant, job_id: int) -> Job:
         left = {"done": F("done") - failed} if job.inputs else {"done": 0, "total": None}
         anew = {"finished": None, "problem": None, "result": None, "inputs_expire": None, "attempts": 0}
         tenant.jobs.filter(pk=job_id).update(state=Job.State.QUEUED, dispatched=timezone.now(), **anew, **left)
+        note(tenant, actions.Action.JOB_RETRIED, job_target(job), failed=failed)
         job.refresh_from_db()
         transaction.on_commit(lambda: dispatch(tenant.pk, job_id), robust=True)
     return job
@@ -363,7 +371,8 @@ class Run:
                 self.refuse_to_go_on()
                 if len(under_way) >= settings.BULK_CONCURRENCY:
                     under_way = _some_finished(under_way)
-                under_way.add(pool.submit(_and_disconnect, deed, item))
+                # A thread knows nothing of whoever began the job unless it is told.
+                under_way.add(pool.submit(copy_context().run, _and_disconnect, deed, item))
             while under_way:
                 under_way = _some_finished(under_way)
 
@@ -414,6 +423,10 @@ class Run:
             raise JobLost
         if self.job.kind == Job.Kind.ENROLL:
             count_enrollment(self.tenant, said.get("problem"))
+        done = state == Job.State.SUCCEEDED
+        counts = {name: count for name, count in (said.get("result") or {}).items() if isinstance(count, int)}
+        outcome = actions.Outcome.DONE if done else actions.Outcome.FAILED
+        note(self.tenant, actions.Action.JOB_ENDED, job_target(self.job), outcome=outcome, **counts)
 
 
 def claimed(tenant_id: int, job_id: int) -> Run | None:

@@ -19,9 +19,10 @@ from api.abcpen.serializers import Fields
 from api.bodies import sent_form
 from api.protocol import DialectViewSet, Nowhere, public_address
 from tenants.models import Operation
+from tenants.origins import ActorKind, identified
 from voiceprints import recordings, services
 from voiceprints.models import Library
-from voiceprints.serving import link_token, recording_response, refuse_foreign_recording, tenant_of_link
+from voiceprints.serving import handed_out, link_token, recorded_at, tenant_of_link
 
 TOP_K = 10
 
@@ -121,8 +122,7 @@ class RecordingViewSet(AbcpenViewSet):
         return self.recording(request._request, path)
 
     def recording(self, request: HttpRequest, path: str) -> HttpResponseBase:
-        refuse_foreign_recording(self.tenant, path)
-        return recording_response(request, path)
+        return handed_out(request, recorded_at(self.tenant, path))
 
 
 class LinkedRecordingViewSet(RecordingViewSet):
@@ -132,6 +132,7 @@ class LinkedRecordingViewSet(RecordingViewSet):
 
     def play_linked(self, request: Request, token: str, path: str) -> HttpResponseBase:
         self.tenant = tenant_of_link(token, path)
+        identified(ActorKind.LINK)
         return self.recording(request._request, path)
 
 

@@ -91,7 +91,7 @@ class JobFileViewSet(NativeViewSet):
     def download(self, request: Request, job_id: int) -> HttpResponseBase:
         """The archive that an export made. One range of bytes may be asked for."""
         path = bulk.file_of(self.tenant, job_id)
-        return archive_response(request._request, job_id, path)
+        return archive_response(request._request, self.tenant, job_id, path)
 
 
 class ExportViewSet(NativeViewSet):

@@ -5,6 +5,7 @@ from typing import Any
 from django.urls import path, re_path, register_converter
 from django.urls.converters import IntConverter
 
+from api.native.audit import AuditViewSet
 from api.native.documentation import JsonViewSet, PageViewSet, YamlViewSet
 from api.native.jobs import ExportViewSet, ImportViewSet, JobFileViewSet, JobViewSet
 from api.native.usage import UsageViewSet
@@ -27,6 +28,7 @@ urlpatterns = [
     path("api/v1/libraries/<row:library_id>", LibraryViewSet.as_view(ONE), name="native-library"),
     path("api/v1/libraries/<row:library_id>/empty", LibraryViewSet.as_view({"post": "empty"})),
     path("api/v1/libraries/<row:library_id>/export", ExportViewSet.as_view({"post": "export"})),
+    path("api/v1/audit", AuditViewSet.as_view({"get": "list"})),
     path("api/v1/imports", ImportViewSet.as_view({"post": "create"})),
     path("api/v1/jobs", JobViewSet.as_view({"get": "list"})),
     path("api/v1/jobs/<row:job_id>", JobViewSet.as_view({"get": "retrieve"}), name="native-job"),

@@ -27,7 +27,7 @@ from voiceprints.errors import (
     UtteranceNotFound,
 )
 from voiceprints.results import Enrollment
-from voiceprints.serving import recording_response
+from voiceprints.serving import handed_out
 
 FLAC = "audio/flac"
 
@@ -178,7 +178,7 @@ class RecordingViewSet(NativeViewSet):
     def play(self, request: Request, utterance_id: int) -> HttpResponseBase:
         """As it was heard: FLAC, mono, 16 kHz. One range of bytes may be asked for."""
         utterance = curation.find_utterance(self.tenant, utterance_id)
-        return recording_response(request._request, str(utterance.recording))
+        return handed_out(request._request, utterance)
 
 
 class RecognitionViewSet(NativeViewSet):

@@ -3,12 +3,32 @@
 from __future__ import annotations
 
 import json
+import os
+import pwd
+from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.core.management.base import CommandError
+from django.core.management.base import BaseCommand, CommandError
 
 from tenants.context import acting_as
 from tenants.models import AccessToken, Credential, Tenant
+from tenants.origins import ActorKind, Origin, coming_from
+
+
+class AttributedCommand(BaseCommand):
+    """What it changes is ascribed to it, and to the account of the operating system that runs it."""
+
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        name = type(self).__module__.rpartition(".")[2]
+        with coming_from(Origin(ActorKind.COMMAND, os.getuid(), account(), f"manage.py {name}")):
+            return super().execute(*args, **options)
+
+
+def account() -> str:
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
 
 
 def as_json(credential: Credential) -> str:

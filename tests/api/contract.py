@@ -14,11 +14,12 @@ from typing import Any, Protocol
 
 import numpy as np
 import pytest
+from django.conf import settings
 from django.db import connection
 
 from tenants import metering
 from tenants.context import acting_as
-from tenants.models import BUNDLED_MODEL, Consistency, Tenant
+from tenants.models import BUNDLED_MODEL, AuditEvent, Consistency, Tenant
 from tests.cast import KEN, SUSAN, recording, silence, wav
 from tests.servers import POSTGRES, REDIS, through_the_queue
 from tests.shared_data import expectations, shared
@@ -275,6 +276,14 @@ class Contract(Promises):
         Tenant.objects.filter(pk=acme.pk).update(requests_per_minute=1)
         outcomes = [self.recognised(enrolled, SUSAN).outcome for _ in range(3)]
         assert UNAVAILABLE in outcomes
+
+    def test_the_audit_trail_tells_who_enrolled_whom_and_from_where(self, enrolled: Speaking, acme: Tenant) -> None:
+        with acting_as(acme):
+            told = list(AuditEvent.all_tenants.filter(object_kind="speaker"))
+        assert len(told) >= 2
+        assert {event.actor_kind for event in told} <= {"credential", "token"}
+        assert {event.interface for event in told} <= {*settings.DIALECTS}
+        assert all(event.actor_number and event.address and event.request_id for event in told)
 
     def test_a_tenant_that_is_not_active_is_refused(self, enrolled: Speaking, acme: Tenant) -> None:
         Tenant.objects.filter(pk=acme.pk).update(active=False)

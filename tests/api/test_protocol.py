@@ -10,10 +10,10 @@ from api.protocol import (
     described,
     known_kind,
     public_address,
-    request_id,
     signing_credential,
 )
 from audio.errors import NotEnoughSpeech
+from tenants.origins import request_id
 from tenants.services import set_credential_enabled
 
 

@@ -17,6 +17,7 @@ READERS = {"staff", "owner", "operator", "auditor", "viewer"}
 LISTENERS = CHANGERS = {"staff", "owner", "operator"}
 OWNERS = {"staff", "owner"}
 STAFF = {"staff"}
+AUDITORS = {"staff", "owner", "auditor"}
 
 LISTS = {
     "": READERS,
@@ -32,6 +33,10 @@ LISTS = {
     "models/acme/failed/": READERS,
     "models/acme/failed.csv": READERS,
     "models/acme/pause/": OWNERS,
+    "audit/": AUDITORS,
+    "audit/?tenant=acme": AUDITORS,
+    "audit/csv/?tenant=acme": AUDITORS,
+    "audit/jsonl/?tenant=acme": AUDITORS,
     "tenants/credential/": OWNERS,
     "tenants/credential/add/": OWNERS,
     "tenants/credential/interfaces/": {"owner"},

@@ -16,8 +16,8 @@ from voiceprints.models import Library, Speaker, Utterance
 from voiceprints.serving import (
     Span,
     link_token,
+    recorded_at,
     recording_response,
-    refuse_foreign_recording,
     requested_span,
     tenant_of_link,
 )
@@ -128,12 +128,12 @@ def said(acme):
 
 
 def test_a_tenant_may_hear_its_own_recording(said, acme):
-    refuse_foreign_recording(acme, PATH)
+    recorded_at(acme, PATH)
 
 
 def test_a_tenant_does_not_find_anothers_recording(said, globex):
     with pytest.raises(RecordingNotFound):
-        refuse_foreign_recording(globex, PATH)
+        recorded_at(globex, PATH)
 
 
 def test_a_link_leads_back_to_its_tenant(acme):

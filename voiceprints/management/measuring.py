@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from tqdm import tqdm
 
 from audio.batch import Outcome, hear_all
 from audio.errors import ModelError
 from audio.store import ModelStore
+from tenants.management.base import AttributedCommand
 from voiceprints import engines
 from voiceprints.trials import Comparisons, TrialList, TrialsRefused, compared, read_trials
 
@@ -26,7 +27,7 @@ STOPPED = 130
 Item = TypeVar("Item")
 
 
-class MeasuringCommand(BaseCommand):
+class MeasuringCommand(AttributedCommand):
     """A command that may run for hours, and that Ctrl-C stops without a word too many."""
 
     requires_system_checks = []

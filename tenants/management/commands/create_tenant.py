@@ -3,13 +3,13 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import CommandParser
 
-from tenants.management.base import as_json, in_one_line
+from tenants.management.base import AttributedCommand, as_json, in_one_line
 from tenants.services import create_tenant
 
 
-class Command(BaseCommand):
+class Command(AttributedCommand):
     help = "Open a tenant and print its first credential as one JSON object. The secret is not shown again."
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -2,14 +2,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import CommandParser
 
-from tenants.management.base import credential_named, tenant_named
+from tenants.management.base import AttributedCommand, credential_named, tenant_named
 from tenants.models import Credential
 from tenants.services import delete_credential, set_credential_enabled
 
 
-class Command(BaseCommand):
+class Command(AttributedCommand):
     help = "Disable, enable or delete a key pair."
 
     def add_arguments(self, parser: CommandParser) -> None:

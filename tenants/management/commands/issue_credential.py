@@ -3,13 +3,13 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import CommandParser
 
-from tenants.management.base import as_json, in_one_line, tenant_named
+from tenants.management.base import AttributedCommand, as_json, in_one_line, tenant_named
 from tenants.services import issue_credential
 
 
-class Command(BaseCommand):
+class Command(AttributedCommand):
     help = "Issue a key pair for a tenant, or take over the one its clients already use; print it as one JSON object."
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -5,10 +5,10 @@ from datetime import datetime
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import CommandParser
 from django.utils import timezone
 
-from tenants.management.base import in_one_line, tenant_named, token_as_json
+from tenants.management.base import AttributedCommand, in_one_line, tenant_named, token_as_json
 from tenants.models import Scope
 from tenants.services import issue_token
 
@@ -16,7 +16,7 @@ from tenants.services import issue_token
 OFFERED_SCOPES = [scope for scope in Scope if scope != Scope.PATH]
 
 
-class Command(BaseCommand):
+class Command(AttributedCommand):
     help = "Issue an access token for a tenant's clients of the REST API; print it as one JSON object, this once only."
 
     def add_arguments(self, parser: CommandParser) -> None:

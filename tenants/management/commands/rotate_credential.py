@@ -4,15 +4,15 @@ from argparse import ArgumentTypeError
 from datetime import timedelta
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import CommandParser
 
-from tenants.management.base import as_json, credential_named, tenant_named
+from tenants.management.base import AttributedCommand, as_json, credential_named, tenant_named
 from tenants.services import rotate_credential
 
 LONGEST_OVERLAP_HOURS = 366 * 24
 
 
-class Command(BaseCommand):
+class Command(AttributedCommand):
     help = "Issue a successor for a key pair, which goes on working for a while; print the successor."
 
     def add_arguments(self, parser: CommandParser) -> None:

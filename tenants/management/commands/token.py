@@ -2,15 +2,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from tenants.context import acting_as
-from tenants.management.base import tenant_named, token_as_json
+from tenants.management.base import AttributedCommand, tenant_named, token_as_json
 from tenants.models import AccessToken, Tenant
 from tenants.services import delete_token
 
 
-class Command(BaseCommand):
+class Command(AttributedCommand):
     help = "List a tenant's access tokens, one JSON object a line, or revoke one by its id."
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -4,16 +4,16 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
-from tenants.management.base import tenant_named
+from tenants.management.base import AttributedCommand, tenant_named
 from voiceprints import bulk
 from voiceprints.errors import VoiceprintError
 from voiceprints.management.base import ended, summary
 from voiceprints.results import LibraryKey
 
 
-class Command(BaseCommand):
+class Command(AttributedCommand):
     help = (
         "Write a library into a zip that another installation can import; wait for the job and print what it came to."
     )

@@ -3,16 +3,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
-from tenants.management.base import tenant_named
+from tenants.management.base import AttributedCommand, tenant_named
 from voiceprints import bulk
 from voiceprints.errors import VoiceprintError
 from voiceprints.management.base import ended, summary
 from voiceprints.results import LibraryKey, WhenEnrolled
 
 
-class Command(BaseCommand):
+class Command(AttributedCommand):
     help = "Bring in an export, or enroll the speakers of a list with their recordings; wait for the job."
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from audio.errors import ModelError
 from audio.store import ModelCard
+from tenants.management.base import AttributedCommand
 from voiceprints import conversions, installed, obtaining
 from voiceprints.conversions import Converted
 from voiceprints.errors import VoiceprintError
@@ -137,7 +138,7 @@ SUBCOMMANDS = (
 )
 
 
-class Command(BaseCommand):
+class Command(AttributedCommand):
     help = __doc__
 
     def add_arguments(self, parser: CommandParser) -> None:

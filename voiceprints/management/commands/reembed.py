@@ -5,10 +5,10 @@ import time
 from argparse import ArgumentTypeError
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from tqdm import tqdm
 
-from tenants.management.base import tenant_named
+from tenants.management.base import AttributedCommand, tenant_named
 from tenants.models import Tenant
 from voiceprints import bulk, generations
 from voiceprints.errors import VoiceprintError
@@ -16,7 +16,7 @@ from voiceprints.management.base import LOOK_AGAIN_SECONDS, refuse_failure
 from voiceprints.models import Job
 
 
-class Command(BaseCommand):
+class Command(AttributedCommand):
     help = """Embed everything that a tenant's speakers were recorded saying with another model, beside what is there,
     in a job. The model that answers goes on answering; `tenant_model switch` lets the new one answer."""
 

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from tenants.context import acting_as
-from tenants.management.base import tenant_named
+from tenants.management.base import AttributedCommand, tenant_named
 from tenants.models import Tenant
 from voiceprints import bulk, generations, reembedding, unusable
 from voiceprints.coverage import Coverage, must_enroll_again
@@ -267,7 +267,7 @@ ACTIONS = (
 )
 
 
-class Command(BaseCommand):
+class Command(AttributedCommand):
     help = __doc__
 
     def add_arguments(self, parser: CommandParser) -> None:

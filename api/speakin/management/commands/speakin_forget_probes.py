@@ -3,17 +3,17 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
 from api.speakin.views import LIBRARY
-from tenants.management.base import tenant_named
+from tenants.management.base import AttributedCommand, tenant_named
 from voiceprints import services
 
 MOST_DAYS = 36_500
 
 
-class Command(BaseCommand):
+class Command(AttributedCommand):
     help = "Delete what vecforcompare kept of a tenant long enough ago; to be run daily. Registrations stay."
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -1,0 +1,151 @@
+"""The console's page about the audit trail: for owners, auditors and platform staff, one chain at a time."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator
+from datetime import date, datetime, time, timedelta
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404, render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_safe
+
+from tenants.actions import Action
+from tenants.auditing import Line, Search, as_plain, exported, last_check, note_export, page_of_events
+from tenants.console import (
+    is_platform_staff,
+    may_read_audit,
+    membership_of,
+    opens_own_transactions,
+    own_view,
+    refuse_unless,
+)
+from tenants.models import AuditEvent, Tenant
+
+ROWS_SHOWN = 50
+LARGEST_NUMBER = 2**63 - 1
+# What a spreadsheet would take for a formula.
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+
+class AuditForm(forms.Form):
+    action = forms.ChoiceField(required=False, choices=[("", gettext_lazy("anything")), *Action.choices])
+    actor = forms.CharField(required=False, max_length=200)
+    object = forms.CharField(required=False, max_length=200)
+    since = forms.DateField(required=False)
+    until = forms.DateField(required=False)
+
+    def search(self) -> Search:
+        """Days are whole ones of the time zone here. What cannot be read narrows nothing down."""
+        self.is_valid()
+        said = self.cleaned_data
+        since, until = said.get("since"), said.get("until")
+        return Search(
+            action=said.get("action", ""),
+            actor=said.get("actor", ""),
+            object=said.get("object", ""),
+            since=_midnight(since) if since else None,
+            until=_midnight(until + timedelta(days=1)) if until and until < date.max else None,
+        )
+
+
+@require_safe
+def trail(request: HttpRequest) -> HttpResponse:
+    refuse_unless(may_read_audit(request))
+    tenant = _chosen_chain(request)
+    form = AuditForm(request.GET)
+    rows, older = page_of_events(tenant, form.search(), before=_number_in(request), limit=ROWS_SHOWN)
+    context = {
+        "title": _("Audit"),
+        "form": form,
+        "lines": [Line(event) for event in rows],
+        "check": last_check(tenant),
+        "tenant": tenant,
+        "tenants": Tenant.objects.all() if is_platform_staff(request) else [],
+        "older": _address(request, before=older) if older else "",
+        "newest": _address(request) if "before" in request.GET else "",
+        "wanted": _address(request),
+    }
+    return render(request, "console/audit.html", admin.site.each_context(request) | context)
+
+
+@opens_own_transactions
+@require_safe
+def export(request: HttpRequest, form: str) -> HttpResponseBase:
+    """Streamed as it is read, portion by portion."""
+    if form not in FORMS:
+        raise Http404
+    with own_view(request):
+        refuse_unless(may_read_audit(request))
+        tenant = _chosen_chain(request)
+    search = AuditForm(request.GET).search()
+    note_export(tenant, search, form)
+    write, content_type = FORMS[form]
+    name = f"audit-{tenant.slug if tenant else 'platform'}.{form}"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
+    return StreamingHttpResponse(write(exported(tenant, search)), content_type=content_type, headers=headers)
+
+
+class Echo:
+    """What a csv.writer writes to, which hands each line on."""
+
+    def write(self, line: str) -> str:
+        return line
+
+
+def as_csv(events: Iterator[AuditEvent]) -> Iterator[str]:
+    writer: Any = csv.writer(Echo())
+    heading = True
+    for event in events:
+        said = as_plain(event) | {"details": json.dumps(event.details, ensure_ascii=False)}
+        if heading:
+            yield writer.writerow(said)
+            heading = False
+        yield writer.writerow([_harmless(value) for value in said.values()])
+
+
+def as_json_lines(events: Iterator[AuditEvent]) -> Iterator[str]:
+    return (json.dumps(as_plain(event), ensure_ascii=False) + "\n" for event in events)
+
+
+FORMS = {"csv": (as_csv, "text/csv; charset=utf-8"), "jsonl": (as_json_lines, "application/x-ndjson")}
+
+
+def _harmless(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value
+
+
+def _chosen_chain(request: HttpRequest) -> Tenant | None:
+    """A member's own tenant; for platform staff the one they name, or the platform's chain. Raises Http404."""
+    wanted = request.GET.get("tenant", "")
+    membership = membership_of(request)
+    if membership is None:
+        return get_object_or_404(Tenant, slug=wanted) if wanted else None
+    if wanted not in ("", membership.tenant.slug):
+        raise Http404
+    return membership.tenant
+
+
+def _number_in(request: HttpRequest) -> int | None:
+    text = request.GET.get("before", "")
+    return min(int(text), LARGEST_NUMBER) if text.isascii() and text.isdecimal() else None
+
+
+def _address(request: HttpRequest, **changes: Any) -> str:
+    parameters = request.GET.copy()
+    parameters.pop("before", None)
+    for name, value in changes.items():
+        parameters[name] = str(value)
+    return parameters.urlencode()
+
+
+def _midnight(day: date) -> datetime:
+    return timezone.make_aware(datetime.combine(day, time.min))

@@ -1,0 +1,207 @@
+"""The page Audit: who sees which chain, what the filters find, and what is exported."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from tenants import auditing, sealing
+from tenants.actions import Action
+from tenants.auditing import Search
+from tenants.context import acting_as, acting_as_platform
+from tenants.models import AuditEvent, Role
+from tenants.trail import Target, note
+from tests.console.people import PASSWORD, enrolled, member, signed_in
+from voiceprints.history import history_of
+
+pytestmark = pytest.mark.django_db
+
+
+def page_of(client, **query):
+    return client.get("/console/audit/", query).content.decode()
+
+
+def newest(tenant) -> AuditEvent:
+    with acting_as(tenant):
+        return auditing.events_of(tenant).order_by("-number")[0]
+
+
+def noted(tenant, count, **about):
+    with acting_as(tenant):
+        for number in range(count):
+            note(tenant, Action.SPEAKER_CHANGED, Target("speaker", number + 1, f"name-{number}"), **about)
+
+
+def test_the_page_tells_who_did_what_from_where(client_of, acme_rows):
+    client = client_of("owner")
+    client.post(f"/console/voiceprints/speaker/{acme_rows.speaker.pk}/change/", {"info": "x"}, REMOTE_ADDR="192.0.2.7")
+    page = page_of(client)
+    for said in ("speaker changed", "alice", "acme-owner", "192.0.2.7", "console"):
+        assert said in page
+
+
+def test_a_deed_in_the_console_is_its_users(client_of, acme, acme_rows):
+    client = client_of("operator")
+    address = f"/console/voiceprints/speaker/{acme_rows.speaker.pk}/delete/"
+    client.post(address, {"confirmed": "yes"}, headers={"X-Request-Id": "mine-1"})
+    event = newest(acme)
+    said = (event.action, event.actor_kind, event.actor_name, event.interface, event.request_id)
+    assert said == ("speaker.deleted", "user", "acme-operator", "console", "mine-1")
+
+
+def test_listening_is_told(client_of, acme, acme_rows):
+    list(client_of("operator").get(f"/console/recordings/{acme_rows.utterance.pk}.flac"))
+    event = newest(acme)
+    assert (event.action, event.object_name) == ("recording.fetched", "alice")
+    assert event.details == {"utterance": acme_rows.utterance.pk}
+
+
+@pytest.mark.parametrize(
+    ("password", "action", "outcome"), [(PASSWORD, "opened", "done"), ("wrong", "refused", "refused")]
+)
+def test_signing_in_is_told_to_each_tenant_of_the_user(password, action, outcome, acme):
+    user = member(acme, Role.OWNER, "olga").user
+    Client().post("/console/login/", {"username": "olga", "password": password}, REMOTE_ADDR="192.0.2.9")
+    event = newest(acme)
+    assert (event.action, event.outcome) == (f"session.{action}", outcome)
+    assert (event.object_number, event.address) == (user.pk, "192.0.2.9")
+
+
+def test_what_a_stranger_typed_as_a_name_is_not_kept(db):
+    Client().post("/console/login/", {"username": "my secret", "password": "x"})
+    with acting_as_platform():
+        event = auditing.events_of(None).latest("number")
+    assert event.action == "session.refused"
+    assert "my secret" not in json.dumps(auditing.as_plain(event))
+
+
+def test_an_account_that_is_made_or_changed_is_told_on_the_platform(db):
+    user = get_user_model().objects.create_user("nina")
+    user.set_password(PASSWORD)
+    user.save()
+    with acting_as_platform():
+        made, changed = auditing.events_of(None).filter(object_name="nina").order_by("number")
+    assert (made.action, changed.action, changed.details["fields"]) == ("user.created", "user.changed", ["password"])
+    assert PASSWORD not in json.dumps(changed.details)
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ({}, {"name-0", "name-1", "name-2"}),
+        ({"object": "name-1"}, {"name-1"}),
+        ({"object": "nobody"}, set()),
+        ({"action": "speaker.changed"}, {"name-0", "name-1", "name-2"}),
+        ({"action": "speaker.deleted"}, set()),
+        ({"actor": "nobody"}, set()),
+        ({"since": "2000-01-01"}, {"name-0", "name-1", "name-2"}),
+        ({"since": "2999-01-01"}, set()),
+        ({"until": "2000-01-01"}, set()),
+        ({"until": "2999-01-01"}, {"name-0", "name-1", "name-2"}),
+        ({"since": "nonsense", "action": "nonsense", "before": "x"}, {"name-0", "name-1", "name-2"}),
+    ],
+)
+def test_events_are_found_by_what_is_asked(query, found, client_of, acme):
+    noted(acme, 3)
+    page = page_of(client_of("auditor"), **query).partition("<tbody>")[2]
+    assert {name for name in ("name-0", "name-1", "name-2") if name in page} == found
+
+
+def test_a_page_begins_where_the_one_before_ended(client_of, acme):
+    client = client_of("auditor")
+    noted(acme, 120)
+    rows, before = auditing_page(acme, None)
+    again, _ = auditing_page(acme, before)
+    assert rows[-1].number == again[0].number + 1
+    assert f"before={before}" in page_of(client)
+
+
+def auditing_page(tenant, before):
+    with acting_as(tenant):
+        return auditing.page_of_events(tenant, Search(), before=before, limit=50)
+
+
+def test_the_page_asks_few_questions(client_of, acme):
+    noted(acme, 60)
+    client = client_of("owner")
+    with CaptureQueriesContext(connection) as asked:
+        client.get("/console/audit/")
+    # A test's own transaction is one around the page's, which makes savepoints of those that the page opens.
+    questions = [one["sql"] for one in asked.captured_queries if "SAVEPOINT" not in one["sql"]]
+    assert len(questions) <= 12
+
+
+def test_the_badge_tells_whether_the_chain_is_intact(client_of, acme):
+    client = client_of("auditor")
+    assert "not verified yet" in page_of(client)
+    sealing.verify(acme.pk)
+    assert "intact up to event" in page_of(client)
+
+
+@pytest.mark.parametrize("page", ["", "csv/", "jsonl/"])
+def test_another_tenants_chain_is_as_unknown_as_none(page, client_of):
+    client = client_of("globex")
+    for slug in ("acme", "nosuch"):
+        assert client.get(f"/console/audit/{page}", {"tenant": slug}).status_code == 404
+
+
+def test_a_tenants_page_shows_nothing_of_another(client_of, acme):
+    noted(acme, 3)
+    assert "name-1" not in page_of(client_of("globex"))
+
+
+def test_platform_staff_choose_a_chain(client_of, acme):
+    client = client_of("staff")
+    noted(acme, 1)
+    assert "name-0" not in page_of(client)
+    assert "tenant opened" in page_of(client)
+    assert "name-0" in page_of(client, tenant="acme")
+
+
+def exported(client, form, **query):
+    return b"".join(client.get(f"/console/audit/{form}/", query)).decode()
+
+
+def test_an_export_holds_every_line_and_is_told(client_of, acme):
+    noted(acme, 1100)
+    lines = [json.loads(line) for line in exported(client_of("auditor"), "jsonl").splitlines()]
+    event = newest(acme)
+    assert [line["number"] for line in lines] == list(range(1, event.number + 1))
+    assert (event.action, event.details["form"]) == ("trail.exported", "jsonl")
+
+
+def test_a_spreadsheet_takes_no_name_for_a_formula(client_of, acme):
+    with acting_as(acme):
+        note(acme, Action.SPEAKER_CHANGED, Target("speaker", 1, "=1+1"))
+    rows = list(csv.DictReader(io.StringIO(exported(client_of("auditor"), "csv", object="=1+1"))))
+    assert [row["object"] for row in rows] == ["'=1+1"]
+
+
+def test_a_form_that_nobody_knows_is_not_found(client_of):
+    assert client_of("auditor").get("/console/audit/xml/").status_code == 404
+
+
+def test_the_history_of_a_speaker_is_what_the_trail_tells(client_of, acme):
+    speaker, _ = enrolled(acme, "alice")
+    assert [event.action for event in history_of(speaker)] == ["speaker.enrolled"]
+    page = client_of("viewer").get(f"/console/voiceprints/speaker/{speaker.pk}/history/").content.decode()
+    assert "speaker enrolled" in page
+
+
+def test_the_history_of_another_tenants_speaker_is_unknown(client_of, acme):
+    speaker, _ = enrolled(acme, "alice")
+    response = client_of("globex").get(f"/console/voiceprints/speaker/{speaker.pk}/history/")
+    assert response.headers["Location"] == "/console/"
+
+
+def test_the_audit_stands_in_the_sidebar_of_whoever_may_read_it(acme):
+    for role in Role:
+        page = signed_in(member(acme, role).user).get("/console/").content.decode()
+        assert ("/console/audit/" in page) is (role in {Role.OWNER, Role.AUDITOR})
