@@ -165,8 +165,6 @@ class TenantAdmin(ConsoleAdmin):
 
     form = TenantForm
     fixed_fields: Sequence[str] = ()
-    # Among thousands of tenants one is looked for by name.
-    autocomplete_fields = ["tenant"]
     list_filter_submit = True
 
     def may_read(self, request: HttpRequest) -> bool:
