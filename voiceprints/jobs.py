@@ -10,9 +10,10 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -22,6 +23,7 @@ from celery import current_app
 from django.conf import settings
 from kombu.exceptions import OperationalError
 from redis.backoff import NoBackoff
+from redis.client import Pipeline
 from redis.retry import Retry
 
 from audio.errors import AudioError
@@ -65,15 +67,18 @@ for _, key in ipairs(KEYS) do
 end
 return 0
 """
-# The recording goes, and its entries with it.
-RELEASE = """
-redis.call('DEL', KEYS[1])
-for index = 2, #KEYS do redis.call('ZREM', KEYS[index], ARGV[1]) end
-"""
-REPLY = """
-redis.call('RPUSH', KEYS[1], ARGV[1])
-redis.call('EXPIRE', KEYS[1], ARGV[2])
-"""
+
+
+@dataclass
+class Place:
+    """Of a recording among those in flight. The worker that replies gives it back, or else whoever took it."""
+
+    entry: str
+    keys: list[str]
+    given_back: bool = False
+
+    def to_wire(self) -> list[str]:
+        return [self.entry, *self.keys]
 
 
 @cache
@@ -183,15 +188,21 @@ def recording_of(job_id: str) -> bytes | None:
     return content
 
 
-def reply(job_id: str, message: dict[str, Any]) -> None:
+def reply(job_id: str, message: dict[str, Any], place: Sequence[str] = ()) -> None:
     """Called by the worker: hand the outcome to whoever waits for it. Nobody may be left to do so.
 
-    It is no return value of the task, because Celery writes those to its log.
+    The `place` of a recording, as it travels, is given back along with it: that spares who waits a round trip. It is no
+    return value of the task, because Celery writes those to its log.
     """
     if _eager():
         _replies_here[job_id] = message
         return
-    connection().eval(REPLY, 1, _reply_key(job_id), msgpack.packb(message), REPLY_KEPT_SECONDS)
+    with connection().pipeline() as together:
+        if place:
+            _give_back(together, job_id, *place)
+        together.rpush(_reply_key(job_id), msgpack.packb(message))
+        together.expire(_reply_key(job_id), REPLY_KEPT_SECONDS)
+        together.execute()
 
 
 def _measured_here(content: bytes, options: dict[str, Any]) -> Analysis:
@@ -208,13 +219,15 @@ def _measured_by_worker(
 ) -> Analysis:
     job_id, deadline = uuid.uuid4().hex, deadline_seconds()
     size_bytes = settings.MAX_UPLOAD_BYTES if audio.size_bytes is None else audio.size_bytes
-    with _admitted(tenant, job_id, size_bytes):
+    with _admitted(tenant, job_id, size_bytes) as place:
         content, meanwhile = _read_in(audio, meanwhile)
         gives_up = time.monotonic() + deadline
         connection().set(_recording_key(job_id), content, px=int(1000 * deadline))
-        _send(ANALYZE, [options], job_id)
+        _send(ANALYZE, [options, place.to_wire()], job_id)
         meanwhile()
-        return _read(_wait(job_id, gives_up))
+        message = _wait(job_id, gives_up)
+        place.given_back = True
+    return _read(message)
 
 
 def _read_in(audio: AudioInput, meanwhile: Callable[[], None]) -> tuple[bytes, Callable[[], None]]:
@@ -230,28 +243,37 @@ def _read_in(audio: AudioInput, meanwhile: Callable[[], None]) -> tuple[bytes, C
 
 
 @contextmanager
-def _admitted(tenant: Tenant, job_id: str, size_bytes: int) -> Iterator[None]:
+def _admitted(tenant: Tenant, job_id: str, size_bytes: int) -> Iterator[Place]:
     in_flight = f"{IN_FLIGHT}:{_queue.get()}"
-    keys = [in_flight, f"{in_flight}:{tenant.pk}"]
-    entry = f"{job_id}:{size_bytes}"
+    place = Place(f"{job_id}:{size_bytes}", [in_flight, f"{in_flight}:{tenant.pk}"])
     limits = [settings.QUEUE_DEPTH, settings.QUEUE_BYTES, tenant.max_concurrent_analyses]
     lifetime = int(settings.DOWNLOAD_SECONDS + deadline_seconds()) + SPARE_SECONDS
-    refused = connection().eval(ADMIT, len(keys), *keys, entry, size_bytes, lifetime, *limits)
+    refused = connection().eval(ADMIT, len(place.keys), *place.keys, place.entry, size_bytes, lifetime, *limits)
     if refused == 1:
         raise TooBusy(what="recordings waiting on this platform", limit=settings.QUEUE_DEPTH)
     if refused == 2:
         raise TooBusy(what="recordings of this tenant at once", limit=tenant.max_concurrent_analyses)
     try:
-        yield
+        yield place
     finally:
-        _release(job_id, keys, entry)
+        if not place.given_back:
+            _release(job_id, place)
 
 
-def _release(job_id: str, keys: list[str], entry: str) -> None:
+def _release(job_id: str, place: Place) -> None:
     try:
-        connection().eval(RELEASE, 1 + len(keys), _recording_key(job_id), *keys, entry)
+        with connection().pipeline() as together:
+            _give_back(together, job_id, *place.to_wire())
+            together.execute()
     except redis.RedisError:
         logger.warning("could not release an admission; it expires by itself")
+
+
+def _give_back(together: Pipeline, job_id: str, entry: str, *in_flight: str) -> None:
+    """The recording goes, and its entries with it."""
+    together.delete(_recording_key(job_id))
+    for key in in_flight:
+        together.zrem(key, entry)
 
 
 def _wait(job_id: str, gives_up: float) -> dict[str, Any]:

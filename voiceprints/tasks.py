@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import redis
@@ -28,12 +28,12 @@ VALUES = {"raw_pcm": RawPcm, "form": RecordingForm}
 
 
 @shared_task(bind=True, name=jobs.ANALYZE)
-def analyze(self: Task[Any, Any], options: dict[str, Any]) -> None:
+def analyze(self: Task[Any, Any], options: dict[str, Any], place: Sequence[str] = ()) -> None:
     """Measure one recording and reply with the figures or with why not. It changes nothing, so it may run twice."""
     job_id = str(self.request.id)
     content = jobs.recording_of(job_id)
     if content is not None:
-        jobs.reply(job_id, measured(content, options))
+        jobs.reply(job_id, measured(content, options), place)
 
 
 def measured(content: bytes, options: dict[str, Any]) -> dict[str, Any]:
