@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from django.db import connection, transaction
 
@@ -22,11 +23,27 @@ PLATFORM = {"app.platform": "on"}
 _current: ContextVar[dict[str, str]] = ContextVar("row_level_security", default=NOBODY)
 
 
+@dataclass(frozen=True)
+class Question:
+    """For a row that every view shows: its columns, where they come from, and the values in that."""
+
+    columns: Sequence[str]
+    source: str
+    values: Sequence[Any]
+
+
 @contextmanager
 def acting_as(tenant: Tenant) -> Iterator[None]:
     """One transaction that sees and changes the rows of `tenant` alone. It may stand inside another, which returns."""
     with _seeing({"app.tenant": str(tenant.pk)}):
         yield
+
+
+@contextmanager
+def acting_as_and_asking(tenant: Tenant, question: Question) -> Iterator[Sequence[Any]]:
+    """The same, with the answer to what is asked first, in one round trip to the database."""
+    with _seeing({"app.tenant": str(tenant.pk)}, question) as answer:
+        yield answer
 
 
 @contextmanager
@@ -58,7 +75,7 @@ def memberships_of(user: AbstractBaseUser) -> Iterator[None]:
 
 
 @contextmanager
-def _seeing(view: dict[str, str]) -> Iterator[None]:
+def _seeing(view: dict[str, str], question: Question | None = None) -> Iterator[Sequence[Any]]:
     outer, inner = _current.get(), NOBODY | view
     inside_a_transaction = connection.in_atomic_block
 
@@ -69,14 +86,14 @@ def _seeing(view: dict[str, str]) -> Iterator[None]:
 
     if inside_a_transaction and inner == outer:
         with transaction.atomic(), trail.collecting(write):
-            yield
+            yield _tell_database({}, question) if question else ()
         return
     with transaction.atomic():
-        _tell_database(inner)
+        answer = _tell_database(inner, question)
         token = _current.set(inner)
         try:
             with trail.collecting(write):
-                yield
+                yield answer
         finally:
             _current.reset(token)
         # A commit forgets the view, and so does the savepoint that an exception rolls back.
@@ -89,7 +106,14 @@ def _may_write(view: dict[str, str], note: trail.Note) -> bool:
     return bool(view["app.platform"]) or view["app.tenant"] == str(note.tenant)
 
 
-def _tell_database(view: dict[str, str]) -> None:
-    calls = ", ".join("set_config(%s, %s, true)" for _ in view)
+def _tell_database(view: dict[str, str], question: Question | None = None) -> Sequence[Any]:
+    """Returns the answer to the question."""
+    selected, values = ["set_config(%s, %s, true)"] * len(view), [text for pair in view.items() for text in pair]
+    source = ""
+    if question:
+        selected, values = [*question.columns, *selected], [*values, *question.values]
+        source = f" FROM {question.source}"
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {calls}", [text for pair in view.items() for text in pair])
+        cursor.execute(f"SELECT {', '.join(selected)}{source}", values)
+        row = cursor.fetchone()
+    return row[: len(question.columns)] if question else ()

@@ -6,17 +6,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
-from django.db import connection
-
-from tenants.context import acting_as
+from tenants.context import Question, acting_as, acting_as_and_asking
 from tenants.locks import lock_name, one_at_a_time
 from tenants.models import Tenant
 
 FIELDS: Final = ("model", "other_models", "fallback_model", "previous_model", "switched")
 # Not a lock of the row: those who share one go past whoever waits to change it, for as long as they overlap.
 MODELS: Final = "models"
-# Lock and look in one statement: each enrollment waits for it.
-KEPT: Final = f"SELECT {', '.join(FIELDS)} FROM tenants_tenant_kept(%s, %s)"  # noqa: S608 - names of columns
 
 
 @contextmanager
@@ -25,10 +21,10 @@ def keeping_models(tenant: Tenant) -> Iterator[None]:
 
     Whoever stores vectors does it in here, and comes here before locking any speaker.
     """
-    with acting_as(tenant):
-        with connection.cursor() as cursor:
-            cursor.execute(KEPT, [tenant.pk, lock_name(tenant, MODELS)])
-            _take(tenant, cursor.fetchone())
+    # Lock and look in one statement: each enrollment waits for it.
+    kept = Question(FIELDS, "tenants_tenant_kept(%s, %s)", [tenant.pk, lock_name(tenant, MODELS)])
+    with acting_as_and_asking(tenant, kept) as row:
+        _take(tenant, row)
         yield
 
 
