@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from django.db import IntegrityError
+from django.db import IntegrityError, connection
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
@@ -17,6 +17,7 @@ from tenants.models import Tenant
 from tenants.trail import note
 from voiceprints import recordings
 from voiceprints.errors import LibraryNotFound, SpeakerExists, SpeakerNotFound, SpeakersExist, UtteranceNotFound
+from voiceprints.inserting import insert
 from voiceprints.models import Library, Speaker, Utterance, UtteranceEmbedding, Voiceprint
 from voiceprints.results import Enrollment, KnownUtterance, LibraryKey, Measured, Removal, WhenEnrolled
 from voiceprints.scoring import voiceprint_of
@@ -36,10 +37,15 @@ WITH library AS (
     INSERT INTO voiceprints_speaker (tenant_id, library_id, external_id, info, status, created)
     SELECT tenant_id, id, %s, %s, %s, %s FROM library
     ON CONFLICT (library_id, external_id) DO NOTHING
-    RETURNING *
+    RETURNING id
 )
-SELECT inserted.*, library.name AS library_name, library.info AS library_info, library.created AS library_created
-FROM inserted, library
+SELECT inserted.id, library.id, library.name, library.info, library.created FROM inserted, library
+"""
+REPLACING_VOICEPRINT = """
+ON CONFLICT (speaker_id, model) DO UPDATE SET
+    embedding = EXCLUDED.embedding,
+    utterance_count = EXCLUDED.utterance_count,
+    speech_seconds = EXCLUDED.speech_seconds
 """
 
 
@@ -99,7 +105,7 @@ def add_utterances(
     embeddings of those utterances of the speaker that count on. Whoever is enrolled stays so.
     """
     recordings.claim([path for _, path in measured])
-    utterances = Utterance.all_tenants.bulk_create(
+    utterances = [
         Utterance(
             tenant_id=speaker.tenant_id,
             speaker=speaker,
@@ -111,12 +117,14 @@ def add_utterances(
             **analysis.quality.as_dict(),
         )
         for analysis, path in measured
-    )
-    embeddings = UtteranceEmbedding.all_tenants.bulk_create(
+    ]
+    insert(utterances)
+    embeddings = [
         embedding_row(utterance, model, embedding)
         for (analysis, _), utterance in zip(measured, utterances, strict=True)
         for model, embedding in analysis.embeddings.items()
-    )
+    ]
+    insert(embeddings)
     enrollment = Enrollment(
         speaker, tuple(utterances), required_utterances, (*earlier, *embeddings), tenant.answering_models
     )
@@ -286,25 +294,20 @@ def embedding_row(utterance: Utterance, model: str, embedding: Embedding) -> Utt
 
 def _inserted(tenant: Tenant, key: LibraryKey, newcomer: Speaker) -> Speaker | None:
     """None without such a library, or when it has one of that name. Raises LibraryNotFound: just deleted."""
-    values = [tenant.pk, key.org_id, key.tag_id, newcomer.external_id, newcomer.info, newcomer.status, timezone.now()]
+    about: dict[str, Any] = {"external_id": newcomer.external_id, "info": newcomer.info, "status": newcomer.status}
+    about["created"] = timezone.now()
     try:
-        inserted: Any = next(iter(Speaker.all_tenants.raw(INSERT_SPEAKER, values)), None)
+        with connection.cursor() as cursor:
+            cursor.execute(INSERT_SPEAKER, [tenant.pk, key.org_id, key.tag_id, *about.values()])
+            row = cursor.fetchone()
     except IntegrityError:
         raise LibraryNotFound(org_id=key.org_id, tag_id=key.tag_id) from None
-    if inserted is None:
+    if row is None:
         return None
-    inserted.tenant = tenant
-    inserted.library = Library(
-        pk=inserted.library_id,
-        tenant=tenant,
-        org_id=key.org_id,
-        tag_id=key.tag_id,
-        name=inserted.library_name,
-        info=inserted.library_info,
-        created=inserted.library_created,
-    )
-    speaker: Speaker = inserted
-    return speaker
+    number, *of_library = row
+    place = dict(zip(("pk", "name", "info", "created"), of_library, strict=True))
+    library = Library(tenant=tenant, org_id=key.org_id, tag_id=key.tag_id, **place)
+    return Speaker(pk=number, tenant=tenant, library=library, **about)
 
 
 def _what_counts_on(known: Speaker, info: str, when_enrolled: WhenEnrolled) -> Embeddings:
@@ -337,12 +340,7 @@ def _write_voiceprints(
 
 
 def _upsert(voiceprints: list[Voiceprint]) -> None:
-    Voiceprint.all_tenants.bulk_create(
-        voiceprints,
-        update_conflicts=True,
-        unique_fields=["speaker", "model"],
-        update_fields=["embedding", "utterance_count", "speech_seconds"],
-    )
+    insert(voiceprints, REPLACING_VOICEPRINT)
 
 
 def _set_status(speaker: Speaker, status: Speaker.Status) -> None:

@@ -22,7 +22,7 @@ from django.conf import settings
 from django.core.files.base import ContentFile, File
 from django.core.files.storage import storages
 from django.db import Error as DatabaseFailed
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
@@ -39,6 +39,9 @@ SPARE_TIME_TO_CLAIM = timedelta(minutes=5)
 TRIED_AGAIN_AFTER = timedelta(hours=1)
 # What a file system and an S3 service fail with.
 STORAGE_FAILURES = (OSError, BotoCoreError, ClientError)
+
+# As the object-relational mapper would, without its work: each enrollment waits for it.
+STRIKE = "DELETE FROM voiceprints_doomedrecording WHERE path = ANY(%s)"
 
 LONGEST_FOLDER_BYTES = 150
 UNSAFE_IN_PATH = re.compile(r"[\x00-\x1f\x7f/\\%]|\A\.{1,2}\Z")
@@ -136,7 +139,9 @@ def read(path: str, limit_bytes: int = -1) -> bytes:
 def claim(paths: Iterable[str]) -> None:
     """Keep these files, in the transaction that stores their rows."""
     wanted = list(paths)
-    struck, _ = DoomedRecording.all_tenants.filter(path__in=wanted).delete()
+    with connection.cursor() as cursor:
+        cursor.execute(STRIKE, [wanted])
+        struck = cursor.rowcount
     if struck != len(wanted):
         raise StorageFailed("a recording was swept before its row was stored")
 
