@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -22,6 +23,7 @@ from audio.fetching import Progress, fetch
 from audio.onnx import sha256_of
 from audio.published import PUBLISHED, PublishedModel, find_published
 from audio.store import BUNDLED, NAME, PARTIAL, PRIVATE_FILE, PRIVATE_FOLDER, ModelCard
+from audio.whole import whole
 from voiceprints import installed
 from voiceprints.engines import execution
 from voiceprints.models import EmbeddingModel
@@ -119,9 +121,11 @@ def add(
     if chosen == BUNDLED.name:
         raise UnusableModel(f"{chosen!r} is the model that comes with the platform; choose another --name")
     described = source or f"file {path.name}"
-    card = ModelCard(chosen, engine, 0, sha256_of(path), 0, licence, language, described, details=details)
-    card = _tried(path, card)
-    installed.install(path, card)
+    with tempfile.TemporaryDirectory() as drafts:
+        file = whole(path, Path(drafts) / path.name)
+        card = ModelCard(chosen, engine, 0, sha256_of(file), 0, licence, language, described, details=details)
+        card = _tried(file, card)
+        installed.install(file, card)
     return card
 
 

@@ -8,19 +8,23 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
+import numpy as np
+import onnx
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from audio import fetching
 from audio.published import PUBLISHED, find_published
+from audio.results import Waveform
 from tenants.services import default_model
 from tests.archives import targz
 from tests.audio.networks import write_network
+from tests.audio.recordings import spoken
 from tests.downloads import serving_downloads
 from tests.extra import hide_wespeaker
 from tests.model_commands import refusal
-from voiceprints import installed, obtaining, unpacking
+from voiceprints import engines, installed, obtaining, unpacking
 from voiceprints.models import EmbeddingModel
 
 pytestmark = pytest.mark.django_db
@@ -363,6 +367,41 @@ def test_a_file_of_ones_own_is_added(models, tmp_path):
 
     card = installed.store().find("our-model")
     assert (card.dimension, card.licence, card.source) == (48, "ours", "file our model.onnx")
+
+
+def test_a_file_with_its_weights_beside_it_is_added_whole(models, tmp_path):
+    one = write_network(tmp_path / "one.onnx")
+    models("add", apart(one, tmp_path / "ours.onnx"))
+    (tmp_path / "ours.onnx.data").unlink()
+    models("add", one)
+
+    sound = Waveform(spoken("susan", 1))
+    np.testing.assert_array_equal(engines.encoder("ours").embed(sound), engines.encoder("one").embed(sound))
+    assert installed.store().find("ours").size_bytes == installed.store().weights_of("ours").stat().st_size > 30_000
+
+
+def test_a_file_whose_weights_stayed_elsewhere_is_not_added(models, tmp_path):
+    file = apart(write_network(tmp_path / "one.onnx"), tmp_path / "ours.onnx")
+    (tmp_path / "ours.onnx.data").unlink()
+
+    assert "put that file beside it, or export the model into one file" in refusal(models, "add", file)
+    assert installed.store().names() == ["ge2e"]
+
+
+def test_a_fetched_file_whose_weights_stayed_elsewhere_is_not_installed(models, downloads, tmp_path):
+    file = apart(write_network(tmp_path / "one.onnx"), tmp_path / "m.onnx")
+    downloads.files[FILE] = file.read_bytes()
+
+    assert "m.onnx.data" in refusal(models, "fetch", "resnet34-LM")
+    assert installed.store().names() == ["ge2e"]
+
+
+def apart(file, target):
+    """The same network with its weights in a file of their own beside it, as newer exporters write it."""
+    onnx.save_model(
+        onnx.load(file), target, save_as_external_data=True, location=f"{target.name}.data", size_threshold=0
+    )
+    return target
 
 
 def test_it_may_have_another_name_but_not_that_of_the_bundled_one(models, tmp_path):
