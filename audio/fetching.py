@@ -45,7 +45,7 @@ class Origin:
 
 def fetch(url: str, target: Path, progress: Progress = lambda done, total: None) -> None:
     """Have the file at `url` as `target`, whose folder exists. Raises FetchFailed, which says what to do."""
-    part, origin = target.with_suffix(".part"), target.with_suffix(".origin")
+    part, origin = _unfinished(target)
     timeout = httpx.Timeout(SILENT_SECONDS, connect=CONNECT_SECONDS)
     try:
         hooks = {"request": [_refuse_downgrade]}
@@ -63,6 +63,16 @@ def fetch(url: str, target: Path, progress: Progress = lambda done, total: None)
         raise FetchFailed(f"{url}: {error}") from None
     except OSError as error:
         raise FetchFailed(_unwritable(target, error)) from None
+
+
+def resumable_bytes(url: str, target: Path) -> int:
+    """How many have arrived that the next fetch goes on with."""
+    part, origin = _unfinished(target)
+    return _size(part) if _known(origin, url, part) else 0
+
+
+def _unfinished(target: Path) -> tuple[Path, Path]:
+    return target.with_suffix(".part"), target.with_suffix(".origin")
 
 
 def _fetch(client: httpx.Client, url: str, part: Path, origin: Path, progress: Progress) -> None:

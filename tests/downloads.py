@@ -12,7 +12,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @dataclass
 class Downloads:
-    """`files` by path, without the slash. `cut_after` bytes the connection ends once; `silent` never answers."""
+    """`files` by path, without the slash. While `silent` is cleared nothing is answered.
+
+    Once, the connection ends `cut_after` bytes, or stands still `stall_after` bytes.
+    """
 
     address: str = ""
     files: dict[str, bytes] = field(default_factory=dict)
@@ -20,6 +23,8 @@ class Downloads:
     redirects: dict[str, str] = field(default_factory=dict)
     status: int = 200
     cut_after: int | None = None
+    stall_after: int | None = None
+    closing: threading.Event = field(default_factory=threading.Event)
     silent: threading.Event = field(default_factory=threading.Event)
     asked: list[tuple[str, str]] = field(default_factory=list)
     """Path and Range of each request."""
@@ -37,6 +42,7 @@ def serving_downloads() -> Iterator[Downloads]:
         yield downloads
     finally:
         downloads.silent.set()
+        downloads.closing.set()
         server.shutdown()
         server.server_close()
         thread.join()
@@ -71,6 +77,11 @@ class Handler(BaseHTTPRequestHandler):
         for name, value in {"Content-Length": str(len(content)), **headers}.items():
             self.send_header(name, value)
         self.end_headers()
+        if stall_after := self.downloads.stall_after:
+            self.downloads.stall_after = None
+            self.wfile.write(content[:stall_after])
+            self.downloads.closing.wait()
+            return
         self.wfile.write(content[: self.downloads.cut_after])
         self.downloads.cut_after = None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,12 +15,14 @@ from audio.checkpoints import Unconvertible, read_checkpoint
 from audio.decode import decode
 from audio.encoders import ENGINES, WespeakerEncoder
 from audio.errors import ModelError, UnusableModel
+from audio.fetching import Progress
 from audio.onnx import sha256_of
 from audio.parity import Parity
 from audio.published import find_published
 from audio.results import Samples
 from audio.store import ModelCard
 from voiceprints import installed, obtaining
+from voiceprints.obtaining import NeedsConversion
 from voiceprints.unpacking import unpack_checkpoint
 
 SAMPLES = Path(__file__).parent / "samples"
@@ -35,12 +38,37 @@ class ExtraMissing(ModelError):
 
 
 @dataclass(frozen=True)
-class Converted:
+class Made:
+    """A model that was installed; `parity` with what it was made of, None where its file was published."""
+
     card: ModelCard
-    parity: Parity
+    parity: Parity | None = None
 
 
-def import_checkpoint(source: Path, name: str, *, engine: str = "", licence: str = "", language: str = "") -> Converted:
+def obtain(name: str, progress: Progress, *, accept_changed: bool = False) -> Made:
+    """Fetch a published model, and convert one that is published as a checkpoint.
+
+    Raises ModelError, and of these NeedsConversion where that cannot be done here.
+    """
+    try:
+        return Made(obtaining.obtain(name, progress, accept_changed=accept_changed))
+    except NeedsConversion as fetched:
+        return _converted(fetched)
+
+
+def _converted(fetched: NeedsConversion) -> Made:
+    try:
+        made = import_checkpoint(fetched.folder, fetched.name)
+    except ExtraMissing as missing:
+        raise fetched from missing
+    except ModelError:
+        shutil.rmtree(fetched.folder)
+        raise
+    shutil.rmtree(fetched.folder)
+    return made
+
+
+def import_checkpoint(source: Path, name: str, *, engine: str = "", licence: str = "", language: str = "") -> Made:
     """Turn a checkpoint, a folder or an archive of one, into a model, prove that they agree, and install it.
 
     `engine` is that of the published model of this name unless given. Raises ModelError, VoiceprintError.
@@ -62,10 +90,10 @@ def import_checkpoint(source: Path, name: str, *, engine: str = "", licence: str
             parity=asdict(parity),
             made_with={package: metadata.version(package) for package in ("torch", "wespeaker-unofficial")},
         )
-    return Converted(card, parity)
+    return Made(card, parity)
 
 
-def quantize(name: str, precision: str) -> Converted:
+def quantize(name: str, precision: str) -> Made:
     """Install a smaller form of a model beside it, as NAME-int8 or NAME-fp16, if it embeds nearly the same.
 
     Raises ModelError, of which AccuracyLost has the figures.
@@ -88,7 +116,7 @@ def quantize(name: str, precision: str) -> Converted:
             original_sha256=original.sha256,
             parity=asdict(parity),
         )
-    return Converted(card, parity)
+    return Made(card, parity)
 
 
 def _extra(module: str) -> Any:

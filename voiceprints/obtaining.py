@@ -19,10 +19,10 @@ from django.utils import timezone
 
 from audio.encoders import open_encoder
 from audio.errors import ModelError, ModelMissing, UnusableModel
-from audio.fetching import Progress, fetch
+from audio.fetching import Progress, fetch, resumable_bytes
 from audio.onnx import sha256_of
 from audio.published import PUBLISHED, PublishedModel, find_published
-from audio.store import BUNDLED, NAME, PARTIAL, PRIVATE_FILE, PRIVATE_FOLDER, ModelCard
+from audio.store import BUNDLED, PARTIAL, PRIVATE_FILE, PRIVATE_FOLDER, ModelCard
 from audio.whole import whole
 from voiceprints import installed
 from voiceprints.engines import execution
@@ -48,8 +48,8 @@ class NeedsConversion(ModelError):
     def __init__(self, *, name: str, folder: Path) -> None:
         self.name, self.folder = name, folder
         super().__init__(
-            f"{name} is published as a PyTorch checkpoint, which lies unpacked in {folder}: `make wespeaker` installs "
-            f"what turns it into a model, and `manage.py models import {folder} --name {name}` does so"
+            f"{name} is published as a PyTorch checkpoint: `make wespeaker` installs what turns it into a model, then "
+            f"do this again; it lies unpacked in {folder}, too, for `manage.py models import {folder} --name {name}`"
         )
 
 
@@ -129,18 +129,15 @@ def add(
     return card
 
 
-def obtain_or_add(wanted: str, progress: Progress) -> ModelCard:
-    """By the name of a published or installed model, or the path of a file. Raises ModelError."""
-    if find_published(wanted):
-        return obtain(wanted, progress)
-    if NAME.fullmatch(wanted) and installed.store().has(wanted):
-        return installed.store().find(wanted)
-    path = Path(wanted).expanduser()
-    if path.is_file():
-        return add(path)
-    raise ModelMissing(
-        f"{wanted!r} is no file, no installed model, and none of those published: {', '.join(PUBLISHED)}"
-    )
+def what_is_kept(name: str) -> str:
+    """Of a fetch of a published model that was stopped, in words; "" where the next one begins anew."""
+    model = published(name)
+    file = settings.MODELS / PARTIAL / model.file
+    folder = file.parent / model.name
+    if folder.is_dir():
+        return f"{model.name} lies unpacked in {folder}, for `manage.py models import {folder} --name {model.name}`"
+    arrived = resumable_bytes(model.address(settings.MODEL_MIRROR), file)
+    return f"{arrived} bytes have arrived and are kept, so fetch again to go on" if arrived else ""
 
 
 def _tried(file: Path, card: ModelCard) -> ModelCard:
@@ -213,7 +210,7 @@ def _unpacked(archive: Path, name: str) -> Path:
     folder.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
     try:
         unpack_checkpoint(archive, folder)
-    except (UnusableModel, OSError):
+    except (UnusableModel, OSError, KeyboardInterrupt):
         shutil.rmtree(folder)
         raise
     return folder

@@ -93,10 +93,11 @@ def test_a_pickle_is_not_opened(tmp_path):
 
 def test_a_folder_gives_a_voice_per_speaker_and_evaluate_shows_both(tmp_path, capsys):
     (tmp_path / "trials.txt").write_text(TRIALS)
-    call_command("cohort", str(tmp_path / "c.npz"), "--root", str(SAMPLES))
+    call_command("cohort", str(tmp_path / "c.npz"), "--root", str(SAMPLES), "--model", "ge2e")
     assert read_cohort(tmp_path / "c.npz", model="ge2e").embeddings.shape == (8, 256)
 
-    words = ["--root", str(SAMPLES), "--cohort", str(tmp_path / "c.npz"), "--json", str(tmp_path / "e.json")]
+    words = ["--model", "ge2e", "--root", str(SAMPLES)]
+    words += ["--cohort", str(tmp_path / "c.npz"), "--json", str(tmp_path / "e.json")]
     call_command("evaluate", str(tmp_path / "trials.txt"), *words)
     figures = json.loads((tmp_path / "e.json").read_text())
     assert figures["as_norm"]["eer"] == figures["eer"] == 0

@@ -21,12 +21,15 @@ from bench.checkpoints import write_checkpoint  # noqa: E402
 from tenants.models import Tenant  # noqa: E402
 from tenants.services import create_tenant, issue_token  # noqa: E402
 from tests.api.native.client import EVERYTHING, STAFF, encoded  # noqa: E402
+from tests.archives import targz  # noqa: E402
 from tests.audio.networks import write_network  # noqa: E402
 from tests.cast import recording  # noqa: E402
+from tests.ctrl_c import stopped_when  # noqa: E402
 from tests.downloads import serving_downloads  # noqa: E402
 from tests.model_commands import refusal  # noqa: E402
 from tests.shared_data import shared  # noqa: E402
 from voiceprints import installed, obtaining, services  # noqa: E402
+from voiceprints.management.preparing import prepare  # noqa: E402
 from voiceprints.models import EmbeddingModel  # noqa: E402
 
 pytestmark = [pytest.mark.wespeaker, pytest.mark.django_db]
@@ -113,17 +116,51 @@ def test_without_the_packages_it_says_how_to_install_them(models, checkpoint, mo
     assert said == "the package torch is not installed: `make wespeaker` installs what converts models"
 
 
-def test_a_published_checkpoint_is_fetched_and_converted_at_once(models, checkpoint, tmp_path, settings):
+@pytest.fixture
+def campplus_cn(checkpoint, tmp_path, settings):
+    """Who publishes it, as the archive of a checkpoint."""
     with tarfile.open(tmp_path / "model.tar.gz", "w:gz") as packed:
         packed.add(checkpoint("ECAPA_TDNN_GLOB_c512"), "campplus_cn_common_200k")
     with serving_downloads() as downloads:
         downloads.files["campplus_cn_common_200k.tar.gz"] = (tmp_path / "model.tar.gz").read_bytes()
         settings.MODEL_MIRROR = downloads.address
+        yield downloads
 
-        printed = models("fetch", "campplus-cn")
 
-    assert "lowest cosine" in printed
+def test_a_published_checkpoint_is_fetched_and_converted_at_once(models, campplus_cn, settings):
+    assert "lowest cosine" in models("fetch", "campplus-cn")
+
     assert installed.store().find("campplus-cn").engine == "wespeaker-povey"
+    assert not any((settings.MODELS / ".partial").iterdir())
+
+
+def test_a_start_with_a_published_checkpoint_fetches_and_converts_it_once(campplus_cn, settings):
+    assert [prepare("campplus-cn"), prepare("campplus-cn")] == [0, 0]
+
+    assert len(campplus_cn.asked) == 1
+    assert installed.store().find("campplus-cn").engine == "wespeaker-povey"
+    assert create_tenant("initech").tenant.model == "campplus-cn"
+    assert not any((settings.MODELS / ".partial").iterdir())
+
+
+def test_ctrl_c_while_it_is_converted_says_where_the_checkpoint_lies(models, campplus_cn, settings, monkeypatch):
+    folder = settings.MODELS / ".partial" / "campplus-cn"
+    monkeypatch.setattr(conversion, "LONGEST_SECONDS", 60.0)
+
+    with stopped_when((folder / "avg_model.pt").exists) as said:
+        models("fetch", "campplus-cn")
+
+    again = f"`manage.py models import {folder} --name campplus-cn`"
+    assert said == [f"stopped: campplus-cn lies unpacked in {folder}, for {again}"]
+
+
+def test_a_fetched_checkpoint_that_cannot_become_a_model_leaves_nothing_behind(models, campplus_cn, settings):
+    campplus_cn.files["campplus_cn_common_200k.tar.gz"] = targz(
+        {"avg_model.pt": b"weights", "config.yaml": b"{model: CAMPPlus, model_args: {feat_dim: 40}}"}
+    ).getvalue()
+
+    assert "model_args.feat_dim: 40" in refusal(models, "fetch", "campplus-cn")
+
     assert not any((settings.MODELS / ".partial").iterdir())
 
 

@@ -17,6 +17,7 @@ from django.core.management import CommandError, call_command
 from config.settings import BASE_DIR
 from tests.audio.recordings import SAMPLES, encoded, noise
 from tests.shared_data import shared
+from voiceprints import installed
 from voiceprints.trials import TrialsRefused, read_trials
 
 SMALL_LIST = """\
@@ -30,7 +31,8 @@ SMALL_LIST = """\
 def evaluated(tmp_path: Path, lines: str, root: Path = SAMPLES, *words: str) -> dict:
     (tmp_path / "trials.txt").write_text(lines)
     out = tmp_path / "figures.json"
-    call_command("evaluate", str(tmp_path / "trials.txt"), "--root", str(root), "--json", str(out), *words)
+    chosen = words if "--model" in words else [*words, "--model", "ge2e"]
+    call_command("evaluate", str(tmp_path / "trials.txt"), "--root", str(root), "--json", str(out), *chosen)
     return json.loads(out.read_text())
 
 
@@ -39,7 +41,7 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> dict:
     """The evaluation list of 50 speakers."""
     folder = tmp_path_factory.mktemp("real")
     out, plots = folder / "figures.json", folder / "plots"
-    words = ["--root", str(shared("eval", "speech")), "--json", str(out), "--plots", str(plots)]
+    words = ["--root", str(shared("eval", "speech")), "--json", str(out), "--plots", str(plots), "--model", "ge2e"]
     call_command("evaluate", str(shared("eval", "trials.txt")), *words)
     return json.loads(out.read_text()) | {"plots": plots}
 
@@ -169,6 +171,7 @@ def test_ctrl_c_stops_it_quietly(tmp_path):
     lines = [f"1 susan/1.opus away/{number}\n0 wei/1.opus away/{number}\n" for number in range(20_000)]
     (tmp_path / "trials.txt").write_text("".join(lines))
     command = [sys.executable, "manage.py", "evaluate", str(tmp_path / "trials.txt"), "--root", str(SAMPLES)]
+    command += ["--model", "ge2e"]
     process = subprocess.Popen(command, cwd=BASE_DIR, stderr=subprocess.PIPE, text=True, start_new_session=True)
     while not psutil.Process(process.pid).children():
         time.sleep(0.05)
@@ -179,3 +182,35 @@ def test_ctrl_c_stops_it_quietly(tmp_path):
 
     assert said == "CommandError: stopped\n"
     assert process.returncode == 130
+
+
+@pytest.mark.django_db
+def test_the_model_that_new_tenants_begin_with_is_measured_unless_another_is_named(tiny, tmp_path, monkeypatch, capsys):
+    # Where the processes that measure look for models.
+    monkeypatch.setenv("OPENVPR_HOME", str(tmp_path))
+    installed.make_default(tiny)
+    (tmp_path / "trials.txt").write_text(SMALL_LIST)
+
+    call_command("evaluate", str(tmp_path / "trials.txt"), "--root", str(SAMPLES))
+
+    printed = capsys.readouterr()
+    assert "tiny on trials.txt: 2 targets" in printed.out
+    assert "measuring with tiny, the model that new tenants begin with\n" in printed.err
+    call_command("cohort", str(tmp_path / "c.npz"), "--root", str(SAMPLES))
+    assert "8 voices of tiny in" in capsys.readouterr().out
+    with pytest.raises(CommandError, match="2 same-speaker and 2 different-speaker trials"):
+        call_command("calibrate", str(tmp_path / "trials.txt"), "--root", str(SAMPLES))
+    assert "measuring with tiny" in capsys.readouterr().err
+
+
+def test_without_a_database_the_model_must_be_named(tmp_path):
+    (tmp_path / "trials.txt").write_text(SMALL_LIST)
+    command = [sys.executable, "manage.py", "evaluate", str(tmp_path / "trials.txt"), "--root", str(SAMPLES)]
+    environment = os.environ | {"DATABASE_URL": "postgres://nobody@127.0.0.1:9/nothing"}
+    ended = subprocess.run(command, cwd=BASE_DIR, env=environment, capture_output=True, text=True, check=False)
+
+    assert ended.returncode == 1
+    assert ended.stderr == (
+        "CommandError: the database, which knows the model that new tenants begin with, does not answer; name one by "
+        "--model\n"
+    )

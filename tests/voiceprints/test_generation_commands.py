@@ -13,9 +13,11 @@ from django.utils import timezone
 from tenants.context import acting_as
 from tenants.models import BUNDLED_MODEL, Tenant
 from tests.cast import KEN, LIBRARY, OTHER_TAG, SUSAN, VOICES, audio
+from tests.ctrl_c import stopped_when
 from tests.servers import through_the_queue
 from voiceprints import generations, jobs, services
 from voiceprints.errors import GenerationNotFound
+from voiceprints.models import Job
 from voiceprints.side_by_side import report
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -73,6 +75,17 @@ def test_a_rate_slows_it_down(everybody, tiny, capsys):
     said(capsys, "reembed", "--tenant", "acme", "--to", tiny, "--rate", "8", "--wait")
     # The last of three batches of eight begins when the first sixteen have had their time.
     assert time.monotonic() - began > 2
+
+
+def test_ctrl_c_ends_the_waiting_and_not_the_job(everybody, tiny):
+    with through_the_queue(), stopped_when(lambda: jobs.connection().llen("bulk")) as told:
+        call_command("reembed", "--tenant", "acme", "--to", tiny, "--wait")
+
+    with acting_as(everybody):
+        job = everybody.jobs.get()
+    assert told == [f"stopped waiting; job {job.pk} goes on"]
+    assert job.state == Job.State.QUEUED
+    jobs.connection().flushall()
 
 
 @pytest.mark.parametrize("rate", ["0", "-1", "fast", "nan", "inf"])

@@ -21,6 +21,7 @@ from tenants.services import default_model
 from tests.archives import targz
 from tests.audio.networks import write_network
 from tests.audio.recordings import spoken
+from tests.ctrl_c import stopped_when
 from tests.downloads import serving_downloads
 from tests.extra import hide_wespeaker
 from tests.model_commands import refusal
@@ -90,6 +91,27 @@ def test_a_download_that_was_cut_off_is_gone_on_with(models, downloads, network)
 
     assert [asked for _, asked in downloads.asked] == ["", "bytes=10000-"]
     assert installed.store().weights_of("resnet34-LM").read_bytes() == network
+
+
+def test_ctrl_c_ends_a_fetch_with_one_line_and_what_has_arrived_is_kept(models, downloads, models_folder, network):
+    downloads.stall_after = 10_000
+
+    with stopped_when(lambda: any(path.stat().st_size for path in models_folder.rglob("*.part"))) as said:
+        models("fetch", "resnet34-LM")
+
+    assert said == ["stopped: 10000 bytes have arrived and are kept, so fetch again to go on"]
+    models("fetch", "resnet34-LM")
+    assert [asked for _, asked in downloads.asked] == ["", "bytes=10000-"]
+    assert installed.store().weights_of("resnet34-LM").read_bytes() == network
+
+
+def test_ctrl_c_before_anything_has_arrived_promises_nothing(models, downloads):
+    downloads.silent.clear()
+
+    with stopped_when(lambda: downloads.asked) as said:
+        models("fetch", "resnet34-LM")
+
+    assert said == ["stopped"]
 
 
 def test_it_begins_anew_when_the_file_changed_meanwhile(models, downloads, tmp_path):
@@ -289,6 +311,7 @@ def test_a_checkpoint_that_cannot_be_converted_here_is_unpacked_and_what_to_do_w
     said = refusal(models, "fetch", "campplus-cn")
 
     folder = models_folder / ".partial" / "campplus-cn"
+    assert "`make wespeaker` installs what turns it into a model" in said
     assert f"models import {folder} --name campplus-cn" in said
     assert sorted(path.name for path in folder.iterdir()) == ["avg_model.pt", "config.yaml"]
     assert list(json.loads((models_folder / "known.json").read_text())) == ["campplus-cn"]

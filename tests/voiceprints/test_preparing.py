@@ -3,8 +3,10 @@
 import pytest
 
 from tenants.services import create_tenant, default_model
+from tests.archives import targz
 from tests.audio.networks import write_network
 from tests.downloads import serving_downloads
+from tests.extra import hide_wespeaker
 from voiceprints import installed
 from voiceprints.management.preparing import prepare
 
@@ -24,6 +26,23 @@ def test_a_published_model_is_fetched_at_the_first_start_alone(downloads):
 
     assert len(downloads.asked) == 1
     assert create_tenant("initech").tenant.model == "campplus-LM"
+
+
+def test_a_published_checkpoint_that_cannot_be_converted_here_says_in_one_line_what_to_do(
+    settings, capsys, monkeypatch
+):
+    hide_wespeaker(monkeypatch)
+    with serving_downloads() as downloads:
+        files = {"avg_model.pt": b"weights", "config.yaml": b"{model: CAMPPlus, model_args: {}}"}
+        downloads.files["campplus_cn_common_200k.tar.gz"] = targz(files).getvalue()
+        settings.MODEL_MIRROR = downloads.address
+
+        assert prepare("campplus-cn") == 1
+
+    said = capsys.readouterr().err
+    assert len(said.splitlines()) == 1
+    assert "`make wespeaker` installs what turns it into a model, then do this again" in said
+    assert default_model() == "ge2e"
 
 
 def test_a_file_is_added_and_may_be_named_again(tmp_path):

@@ -12,38 +12,49 @@ from typing import Any, TypeVar
 
 from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
+from django.db import Error as DatabaseFailed
 from tqdm import tqdm
 
 from audio.batch import Outcome, hear_all
 from audio.errors import ModelError
 from audio.store import ModelStore
-from tenants.management.base import AttributedCommand
+from tenants.services import default_model
 from voiceprints import engines
+from voiceprints.management.stopping import StoppableCommand
 from voiceprints.trials import Comparisons, TrialList, TrialsRefused, compared, read_trials
-
-# What a shell reports of a command that was stopped by Ctrl-C.
-STOPPED = 130
 
 Item = TypeVar("Item")
 
 
-class MeasuringCommand(AttributedCommand):
-    """A command that may run for hours, and that Ctrl-C stops without a word too many."""
+class MeasuringCommand(StoppableCommand):
+    """A command that may measure for hours, with the model that new tenants begin with unless another is named."""
 
     requires_system_checks = []
 
     def execute(self, *args: Any, **options: Any) -> str | None:
+        return super().execute(*args, **options | {"model": options["model"] or self._default()})
+
+    def _default(self) -> str:
+        """Said at once, since the figures come late. Raises CommandError."""
         try:
-            return super().execute(*args, **options)
-        except KeyboardInterrupt:
-            raise CommandError("stopped", returncode=STOPPED) from None
+            model = default_model()
+        except DatabaseFailed:
+            raise CommandError(
+                "the database, which knows the model that new tenants begin with, does not answer; name one by --model"
+            ) from None
+        self.stderr.write(f"measuring with {model}, the model that new tenants begin with")
+        return model
 
 
-def add_trial_arguments(parser: CommandParser, *, default_model: str) -> None:
+def add_trial_arguments(parser: CommandParser) -> None:
     parser.add_argument("trials", type=Path, metavar="TRIALS")
     parser.add_argument("--root", type=Path, required=True, metavar="DIR", help="where the recordings lie")
-    parser.add_argument("--model", default=default_model, help="its name; %(default)s unless given")
+    add_model_argument(parser)
     parser.add_argument("--denoise", action="store_true", help="clean what the model hears")
+
+
+def add_model_argument(parser: CommandParser) -> None:
+    parser.add_argument("--model", help="its name; the one that new tenants begin with unless given")
 
 
 def measured_trials(options: dict[str, Any]) -> tuple[TrialList, dict[str, Outcome], Comparisons]:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
-from audio.errors import ModelError
+from audio.errors import ModelError, ModelMissing
+from audio.fetching import Progress
 from audio.onnx import refuse_unavailable
-from voiceprints import installed, obtaining
+from audio.published import PUBLISHED, find_published
+from audio.store import NAME, ModelCard
+from voiceprints import conversions, installed, obtaining
 from voiceprints.engines import execution
 from voiceprints.management.progress import progress_bar
-
-# What a shell reports of a command that was stopped by Ctrl-C.
-STOPPED = 130
+from voiceprints.management.stopping import STOPPED
 
 
 def prepare(wanted: str) -> int:
@@ -33,5 +35,19 @@ def prepare(wanted: str) -> int:
 
 def _begin_with(wanted: str) -> None:
     with progress_bar(wanted) as progress:
-        card = obtaining.obtain_or_add(wanted, progress)
+        card = _had(wanted, progress)
     installed.make_default(card.name)
+
+
+def _had(wanted: str, progress: Progress) -> ModelCard:
+    """By the name of a published or installed model, or the path of a file. Raises ModelError."""
+    if find_published(wanted):
+        return conversions.obtain(wanted, progress).card
+    if NAME.fullmatch(wanted) and installed.store().has(wanted):
+        return installed.store().find(wanted)
+    path = Path(wanted).expanduser()
+    if path.is_file():
+        return obtaining.add(path)
+    raise ModelMissing(
+        f"{wanted!r} is no file, no installed model, and none of those published: {', '.join(PUBLISHED)}"
+    )

@@ -12,7 +12,6 @@ from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 from django.db import DatabaseError, IntegrityError
 
-from audio.catalogue import DEFAULT_MODEL
 from audio.errors import ModelError
 from audio.store import ModelCard
 from voiceprints import calibration as calibrating
@@ -30,7 +29,7 @@ class Command(MeasuringCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        add_trial_arguments(parser, default_model=DEFAULT_MODEL)
+        add_trial_arguments(parser)
         parser.add_argument("--about", metavar="TEXT", help="what the recordings are; the list's name unless given")
         parser.add_argument("--json", type=Path, metavar="FILE", help="write the calibration there, and store nothing")
 

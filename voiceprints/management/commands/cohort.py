@@ -9,11 +9,10 @@ import numpy as np
 from django.core.management.base import CommandError, CommandParser
 
 from audio.batch import Heard
-from audio.catalogue import DEFAULT_MODEL
 from audio.results import Embedding
 from tenants.management.base import tenant_named
 from voiceprints.cohorts import Cohort, CohortRefused, made_of, of_tenant, write_cohort
-from voiceprints.management.measuring import MeasuringCommand, heard_recordings
+from voiceprints.management.measuring import MeasuringCommand, add_model_argument, heard_recordings
 from voiceprints.scoring import voiceprint_of
 
 
@@ -25,7 +24,7 @@ class Command(MeasuringCommand):
         source = parser.add_mutually_exclusive_group(required=True)
         source.add_argument("--tenant", help="its slug")
         source.add_argument("--root", type=Path, metavar="DIR", help="a folder per speaker, or recordings one by one")
-        parser.add_argument("--model", default=DEFAULT_MODEL, help="its name; %(default)s unless given")
+        add_model_argument(parser)
 
     def handle(self, *args: Any, file: Path, model: str, **options: Any) -> str:
         try:

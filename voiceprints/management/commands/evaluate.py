@@ -8,7 +8,6 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from audio.catalogue import DEFAULT_MODEL
 from voiceprints.cohorts import CohortRefused, read_cohort
 from voiceprints.evaluation import ClassMissing
 from voiceprints.management.measuring import MeasuringCommand, add_trial_arguments, measured_trials
@@ -19,11 +18,12 @@ from voiceprints.plots import write_plots
 class Command(MeasuringCommand):
     help = (
         "Measure a speaker model on a list of trials: lines of “1 enrolled test” for recordings of one speaker and "
-        "“0 enrolled test” for recordings of two, named relative to a folder. Needs no database."
+        "“0 enrolled test” for recordings of two, named relative to a folder. Where the model is named, no "
+        "database is needed."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        add_trial_arguments(parser, default_model=DEFAULT_MODEL)
+        add_trial_arguments(parser)
         parser.add_argument(
             "--cohort", type=Path, metavar="FILE", help="show the scores normalised by it (AS-norm) too"
         )

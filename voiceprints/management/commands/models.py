@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from argparse import ArgumentParser
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,12 +13,12 @@ from django.core.management.base import CommandError, CommandParser
 
 from audio.errors import ModelError
 from audio.store import ModelCard
-from tenants.management.base import AttributedCommand
 from voiceprints import conversions, installed, obtaining
-from voiceprints.conversions import Converted
+from voiceprints.conversions import Made
 from voiceprints.errors import VoiceprintError
 from voiceprints.management.modeltable import known_models, table
 from voiceprints.management.progress import progress_bar
+from voiceprints.management.stopping import StoppableCommand, stopped
 
 Options = dict[str, Any]
 ENGINE_OF_WINDOW = {"hamming": "wespeaker", "povey": "wespeaker-povey"}
@@ -43,27 +42,19 @@ def list_models(options: Options) -> str:
 def fetch(options: Options) -> str:
     try:
         with progress_bar(options["name"]) as progress:
-            card = obtaining.obtain(options["name"], progress, accept_changed=options["accept_changed"])
-    except obtaining.NeedsConversion as fetched:
-        return _converted(fetched)
-    return _described(card, "installed")
-
-
-def _converted(fetched: obtaining.NeedsConversion) -> str:
-    try:
-        proven = _proven(conversions.import_checkpoint(fetched.folder, fetched.name))
-    except conversions.ExtraMissing as missing:
-        raise fetched from missing
-    shutil.rmtree(fetched.folder)
-    return proven
+            made = conversions.obtain(options["name"], progress, accept_changed=options["accept_changed"])
+    except KeyboardInterrupt:
+        kept = obtaining.what_is_kept(options["name"])
+        raise stopped(f"stopped: {kept}" if kept else "stopped") from None
+    return _made(made)
 
 
 def add(options: Options) -> str:
-    return _described(obtaining.add(options["path"], options["name"], licence=options["licence"]), "installed")
+    return _described(obtaining.add(options["path"], options["name"], licence=options["licence"]))
 
 
 def import_checkpoint(options: Options) -> str:
-    return _proven(
+    return _made(
         conversions.import_checkpoint(
             options["checkpoint"],
             options["name"],
@@ -75,7 +66,7 @@ def import_checkpoint(options: Options) -> str:
 
 
 def quantize(options: Options) -> str:
-    return _proven(conversions.quantize(options["name"], options["to"]))
+    return _made(conversions.quantize(options["name"], options["to"]))
 
 
 def make_default(options: Options) -> str:
@@ -138,7 +129,7 @@ SUBCOMMANDS = (
 )
 
 
-class Command(AttributedCommand):
+class Command(StoppableCommand):
     help = __doc__
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -156,9 +147,9 @@ class Command(AttributedCommand):
             raise CommandError(f"{error.filename}: {error.strerror}" if error.filename else str(error)) from None
 
 
-def _described(card: ModelCard, done: str) -> str:
-    return f"{card.name}: {done}, {card.dimension} numbers per voice, sha256 {card.sha256}"
+def _described(card: ModelCard) -> str:
+    return f"{card.name}: installed, {card.dimension} numbers per voice, sha256 {card.sha256}"
 
 
-def _proven(converted: Converted) -> str:
-    return f"{converted.parity}\n{_described(converted.card, 'installed')}"
+def _made(made: Made) -> str:
+    return "\n".join([*([str(made.parity)] if made.parity else []), _described(made.card)])

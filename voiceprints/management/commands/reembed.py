@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import time
 from argparse import ArgumentTypeError
 from typing import Any
 
@@ -10,9 +9,9 @@ from tqdm import tqdm
 
 from tenants.management.base import AttributedCommand, tenant_named
 from tenants.models import Tenant
-from voiceprints import bulk, generations
+from voiceprints import generations
 from voiceprints.errors import VoiceprintError
-from voiceprints.management.base import LOOK_AGAIN_SECONDS, refuse_failure
+from voiceprints.management.base import ended
 from voiceprints.models import Job
 
 
@@ -51,12 +50,13 @@ def _rate(text: str) -> float:
 def _ended(tenant: Tenant, job: Job) -> Job:
     """Raises CommandError unless it succeeded."""
     with tqdm(unit="recording", disable=None, leave=False) as bar:
-        while not (job := bulk.find_job(tenant, job.pk)).is_over:
+
+        def show(job: Job) -> None:
             bar.total = job.total
             bar.set_postfix_str(str(job.get_state_display()), refresh=False)
             bar.update(job.done - bar.n)
-            time.sleep(LOOK_AGAIN_SECONDS)
-    return refuse_failure(job)
+
+        return ended(tenant, job, show)
 
 
 def _as_json(job: Job) -> str:
