@@ -124,12 +124,12 @@ def add_utterances(
         for (analysis, _), utterance in zip(measured, utterances, strict=True)
         for model, embedding in analysis.embeddings.items()
     ]
-    insert(embeddings)
     enrollment = Enrollment(
         speaker, tuple(utterances), required_utterances, (*earlier, *embeddings), tenant.answering_models
     )
     complete = enrollment.utterance_count >= required_utterances or (speaker.enrolled and bool(earlier))
-    _write_voiceprints(tenant, speaker, enrollment.embeddings, _models_to_write(tenant, speaker, complete=complete))
+    models = _models_to_write(tenant, speaker, complete=complete)
+    _write_voiceprints(tenant, speaker, enrollment.embeddings, models, along_with=embeddings)
     return enrollment
 
 
@@ -195,7 +195,8 @@ def complete_generation(tenant: Tenant, model: str, speakers: Sequence[Speaker])
     for row in rows.select_related("utterance").order_by("utterance_id"):
         said.setdefault(row.utterance.speaker_id, []).append(row)
     heard = [speaker for speaker in speakers if speaker.pk in said]
-    _upsert([_voiceprint(speaker, model, said[speaker.pk]) for speaker in heard])
+    voiceprints = [_voiceprint(speaker, model, said[speaker.pk]) for speaker in heard]
+    insert(voiceprints, on_conflict=REPLACING_VOICEPRINT)
     if model in tenant.answering_models:
         for speaker in heard:
             _set_status(speaker, Speaker.Status.ENROLLED)
@@ -327,20 +328,22 @@ def _models_to_write(tenant: Tenant, speaker: Speaker, *, complete: bool) -> set
 
 
 def _write_voiceprints(
-    tenant: Tenant, speaker: Speaker, embeddings: Iterable[UtteranceEmbedding], models: set[str]
+    tenant: Tenant,
+    speaker: Speaker,
+    embeddings: Iterable[UtteranceEmbedding],
+    models: set[str],
+    *,
+    along_with: Sequence[UtteranceEmbedding] = (),
 ) -> None:
-    """One voiceprint for each of these models, and the status that follows."""
+    """One voiceprint for each of these models, and the status that follows; embeddings that are new go along."""
     by_model: dict[str, Embeddings] = {}
     for embedding in embeddings:
         if embedding.model in models:
             by_model.setdefault(embedding.model, []).append(embedding)
-    _upsert([_voiceprint(speaker, model, rows) for model, rows in by_model.items()])
+    voiceprints = [_voiceprint(speaker, model, rows) for model, rows in by_model.items()]
+    insert(along_with, voiceprints, on_conflict=REPLACING_VOICEPRINT)
     known = not by_model.keys().isdisjoint(tenant.answering_models)
     _set_status(speaker, Speaker.Status.ENROLLED if known else Speaker.Status.ENROLLING)
-
-
-def _upsert(voiceprints: list[Voiceprint]) -> None:
-    insert(voiceprints, REPLACING_VOICEPRINT)
 
 
 def _set_status(speaker: Speaker, status: Speaker.Status) -> None:

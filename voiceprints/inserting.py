@@ -1,4 +1,4 @@
-"""Inserting a few rows as `bulk_create` does, at a third of what it costs: each enrollment waits for three of them."""
+"""Inserting a few rows as `bulk_create` does, at a fraction of what it costs: each enrollment waits for them."""
 
 from __future__ import annotations
 
@@ -10,22 +10,36 @@ from django.db import connection
 from django.db.models import Field, Model
 
 
-def insert(rows: Sequence[Model], on_conflict: str = "") -> None:
-    """Rows of one model, which have their numbers afterwards."""
-    if not rows:
+def insert(*groups: Sequence[Model], on_conflict: str = "") -> None:
+    """Each group is rows of one model, which have their numbers afterwards. All go in one round trip.
+
+    `on_conflict` is what the last group does with rows that are there already.
+    """
+    full = [group for group in groups if group]
+    if not full:
         return
-    table, fields = _shape(type(rows[0]))
-    columns = ", ".join(f'"{field.column}"' for field in fields)
-    row = f"({', '.join(['%s'] * len(fields))})"
-    values = [field.get_db_prep_save(field.pre_save(one, add=True), connection) for one in rows for field in fields]
-    inserted = ", ".join([row] * len(rows))
+    statements = [_statement(group, on_conflict if group is groups[-1] else "") for group in full]
     with connection.cursor() as cursor:
-        cursor.execute(f"INSERT INTO {table} ({columns}) VALUES {inserted} {on_conflict} RETURNING id", values)  # noqa: S608 - names of tables and columns
-        for one, (number,) in zip(rows, cursor.fetchall(), strict=True):
-            one.pk = number
-            one._state.adding = False
+        cursor.execute("; ".join(statements), [value for group in full for value in _values(group)])
+        for group in full:
+            for row, (number,) in zip(group, cursor.fetchall(), strict=True):
+                row.pk = number
+                row._state.adding = False
+            cursor.nextset()
+
+
+def _statement(rows: Sequence[Model], on_conflict: str) -> str:
+    table, fields = rows[0]._meta.db_table, _fields(type(rows[0]))
+    columns = ", ".join(f'"{field.column}"' for field in fields)
+    inserted = ", ".join([f"({', '.join(['%s'] * len(fields))})"] * len(rows))
+    return f"INSERT INTO {table} ({columns}) VALUES {inserted} {on_conflict} RETURNING id"  # noqa: S608 - names
+
+
+def _values(rows: Sequence[Model]) -> list[Any]:
+    fields = _fields(type(rows[0]))
+    return [field.get_db_prep_save(field.pre_save(row, add=True), connection) for row in rows for field in fields]
 
 
 @cache
-def _shape(model: type[Model]) -> tuple[str, Sequence[Field[Any, Any]]]:
-    return model._meta.db_table, [field for field in model._meta.local_concrete_fields if not field.primary_key]
+def _fields(model: type[Model]) -> list[Field[Any, Any]]:
+    return [field for field in model._meta.local_concrete_fields if not field.primary_key]
