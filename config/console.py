@@ -21,7 +21,7 @@ from tenants.middleware import CHOSEN_TENANT
 from tenants.password_change import PasswordChange
 from tenants.sign_in import PasswordStep, code_step, past_second_factor
 from tenants.sign_in_forms import ConsoleLoginForm
-from voiceprints import job_views, model_views, speaker_views, speaking_views
+from voiceprints import job_views, model_views, retention_views, speaker_views, speaking_views
 from voiceprints.overview import overview_for
 from voiceprints.uploads import received_on_disk
 from voiceprints.views import recording
@@ -51,6 +51,7 @@ class ConsoleSite(UnfoldAdminSite):
             path("recordings/<int:utterance_id>.flac", self.admin_view(recording), name="recording"),
             *self._voice_urls(),
             *self._job_urls(),
+            *self._retention_urls(),
             path("audit/", self.admin_view(audit_views.trail), name="audit"),
             path("audit/<slug:form>/", self.admin_view(audit_views.export), name="audit_export"),
             path("models/", self.admin_view(model_views.home), name="models"),
@@ -60,6 +61,16 @@ class ConsoleSite(UnfoldAdminSite):
             path("models/<slug:slug>/failed/", self.admin_view(model_views.failed), name="model_failures"),
             path("models/<slug:slug>/failed.csv", self.admin_view(model_views.failed_csv), name="model_failures_csv"),
             path("models/<slug:slug>/<slug:deed>/", self.admin_view(model_views.change), name="model_change"),
+        ]
+
+    def _retention_urls(self) -> list[URLPattern]:
+        of_library = self.admin_view(retention_views.change_library)
+        of_tenant = self.admin_view(retention_views.change)
+        return [
+            path("retention/", self.admin_view(retention_views.home), name="retention"),
+            path("retention/<slug:slug>/", self.admin_view(retention_views.tenant_retention), name="tenant_retention"),
+            path("retention/<slug:slug>/libraries/<int:library_id>/", of_library, name="change_library_retention"),
+            path("retention/<slug:slug>/<slug:what>/", of_tenant, name="change_retention"),
         ]
 
     def _job_urls(self) -> list[URLPattern]:
@@ -142,7 +153,7 @@ def subheader(request: HttpRequest) -> Any:
 
 
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
-    groups = [_group(_("Voiceprints"), HOME, LIBRARIES, SPEAKERS, JOBS, MODELS)]
+    groups = [_group(_("Voiceprints"), HOME, LIBRARIES, SPEAKERS, JOBS, MODELS, RETENTION)]
     access = [CREDENTIALS, TOKENS, MEMBERS, INVITATIONS] if may_manage_access(request) else []
     if may_read_audit(request):
         groups.append(_group(_("Access"), *access, AUDIT))
@@ -156,6 +167,7 @@ LIBRARIES = (_("Libraries"), "library_music", "admin:voiceprints_library_changel
 SPEAKERS = (_("Speakers"), "record_voice_over", "admin:voiceprints_speaker_changelist")
 JOBS = (_("Jobs"), "sync_alt", "admin:jobs")
 MODELS = (_("Models"), "graphic_eq", "admin:models")
+RETENTION = (_("Retention"), "auto_delete", "admin:retention")
 CREDENTIALS = (_("Credentials"), "key", "admin:tenants_credential_changelist")
 TOKENS = (_("Access tokens"), "token", "admin:tenants_accesstoken_changelist")
 MEMBERS = (_("Members"), "group", "admin:tenants_membership_changelist")

@@ -30,7 +30,7 @@ class Program:
 
 
 def programs() -> list[Program]:
-    return [*_services(), _web(), _embed_worker(), _background_worker(), _bulk_worker(), _maintenance_worker(), _beat()]
+    return [*_services(), _web(), _embed_worker(), _background_worker(), _bulk_worker(), *_platform_workers(), _beat()]
 
 
 def write_supervisor_config(folder: Path) -> Path:
@@ -123,10 +123,12 @@ def _bulk_worker() -> Program:
     return Program("bulk", command, 25, stop_seconds=BULK_STOP_SECONDS)
 
 
-def _maintenance_worker() -> Program:
-    return Program(
-        "maintenance", [*_celery("worker"), "-Q", "maintenance", "-n", "maintenance@%h", "--pool", "solo", *QUIET], 25
-    )
+def _platform_workers() -> list[Program]:
+    """What is due within seconds waits for no clean-up, and who asks something gets the processor before either."""
+    alone = ["--pool", "solo", *QUIET]
+    maintenance = [*_celery("worker"), "-Q", "maintenance", "-n", "maintenance@%h", *alone]
+    cleanup = ["nice", "-n", "19", *_celery("worker"), "-Q", "cleanup", "-n", "cleanup@%h", *alone]
+    return [Program("maintenance", maintenance, 25), Program("cleanup", cleanup, 25)]
 
 
 def _beat() -> Program:

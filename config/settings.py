@@ -394,9 +394,19 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 }
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_TASK_DEFAULT_QUEUE = "maintenance"
-CELERY_TASK_ROUTES = {"voiceprints.analyze": {"queue": "embed"}, "voiceprints.run_job": {"queue": "bulk"}}
+CELERY_TASK_ROUTES = {
+    "voiceprints.analyze": {"queue": "embed"},
+    "voiceprints.run_job": {"queue": "bulk"},
+    "voiceprints.expire_*": {"queue": "cleanup"},
+    "*.sweep_*": {"queue": "cleanup"},
+    "voiceprints.note_sizes": {"queue": "cleanup"},
+    "tenants.check_trail": {"queue": "cleanup"},
+}
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
+    "expire-recordings": {"task": "voiceprints.expire_recordings", "schedule": crontab(minute=7)},
+    "expire-probes": {"task": "voiceprints.expire_probes", "schedule": crontab(minute=17)},
+    "expire-enrollments": {"task": "voiceprints.expire_enrollments", "schedule": crontab(minute=27)},
     "sweep-recordings": {"task": "voiceprints.sweep_recordings", "schedule": 60.0, "options": {"expires": 55}},
     "note-sizes": {"task": "voiceprints.note_sizes", "schedule": 60.0, "options": {"expires": 55}},
     "sweep-answers": {"task": "native.sweep_answers", "schedule": 600.0, "options": {"expires": 590}},

@@ -20,6 +20,7 @@ from django.utils import timezone
 
 from tenants.actions import Action
 from tenants.addresses import neighbourhood
+from tenants.cleaning import delete_rows
 from tenants.context import acting_as_platform
 from tenants.models import Guesses
 from tenants.targets import user_target
@@ -101,8 +102,7 @@ def lift(guesses: Guesses) -> None:
 
 
 def sweep() -> int:
-    deleted, _ = Guesses.objects.filter(last__lt=timezone.now() - FORGOTTEN_AFTER).delete()
-    return deleted
+    return sum(delete_rows(Guesses.objects.filter(last__lt=timezone.now() - FORGOTTEN_AFTER)))
 
 
 def _count(key: str, free: int, *, user: AbstractBaseUser | None = None, address: str = "") -> str:

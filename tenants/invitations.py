@@ -14,7 +14,8 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.utils import timezone
 
 from tenants.actions import Action
-from tenants.context import acting_as, acting_as_platform, naming_token
+from tenants.cleaning import delete_rows
+from tenants.context import acting_as, naming_token
 from tenants.members import add_member
 from tenants.models import Invitation, Membership, Tenant
 from tenants.targets import invitation_target
@@ -86,8 +87,7 @@ def revoke(invitation: Invitation) -> None:
 
 
 def sweep() -> int:
-    with acting_as_platform():
-        return Invitation.all_tenants.filter(expires__lt=timezone.now() - KEPT_AFTER_EXPIRY).delete()[0]
+    return sum(delete_rows(Invitation.all_tenants.filter(expires__lt=timezone.now() - KEPT_AFTER_EXPIRY)))
 
 
 def digest_of(token: str) -> str:

@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from tenants.fields import EncryptedTextField
 
 LAST_USED_RESOLUTION = timedelta(minutes=1)
+LONGEST_PERIOD_DAYS = 36_500
 MODEL_NAME_LENGTH = 100
 BUNDLED_MODEL = "ge2e"
 """What speakers are told apart with where nobody chose another model. Here it is a name and no more."""
@@ -26,6 +27,14 @@ slug_validator = RegexValidator(
     _("Lower-case letters, digits and hyphens, at most 63, beginning with a letter or digit."),
 )
 key_validator = RegexValidator(r"\A[\x21-\x7e]{1,128}\Z", _("1 to 128 visible ASCII characters."))
+
+
+def period(what: Any, *, default: int | None = None) -> models.PositiveIntegerField[int | None, int | None]:
+    """How many days something is kept; None: for ever."""
+    longest = MaxValueValidator(LONGEST_PERIOD_DAYS)
+    return models.PositiveIntegerField(
+        what, null=True, blank=True, default=default, editable=False, validators=[longest]
+    )
 
 
 class Consistency(models.TextChoices):
@@ -86,6 +95,10 @@ class Tenant(models.Model):
         validators=[MinValueValidator(1)],
         help_text=_("Further requests of the minute are refused; empty means no limit."),
     )
+    recordings_kept_days = period(_("recordings"))
+    """0 keeps none: what was measured in them stays."""
+    probes_kept_days = period(_("probes"), default=30)
+    enrollments_kept_days = period(_("incomplete enrollments"), default=30)
     model = models.CharField(_("model"), max_length=MODEL_NAME_LENGTH, default=BUNDLED_MODEL, editable=False)
     """The speaker model that answers."""
     other_models = ArrayField(
@@ -403,6 +416,31 @@ class UsageDay(models.Model):
 
     def __str__(self) -> str:
         return f"{self.day} {self.operation} {self.outcome}"
+
+
+class CleanupRun(models.Model):
+    """One run of a clean-up job. Of those that found nothing to do only the last of each job is kept."""
+
+    job = models.CharField(_("job"), max_length=32)
+    started = models.DateTimeField(_("started"), default=timezone.now)
+    finished = models.DateTimeField(_("finished"), null=True)
+    """None while it runs, and where its process died."""
+    counts = models.JSONField(_("removed"), default=dict)
+    """How many of what; written by the transactions that remove it."""
+    problem = models.CharField(_("problem"), max_length=100, blank=True)
+    """The class of the error by which it ended."""
+
+    class Meta:
+        verbose_name = _("clean-up run")
+        verbose_name_plural = _("clean-up runs")
+        ordering = ["-started", "-id"]
+        indexes = [
+            models.Index(fields=["job", "-started"], name="runs_of_a_job"),
+            models.Index(fields=["started"], name="runs_by_time"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.job} {self.pk}"
 
 
 class AuditEvent(models.Model):

@@ -12,6 +12,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from tenants.addresses import address_of
+from tenants.cleaning import delete_rows
 from tenants.models import ConsoleSession
 
 SIGNED_IN = "signed_in"
@@ -40,6 +41,10 @@ class SessionStore(DatabaseStore):
         """At a resolution that costs somebody who clicks about nothing."""
         if self.seen and timezone.now() - self.seen > SEEN_RESOLUTION:
             ConsoleSession.objects.filter(pk=self.session_key).update(seen=timezone.now())
+
+
+def sweep_sessions() -> int:
+    return sum(delete_rows(ConsoleSession.objects.filter(expire_date__lt=timezone.now())))
 
 
 def remember_browser(request: HttpRequest, **_: Any) -> None:

@@ -10,17 +10,21 @@ from django.conf import settings
 from django.utils import timezone
 
 from tenants import guessing, invitations, sealing
-from tenants.sessions import SessionStore
+from tenants.cleaning import Tally, clean, forget_old_runs
+from tenants.sessions import sweep_sessions
 
 logger = logging.getLogger("openvpr.audit")
 
 
 @shared_task(name="tenants.sweep_sign_ins")
 def sweep_sign_ins() -> None:
-    """Forget old failures, and sessions and invitations that have expired."""
-    guessing.sweep()
-    invitations.sweep()
-    SessionStore.clear_expired()
+    """Forget old failures, sessions and invitations that have expired, and what clean-ups did long ago."""
+    clean("sign-ins", _sweep_sign_ins)
+
+
+def _sweep_sign_ins(tally: Tally) -> None:
+    tally.add(failures=guessing.sweep(), invitations=invitations.sweep(), sessions=sweep_sessions())
+    forget_old_runs(tally)
 
 
 @shared_task(name="tenants.seal_trail")
@@ -31,9 +35,13 @@ def seal_trail() -> int:
 @shared_task(name="tenants.check_trail")
 def check_trail() -> None:
     """Verify every chain, and let go what is older than it is to be kept."""
+    clean("audit", _check_trail)
+
+
+def _check_trail(tally: Tally) -> None:
     for chain in sealing.chains():
         verdict = sealing.verify(chain)
         if not verdict.intact:
             logger.error("chain %s is broken: %s", chain, verdict.problems[0])
         elif settings.AUDIT_KEPT_DAYS:
-            sealing.trim(chain, timezone.now() - timedelta(days=settings.AUDIT_KEPT_DAYS))
+            tally.add(events=sealing.trim(chain, timezone.now() - timedelta(days=settings.AUDIT_KEPT_DAYS)))

@@ -17,7 +17,7 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminTextareaWidget
 
-from tenants.console import TenantAdmin, may_change, may_listen, own_rows, refuse_unless
+from tenants.console import TenantAdmin, may_change, may_listen, may_manage_access, own_rows, refuse_unless
 from voiceprints import curation
 from voiceprints.confirmation import carry_out, confirmation_page, is_confirmed
 from voiceprints.counting import CountingChangeList, Counts, counts_of
@@ -100,6 +100,7 @@ class LibraryAdmin(RemovableAdmin):
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], **kwargs: Any) -> HttpResponse:
         about = {"library": context.get("original"), "may_change": may_change(request)}
+        about["may_manage"] = may_manage_access(request)
         return super().render_change_form(request, context | about, **kwargs)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Library]:

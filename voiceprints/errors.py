@@ -108,6 +108,14 @@ class RecordingNotFound(VoiceprintError):
         super().__init__(f"no recording {path!r}")
 
 
+class PeriodRefused(VoiceprintError):
+    """No number of days for which anything is kept."""
+
+    def __init__(self, *, days: int, most: int) -> None:
+        self.days, self.most = days, most
+        super().__init__(f"{days} days; 0 to {most} can be kept")
+
+
 class Outdated(VoiceprintError):
     """The row is not in a version that the caller expects: somebody changed it meanwhile."""
 

@@ -33,7 +33,7 @@ from tenants.context import acting_as
 from tenants.generations import keeping_models
 from tenants.models import Tenant
 from tenants.trail import note
-from voiceprints import gallery, recordings, services, work
+from voiceprints import gallery, recordings, retention, services, work
 from voiceprints.archives import Archive, fit_name
 from voiceprints.errors import (
     ArchiveRefused,
@@ -391,7 +391,9 @@ class Restoring:
 
     def _take(self, speaker: ExportedSpeaker, also: Callable[[Speaker], None]) -> None:
         """Raises _ModelsChanged when it cannot be taken any more."""
-        paths = [recordings.new_path(self.key.org_id) if one.recording else "" for one in speaker.utterances]
+        with acting_as(self.tenant):
+            kept = retention.keeps_recordings(self.tenant, self.key)
+        paths = [recordings.new_path(self.key.org_id) if one.recording and kept else "" for one in speaker.utterances]
         written = [path for path in paths if path]
         with recordings.removed_on_failure(self.tenant, written):
             with acting_as(self.tenant):
@@ -407,7 +409,15 @@ class Restoring:
                 row, _ = gallery.admit(self.tenant, self.key, newcomer, self.when_enrolled, create_library=True)
                 known = [
                     KnownUtterance(
-                        path, size, one.digest, one.created, one.quality, one.embeddings, one.denoised, one.trimmed
+                        path,
+                        size,
+                        one.digest,
+                        one.created,
+                        one.quality,
+                        one.embeddings,
+                        one.denoised,
+                        one.trimmed,
+                        not_kept=bool(one.recording) and not path,
                     )
                     for one, path, size in zip(speaker.utterances, paths, sizes, strict=True)
                 ]

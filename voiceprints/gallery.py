@@ -34,8 +34,8 @@ INSERT_SPEAKER = """
 WITH library AS (
     SELECT * FROM voiceprints_library WHERE tenant_id = %s AND org_id = %s AND tag_id = %s
 ), inserted AS (
-    INSERT INTO voiceprints_speaker (tenant_id, library_id, external_id, info, status, created)
-    SELECT tenant_id, id, %s, %s, %s, %s FROM library
+    INSERT INTO voiceprints_speaker (tenant_id, library_id, external_id, info, status, created, completed)
+    SELECT tenant_id, id, %s, %s, %s, %s, %s FROM library
     ON CONFLICT (library_id, external_id) DO NOTHING
     RETURNING id
 )
@@ -99,18 +99,19 @@ def locked_speaker(speaker: Speaker) -> Speaker:
 def add_utterances(
     tenant: Tenant, speaker: Speaker, earlier: Embeddings, measured: Sequence[Measured], required_utterances: int
 ) -> Enrollment:
-    """Rows for recordings that are written already; with enough of them the speaker can be found.
+    """Rows for recordings that are written already, or are not kept; with enough of them the speaker can be found.
 
     They are measured with the tenant's models, which stay what they are until the transaction ends. `earlier`: the
     embeddings of those utterances of the speaker that count on. Whoever is enrolled stays so.
     """
-    recordings.claim([path for _, path in measured])
+    recordings.claim([path for _, path in measured if path])
     utterances = [
         Utterance(
             tenant_id=speaker.tenant_id,
             speaker=speaker,
             recording=path,
-            size_bytes=len(analysis.flac),
+            recording_expired=None if path else timezone.now(),
+            size_bytes=len(analysis.flac) if path else 0,
             source_digest=analysis.source_digest,
             denoised=analysis.denoised,
             trimmed=analysis.trimmed,
@@ -141,6 +142,7 @@ def add_known_utterances(tenant: Tenant, speaker: Speaker, known: Sequence[Known
             tenant_id=speaker.tenant_id,
             speaker=speaker,
             recording=one.path,
+            recording_expired=timezone.now() if one.not_kept else None,
             size_bytes=one.size_bytes,
             source_digest=one.source_digest,
             denoised=one.denoised,
@@ -297,6 +299,7 @@ def _inserted(tenant: Tenant, key: LibraryKey, newcomer: Speaker) -> Speaker | N
     """None without such a library, or when it has one of that name. Raises LibraryNotFound: just deleted."""
     about: dict[str, Any] = {"external_id": newcomer.external_id, "info": newcomer.info, "status": newcomer.status}
     about["created"] = timezone.now()
+    about["completed"] = about["created"] if newcomer.enrolled else None
     try:
         with connection.cursor() as cursor:
             cursor.execute(INSERT_SPEAKER, [tenant.pk, key.org_id, key.tag_id, *about.values()])
@@ -349,7 +352,9 @@ def _write_voiceprints(
 def _set_status(speaker: Speaker, status: Speaker.Status) -> None:
     if speaker.status != status and not speaker.is_probe:
         speaker.status = status
-        speaker.save(update_fields=["status"])
+        if status == Speaker.Status.ENROLLED:
+            speaker.completed = speaker.completed or timezone.now()
+        speaker.save(update_fields=["status", "completed"])
 
 
 def _voiceprint(speaker: Speaker, model: str, rows: Embeddings) -> Voiceprint:

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from pgvector.django import VectorField
 
 from audio.results import SpeechQuality
-from tenants.models import MODEL_NAME_LENGTH, Tenant
+from tenants.models import MODEL_NAME_LENGTH, Tenant, period
 from voiceprints.querysets import JobQuerySet, LibraryQuerySet, SpeakerQuerySet, UtteranceQuerySet, VoiceprintQuerySet
 
 
@@ -60,6 +60,9 @@ class Library(models.Model):
     name = models.CharField(_("name"), max_length=256, blank=True)
     info = models.TextField(_("info"), blank=True)
     created = models.DateTimeField(_("created"), auto_now_add=True)
+    own_period = models.BooleanField(default=False, db_default=False, editable=False)
+    """Whether its recordings are kept for a period of its own, and not for the tenant's."""
+    recordings_kept_days = period(_("recordings"))
 
     all_tenants = LibraryQuerySet.as_manager()
 
@@ -68,7 +71,10 @@ class Library(models.Model):
         verbose_name_plural = _("libraries")
         ordering = ["org_id", "tag_id"]
         constraints = [
-            models.UniqueConstraint(fields=["tenant", "org_id", "tag_id"], name="one_library_per_org_and_tag")
+            models.UniqueConstraint(fields=["tenant", "org_id", "tag_id"], name="one_library_per_org_and_tag"),
+            models.CheckConstraint(
+                condition=Q(own_period=True) | Q(recordings_kept_days=None), name="only_an_own_period_is_noted"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -87,6 +93,8 @@ class Speaker(models.Model):
     info = models.TextField(_("info"), blank=True)
     status = models.CharField(_("status"), max_length=16, choices=Status.choices, default=Status.ENROLLING)
     created = models.DateTimeField(_("created"), auto_now_add=True)
+    completed = models.DateTimeField(null=True, editable=False)
+    """When the enrollment was first complete. Whoever is enrolling again since is no incomplete enrollment."""
 
     all_tenants = SpeakerQuerySet.as_manager()
 
@@ -105,6 +113,11 @@ class Speaker(models.Model):
             models.Index(fields=["tenant", "created", "id"], name="speakers_of_a_tenant_by_age"),
             # In the order of bytes, whatever the database's own is, so that a prefix is a range.
             models.Index("tenant", Collate("external_id", "C"), "id", name="speakers_of_a_tenant_by_name"),
+            models.Index(
+                fields=["tenant", "status", "created"],
+                condition=~Q(status="enrolled"),
+                name="speakers_not_enrolled_by_age",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -126,7 +139,9 @@ class Utterance(models.Model):
     tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="utterances", verbose_name=_("tenant"))
     speaker = models.ForeignKey(Speaker, models.CASCADE, related_name="utterances", verbose_name=_("speaker"))
     recording = models.FileField(_("recording"), storage=recordings_storage, max_length=255, blank=True)
-    """"" where only the embedding came, from another installation."""
+    """"" where only the embedding came, from another installation, or where it is not kept any longer."""
+    recording_expired = models.DateTimeField(null=True, editable=False)
+    """When the recording went because its period was over, or was not kept at all; None in every other case."""
     size_bytes = models.PositiveBigIntegerField(null=True)
     """Of the file; None for a while where it was stored before sizes were noted."""
     source_digest = models.CharField(max_length=64, blank=True)
@@ -164,6 +179,7 @@ class Utterance(models.Model):
             ),
             models.Index(fields=["tenant", "speaker"], name="utterances_of_a_tenant"),
             models.Index(fields=["tenant", "id"], condition=Q(recording=""), name="utterances_without_recording"),
+            models.Index(fields=["tenant", "created", "id"], condition=~Q(recording=""), name="recordings_by_age"),
         ]
 
     def __str__(self) -> str:

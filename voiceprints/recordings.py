@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
+import time
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -35,6 +36,7 @@ from voiceprints.models import DoomedRecording
 logger = logging.getLogger(__name__)
 
 SWEEP_BATCH = 50
+LONGEST_BATCH_SECONDS = 0.3
 SPARE_TIME_TO_CLAIM = timedelta(minutes=5)
 TRIED_AGAIN_AFTER = timedelta(hours=1)
 # What a file system and an S3 service fail with.
@@ -181,12 +183,19 @@ def _remove_now_or_later(tenant: Tenant, paths: Sequence[str]) -> None:
 
 
 def _remove_doomed(doomed: QuerySet[DoomedRecording]) -> tuple[int, int]:
-    """A batch of files, each with its doom, in the caller's transaction; returns how many were tried and are gone."""
-    batch = {row.pk: _remove(row.path) for row in doomed.select_for_update(skip_locked=True)[:SWEEP_BATCH]}
-    gone = [pk for pk, removed in batch.items() if removed]
+    """A batch of files, each with its doom, in the caller's transaction; returns how many were at hand and are gone.
+
+    A storage that is far away does not make the transaction long: what takes too long is left to the next.
+    """
+    batch = list(doomed.select_for_update(skip_locked=True)[:SWEEP_BATCH])
+    ends, removed = time.monotonic() + LONGEST_BATCH_SECONDS, dict[int, bool]()
+    for row in batch:
+        if time.monotonic() < ends:
+            removed[row.pk] = _remove(row.path)
+    gone = [pk for pk, is_gone in removed.items() if is_gone]
     DoomedRecording.all_tenants.filter(pk__in=gone).delete()
     # Those that resist stand back, so that they do not keep the others from their turn.
-    stuck = DoomedRecording.all_tenants.filter(pk__in=batch.keys() - set(gone))
+    stuck = DoomedRecording.all_tenants.filter(pk__in=removed.keys() - set(gone))
     stuck.update(not_before=timezone.now() + TRIED_AGAIN_AFTER)
     return len(batch), len(gone)
 

@@ -68,6 +68,8 @@ class KnownUtterance:
     embeddings: Mapping[str, Embedding]
     denoised: bool
     trimmed: bool
+    not_kept: bool = False
+    """There was a recording, and the rules keep none."""
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from tenants.context import acting_as
 from tenants.generations import keeping_models
 from tenants.models import Tenant
 from tenants.trail import note
-from voiceprints import agreement, gallery, jobs, recordings, turns
+from voiceprints import agreement, gallery, jobs, recordings, retention, turns
 from voiceprints.decisions import decision_for
 from voiceprints.errors import (
     LibraryNotFound,
@@ -94,7 +94,7 @@ def enroll(
         also(enrollment)
         return enrollment
 
-    return _heard_and_stored(tenant, key.org_id, audios, refuse_in_vain, store)
+    return _heard_and_stored(tenant, key, audios, refuse_in_vain, store)
 
 
 def enroll_turn(
@@ -123,7 +123,7 @@ def enroll_turn(
         _note_said(tenant, Action.ENROLLED, enrollment, turn=turn.number, turns=turn.turns)
         return enrollment
 
-    return _heard_and_stored(tenant, key.org_id, [audio], refuse_untimely, store)
+    return _heard_and_stored(tenant, key, [audio], refuse_untimely, store)
 
 
 def update(
@@ -156,7 +156,7 @@ def update(
         _note_said(tenant, Action.UTTERANCES_ADDED if merge else Action.UTTERANCES_REPLACED, enrollment)
         return enrollment
 
-    return _heard_and_stored(tenant, key.org_id, audios, refuse_unknown, store)
+    return _heard_and_stored(tenant, key, audios, refuse_unknown, store)
 
 
 def replace_utterance(tenant: Tenant, utterance_id: int, audio: AudioInput) -> Enrollment:
@@ -165,7 +165,7 @@ def replace_utterance(tenant: Tenant, utterance_id: int, audio: AudioInput) -> E
     Raises UtteranceNotFound, and SpeakerMismatch where the tenant refuses utterances that disagree with the others.
     """
     with acting_as(tenant):
-        org_id = _utterance(tenant, utterance_id).speaker.library.org_id
+        library = _utterance(tenant, utterance_id).speaker.library
 
     def refuse_unknown() -> None:
         _utterance(tenant, utterance_id)
@@ -179,7 +179,7 @@ def replace_utterance(tenant: Tenant, utterance_id: int, audio: AudioInput) -> E
         _note_said(tenant, Action.UTTERANCES_REPLACED, enrollment, replaced=utterance_id)
         return enrollment
 
-    return _heard_and_stored(tenant, org_id, [audio], refuse_unknown, store)
+    return _heard_and_stored(tenant, LibraryKey(library.org_id, library.tag_id), [audio], refuse_unknown, store)
 
 
 def verify(tenant: Tenant, libraries: QuerySet[Library], external_id: str, audio: AudioInput) -> Verification:
@@ -484,7 +484,7 @@ def _heard_by_all(
 
 def _heard_and_stored(
     tenant: Tenant,
-    org_id: str,
+    key: LibraryKey,
     audios: Sequence[AudioInput],
     refuse_in_vain: Callable[[], None],
     store: Callable[[list[Measured]], Enrollment],
@@ -492,24 +492,28 @@ def _heard_and_stored(
     """The recordings measured, written to paths of their own, and stored in one transaction; all or nothing.
 
     The tenant's models may change while they are measured: what another has still to hear is heard before it is stored.
-    One that stands by and cannot be used now is left out; a re-embedding catches up with it.
+    One that stands by and cannot be used now is left out; a re-embedding catches up with it. Where the library keeps no
+    recordings none is written.
     """
-    paths = [recordings.new_path(org_id) for _ in audios]
+    paths: list[str] = []
     asked = set(tenant.models)
 
     def prepare() -> None:
         refuse_in_vain()
-        recordings.plan(tenant, paths)
+        if retention.keeps_recordings(tenant, key):
+            paths.extend(recordings.new_path(key.org_id) for _ in audios)
+            recordings.plan(tenant, paths)
 
     with recordings.removed_on_failure(tenant, paths):
         first, _ = _heard(tenant, audios[0], prepare, keep=True)
         analyses = [first, *(_heard_by_all(tenant, audio) for audio in audios[1:])]
-        recordings.write(paths, [analysis.flac for analysis in analyses])
+        if paths:
+            recordings.write(paths, [analysis.flac for analysis in analyses])
         while True:
             with keeping_models(tenant):
                 if asked.issuperset(tenant.models) and all(_will_do(tenant, analysis) for analysis in analyses):
                     measured = [analysis.by(_known_to(tenant, analysis)) for analysis in analyses]
-                    return store(list(zip(measured, paths, strict=True)))
+                    return store(list(zip(measured, paths or [""] * len(measured), strict=True)))
             asked.update(tenant.models)
             analyses = [_heard_again(tenant, analysis) for analysis in analyses]
 

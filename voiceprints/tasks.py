@@ -17,8 +17,9 @@ from audio.errors import AudioError, ModelError
 from audio.results import RawPcm, RecordingForm
 from audio.store import BUNDLED
 from tenants import metering
+from tenants.cleaning import clean
 from tenants.origins import coming_from, of_job
-from voiceprints import batches, bulk, engines, installed, jobs, recordings, reembedding, sizes, work
+from voiceprints import batches, bulk, engines, expiry, installed, jobs, recordings, reembedding, sizes, work
 from voiceprints.errors import VoiceprintError
 
 logger = logging.getLogger(__name__)
@@ -124,9 +125,24 @@ def _encoder(name: str) -> SpeakerEncoder:
     return engines.encoder(name)
 
 
+@shared_task(name="voiceprints.expire_recordings")
+def expire_recordings() -> None:
+    clean("recordings", expiry.expire_recordings)
+
+
+@shared_task(name="voiceprints.expire_probes")
+def expire_probes() -> None:
+    clean("probes", expiry.expire_probes)
+
+
+@shared_task(name="voiceprints.expire_enrollments")
+def expire_enrollments() -> None:
+    clean("enrollments", expiry.expire_enrollments)
+
+
 @shared_task(name="voiceprints.sweep_recordings")
-def sweep_recordings() -> int:
-    return recordings.sweep()
+def sweep_recordings() -> None:
+    clean("files", lambda tally: tally.add(files=recordings.sweep()))
 
 
 @shared_task(name="voiceprints.note_sizes")
@@ -187,4 +203,4 @@ def tend_jobs() -> None:
 @shared_task(name="voiceprints.sweep_jobs")
 def sweep_jobs() -> None:
     """Let go what has expired."""
-    work.sweep()
+    clean("jobs", lambda tally: tally.add(**work.sweep()))

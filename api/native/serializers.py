@@ -300,7 +300,12 @@ class UtteranceReply(serializers.Serializer[Any]):
     created = moment("")
     quality = QualityReply()
     has_recording = serializers.BooleanField(
-        source="recording", help_text="Whether its recording can be fetched; false where only the embedding came."
+        source="recording",
+        help_text="Whether its recording can be fetched; false where only the embedding came, or is kept.",
+    )
+    recording_expired = moment(
+        "When its recording went because its period was over, or was not kept at all; null in every other case.",
+        allow_null=True,
     )
 
 

@@ -8,6 +8,7 @@ from django.urls.converters import IntConverter
 from api.native.audit import AuditViewSet
 from api.native.documentation import JsonViewSet, PageViewSet, YamlViewSet
 from api.native.jobs import ExportViewSet, ImportViewSet, JobFileViewSet, JobViewSet
+from api.native.retention import LibraryRetentionViewSet, RetentionViewSet
 from api.native.usage import UsageViewSet
 from api.native.views import LibraryViewSet, RecognitionViewSet, RecordingViewSet, SpeakerViewSet, UtteranceViewSet
 from api.native.viewsets import NothingHereViewSet
@@ -28,6 +29,11 @@ urlpatterns = [
     path("api/v1/libraries/<row:library_id>", LibraryViewSet.as_view(ONE), name="native-library"),
     path("api/v1/libraries/<row:library_id>/empty", LibraryViewSet.as_view({"post": "empty"})),
     path("api/v1/libraries/<row:library_id>/export", ExportViewSet.as_view({"post": "export"})),
+    path(
+        "api/v1/libraries/<row:library_id>/retention",
+        LibraryRetentionViewSet.as_view({"get": "show", "put": "change", "delete": "end"}),
+    ),
+    path("api/v1/retention", RetentionViewSet.as_view({"get": "show", "patch": "change"})),
     path("api/v1/audit", AuditViewSet.as_view({"get": "list"})),
     path("api/v1/imports", ImportViewSet.as_view({"post": "create"})),
     path("api/v1/jobs", JobViewSet.as_view({"get": "list"})),

@@ -20,10 +20,11 @@ from tenants.context import acting_as, acting_as_platform
 from tenants.models import AuditEvent, Guesses, Role, Scope, SecondFactor
 from tests.cast import KEN, LIBRARY, SUSAN, WEI, audio
 from tests.second_model import TINY
-from voiceprints import bulk, curation, decisions, generations, installed, recordings, services
+from voiceprints import bulk, curation, decisions, generations, installed, recordings, retention, services
 from voiceprints.calibration import provisional
 from voiceprints.models import Job
 from voiceprints.results import LibraryKey, Turn
+from voiceprints.retention import OwnPeriod
 
 pytestmark = pytest.mark.django_db
 
@@ -40,6 +41,7 @@ MODULES = (
     generations,
     installed,
     decisions,
+    retention,
 )
 CHANGES_NOTHING = {
     access: "default_model find_credential known_credential find_token",
@@ -55,6 +57,7 @@ CHANGES_NOTHING = {
     generations: "all_coverages coverage longest_request",
     installed: "store refuse_disagreement most_used refuse_other_vectors usage_of",
     decisions: "decision_for calibration_in_force calibrations_in_force forget_calibrations shipped_calibration",
+    retention: "periods_of own_periods look look_at_library foresee foresee_library keeps_recordings",
 }
 # Parts of others, which tell; when a key was last used; and a first start, which is two deeds.
 TOLD_BY_OTHERS = {
@@ -485,6 +488,16 @@ def _(world):
 @changes(decisions.store_calibration, Action.MODEL_CALIBRATED)
 def _(world):
     return lambda: decisions.store_calibration(provisional(TINY))
+
+
+@changes(retention.change, Action.RETENTION_CHANGED)
+def _(world):
+    return lambda: retention.change(world.acme, recordings=30)
+
+
+@changes(retention.change_library, Action.RETENTION_CHANGED)
+def _(world):
+    return lambda: retention.change_library(world.acme, world.library.pk, OwnPeriod(0))
 
 
 def services_of(module):

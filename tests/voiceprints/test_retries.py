@@ -76,7 +76,7 @@ def test_the_upload_goes_when_its_time_has_come(acme, half_done, recordings_fold
     assert len(uploads(recordings_folder)) == 1
     with acting_as(acme):
         acme.jobs.update(inputs_expire=timezone.now() - timedelta(seconds=1))
-    assert work.sweep() == 1
+    assert work.sweep()["uploads"] == 1
     assert uploads(recordings_folder) == []
     with pytest.raises(UploadsGone):
         bulk.retry_job(acme, half_done.pk)

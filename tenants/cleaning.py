@@ -1,0 +1,110 @@
+"""Running clean-up jobs: each once at a time, a little at a time, and with a row that says what came of it.
+
+What is left to do is in the rows to be removed, so whoever comes after a crash goes on where it happened.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+
+from django.db import connection
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from tenants.context import acting_as_platform
+from tenants.models import CleanupRun
+
+logger = logging.getLogger("openvpr.cleanup")
+
+ROWS_AT_ONCE: Final = 500
+RUNS_KEPT_FOR: Final = timedelta(days=90)
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What a run has removed so far."""
+
+    run: CleanupRun
+
+    def add(self, **counts: int) -> None:
+        """In the transaction that removes it, if there is one, so that a crash leaves true figures."""
+        found = {what: count for what, count in counts.items() if count}
+        for what, count in found.items():
+            self.run.counts[what] = self.run.counts.get(what, 0) + count
+        if found:
+            self.run.save(update_fields=["counts"])
+
+
+Deed = Callable[[Tally], object]
+
+
+def clean(job: str, deed: Deed) -> CleanupRun | None:
+    """Do it and tell what came of it; None when somebody else is at it. What the deed raises is noted and raised."""
+    with _alone(job) as alone:
+        if not alone:
+            logger.info("clean-up job=%s runs already", job)
+            return None
+        run = CleanupRun.objects.create(job=job)
+        try:
+            deed(Tally(run))
+        except Exception as error:
+            _end(run, type(error).__name__)
+            raise
+        _end(run)
+        return run
+
+
+def delete_rows(rows: QuerySet[Any]) -> Iterator[int]:
+    """All of these rows of the platform's, few at a time and each time in a transaction of its own: how many went.
+
+    What somebody else has locked stays for the next run.
+    """
+    while True:
+        with acting_as_platform():
+            batch = list(
+                rows.select_for_update(skip_locked=True, of=["self"]).values_list("pk", flat=True)[:ROWS_AT_ONCE]
+            )
+            rows.model._default_manager.filter(pk__in=batch).delete()
+            yield len(batch)
+        if len(batch) < ROWS_AT_ONCE:
+            return
+
+
+def forget_old_runs(tally: Tally) -> None:
+    for count in delete_rows(CleanupRun.objects.filter(started__lt=timezone.now() - RUNS_KEPT_FOR)):
+        tally.add(runs=count)
+
+
+def _end(run: CleanupRun, problem: str = "") -> None:
+    run.finished, run.problem = timezone.now(), problem
+    run.save(update_fields=["finished", "problem"])
+    if not problem:
+        idle = CleanupRun.objects.filter(job=run.job, counts={}, problem="").exclude(finished=None)
+        idle.filter(pk__lt=run.pk).delete()
+    seconds = (run.finished - run.started).total_seconds()
+    removed = " ".join(f"{what}={count}" for what, count in sorted(run.counts.items())) or "nothing"
+    level = logging.ERROR if problem else logging.INFO if run.counts else logging.DEBUG
+    logger.log(level, "clean-up job=%s seconds=%.1f %s %s", run.job, seconds, removed, problem)
+
+
+@contextmanager
+def _alone(job: str) -> Iterator[bool]:
+    """Whether nobody else has it until the block ends: a lock of the connection, which a dead process does not keep."""
+    name = f"clean-up {job}"
+    alone = bool(_asked("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", name))
+    try:
+        yield alone
+    finally:
+        if alone:
+            _asked("SELECT pg_advisory_unlock(hashtextextended(%s, 0))", name)
+
+
+def _asked(question: str, name: str) -> Any:
+    with connection.cursor() as cursor:
+        cursor.execute(question, [name])
+        return cursor.fetchone()[0]
