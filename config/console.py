@@ -14,14 +14,29 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 from unfold.sites import UnfoldAdminSite
 
-from config.client_setups import client_setups, dialect_names
+from config.client_setups import client_setups, dialect_names, tryout_setups
 from tenants import account_views, audit_views, join_views
-from tenants.console import is_platform_staff, may_enter, may_manage_access, may_read_audit, membership_of
+from tenants.console import (
+    is_platform_staff,
+    may_change,
+    may_enter,
+    may_manage_access,
+    may_read_audit,
+    membership_of,
+)
 from tenants.middleware import CHOSEN_TENANT
 from tenants.password_change import PasswordChange
 from tenants.sign_in import PasswordStep, code_step, past_second_factor
 from tenants.sign_in_forms import ConsoleLoginForm
-from voiceprints import job_views, model_views, retention_views, speaker_views, speaking_views
+from voiceprints import (
+    job_views,
+    library_views,
+    model_views,
+    retention_views,
+    speaker_views,
+    speaking_views,
+    tryout_views,
+)
 from voiceprints.overview import overview_for
 from voiceprints.uploads import received_on_disk
 from voiceprints.views import recording
@@ -31,6 +46,7 @@ class ConsoleSite(UnfoldAdminSite):
     login_form = ConsoleLoginForm
     client_setups = staticmethod(client_setups)
     dialect_names = staticmethod(dialect_names)
+    tryout_setups = staticmethod(tryout_setups)
     enable_nav_sidebar = True
 
     def has_permission(self, request: HttpRequest) -> bool:
@@ -90,7 +106,9 @@ class ConsoleSite(UnfoldAdminSite):
 
     def _voice_urls(self) -> list[URLPattern]:
         return [
+            path("try/", self.admin_view(tryout_views.try_out), name="try_out"),
             path("libraries/<int:library_id>/enroll/", self.admin_view(speaking_views.enroll), name="enroll_speaker"),
+            path("libraries/<int:library_id>/map/", self.admin_view(library_views.library_map), name="library_map"),
             path("speakers/<int:speaker_id>/nearest/", self.admin_view(speaker_views.nearest), name="nearest_speakers"),
             path("speakers/<int:speaker_id>/recordings/", self.admin_view(speaking_views.add), name="add_recordings"),
             path(
@@ -153,7 +171,8 @@ def subheader(request: HttpRequest) -> Any:
 
 
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
-    groups = [_group(_("Voiceprints"), HOME, LIBRARIES, SPEAKERS, JOBS, MODELS, RETENTION)]
+    trying = [TRY_IT] if may_change(request) else []
+    groups = [_group(_("Voiceprints"), HOME, LIBRARIES, SPEAKERS, *trying, JOBS, MODELS, RETENTION)]
     access = [CREDENTIALS, TOKENS, MEMBERS, INVITATIONS] if may_manage_access(request) else []
     if may_read_audit(request):
         groups.append(_group(_("Access"), *access, AUDIT))
@@ -166,6 +185,7 @@ HOME = (_("Home"), "dashboard", "admin:index")
 LIBRARIES = (_("Libraries"), "library_music", "admin:voiceprints_library_changelist")
 SPEAKERS = (_("Speakers"), "record_voice_over", "admin:voiceprints_speaker_changelist")
 JOBS = (_("Jobs"), "sync_alt", "admin:jobs")
+TRY_IT = (_("Try it"), "mic", "admin:try_out")
 MODELS = (_("Models"), "graphic_eq", "admin:models")
 RETENTION = (_("Retention"), "auto_delete", "admin:retention")
 CREDENTIALS = (_("Credentials"), "key", "admin:tenants_credential_changelist")

@@ -17,12 +17,14 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminTextareaWidget
 
-from tenants.console import TenantAdmin, may_change, may_listen, may_manage_access, own_rows, refuse_unless
+from tenants.console import TenantAdmin, may_change, may_listen, own_rows, refuse_unless
 from voiceprints import curation
-from voiceprints.confirmation import carry_out, confirmation_page, is_confirmed
+from voiceprints.confirmation import carry_out, confirmation_page, is_confirmed, is_meant
 from voiceprints.counting import CountingChangeList, Counts, counts_of
 from voiceprints.filters import LibraryFilter, OrganisationFilter
+from voiceprints.library_page import library_page
 from voiceprints.models import Library, Speaker, Utterance
+from voiceprints.moving import moved_or_asked
 from voiceprints.querysets import SpeakerQuerySet
 from voiceprints.removals import (
     DELETE_LIBRARIES,
@@ -73,7 +75,7 @@ class RemovableAdmin(TenantAdmin):
     def undertake(
         self, request: HttpRequest, undertaking: Undertaking, chosen: QuerySet[Any], *, back: str
     ) -> HttpResponse | None:
-        if not is_confirmed(request):
+        if not is_meant(request, undertaking, chosen):
             return confirmation_page(request, self.admin_site.each_context(request), undertaking, chosen, back)
         carry_out(request, undertaking, chosen)
         return None
@@ -95,12 +97,12 @@ class LibraryAdmin(RemovableAdmin):
     actions = ["empty", "delete_selected"]
     fields = ["org_id", "tag_id", "name", "info"]
     fixed_fields = ["org_id", "tag_id"]
-    change_form_outer_before_template = "console/library.html"
+    change_form_outer_after_template = "console/library.html"
     deletion = DELETE_LIBRARIES
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], **kwargs: Any) -> HttpResponse:
-        about = {"library": context.get("original"), "may_change": may_change(request)}
-        about["may_manage"] = may_manage_access(request)
+        library = context.get("original")
+        about = {"library_page": library_page(request, library)} if library else {}
         return super().render_change_form(request, context | about, **kwargs)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Library]:
@@ -136,7 +138,7 @@ class SpeakerAdmin(RemovableAdmin):
     list_filter = [LibraryFilter, ("status", ChoicesDropdownFilter)]
     search_fields = ["external_id", "info"]
     ordering = ["-created", "-pk"]
-    actions = ["delete_selected"]
+    actions = ["move", "delete_selected"]
     fields = ["external_id", "library", "status", "created", "info"]
     readonly_fields = ["external_id", "library", "status", "created"]
     change_form_outer_after_template = "console/speaker.html"
@@ -177,6 +179,10 @@ class SpeakerAdmin(RemovableAdmin):
     @display(description=_("status"), ordering="status", label=STATUS_COLOURS)
     def status_badge(self, speaker: Speaker) -> tuple[str, str]:
         return speaker.status, speaker.get_status_display()
+
+    @action(description=_("Move to another library"), permissions=["change"])
+    def move(self, request: HttpRequest, queryset: QuerySet[Speaker]) -> HttpResponse | None:
+        return moved_or_asked(request, queryset, self.list_address())
 
     def remove_recording(self, request: HttpRequest, speaker_id: int, utterance_id: int) -> HttpResponse:
         speaker = self.get_object(request, str(speaker_id))

@@ -13,12 +13,17 @@ from django.utils.translation import gettext as _
 
 from voiceprints.removals import Undertaking, in_words
 
-CONFIRMED = "confirmed"
+CONFIRMED, TYPED = "confirmed", "typed"
 NAMES_SHOWN = 10
 
 
 def is_confirmed(request: HttpRequest) -> bool:
     return request.method == "POST" and CONFIRMED in request.POST
+
+
+def is_meant(request: HttpRequest, undertaking: Undertaking, chosen: QuerySet[Any]) -> bool:
+    """Confirmed, and what was to be typed was."""
+    return is_confirmed(request) and request.POST.get(TYPED, "").strip() == undertaking.typed(chosen)
 
 
 def carry_out(request: HttpRequest, undertaking: Undertaking, chosen: QuerySet[Any]) -> None:
@@ -38,14 +43,16 @@ def confirmation_page(
         "consequences": in_words(undertaking.foresee(chosen)),
         "names": [str(one) for one in chosen[:NAMES_SHOWN]],
         "more": max(0, count - NAMES_SHOWN),
-        "repeated": _selection(request),
+        "repeated": selection(request),
+        "typed": undertaking.typed(chosen),
+        "mistyped": is_confirmed(request),
         "confirmed": CONFIRMED,
         "back": back,
     }
     return TemplateResponse(request, "console/confirm.html", context)
 
 
-def _selection(request: HttpRequest) -> list[tuple[str, str]]:
+def selection(request: HttpRequest) -> list[tuple[str, str]]:
     """What the list page posted, to be posted again. All rows of a filter are named by it, not one by one."""
     keys = request.POST.getlist(ACTION_CHECKBOX_NAME)
     if request.POST.get("select_across") == "1":

@@ -19,12 +19,16 @@ from voiceprints.results import Removal
 
 @dataclass(frozen=True)
 class Undertaking:
-    """A removal that is announced before it is carried out. `question` is a lazy plural over `count`."""
+    """A removal that is announced before it is carried out. `question` is a lazy plural over `count`.
+
+    `typed`: what a person types to show that they have read what goes.
+    """
 
     question: Any
     button: Any
     foresee: Callable[[QuerySet[Any]], Removal]
     carry_out: Callable[[QuerySet[Any]], Removal]
+    typed: Callable[[QuerySet[Any]], str] = lambda _: ""
 
 
 def remove_speakers(speakers: QuerySet[Speaker]) -> Removal:
@@ -66,6 +70,12 @@ def libraries_foreseen(libraries: QuerySet[Library]) -> Removal:
     return Removal(libraries=libraries.count(), speakers=contents.speakers, recordings=contents.recordings)
 
 
+def name_or_extent(libraries: QuerySet[Library]) -> str:
+    """Of one library its name; of several how many voiceprints they hold."""
+    chosen = list(libraries[:2])
+    return str(chosen[0]) if len(chosen) == 1 else str(contents_foreseen(libraries).speakers)
+
+
 def utterances_foreseen(utterances: QuerySet[Utterance]) -> Removal:
     return Removal(recordings=utterances.count())
 
@@ -84,6 +94,7 @@ DELETE_LIBRARIES = Undertaking(
     _("Delete"),
     libraries_foreseen,
     remove_libraries,
+    name_or_extent,
 )
 EMPTY_LIBRARIES = Undertaking(
     ngettext_lazy(
@@ -94,6 +105,7 @@ EMPTY_LIBRARIES = Undertaking(
     _("Empty"),
     contents_foreseen,
     empty_libraries,
+    name_or_extent,
 )
 DELETE_SPEAKERS = Undertaking(
     ngettext_lazy(

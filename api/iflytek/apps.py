@@ -4,3 +4,4 @@ from django.apps import AppConfig
 class IflytekConfig(AppConfig):
     name = "api.iflytek"
     verbose_name = "iFlytek s1aa729d0, s782b4996"
+    reaches = r"[0-9A-Za-z_]{1,32}//[0-9A-Za-z_-]{0,32}"

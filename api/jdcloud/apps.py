@@ -4,3 +4,4 @@ from django.apps import AppConfig
 class JdcloudConfig(AppConfig):
     name = "api.jdcloud"
     verbose_name = "JD Cloud, NeuHub vpr"
+    reaches = r"[!-~]{1,64}//[!-~]{0,64}"

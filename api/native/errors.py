@@ -59,6 +59,7 @@ from voiceprints.errors import (
     SpeakerMismatch,
     SpeakerNotEnrolled,
     SpeakerNotFound,
+    SpeakersExist,
     StorageFailed,
     TooBusy,
     UploadsGone,
@@ -160,6 +161,7 @@ ANSWERS: dict[type[BaseException], Problem] = {
     NotAcceptable: Problem("not-acceptable", 406, "No representation that the client accepts", unspoken),
     LibraryExists: Problem("library-exists", 409, "The library exists already", members=numbers),
     SpeakerExists: Problem("speaker-exists", 409, "The speaker is enrolled already", members=numbers),
+    SpeakersExist: Problem("speakers-exist", 409, "Speakers of these names are there already", members=numbers),
     SpeakerMismatch: Problem(
         "speaker-mismatch", 409, "The voice is not that of the speaker's earlier recordings", members=numbers
     ),

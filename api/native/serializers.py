@@ -22,6 +22,7 @@ LARGEST_PAGE = 200
 LONGEST_INFO = 4096
 MOST_UTTERANCES = 10
 MOST_REQUIRED = 100
+MOST_MOVED = 1000
 MOST_CANDIDATES = 100
 LOWEST_SAMPLE_RATE, HIGHEST_SAMPLE_RATE = 4_000, 192_000
 MOST_CHANNELS = 8
@@ -229,6 +230,21 @@ class Enrolling(Heard):
         }
 
 
+class Moving(Strict):
+    speakers = serializers.ListField(
+        child=number(),
+        min_length=1,
+        max_length=MOST_MOVED,
+        help_text="Numbers of speakers. Those of nobody count for none.",
+    )
+    org_id = org_id()
+    tag_id = tag_id(default="")
+
+    @staticmethod
+    def arguments(sent: dict[str, Any]) -> dict[str, Any]:
+        return {"speaker_ids": sent["speakers"], "key": LibraryKey(sent["org_id"], sent["tag_id"])}
+
+
 class Verifying(Heard):
     org_id = org_id()
     tag_id = tag_id(default="")
@@ -332,6 +348,10 @@ def paged(page: Page[Any], listing: type[Strict], query: Mapping[str, Any]) -> d
     ordering = query["cursor"].ordering if query.get("cursor") else query["ordering"]
     following = Cursor(listing.__name__, ordering, page.last) if page.last else None
     return {"items": page.rows, "next_cursor": following and str(following)}
+
+
+class MovedReply(serializers.Serializer[Any]):
+    speakers = serializers.IntegerField(help_text="How many are in that library now, of those who were named.")
 
 
 class EmptiedReply(serializers.Serializer[Any]):

@@ -43,6 +43,7 @@ urlpatterns = [
     path("api/v1/jobs/<row:job_id>/rows", JobViewSet.as_view({"get": "rows"})),
     path("api/v1/jobs/<row:job_id>/file", JobFileViewSet.as_view({"get": "download"})),
     path("api/v1/speakers", SpeakerViewSet.as_view({"get": "list"})),
+    path("api/v1/speakers/move", SpeakerViewSet.as_view({"post": "move"})),
     path("api/v1/speakers/<row:speaker_id>", SpeakerViewSet.as_view(ONE), name="native-speaker"),
     path("api/v1/utterances", UtteranceViewSet.as_view({"get": "list"})),
     path("api/v1/utterances/<row:utterance_id>", UtteranceViewSet.as_view({"get": "retrieve", "delete": "destroy"})),

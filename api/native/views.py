@@ -24,6 +24,7 @@ from voiceprints.errors import (
     SpeakerMismatch,
     SpeakerNotEnrolled,
     SpeakerNotFound,
+    SpeakersExist,
     UtteranceNotFound,
 )
 from voiceprints.results import Enrollment
@@ -117,6 +118,7 @@ class SpeakerViewSet(NativeViewSet):
         "retrieve": Operation.READ,
         "partial_update": Operation.UPDATE,
         "destroy": Operation.DELETE,
+        "move": Operation.UPDATE,
     }
 
     @operation("List speakers", READ, query=serializers.SpeakerQuery, reply=serializers.SpeakerPage)
@@ -148,6 +150,19 @@ class SpeakerViewSet(NativeViewSet):
         """With everything they said."""
         curation.remove_speaker(self.tenant, speaker_id, versions=self.expected_versions(request))
         return self.reply()
+
+    @operation(
+        "Move speakers",
+        ENROLL,
+        body=serializers.Moving,
+        reply=serializers.MovedReply,
+        refuses=(LibraryNotFound, SpeakersExist),
+    )
+    def move(self, request: Request) -> Response:
+        """To another library: all of them, or nobody when a name is taken there. Their recordings keep their paths."""
+        wanted = serializers.Moving.arguments(self.body(request))
+        with self.atomically():
+            return self.kept(self.reply({"speakers": services.move_speakers(self.tenant, **wanted)}))
 
 
 class UtteranceViewSet(NativeViewSet):

@@ -78,3 +78,17 @@ def test_what_is_refused_leaves_the_form_as_it_was(page, acme):
     page.get_by_label("Id of the speaker").fill("alice")
     page.get_by_role("button", name="Enroll").click()
     expect(page.get_by_text("1 recording was stored.")).to_be_visible()
+
+
+def test_a_voice_is_tried_by_microphone(page, acme):
+    enrolled(acme, "alice", "susan", utterances=2)
+    enrolled(acme, "bob", "ken")
+    sign_in(page, acme)
+    page.locator("#nav-sidebar").get_by_text("Try it", exact=True).click()
+    speak(page)
+    page.get_by_role("button", name="Try it").click()
+    expect(page.get_by_text("It is alice, as far as can be heard.")).to_be_visible()
+    page.get_by_label("Is it this speaker?").check()
+    page.get_by_label("Id of the speaker").fill("bob")
+    page.get_by_role("button", name="Try it").click()
+    expect(page.get_by_text("It is not bob, as far as can be heard.")).to_be_visible()

@@ -25,6 +25,7 @@ LISTS = {
     "voiceprints/library/add/": CHANGERS,
     "voiceprints/speaker/": READERS,
     "voiceprints/speaker/add/": set(),
+    "try/": CHANGERS,
     "jobs/acme/": READERS,
     "jobs/acme/import/": CHANGERS,
     "jobs/acme/export/": CHANGERS,
@@ -81,6 +82,7 @@ ROWS = {
     "jobs/acme/{job}/resume/": CHANGERS,
     "jobs/acme/{job}/retry/": CHANGERS,
     "libraries/{library}/enroll/": CHANGERS,
+    "libraries/{library}/map/": READERS,
     "speakers/{speaker}/nearest/": READERS,
     "speakers/{speaker}/recordings/{utterance}/replace/": CHANGERS,
     "tenants/credential/{credential}/change/": OWNERS,
@@ -125,7 +127,7 @@ DEEDS = {
     "tenants/invitation/{invitation}/delete/": ({"post": "yes"}, OWNERS),
     "voiceprints/speaker/{speaker}/recordings/{utterance}/delete/": ({"confirmed": "yes"}, CHANGERS),
     "voiceprints/speaker/{speaker}/delete/": ({"confirmed": "yes"}, CHANGERS),
-    "voiceprints/library/{library}/delete/": ({"confirmed": "yes"}, CHANGERS),
+    "voiceprints/library/{library}/delete/": ({"confirmed": "yes", "typed": "acme / staff"}, CHANGERS),
 }
 MEMBERS_OF_ACME = ["owner", "operator", "auditor", "viewer"]
 

@@ -76,7 +76,9 @@ def test_emptying_a_library_keeps_it(client_of, acme, acme_people, recordings_fo
     client = client_of("operator")
     page = client.post("/console/voiceprints/library/", select([guest.library], "empty")).content.decode()
     assert "1 recording<" in page
-    client.post("/console/voiceprints/library/", select([guest.library], "empty", confirmed="yes"))
+    client.post(
+        "/console/voiceprints/library/", select([guest.library], "empty", confirmed="yes", typed="acme / guests")
+    )
     assert (counts(acme), files_in(recordings_folder)) == ((2, 2, 3), 3)
 
 
@@ -86,7 +88,7 @@ def test_deleting_libraries_takes_everybody_in_them(client_of, acme, acme_people
     client = client_of("operator")
     page = client.post("/console/voiceprints/library/", select(libraries, "delete_selected")).content.decode()
     assert all(words in page for words in ("2 libraries", "3 voiceprints", "4 recordings"))
-    client.post("/console/voiceprints/library/", select(libraries, "delete_selected", confirmed="yes"))
+    client.post("/console/voiceprints/library/", select(libraries, "delete_selected", confirmed="yes", typed="3"))
     assert (counts(acme), files_in(recordings_folder)) == ((0, 0, 0), 0)
 
 

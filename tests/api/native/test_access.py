@@ -26,6 +26,7 @@ NEEDS = [
     ("enroll", "PATCH", "speakers/1", {}),
     ("enroll", "DELETE", "speakers/1", None),
     ("enroll", "DELETE", "utterances/1", None),
+    ("enroll", "POST", "speakers/move", {"speakers": [1], "org_id": "acme"}),
     ("recognise", "POST", "verify", STAFF | {"external_id": "susan", "audio": AUDIO}),
     ("recognise", "POST", "identify", STAFF | {"audio": AUDIO}),
     ("recognise", "POST", "compare", {"one": AUDIO, "other": AUDIO}),

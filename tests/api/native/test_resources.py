@@ -80,6 +80,36 @@ def test_an_emptied_library_stays(native, ids):
     assert native.get(f"libraries/{ids['libraries']}").json()["speaker_count"] == 0
 
 
+def test_speakers_move_to_another_library_and_keep_their_recordings(native, susan, ids):
+    made(native, "acme", tag_id="guests")
+    before = heard(native, ids["utterances"])
+    moving = {"speakers": [susan.pk, 999_999], "org_id": "acme", "tag_id": "guests"}
+    assert native.post("speakers/move", moving).json() == {"speakers": 1}
+    assert native.get(f"speakers/{susan.pk}").json()["tag_id"] == "guests"
+    assert heard(native, ids["utterances"]) == before
+
+
+def heard(native, utterance_id: int) -> bytes:
+    return b"".join(native.get(f"utterances/{utterance_id}/recording").streaming_content)
+
+
+def test_names_that_are_taken_there_keep_everybody_here(native, susan, acme):
+    enroll(acme, LibraryKey("acme", "guests"), "susan", [audio("wei", 1)])
+    moving = {"speakers": [susan.pk], "org_id": "acme", "tag_id": "guests"}
+    refused = native.post("speakers/move", moving)
+    assert problem(refused) == (409, "speakers-exist")
+    assert refused.json()["names"] == ["susan"]
+    assert native.get(f"speakers/{susan.pk}").json()["tag_id"] == "staff"
+
+
+def test_nobody_moves_into_a_library_that_is_not_there_or_out_of_another_tenant(native, stranger, susan):
+    moving = {"speakers": [susan.pk], "org_id": "theirs"}
+    assert problem(native.post("speakers/move", moving)) == (404, "library-not-found")
+    stranger.post("libraries", {"org_id": "theirs"})
+    assert stranger.post("speakers/move", moving).json() == {"speakers": 0}
+    assert native.get(f"speakers/{susan.pk}").json()["org_id"] == "acme"
+
+
 def test_a_speaker_is_described(native, susan):
     speaker = native.get(f"speakers/{susan.pk}").json()
     assert speaker | {"created": "", "last_heard": ""} == {

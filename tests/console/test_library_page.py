@@ -1,0 +1,119 @@
+"""A library's page: who is in it, its map, its export, moving people, and what is typed before it goes."""
+
+from __future__ import annotations
+
+import pytest
+
+from tenants.context import acting_as
+from tests.console.people import enrolled
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def staff(acme):
+    enrolled(acme, "alice", "susan", utterances=2)
+    enrolled(acme, "alice again", "susan")
+    return enrolled(acme, "bob", "ken")[0].library
+
+
+@pytest.fixture
+def guests(acme, staff):
+    return enrolled(acme, "carol", "stephanie", tag_id="guests")[0].library
+
+
+def words(response) -> str:
+    return response.content.decode()
+
+
+def speakers_of(tenant, library) -> set[str]:
+    with acting_as(tenant):
+        return set(library.speakers.values_list("external_id", flat=True))
+
+
+def test_the_page_leads_to_its_speakers_and_to_enrolling(client_of, staff, guests):
+    client = client_of("operator")
+    page = words(client.get(f"/console/voiceprints/library/{staff.pk}/change/"))
+    assert all(f">{name}<" in page for name in ("alice", "alice again", "bob"))
+    assert ">carol<" not in page
+    assert f"/console/libraries/{staff.pk}/enroll/" in page
+    found = words(client.get(f"/console/voiceprints/speaker/?library={staff.pk}&q=ali&status__exact="))
+    assert "alice again" in found
+    assert ">bob<" not in found
+
+
+@pytest.mark.parametrize(("who", "changes"), [("owner", 1), ("operator", 1), ("viewer", 0)])
+def test_buttons_are_for_whom_they_work(who, changes, client_of, staff):
+    page = words(client_of(who).get(f"/console/voiceprints/library/{staff.pk}/change/"))
+    assert page.count(f"/console/libraries/{staff.pk}/enroll/") == changes
+    assert page.count(f"/console/try/?library={staff.pk}") == changes
+    assert page.count(f"/console/jobs/acme/export/?library={staff.pk}") == changes
+
+
+def test_the_map_says_in_words_what_it_shows(client_of, staff):
+    page = words(client_of("viewer").get(f"/console/libraries/{staff.pk}/map/"))
+    assert "1 pair of near duplicates" in page
+    assert page.count('class="duplicate"') == 2 + 1
+    assert page.index(">alice<") < page.index(">alice again<")
+
+
+def move(client, speakers, **said):
+    chosen = {"action": "move", "_selected_action": [speaker.pk for speaker in speakers]}
+    return client.post("/console/voiceprints/speaker/", chosen | said, follow=True)
+
+
+def people(tenant, *names):
+    with acting_as(tenant):
+        return list(tenant.speakers.filter(external_id__in=names))
+
+
+def test_speakers_are_moved_after_asking_where(client_of, acme, staff, guests):
+    client = client_of("operator")
+    chosen = people(acme, "alice", "bob")
+    assert "Move these 2 speakers to another library?" in words(move(client, chosen))
+    assert speakers_of(acme, staff) == {"alice", "alice again", "bob"}
+    page = words(move(client, chosen, confirmed="yes", target=guests.pk))
+    assert "2 speakers are in acme / guests now." in page
+    assert speakers_of(acme, staff) == {"alice again"}
+
+
+def test_names_that_are_taken_are_named_and_nobody_moves(client_of, acme, staff, guests):
+    enrolled(acme, "bob", "wei", tag_id="guests")
+    chosen = [one for one in people(acme, "alice", "bob") if one.library_id == staff.pk]
+    page = words(move(client_of("operator"), chosen, confirmed="yes", target=guests.pk))
+    assert "Nobody was moved. These names are taken there: bob." in page
+    assert speakers_of(acme, staff) == {"alice", "alice again", "bob"}
+
+
+def test_nobody_moves_to_or_out_of_another_tenant(client_of, acme, globex, staff):
+    theirs = enrolled(globex, "mallory", "wei")[0].library
+    chosen = people(acme, "alice")
+    page = words(move(client_of("owner"), chosen, confirmed="yes", target=theirs.pk))
+    assert "Move this speaker to another library?" in page
+    move(client_of("globex"), chosen, confirmed="yes", target=theirs.pk)
+    assert "Choose speakers of one tenant." in words(
+        move(client_of("staff"), [*chosen, *people(globex, "mallory")], confirmed="yes", target=theirs.pk)
+    )
+    assert "alice" in speakers_of(acme, staff)
+    assert speakers_of(globex, theirs) == {"mallory"}
+
+
+@pytest.mark.parametrize("typed", ["", "acme", "ACME / STAFF"])
+def test_a_library_goes_only_when_its_name_is_typed(typed, client_of, acme, staff):
+    client = client_of("operator")
+    address = f"/console/voiceprints/library/{staff.pk}/delete/"
+    asked = words(client.get(address))
+    assert "Type <code>acme / staff</code> to confirm" in asked
+    assert all(words in asked for words in ("3 voiceprints", "4 recordings"))
+    refused = words(client.post(address, {"confirmed": "yes", "typed": typed}))
+    assert "That is not acme / staff. Nothing was removed." in refused
+    assert len(speakers_of(acme, staff)) == 3
+
+
+def test_several_libraries_go_when_the_number_of_voiceprints_is_typed(client_of, acme, staff, guests):
+    client = client_of("operator")
+    chosen = {"action": "empty", "_selected_action": [staff.pk, guests.pk], "confirmed": "yes"}
+    client.post("/console/voiceprints/library/", chosen | {"typed": "3"})
+    assert len(speakers_of(acme, staff)) == 3
+    client.post("/console/voiceprints/library/", chosen | {"typed": "4"})
+    assert speakers_of(acme, staff) == set()

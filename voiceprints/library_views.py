@@ -1,0 +1,16 @@
+"""What a library's page in the console asks for when it is looked at."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from voiceprints.map_page import map_of
+from voiceprints.pages import own_library
+
+
+@require_safe
+def library_map(request: HttpRequest, library_id: int) -> HttpResponse:
+    library = own_library(request, library_id)
+    return render(request, "console/map.html", {"map": map_of(library.tenant, library)})

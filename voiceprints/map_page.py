@@ -1,0 +1,118 @@
+"""The map of a library as the console shows it: a point for each speaker, and in words what it shows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from django.urls import reverse
+
+from tenants.context import acting_as
+from tenants.models import Tenant
+from voiceprints.decisions import decision_for
+from voiceprints.maps import Pair, near_duplicates, on_a_plane, outliers
+from voiceprints.models import Library
+
+MOST_MAPPED = 2000
+LISTED = 20
+WIDTH, HEIGHT, MARGIN = 720, 440, 16
+
+
+@dataclass(frozen=True)
+class Point:
+    speaker: int
+    name: str
+    x: float
+    y: float
+    kind: str
+    """`duplicate`, `outlier` or `plain`."""
+
+    @property
+    def address(self) -> str:
+        return speaker_address(self.speaker)
+
+
+@dataclass(frozen=True)
+class Duplicates:
+    """Two speakers who may be one."""
+
+    one: Point
+    other: Point
+    pair: Pair
+
+
+@dataclass(frozen=True)
+class LibraryMap:
+    """`enrolled` have a voiceprint of the tenant's model; the points are those of all, or of some of very many."""
+
+    library: Library
+    enrolled: int
+    points: list[Point]
+    duplicates: list[Duplicates]
+    """The nearest of `duplicate_count` pairs."""
+    duplicate_count: int
+    outliers: list[Point]
+    outlier_count: int
+    share: float
+
+    @property
+    def sampled(self) -> bool:
+        return len(self.points) < self.enrolled
+
+    @property
+    def share_percent(self) -> float:
+        return 100 * self.share
+
+
+def map_of(tenant: Tenant, library: Library) -> LibraryMap | None:
+    """None when fewer than two have a voiceprint of the tenant's model."""
+    with acting_as(tenant):
+        of_model = tenant.voiceprints.of_model(tenant.model).in_libraries([library]).order_by("speaker_id")
+        enrolled = list(of_model.values_list("pk", flat=True))
+        if len(enrolled) < 2:
+            return None
+        chosen = of_model.filter(pk__in=_spread(enrolled))
+        rows = list(chosen.values_list("speaker_id", "speaker__external_id", "embedding", "speech_seconds"))
+    speakers, names, embeddings, seconds = (list(column) for column in zip(*rows, strict=True))
+    voiceprints = np.stack([np.asarray(one, dtype=np.float32) for one in embeddings])
+    pairs = near_duplicates(voiceprints, seconds, decision_for(tenant, tenant.model))
+    unlike = outliers(voiceprints)
+    plane, share = on_a_plane(voiceprints)
+    kinds = dict.fromkeys(unlike, "outlier") | dict.fromkeys(
+        [place for pair in pairs for place in (pair.one, pair.other)], "duplicate"
+    )
+    places = _scaled(plane)
+    points = [
+        Point(speaker, name, float(x), float(y), kinds.get(place, "plain"))
+        for place, (speaker, name, (x, y)) in enumerate(zip(speakers, names, places, strict=True))
+    ]
+    return LibraryMap(
+        library=library,
+        enrolled=len(enrolled),
+        points=points,
+        duplicates=[Duplicates(points[pair.one], points[pair.other], pair) for pair in pairs[:LISTED]],
+        duplicate_count=len(pairs),
+        outliers=[points[place] for place in unlike[:LISTED]],
+        outlier_count=len(unlike),
+        share=share,
+    )
+
+
+def speaker_address(speaker_id: int) -> str:
+    return reverse("admin:voiceprints_speaker_change", args=[speaker_id])
+
+
+def _spread(keys: list[int]) -> list[int]:
+    """At most MOST_MAPPED of them, evenly."""
+    if len(keys) <= MOST_MAPPED:
+        return keys
+    return [keys[place] for place in np.linspace(0, len(keys) - 1, MOST_MAPPED).astype(int)]
+
+
+def _scaled(plane: np.ndarray) -> np.ndarray:
+    """Into the picture, both components by one measure."""
+    low, high = plane.min(axis=0), plane.max(axis=0)
+    room = np.array([WIDTH - 2 * MARGIN, HEIGHT - 2 * MARGIN])
+    scale = float((room / np.maximum(high - low, 1e-9)).min())
+    placed: np.ndarray = (plane - (low + high) / 2) * scale + np.array([WIDTH, HEIGHT]) / 2
+    return placed

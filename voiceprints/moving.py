@@ -1,0 +1,72 @@
+"""Moving the speakers somebody picked out in the console to another library, after asking to which."""
+
+from __future__ import annotations
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from tenants.console import own_rows
+from voiceprints import services
+from voiceprints.confirmation import NAMES_SHOWN, is_confirmed, selection
+from voiceprints.errors import VoiceprintError
+from voiceprints.filters import CHOICES_OFFERED
+from voiceprints.models import Library, Speaker
+from voiceprints.refusals import in_words
+from voiceprints.results import LibraryKey
+
+TARGET = "target"
+LARGEST_KEY_DIGITS = 18
+
+
+def moved_or_asked(request: HttpRequest, speakers: QuerySet[Speaker], back: str) -> HttpResponse | None:
+    """None once they have moved, or could not: a message says so."""
+    tenants = set(speakers.order_by().values_list("tenant", flat=True).distinct()[:2])
+    if len(tenants) != 1:
+        messages.error(request, _("Choose speakers of one tenant."))
+        return None
+    libraries = own_rows(request, Library.all_tenants.select_related("tenant")).filter(tenant__in=tenants)
+    target = _target(request, libraries) if is_confirmed(request) else None
+    if target is None:
+        return _question(request, speakers, libraries, back)
+    _move(request, speakers, target)
+    return None
+
+
+def _move(request: HttpRequest, speakers: QuerySet[Speaker], target: Library) -> None:
+    chosen = list(speakers.order_by().values_list("pk", flat=True))
+    try:
+        count = services.move_speakers(target.tenant, chosen, LibraryKey(target.org_id, target.tag_id))
+    except VoiceprintError as error:
+        messages.error(request, in_words(error))
+        return
+    words = ngettext("%(count)d speaker is in %(library)s now.", "%(count)d speakers are in %(library)s now.", count)
+    messages.success(request, words % {"count": count, "library": target})
+
+
+def _target(request: HttpRequest, libraries: QuerySet[Library]) -> Library | None:
+    key = request.POST.get(TARGET, "")
+    known = key.isascii() and key.isdigit() and len(key) <= LARGEST_KEY_DIGITS
+    return libraries.filter(pk=int(key)).first() if known else None
+
+
+def _question(
+    request: HttpRequest, speakers: QuerySet[Speaker], libraries: QuerySet[Library], back: str
+) -> HttpResponse:
+    count = speakers.count()
+    question = ngettext(
+        "Move this speaker to another library?", "Move these %(count)d speakers to another library?", count
+    )
+    context = admin.site.each_context(request) | {
+        "title": _("Move to another library"),
+        "question": question % {"count": count},
+        "names": [str(one) for one in speakers[:NAMES_SHOWN]],
+        "more": max(0, count - NAMES_SHOWN),
+        "libraries": libraries[:CHOICES_OFFERED],
+        "repeated": selection(request),
+        "back": back,
+    }
+    return TemplateResponse(request, "console/move.html", context)

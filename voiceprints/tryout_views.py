@@ -1,0 +1,74 @@
+"""The console's page on which a recording is tried: who is it, or is it this one? Nothing of it is stored."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods
+
+from audio.errors import AudioError
+from tenants.console import may_change, opens_own_transactions, own_rows, own_view, public_url, refuse_unless
+from voiceprints.errors import VoiceprintError
+from voiceprints.filters import CHOICES_OFFERED
+from voiceprints.models import Library
+from voiceprints.pages import own_library, own_speaker, page
+from voiceprints.refusals import in_words
+from voiceprints.speaking_forms import Asked, TryoutForm
+from voiceprints.tryouts import Tryout, tried
+
+
+@opens_own_transactions
+@require_http_methods(["GET", "HEAD", "POST"])
+def try_out(request: HttpRequest) -> HttpResponse:
+    refuse_unless(may_change(request))
+    found = _tried(request) if request.method == "POST" else {}
+    with own_view(request):
+        return page(request, "try", {"title": _("Try it")} | _offered(request) | found)
+
+
+def _tried(request: HttpRequest) -> dict[str, Any]:
+    """What came of it, or why nothing did."""
+    form = TryoutForm(request.POST, request.FILES)
+    if not form.is_valid():
+        return {"refusal": form.refusal}
+    said = form.cleaned_data
+    with own_view(request):
+        library = own_library(request, said["library"])
+    try:
+        tryout = _asked(library, said)
+    except (AudioError, VoiceprintError) as error:
+        return {"refusal": in_words(error)}
+    site: Any = admin.site
+    return {
+        "tryout": tryout,
+        "setups": site.tryout_setups(library.tenant, tryout.key, tryout.claimed, public_url(request)),
+    }
+
+
+def _asked(library: Library, said: dict[str, Any]) -> Tryout:
+    claimed = said["external_id"] if said["asked"] == Asked.VERIFY else None
+    return tried(library, claimed, said["audio"][0])
+
+
+def _offered(request: HttpRequest) -> dict[str, Any]:
+    """The libraries to choose from, and what is chosen beforehand: what was sent, or what a link names."""
+    speaker = _named(request.GET, "speaker", lambda key: own_speaker(request, key))
+    library = speaker.library if speaker else _named(request.GET, "library", lambda key: own_library(request, key))
+    libraries = list(own_rows(request, Library.all_tenants.all())[:CHOICES_OFFERED])
+    if library and library not in libraries:
+        libraries.append(library)
+    chosen = {
+        "library": str(library.pk) if library else "",
+        "asked": Asked.VERIFY if speaker else Asked.IDENTIFY,
+        "external_id": speaker.external_id if speaker else "",
+    }
+    sent = {name: request.POST[name] for name in chosen if name in request.POST}
+    return {"libraries": libraries, "questions": Asked.choices, "chosen": chosen | sent}
+
+
+def _named(said: QueryDict, name: str, find: Any) -> Any:
+    key = said.get(name, "")
+    return find(int(key)) if key.isascii() and key.isdigit() else None

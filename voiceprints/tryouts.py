@@ -1,0 +1,50 @@
+"""What came of trying a recording, as a person reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from audio.results import SpeechQuality
+from voiceprints import services, wording
+from voiceprints.models import Library
+from voiceprints.results import AudioInput, Candidate, LibraryKey, Verification
+
+CANDIDATES_SHOWN = 8
+
+
+@dataclass(frozen=True)
+class Tryout:
+    """`candidates`: best first; the one that was asked about, where somebody was `claimed`."""
+
+    key: LibraryKey
+    claimed: str | None
+    candidates: Sequence[Candidate | Verification]
+    margin: float | None
+    figures: SpeechQuality
+    model: str
+
+    @property
+    def best(self) -> Candidate | Verification | None:
+        """Who it is; None: nobody of them."""
+        first = self.candidates[0] if self.candidates else None
+        return first if first and first.accepted else None
+
+    @property
+    def quality(self) -> str:
+        return wording.quality(self.figures)
+
+    @property
+    def warnings(self) -> list[str]:
+        return wording.warnings(self.figures)
+
+
+def tried(library: Library, claimed: str | None, audio: AudioInput) -> Tryout:
+    """Raises what services.identify and services.verify raise."""
+    tenant, key = library.tenant, LibraryKey(library.org_id, library.tag_id)
+    libraries = tenant.libraries.filter(pk=library.pk)
+    if claimed is None:
+        found = services.identify(tenant, libraries, audio, top_k=CANDIDATES_SHOWN, refuse_nobody=True)
+        return Tryout(key, None, found.candidates, found.margin, found.quality, found.model)
+    verification = services.verify(tenant, libraries, claimed, audio)
+    return Tryout(key, claimed, [verification], None, verification.quality, verification.model)
