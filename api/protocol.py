@@ -31,7 +31,7 @@ from tenants.models import AccessToken, Credential, Operation, Tenant, UsageDay
 from tenants.origins import REQUEST_ID, ActorKind, coming_from, identified, unidentified
 from tenants.rates import WINDOW_SECONDS, Allowance, count_request
 from tenants.services import known_credential, note_use
-from voiceprints.errors import AnalysisTimedOut, EngineFailed, EngineUnreachable, StorageFailed
+from voiceprints.errors import AnalysisTimedOut, EngineFailed, EngineUnreachable, ModelUnusable, StorageFailed
 
 logger = logging.getLogger("openvpr.api")
 
@@ -237,6 +237,8 @@ class DialectViewSet(ViewSet):
         kind = known_kind(self.answers, exc)
         if kind is Exception:
             logger.error("unforeseen failure", exc_info=exc)
+        elif isinstance(exc, ModelUnusable):
+            logger.error("our failure: %s", exc)
         elif isinstance(exc, OUR_FAULT):
             logger.warning("our failure", exc_info=exc)
         return self.refusal(self.answers[kind], exc)

@@ -15,7 +15,7 @@ from tenants.context import acting_as
 from tenants.generations import keeping_models
 from tenants.models import Tenant
 from voiceprints import gallery, recordings
-from voiceprints.errors import FileMissing, GenerationNotFound, ModelUnusable, StorageFailed
+from voiceprints.errors import FileMissing, GenerationNotFound, StorageFailed
 from voiceprints.failures import to_wire
 from voiceprints.models import Job, Utterance, UtteranceEmbedding
 from voiceprints.reembedding import Order, missing, record
@@ -46,11 +46,6 @@ def embed_batch(order: Order, encoder: SpeakerEncoder) -> dict[str, Any]:
     except GenerationNotFound as error:
         return {"problem": to_wire(error)}
     return {"undone": [[number, to_wire(error)] for number, error in heard.undone.items()]}
-
-
-def unusable(model: str, reason: str) -> dict[str, Any]:
-    """What to answer where the model cannot be loaded."""
-    return {"problem": to_wire(ModelUnusable(model=model, reason=reason))}
 
 
 def _heard(rows: Iterable[Utterance], encoder: SpeakerEncoder) -> Heard:

@@ -208,8 +208,8 @@ class ModelNotFound(VoiceprintError):
         super().__init__(f"no model {model!r} is known here")
 
 
-class ModelUnusable(VoiceprintError):
-    """A worker could not embed with the model: not installed there, or not as it was."""
+class ModelUnusable(EngineFailed):
+    """A worker cannot embed with the model: not installed there, or not as it was. Trying again mends nothing."""
 
     def __init__(self, *, model: str, reason: str) -> None:
         self.model, self.reason = model, printable(reason)

@@ -38,6 +38,7 @@ from voiceprints.archives import Archive, fit_name
 from voiceprints.errors import (
     ArchiveRefused,
     ManifestRefused,
+    ModelUnusable,
     RowRefused,
     SpeakerNotFound,
     StorageFailed,
@@ -332,6 +333,8 @@ class Restoring:
             speaker = read_speaker(line, self.models)
             about["external_id"] = speaker.external_id
             self._speaker(number, speaker, about)
+        except ModelUnusable:
+            raise
         except (AudioError, VoiceprintError) as error:
             with acting_as(self.tenant):
                 self.run.record(number, JobRow.Outcome.FAILED, problem=to_wire(error), **about)

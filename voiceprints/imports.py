@@ -23,7 +23,7 @@ from tenants.context import acting_as
 from tenants.models import Tenant
 from voiceprints import archives, exchange, recordings, services
 from voiceprints.archives import Archive
-from voiceprints.errors import FileMissing, ManifestRefused, StorageFailed, VoiceprintError
+from voiceprints.errors import FileMissing, ManifestRefused, ModelUnusable, StorageFailed, VoiceprintError
 from voiceprints.failures import to_wire
 from voiceprints.manifests import MANIFEST_BYTES, BadRow, Row, read_rows
 from voiceprints.models import JobRow
@@ -53,7 +53,8 @@ class Options:
 def run_import(run: Run) -> Product:
     """Do what is left of the job; returns how many lines had which outcome.
 
-    Raises ArchiveRefused, ManifestRefused or StorageFailed when no line can be read.
+    Raises ArchiveRefused, ManifestRefused or StorageFailed when no line can be read, ModelUnusable when no voice can
+    be measured.
     """
     options = Options.of(run.job.parameters)
     with ExitStack() as stack:
@@ -103,6 +104,9 @@ def _import_row(run: Run, read: Read, when_enrolled: WhenEnrolled, row: Row | Ba
             raise row.problem
         contents = _contents(run, read, row)
         _enroll(run, row, contents, when_enrolled, about)
+    except ModelUnusable:
+        # It is not the line's fault, and the others would fare the same.
+        raise
     except (AudioError, VoiceprintError) as error:
         with acting_as(run.tenant):
             run.record(row.number, JobRow.Outcome.FAILED, problem=to_wire(error), **about)

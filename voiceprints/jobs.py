@@ -30,6 +30,7 @@ from audio.errors import AudioError
 from audio.results import Analysis
 from tenants.models import Tenant
 from voiceprints.errors import AnalysisTimedOut, EngineFailed, EngineUnreachable, TooBusy
+from voiceprints.failures import from_wire
 from voiceprints.results import AudioInput
 
 logger = logging.getLogger(__name__)
@@ -284,9 +285,11 @@ def _wait(job_id: str, gives_up: float) -> dict[str, Any]:
 
 
 def _unfailed(message: dict[str, Any]) -> dict[str, Any]:
-    """Raises EngineFailed."""
+    """Raises EngineFailed, and what else a worker says is the matter."""
     if "failed" in message:
         raise EngineFailed(message["failed"])
+    if "problem" in message:
+        raise from_wire(message["problem"])
     return message
 
 

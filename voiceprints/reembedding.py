@@ -18,7 +18,14 @@ from django.db.models.fields.json import KeyTextTransform
 from tenants.context import acting_as
 from tenants.models import Tenant
 from voiceprints import jobs, recordings
-from voiceprints.errors import AnalysisTimedOut, EmbeddingUnfinished, EngineFailed, FileMissing, StorageFailed
+from voiceprints.errors import (
+    AnalysisTimedOut,
+    EmbeddingUnfinished,
+    EngineFailed,
+    FileMissing,
+    ModelUnusable,
+    StorageFailed,
+)
 from voiceprints.failures import from_wire, to_wire
 from voiceprints.models import Job, JobRow, Utterance
 from voiceprints.querysets import JobQuerySet
@@ -161,7 +168,7 @@ def _wait(run: Run, until: float) -> None:
 
 
 def _embed(run: Run, undone: Undone, batch: Batch) -> None:
-    """What takes its worker down time and again is found one by one. Raises EmbeddingUnfinished."""
+    """What takes its worker down time and again is found one by one. Raises EmbeddingUnfinished, ModelUnusable."""
     problems: dict[int, Exception] = {}
 
     def deed() -> None:
@@ -174,14 +181,21 @@ def _embed(run: Run, undone: Undone, batch: Batch) -> None:
         run.measure(deed)
     except StorageFailed:
         undone.note(batch, problems)
+    except ModelUnusable:
+        raise
     except (AnalysisTimedOut, EngineFailed) as doubt:
-        if len(batch) == 1:
-            undone.note(batch, {batch[0]: doubt})
-        else:
-            for utterance in batch:
-                _embed(run, undone, [utterance])
+        _embed_one_by_one(run, undone, batch, doubt)
     else:
         undone.note(batch, problems)
+
+
+def _embed_one_by_one(run: Run, undone: Undone, batch: Batch, doubt: Exception) -> None:
+    """Raises EmbeddingUnfinished, ModelUnusable."""
+    if len(batch) == 1:
+        undone.note(batch, {batch[0]: doubt})
+        return
+    for utterance in batch:
+        _embed(run, undone, [utterance])
 
 
 def _settled(run: Run, problems: Mapping[int, Exception]) -> dict[int, Exception]:
@@ -212,13 +226,11 @@ def _is_gone(tenant: Tenant, utterance: int) -> bool:
 
 
 def _by_a_worker(run: Run, model: str, batch: Batch) -> dict[int, Exception]:
-    """Returns which could not be read, and why. Raises JobLost, ModelUnusable, and what jobs.ask raises."""
+    """Returns which could not be read, and why. Raises JobLost, GenerationNotFound, and what jobs.ask raises."""
     order = Order(run.tenant.pk, run.job.pk, run.runner.hex, model, list(batch))
     answer = jobs.ask(EMBED_BATCH, [asdict(order)])
     if answer.get("lost"):
         raise JobLost
-    if "problem" in answer:
-        raise from_wire(answer["problem"])
     return {utterance: from_wire(problem) for utterance, problem in answer.get("undone", ())}
 
 

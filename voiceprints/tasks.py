@@ -20,7 +20,8 @@ from tenants import metering
 from tenants.cleaning import clean
 from tenants.origins import coming_from, of_job
 from voiceprints import batches, bulk, engines, expiry, installed, jobs, recordings, reembedding, sizes, work
-from voiceprints.errors import VoiceprintError
+from voiceprints.errors import ModelUnusable, VoiceprintError
+from voiceprints.failures import to_wire
 
 logger = logging.getLogger(__name__)
 
@@ -45,9 +46,9 @@ def measured(content: bytes, options: dict[str, Any]) -> dict[str, Any]:
         analysis = measure(content, **_told(options) | built)
     except AudioError as error:
         return {"refused": error.to_wire()}
-    except ModelError as error:
+    except ModelUnusable as error:
         logger.error("no recording can be measured: %s", error)  # noqa: TRY400 - the line says all that can be done
-        return {"failed": type(error).__name__}
+        return {"problem": to_wire(error)}
     return {"measured": analysis.to_wire()}
 
 
@@ -61,7 +62,7 @@ def _ready(names: Iterable[str]) -> list[SpeakerEncoder]:
     for name in names:
         try:
             found.append(_encoder(name))
-        except ModelError as error:
+        except ModelUnusable as error:
             logger.warning("a recording goes without a model that stands by: %s", error)
     return found
 
@@ -75,8 +76,8 @@ def embed_batch(self: Task[Any, Any], order: dict[str, Any]) -> None:
 def _embedded(order: reembedding.Order) -> dict[str, Any]:
     try:
         encoder = _encoder(order.model)
-    except ModelError as error:
-        return batches.unusable(order.model, str(error))
+    except ModelUnusable as error:
+        return {"problem": to_wire(error)}
     return batches.embed_batch(order, encoder)
 
 
@@ -102,7 +103,7 @@ def _load_most_used() -> None:
     for name in _most_used():
         try:
             _encoder(name)
-        except ModelError as error:
+        except ModelUnusable as error:
             logger.error("a speaker model is not ready: %s", error)  # noqa: TRY400 - the line says all that can be done
     # Recordings need no database, so a worker keeps no connection.
     connection.close()
@@ -116,13 +117,21 @@ def _most_used() -> list[str]:
 
 
 def _encoder(name: str) -> SpeakerEncoder:
+    """Raises ModelUnusable."""
+    try:
+        _refuse_disagreement(name)
+        return engines.encoder(name)
+    except ModelError as error:
+        raise ModelUnusable(model=name, reason=str(error)) from None
+
+
+def _refuse_disagreement(name: str) -> None:
     """Raises ModelError."""
     try:
         installed.refuse_disagreement(name)
     except DatabaseFailed as error:
         # Whoever waits for the recording needs the database more than we do, and finds out.
         logger.warning("nobody could say which weights %s has: %s", name, type(error).__name__)
-    return engines.encoder(name)
 
 
 @shared_task(name="voiceprints.expire_recordings")

@@ -47,6 +47,7 @@ from voiceprints.errors import (
     JobNotFound,
     JobUnderWay,
     ManifestRefused,
+    ModelUnusable,
     NothingToRetry,
     StorageFailed,
     TooBusy,
@@ -74,7 +75,7 @@ DELAYS = (TooBusy, EngineUnreachable)
 DOUBTFUL = (AnalysisTimedOut, EngineFailed, StorageFailed)
 # The same upload would be refused again.
 HOPELESS = (ArchiveRefused, ManifestRefused)
-OUR_FAULT = {kind.__name__ for kind in (*DOUBTFUL, JobAbandoned)}
+OUR_FAULT = {kind.__name__ for kind in (*DOUBTFUL, ModelUnusable, JobAbandoned)}
 MOST_TRIES = 5
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 10.0
 
@@ -330,7 +331,10 @@ class Run:
             raise Stopped
 
     def persistently(self, deed: Callable[[], Outcome]) -> Outcome:
-        """Do it until the platform has room; what may be the recording's own fault is tried a few times."""
+        """Do it until the platform has room; what may be the recording's own fault is tried a few times.
+
+        Raises what it raises in the end, and ModelUnusable at once.
+        """
         pause, doubts = FIRST_PAUSE_SECONDS, 0
         while True:
             self.refuse_to_go_on()
@@ -338,6 +342,8 @@ class Run:
                 return deed()
             except DELAYS as delay:
                 logger.info("job %s waits: %s", self.job.pk, type(delay).__name__)
+            except ModelUnusable:
+                raise
             except DOUBTFUL as doubt:
                 doubts += 1
                 if doubts >= MOST_TRIES:

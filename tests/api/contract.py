@@ -6,6 +6,7 @@ both talking about a library of the same name. `lacks` names the operations that
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from tenants.models import BUNDLED_MODEL, AuditEvent, Consistency, Tenant
 from tests.cast import KEN, SUSAN, recording, silence, wav
 from tests.servers import POSTGRES, REDIS, through_the_queue
 from tests.shared_data import expectations, shared
-from voiceprints import jobs
+from voiceprints import generations, installed, jobs
 from voiceprints.models import Utterance
 
 # Whose voice the bundled model takes for nearest to SUSAN's.
@@ -333,6 +334,18 @@ class Outages(Promises):
     def test_redis_down(self, enrolled: Speaking) -> None:
         with through_the_queue(), down(REDIS):
             assert self.recognised(enrolled, SUSAN).outcome == UNAVAILABLE
+        assert self.recognised(enrolled, SUSAN).done
+
+    def test_model_gone(self, enrolled: Speaking, acme: Tenant, tiny: str, caplog: Any) -> None:
+        """Trying again mends nothing, so the log says in one line what does."""
+        generations.begin(acme, tiny)
+        generations.switch(acme, tiny)
+        installed.store().remove(tiny)
+        assert self.recognised(enrolled, SUSAN).outcome == UNAVAILABLE
+        loud = [one for one in caplog.records if one.name == "openvpr.api" and one.levelno > logging.INFO]
+        assert [one.exc_info for one in loud] == [None]
+        assert "`manage.py models fetch tiny` installs it" in loud[0].getMessage()
+        generations.roll_back(acme)
         assert self.recognised(enrolled, SUSAN).done
 
     def test_database_down(self, enrolled: Speaking) -> None:

@@ -8,13 +8,14 @@ from typing import Any, NoReturn
 
 from django.db import OperationalError, connection
 
-from voiceprints.errors import AnalysisTimedOut, EngineFailed, EngineUnreachable, TooBusy
+from voiceprints.errors import AnalysisTimedOut, EngineFailed, EngineUnreachable, ModelUnusable, TooBusy
 
 # For which every room has an answer.
 FAILURES = [
     TooBusy(what="recordings", limit=3),
     AnalysisTimedOut(deadline_seconds=20),
     EngineFailed("WorkerLostError"),
+    ModelUnusable(model="ours", reason="not installed"),
     EngineUnreachable("ConnectionError"),
     OperationalError("gone"),
     ZeroDivisionError("a bug"),

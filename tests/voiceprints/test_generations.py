@@ -32,6 +32,7 @@ from voiceprints.errors import (
     GenerationNotFound,
     JobNotFound,
     ModelNotFound,
+    ModelUnusable,
     NothingToRollBack,
     SpeakerNotEnrolled,
 )
@@ -708,7 +709,7 @@ def test_what_a_model_could_hear_of_a_speaker_counts_until_it_has_heard_all(acme
 def test_a_model_that_answers_is_not_done_without(changed, tiny):
     generations.switch(changed, tiny, answer_with_old=True)
     gone_from_the_worker(tiny)
-    with pytest.raises(EngineFailed, match="ModelMissing"):
+    with pytest.raises(ModelUnusable, match="models/tiny"):
         enroll(again(changed), WEI)
     assert models_of(changed, WEI) == set()
 

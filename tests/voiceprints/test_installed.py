@@ -15,7 +15,7 @@ from tenants.services import create_tenant, default_model
 from tests.audio.networks import write_network
 from tests.cast import LIBRARY, SUSAN, audio
 from voiceprints import engines, installed, services
-from voiceprints.errors import EngineFailed, ModelInUse
+from voiceprints.errors import ModelInUse, ModelUnusable
 from voiceprints.models import EmbeddingModel, Speaker, UtteranceEmbedding
 
 pytestmark = pytest.mark.django_db
@@ -83,7 +83,7 @@ def test_weights_that_were_exchanged_are_loaded_anew(small, tmp_path):
 def test_a_model_that_is_missing_here_fails_the_request_and_is_said_in_one_line(initech, caplog):
     installed.store().remove("small")
 
-    with caplog.at_level(logging.ERROR), pytest.raises(EngineFailed, match="ModelMissing"):
+    with caplog.at_level(logging.ERROR), pytest.raises(ModelUnusable, match="is not installed on this machine"):
         services.hear(initech, audio(SUSAN))
 
     (line,) = caplog.messages
@@ -95,7 +95,7 @@ def test_a_card_of_wrong_types_fails_the_request_and_is_named(initech, models_fo
     path = models_folder / "small" / "card.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"dimension": "32", "sha256": 5}))
 
-    with caplog.at_level(logging.ERROR), pytest.raises(EngineFailed):
+    with caplog.at_level(logging.ERROR), pytest.raises(ModelUnusable):
         services.hear(initech, audio(SUSAN))
 
     (line,) = caplog.messages
@@ -105,7 +105,7 @@ def test_a_card_of_wrong_types_fails_the_request_and_is_named(initech, models_fo
 def test_damaged_weights_fail_the_request_and_are_named(initech, models_folder, caplog):
     (models_folder / "small" / "model.onnx").write_bytes(b"damaged")
 
-    with caplog.at_level(logging.ERROR), pytest.raises(EngineFailed, match="WeightsChanged"):
+    with caplog.at_level(logging.ERROR), pytest.raises(ModelUnusable, match="sha256"):
         services.hear(initech, audio(SUSAN))
 
     assert "small/model.onnx is not the file with sha256" in caplog.text
@@ -118,7 +118,7 @@ def test_other_weights_than_those_the_database_knows_embed_nothing(initech, tmp_
     other = write_network(tmp_path / "other.onnx", seed=2)
     installed.store().install(other, card_of(other))
 
-    with caplog.at_level(logging.ERROR), pytest.raises(EngineFailed):
+    with caplog.at_level(logging.ERROR), pytest.raises(ModelUnusable):
         services.hear(initech, audio(SUSAN))
 
     assert "install the same file on every machine" in caplog.text
@@ -129,7 +129,7 @@ def test_a_worker_notices_within_seconds_that_other_weights_were_registered(init
     services.hear(initech, audio(SUSAN))
     EmbeddingModel.objects.filter(pk="small").update(sha256=64 * "1")
 
-    with pytest.raises(EngineFailed, match="WeightsChanged"):
+    with pytest.raises(ModelUnusable, match="sha256"):
         services.hear(initech, audio(SUSAN))
 
 

@@ -10,11 +10,13 @@ from django.core.files.storage import storages
 from django.utils import timezone
 
 from tenants.context import acting_as
+from tenants.models import Tenant
 from tests.archives import csv_manifest, voices, zipped
 from tests.cast import LIBRARY, audio, recording
+from tests.second_model import install_tiny
 from tests.servers import through_the_queue
 from tests.voiceprints.test_imports import files_in, imported, rows, speakers
-from voiceprints import bulk, generations, imports, services, work
+from voiceprints import bulk, generations, imports, installed, services, work
 from voiceprints.errors import (
     GenerationNotFound,
     JobNotFound,
@@ -127,6 +129,18 @@ def test_a_tenant_with_too_many_jobs_gets_none_back(acme, half_done, settings):
     with pytest.raises(TooBusy):
         bulk.retry_job(acme, half_done.pk)
     assert rows(acme, half_done)[1][2] == "failed"
+
+
+def test_an_import_without_its_model_ends_at_once_and_goes_on_where_it_was(acme, tiny, tmp_path):
+    Tenant.objects.filter(pk=acme.pk).update(model=tiny)
+    installed.store().remove(tiny)
+    lines = csv_manifest("susan,susan/1.opus", "ken,ken/1.opus")
+    archive = zipped(voices("susan/1.opus", "ken/1.opus") | {"manifest.csv": lines})
+    job = imported(Tenant.objects.get(pk=acme.pk), archive)
+    assert (job.state, job.problem["kind"], job.done, job.total) == ("failed", "ModelUnusable", 0, 2)
+    install_tiny(tmp_path)
+    bulk.retry_job(acme, job.pk)
+    assert bulk.find_job(acme, job.pk).result == {"enrolled": 2}
 
 
 def test_a_job_of_another_tenant_is_unknown(globex, half_done):

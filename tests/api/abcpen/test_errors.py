@@ -15,7 +15,14 @@ from tests.api.abcpen.client import ILLEGAL, INVALID, part
 from tests.api.failures import failing
 from tests.cast import SUSAN, recording, silence, wav
 from tests.shared_data import shared
-from voiceprints.errors import AnalysisTimedOut, EngineFailed, EngineUnreachable, LibraryNotFound, TooBusy
+from voiceprints.errors import (
+    AnalysisTimedOut,
+    EngineFailed,
+    EngineUnreachable,
+    LibraryNotFound,
+    ModelUnusable,
+    TooBusy,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -103,6 +110,7 @@ OURS = {
     TooBusy: ("10800", "over max connect limit: limit of 3 recordings reached"),
     AnalysisTimedOut: ("10800", "over max connect limit: not measured within 20 s"),
     EngineFailed: ("10700", "engine error"),
+    ModelUnusable: ("10700", "engine error"),
     EngineUnreachable: ("10700", "engine error"),
     OperationalError: ("16003", "basic component error"),
     ZeroDivisionError: ("16003", "basic component error"),

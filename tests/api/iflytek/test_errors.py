@@ -13,7 +13,14 @@ from tenants.models import Tenant
 from tests.api.failures import failing
 from tests.api.iflytek.client import SERVICE, gateway_message, read, request, signed
 from tests.cast import KEN, SUSAN, silence, wav, wav_of
-from voiceprints.errors import AnalysisTimedOut, EngineFailed, EngineUnreachable, LibraryNotFound, TooBusy
+from voiceprints.errors import (
+    AnalysisTimedOut,
+    EngineFailed,
+    EngineUnreachable,
+    LibraryNotFound,
+    ModelUnusable,
+    TooBusy,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -109,6 +116,7 @@ OURS = {
     TooBusy: (11201, "auth no enough license"),
     AnalysisTimedOut: (10222, "context deadline exceeded"),
     EngineFailed: SERVER_ERROR,
+    ModelUnusable: SERVER_ERROR,
     EngineUnreachable: SERVER_ERROR,
     OperationalError: SERVER_ERROR,
     ZeroDivisionError: SERVER_ERROR,

@@ -9,7 +9,14 @@ from tenants import services as tenant_services
 from tests.api.failures import failing
 from tests.api.jdcloud.client import NORMAL, UNLIMITED, VPR, authorized, described, halves, packet_headers
 from tests.cast import SUSAN, silence, wav_of
-from voiceprints.errors import AnalysisTimedOut, EngineFailed, EngineUnreachable, LibraryNotFound, TooBusy
+from voiceprints.errors import (
+    AnalysisTimedOut,
+    EngineFailed,
+    EngineUnreachable,
+    LibraryNotFound,
+    ModelUnusable,
+    TooBusy,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -40,6 +47,7 @@ def refuse_unless_gateway(reply, name):
 
 OURS = [
     (EngineFailed("WorkerLostError"), 62002, "am server internal error."),
+    (ModelUnusable(model="ours", reason="not installed"), 62002, "am server internal error."),
     (EngineUnreachable("ConnectionError"), 62003, "connect to decoder server error."),
     (TooExpensive(cpu_seconds=6.0, limit_seconds=5.0), 62001, "codec error."),
     (LibraryNotFound(org_id="default"), 63005, "vpr other error."),

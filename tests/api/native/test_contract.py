@@ -31,6 +31,7 @@ OUTCOMES = {
     "timed-out": UNAVAILABLE,
     "unavailable": UNAVAILABLE,
     "internal-error": UNAVAILABLE,
+    "model-unusable": UNAVAILABLE,
     "invalid-request": UNUSABLE_AUDIO,
     "unusable-audio": UNUSABLE_AUDIO,
     "undecodable-audio": UNUSABLE_AUDIO,

@@ -9,7 +9,14 @@ from audio import errors as audio_errors
 from tests.api.failures import no_answer_about
 from tests.api.native.client import STAFF, encoded, part, problem
 from tests.cast import SUSAN, recording, silence
-from voiceprints.errors import AnalysisTimedOut, EngineFailed, EngineUnreachable, StorageFailed, TooBusy
+from voiceprints.errors import (
+    AnalysisTimedOut,
+    EngineFailed,
+    EngineUnreachable,
+    ModelUnusable,
+    StorageFailed,
+    TooBusy,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -196,6 +203,7 @@ FAILURES = [
     (EngineFailed("worker"), 503, "unavailable"),
     (EngineUnreachable("redis"), 503, "unavailable"),
     (StorageFailed("disk"), 503, "unavailable"),
+    (ModelUnusable(model="ours", reason="disk"), 500, "model-unusable"),
     (OperationalError("down"), 503, "unavailable"),
     (ZeroDivisionError(), 500, "internal-error"),
     (SuspiciousOperation(), 400, "malformed-request"),
