@@ -39,6 +39,7 @@ from voiceprints import (
 )
 from voiceprints.overview import overview_for
 from voiceprints.uploads import received_on_disk
+from voiceprints.usage_views import usage_csv
 from voiceprints.views import recording
 
 
@@ -70,6 +71,7 @@ class ConsoleSite(UnfoldAdminSite):
             *self._retention_urls(),
             path("audit/", self.admin_view(audit_views.trail), name="audit"),
             path("audit/<slug:form>/", self.admin_view(audit_views.export), name="audit_export"),
+            path("usage.csv", self.admin_view(usage_csv), name="usage_csv"),
             path("models/", self.admin_view(model_views.home), name="models"),
             path("models/<slug:slug>/", self.admin_view(model_views.tenant_models), name="tenant_models"),
             path("models/<slug:slug>/progress/", self.admin_view(model_views.progress), name="model_progress"),

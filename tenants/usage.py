@@ -18,6 +18,7 @@ from tenants.models import Operation, UsageDay
 
 Outcome = UsageDay.Outcome
 
+ORDER: Final = ("day", "operation", "dialect", "outcome", "reason")
 ANSWERED: Final = {Outcome.OK, Outcome.ACCEPTED, Outcome.REJECTED}
 CSV_COLUMNS: Final = (
     "tenant",
@@ -157,7 +158,7 @@ def write_csv(file: TextIO, rows: QuerySet[UsageDay], period: Period) -> None:
     """A line for each row; times of requests only, of jobs there are none."""
     writer = csv.writer(file)
     writer.writerow(CSV_COLUMNS)
-    ordered = period.of(rows).select_related("tenant").order_by("tenant__slug", *(UsageDay._meta.ordering or ()))
+    ordered = period.of(rows).select_related("tenant").order_by("tenant__slug", *ORDER)
     writer.writerows(_lines(ordered))
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from django.db.models import Count, QuerySet
+from django.db.models import Count, F, Func, IntegerField, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from unfold.views import ChangeList
 
@@ -31,3 +32,9 @@ class CountingChangeList(ChangeList):  # type: ignore[misc]
         for row in rows:
             row.count = counts.get(row.pk, 0)
         self.result_list = rows
+
+
+def number_of(rows: QuerySet[Any]) -> Coalesce:
+    """How many there are in all, to be asked for with something else."""
+    counted = Func(F("pk"), function="COUNT", output_field=IntegerField())
+    return Coalesce(Subquery(rows.order_by().annotate(count_of_all=counted).values("count_of_all")), 0)

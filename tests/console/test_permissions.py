@@ -29,6 +29,7 @@ LISTS = {
     "jobs/acme/": READERS,
     "jobs/acme/import/": CHANGERS,
     "jobs/acme/export/": CHANGERS,
+    "usage.csv": READERS,
     "models/acme/": READERS,
     "models/acme/progress/": READERS,
     "models/acme/failed/": READERS,

@@ -1,0 +1,164 @@
+"""What the console's home page says of usage, of queues, and of what needs attention."""
+
+from __future__ import annotations
+
+import csv
+import io
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from tenants.context import acting_as
+from tests.api.contract import down
+from tests.console.people import enrolled
+from tests.servers import REDIS
+from tests.usage import used
+from voiceprints.models import Job, JobRow, Speaker
+
+pytestmark = pytest.mark.django_db
+
+
+def overview(client, **query):
+    return client.get("/console/", query_params=query).context["overview"]
+
+
+def noticed(client) -> set[str]:
+    return {notice.name for notice in overview(client).notices}
+
+
+@pytest.fixture
+def failed_job(acme) -> Job:
+    now = timezone.now()
+    with acting_as(acme):
+        return acme.jobs.create(
+            kind=Job.Kind.REEMBED, state=Job.State.FAILED, finished=now, parameters={"model": acme.model}
+        )
+
+
+def test_home_tells_how_much_was_asked_for_on_each_day(client_of, acme, globex):
+    used(acme, "enroll", count=3)
+    used(acme, "verify", outcome="accepted", count=3)
+    used(acme, "verify", outcome="rejected", days_ago=6)
+    used(acme, "identify", outcome="refused", reason="NotEnoughSpeech", count=5)
+    used(globex, "enroll", count=100)
+    found = overview(client_of("owner"), days="7")
+    answered, verdicts, times = found.charts
+    assert [list(one.values) for one in answered.series] == [[0] * 6 + [3], [1, *[0] * 5, 3], [0] * 7]
+    assert [list(one.values) for one in verdicts.series] == [[0] * 6 + [3], [1, *[0] * 6]]
+    assert times.series[0].values[1:6] == [None] * 5
+    assert found.acceptance_percent == 75
+    assert found.usage.reasons == [("NotEnoughSpeech", 5)]
+    everybody = overview(client_of("staff"), days="7")
+    assert everybody.charts[0].series[0].values[-1] == 103
+
+
+def test_a_member_of_another_tenant_sees_nothing_of_it(client_of, acme, acme_rows, failed_job):
+    used(acme, "verify", outcome="refused", reason="SpeakerNotFound")
+    theirs = client_of("globex")
+    found = overview(theirs)
+    assert (found.enrolled, found.recordings, found.stored_bytes, found.notices) == (0, 0, 0, [])
+    assert (found.usage.counts, found.usage.latencies) == ({}, {})
+    page = theirs.get("/console/").content.decode()
+    assert "SpeakerNotFound" not in page
+    assert "acme" not in theirs.get("/console/usage.csv").content.decode()
+
+
+@pytest.mark.parametrize(("asked", "shown"), [("7", 7), ("90", 90), ("", 30), ("8", 30), ("²", 30)])
+def test_a_reader_chooses_among_periods(asked, shown, client_of):
+    assert overview(client_of("viewer"), days=asked).days == shown
+
+
+def test_home_tells_how_much_room_the_recordings_take(client_of, acme, acme_rows, recordings_folder):
+    on_disk = sum(file.stat().st_size for file in recordings_folder.rglob("*.flac"))
+    assert overview(client_of("owner")).stored_bytes == on_disk > 0
+
+
+def test_an_enrollment_that_does_not_go_on_is_noticed_after_a_day(client_of, acme, acme_rows):
+    owner = client_of("owner")
+    with acting_as(acme):
+        acme.speakers.update(status=Speaker.Status.ENROLLING)
+    assert "unfinished" not in noticed(owner)
+    with acting_as(acme):
+        acme.speakers.update(created=timezone.now() - timedelta(days=2))
+    assert "unfinished" in noticed(owner)
+
+
+def test_a_failed_job_is_noticed_for_a_week(client_of, acme, failed_job):
+    owner = client_of("owner")
+    assert "failed_jobs" in noticed(owner)
+    with acting_as(acme):
+        acme.jobs.update(finished=timezone.now() - timedelta(days=8))
+    assert "failed_jobs" not in noticed(owner)
+
+
+def test_a_recording_that_could_not_be_embedded_is_noticed_while_its_model_is_kept_up(
+    client_of, acme, acme_rows, failed_job
+):
+    owner = client_of("owner")
+    with acting_as(acme):
+        acme.job_rows.create(job=failed_job, number=acme_rows.utterance.pk, outcome=JobRow.Outcome.FAILED)
+    assert "unusable" not in noticed(owner), "it was embedded after all"
+    with acting_as(acme):
+        acme.utterance_embeddings.filter(utterance=acme_rows.utterance).delete()
+    assert "unusable" in noticed(owner)
+    with acting_as(acme):
+        acme.jobs.update(parameters={"model": "dropped"})
+    assert "unusable" not in noticed(owner)
+    acme.other_models = ["dropped"]
+    acme.save()
+    assert "unusable" in noticed(owner)
+
+
+def test_access_that_ends_soon_is_noticed_by_whoever_manages_it(client_of, acme, acme_rows):
+    soon = timezone.now() + timedelta(days=3)
+    with acting_as(acme):
+        acme.credentials.update(expires=soon)
+        acme.access_tokens.update(expires=soon)
+    assert {"expiring_credentials", "expiring_tokens"} <= noticed(client_of("owner"))
+    assert noticed(client_of("viewer")) == set()
+
+
+def test_a_model_that_nobody_calibrated_is_noticed(client_of, acme, tiny):
+    assert "uncalibrated" not in noticed(client_of("owner"))
+    acme.model = tiny
+    acme.save()
+    assert "uncalibrated" in noticed(client_of("viewer"))
+
+
+def test_platform_staff_see_what_waits_and_members_do_not(client_of):
+    assert b'id="queues"' in client_of("staff").get("/console/").content
+    assert b'id="queues"' not in client_of("owner").get("/console/").content
+
+
+@pytest.mark.django_db(transaction=True)
+def test_home_is_there_while_redis_is_not(client_of):
+    staff = client_of("staff")
+    with down(REDIS):
+        assert b"Redis does not answer" in staff.get("/console/").content
+
+
+def test_usage_is_downloaded_as_csv(client_of, acme, globex):
+    day = used(acme, "enroll", count=3, days_ago=6)
+    used(globex, "enroll", count=3, days_ago=6)
+    used(acme, "enroll", days_ago=20)
+    reply = client_of("viewer").get("/console/usage.csv?days=7")
+    assert "usage-acme-" in reply["Content-Disposition"]
+    lines = list(csv.DictReader(io.StringIO(reply.content.decode())))
+    assert [(line["tenant"], line["day"], line["count"]) for line in lines] == [("acme", day.isoformat(), "3")]
+    everybody = client_of("staff").get("/console/usage.csv?days=7").content.decode()
+    assert "globex" in everybody
+
+
+@pytest.mark.django_db(transaction=True)
+def test_home_asks_for_little(client_of, acme, acme_rows):
+    owner = client_of("owner")
+    owner.get("/console/")
+    used(acme, "enroll")
+    enrolled(acme, "bob", "ken")
+    with CaptureQueriesContext(connection) as asked:
+        owner.get("/console/")
+    said = [query["sql"] for query in asked if query["sql"] not in {"BEGIN", "COMMIT"}]
+    assert len(said) <= 12, said
