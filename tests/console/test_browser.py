@@ -15,6 +15,7 @@ from tests.cast import LIBRARY
 from tests.console.authenticator import code_of
 from tests.console.people import PASSWORD, enrolled, member
 from tests.servers import through_the_queue
+from tests.usage import used
 from voiceprints import bulk, generations, work
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -82,6 +83,46 @@ def test_a_recording_can_be_sought_in(page, acme, people):
     page.wait_for_function(
         "() => { const a = document.querySelector('audio'); return !a.seeking && a.currentTime > 1 }"
     )
+
+
+def test_usage_is_drawn_and_stands_in_a_table_beside(page, acme):
+    used(acme, "verify", outcome="accepted", count=7)
+    sign_in(page, acme)
+    answered = page.locator("[data-chart=answered-data]")
+    canvas = answered.locator("canvas")
+    expect(canvas).to_be_visible()
+    pixels = "canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data"
+    assert canvas.evaluate(f"canvas => {pixels}.some(Boolean)")
+    expect(answered.locator("table")).to_be_hidden()
+    answered.locator("summary").click()
+    expect(answered.get_by_role("row").last.get_by_role("cell")).to_have_text(["0", "7", "0"])
+
+    page.get_by_role("link", name="90 days").click()
+    expect(answered.locator("tbody tr")).to_have_count(90)
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download as CSV").click()
+    assert "accepted" in download.value.path().read_text()
+
+
+def test_a_chart_takes_other_colours_in_the_dark(page, acme):
+    used(acme, "verify", outcome="accepted")
+    sign_in(page, acme)
+    canvas = page.locator("[data-chart=answered-data] canvas")
+    in_the_light = canvas.evaluate("canvas => canvas.toDataURL()")
+    page.evaluate("() => document.documentElement.classList.toggle('dark')")
+    page.wait_for_function("before => document.querySelector('canvas').toDataURL() !== before", arg=in_the_light)
+
+
+def test_without_scripts_the_figures_stand_in_their_tables(page, acme, client_of, live_server):
+    used(acme, "verify", outcome="accepted", count=7)
+    session = client_of("viewer").session.session_key
+    context = page.context.browser.new_context(base_url=live_server.url, java_script_enabled=False)
+    context.add_cookies([{"name": "sessionid", "value": session, "url": live_server.url}])
+    plain = context.new_page()
+    plain.goto("/console/")
+    answered = plain.locator("[data-chart=answered-data]")
+    expect(answered.get_by_role("row").last.get_by_role("cell")).to_have_text(["0", "7", "0"])
+    expect(answered.locator("canvas")).to_be_hidden()
 
 
 def test_several_speakers_are_chosen_and_deleted_at_once(page, acme, people):
