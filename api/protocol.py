@@ -16,6 +16,7 @@ from django.conf import settings
 from django.db import Error as DatabaseFailed
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
+from redis import RedisError
 from rest_framework.exceptions import MethodNotAllowed
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import BaseParser
@@ -29,7 +30,7 @@ from audio.errors import AudioError
 from tenants import metering
 from tenants.models import AccessToken, Credential, Operation, Tenant, UsageDay
 from tenants.origins import REQUEST_ID, ActorKind, coming_from, identified, unidentified
-from tenants.rates import WINDOW_SECONDS, Allowance, count_request
+from tenants.rates import UNLIMITED, Allowances, count_request
 from tenants.services import known_credential, note_use
 from voiceprints.errors import AnalysisTimedOut, EngineFailed, EngineUnreachable, ModelUnusable, StorageFailed
 
@@ -76,14 +77,6 @@ class TenantClosed(AccessRefused):
 
 class DialectClosed(TenantClosed):
     """The tenant is active and does not use this dialect."""
-
-
-class RateLimited(Exception):
-    """The tenant has asked as often as it may for now."""
-
-    def __init__(self, *, limit: int, retry_after_seconds: int) -> None:
-        self.limit, self.retry_after_seconds = limit, retry_after_seconds
-        super().__init__(f"limit of {limit} requests per minute reached")
 
 
 class UnknownPath(Exception):
@@ -168,7 +161,7 @@ class DialectViewSet(ViewSet):
 
     tenant: Tenant
     request_id: str
-    allowance: Allowance | None = None
+    allowances: Allowances = UNLIMITED
     accepted: bool | None = None
     failure: Exception | None = None
 
@@ -192,8 +185,7 @@ class DialectViewSet(ViewSet):
             response = super().dispatch(request, *args, **kwargs)
         drain(request)
         response[REQUEST_ID] = self.request_id
-        if self.allowance:
-            patch_rate_limit(response, self.allowance)
+        patch_rate_limit(response, self.allowances)
         milliseconds = (time.monotonic() - began) * 1000
         self._log(response, milliseconds=milliseconds)
         self._count(milliseconds=milliseconds)
@@ -218,9 +210,16 @@ class DialectViewSet(ViewSet):
         """Whoever has proved who they are may still be closed here, or ask too often."""
         self.tenant = tenant
         refuse_closed_dialect(tenant, self.dialect)
-        self.allowance = count_request(tenant)
-        if self.allowance and self.allowance.exceeded:
-            raise RateLimited(limit=self.allowance.limit, retry_after_seconds=self.allowance.seconds_left)
+        try:
+            self.allowances = count_request(tenant, of_the_day=self.counts_for_the_day)
+        except RedisError as error:
+            raise EngineUnreachable(type(error).__name__) from error
+        self.allowances.refuse_exceeded()
+
+    @property
+    def counts_for_the_day(self) -> bool:
+        """Whether it is one of the requests that the tenant may make in a day."""
+        return True
 
     @property
     def counted_as(self) -> Operation | None:
@@ -273,10 +272,12 @@ class DialectViewSet(ViewSet):
         return UsageDay.Outcome.ACCEPTED if self.accepted else UsageDay.Outcome.REJECTED
 
 
-def patch_rate_limit(response: HttpResponseBase, allowance: Allowance) -> None:
+def patch_rate_limit(response: HttpResponseBase, allowances: Allowances) -> None:
     """The fields of draft-ietf-httpapi-ratelimit-headers."""
-    response["RateLimit-Policy"] = f'"default";q={allowance.limit};w={WINDOW_SECONDS}'
-    response["RateLimit"] = f'"default";r={allowance.remaining};t={allowance.seconds_left}'
+    if allowances.each:
+        policies = [f'"{one.window}";q={one.limit};w={one.window_seconds}' for one in allowances.each]
+        left = [f'"{one.window}";r={one.remaining};t={one.seconds_left}' for one in allowances.each]
+        response["RateLimit-Policy"], response["RateLimit"] = ", ".join(policies), ", ".join(left)
 
 
 class Nowhere(DialectViewSet):

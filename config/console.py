@@ -32,6 +32,7 @@ from voiceprints import (
     job_views,
     library_views,
     model_views,
+    quota_views,
     retention_views,
     speaker_views,
     speaking_views,
@@ -72,6 +73,8 @@ class ConsoleSite(UnfoldAdminSite):
             path("audit/", self.admin_view(audit_views.trail), name="audit"),
             path("audit/<slug:form>/", self.admin_view(audit_views.export), name="audit_export"),
             path("usage.csv", self.admin_view(usage_csv), name="usage_csv"),
+            path("quotas/", self.admin_view(quota_views.home), name="quotas"),
+            path("quotas/<slug:slug>/", self.admin_view(quota_views.tenant_quotas), name="tenant_quotas"),
             path("models/", self.admin_view(model_views.home), name="models"),
             path("models/<slug:slug>/", self.admin_view(model_views.tenant_models), name="tenant_models"),
             path("models/<slug:slug>/progress/", self.admin_view(model_views.progress), name="model_progress"),
@@ -175,7 +178,7 @@ def subheader(request: HttpRequest) -> Any:
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     trying = [TRY_IT] if may_change(request) else []
     groups = [_group(_("Voiceprints"), HOME, LIBRARIES, SPEAKERS, *trying, JOBS, MODELS, RETENTION)]
-    access = [CREDENTIALS, TOKENS, MEMBERS, INVITATIONS] if may_manage_access(request) else []
+    access = [CREDENTIALS, TOKENS, MEMBERS, INVITATIONS, QUOTAS] if may_manage_access(request) else []
     if may_read_audit(request):
         groups.append(_group(_("Access"), *access, AUDIT))
     if is_platform_staff(request):
@@ -194,6 +197,7 @@ CREDENTIALS = (_("Credentials"), "key", "admin:tenants_credential_changelist")
 TOKENS = (_("Access tokens"), "token", "admin:tenants_accesstoken_changelist")
 MEMBERS = (_("Members"), "group", "admin:tenants_membership_changelist")
 INVITATIONS = (_("Invitations"), "mail", "admin:tenants_invitation_changelist")
+QUOTAS = (_("Quotas"), "speed", "admin:quotas")
 AUDIT = (_("Audit"), "history", "admin:audit")
 TENANTS = (_("Tenants"), "apartment", "admin:tenants_tenant_changelist")
 USERS = (_("Users"), "manage_accounts", "admin:auth_user_changelist")

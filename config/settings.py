@@ -409,6 +409,7 @@ CELERY_BEAT_SCHEDULE = {
     "expire-enrollments": {"task": "voiceprints.expire_enrollments", "schedule": crontab(minute=27)},
     "sweep-recordings": {"task": "voiceprints.sweep_recordings", "schedule": 60.0, "options": {"expires": 55}},
     "note-sizes": {"task": "voiceprints.note_sizes", "schedule": 60.0, "options": {"expires": 55}},
+    "fold-stock": {"task": "voiceprints.fold_stock", "schedule": 60.0, "options": {"expires": 55}},
     "sweep-answers": {"task": "native.sweep_answers", "schedule": 600.0, "options": {"expires": 590}},
     "sweep-sign-ins": {"task": "tenants.sweep_sign_ins", "schedule": 3600.0, "options": {"expires": 3500}},
     "seal-trail": {"task": "tenants.seal_trail", "schedule": 300.0, "options": {"expires": 290}},

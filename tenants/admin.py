@@ -74,7 +74,11 @@ class TenantsAdmin(PlatformAdmin):
         "false_accept_rate",
         "consistency",
         "max_concurrent_analyses",
+        "requests_per_second",
         "requests_per_minute",
+        "requests_per_day",
+        "max_speakers",
+        "max_storage_bytes",
         "two_factor_required",
         "dialects",
     ]

@@ -23,6 +23,7 @@ from tenants.context import naming_credential
 from tenants.invitations import DAYS_VALID
 from tenants.members import is_last_owner
 from tenants.models import Credential, Role, Scope, Tenant, key_validator
+from tenants.quotas import bytes_in, size_in_words
 from tenants.signed_in import end_other_sessions
 
 SHORTEST_SECRET = 8
@@ -41,7 +42,30 @@ class PasswordOfAnotherForm(AdminPasswordChangeForm):
         return user
 
 
+class SizeField(forms.CharField):
+    """A number of bytes, as people write it."""
+
+    def prepare_value(self, value: Any) -> Any:
+        return size_in_words(value) if isinstance(value, int) else value
+
+    def clean(self, value: Any) -> Any:
+        text: str = super().clean(value)
+        try:
+            return bytes_in(text) if text else None
+        except ValueError:
+            raise ValidationError(_("Enter a size such as 500 MB, 50 GB or 2 TB."), code="size") from None
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return super().has_changed(self.prepare_value(initial), data)
+
+
 class TenantPolicyForm(forms.ModelForm):  # type: ignore[type-arg]
+    max_storage_bytes = SizeField(
+        label=_("Storage"),
+        required=False,
+        widget=UnfoldAdminTextInputWidget,
+        help_text=_("Such as 50 GB. Further recordings are refused; what is there stays. Empty means no limit."),
+    )
     dialects = forms.MultipleChoiceField(
         label=_("Dialects"),
         required=False,

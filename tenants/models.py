@@ -95,6 +95,32 @@ class Tenant(models.Model):
         validators=[MinValueValidator(1)],
         help_text=_("Further requests of the minute are refused; empty means no limit."),
     )
+    requests_per_second = models.PositiveIntegerField(
+        _("requests per second"),
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text=_("As many may come at once; after that, so many a second. Empty means no limit."),
+    )
+    requests_per_day = models.PositiveIntegerField(
+        _("requests per day"),
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text=_("Further requests of the day are refused; empty means no limit."),
+    )
+    max_speakers = models.PositiveIntegerField(
+        _("speakers at most"),
+        null=True,
+        blank=True,
+        help_text=_("Further speakers are refused; who is there stays. Empty means no limit."),
+    )
+    max_storage_bytes = models.PositiveBigIntegerField(
+        _("storage in bytes"),
+        null=True,
+        blank=True,
+        help_text=_("Further recordings are refused; what is there stays. Empty means no limit."),
+    )
     recordings_kept_days = period(_("recordings"))
     """0 keeps none: what was measured in them stays."""
     probes_kept_days = period(_("probes"), default=30)

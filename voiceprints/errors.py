@@ -128,6 +128,28 @@ class TooBusy(VoiceprintError):
         super().__init__(f"limit of {limit} {what} reached")
 
 
+class TooManyAtOnce(TooBusy):
+    """The tenant has as many recordings measured at once as it may."""
+
+
+class QuotaExhausted(VoiceprintError):
+    """The tenant has as much as it may have: something has to go, or somebody to allow more."""
+
+
+class SpeakersExhausted(QuotaExhausted):
+    def __init__(self, *, limit: int) -> None:
+        self.limit = limit
+        super().__init__(f"limit of {limit} speakers reached")
+
+
+class StorageExhausted(QuotaExhausted):
+    """There would be no room for the recording, or for another."""
+
+    def __init__(self, *, limit_bytes: int) -> None:
+        self.limit_bytes = limit_bytes
+        super().__init__(f"limit of {limit_bytes} bytes of recordings reached")
+
+
 class AnalysisTimedOut(VoiceprintError):
     def __init__(self, *, deadline_seconds: float) -> None:
         self.deadline_seconds = deadline_seconds

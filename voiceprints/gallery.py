@@ -15,7 +15,7 @@ from audio.results import Embedding
 from tenants.actions import Action
 from tenants.models import Tenant
 from tenants.trail import note
-from voiceprints import recordings
+from voiceprints import recordings, stock
 from voiceprints.errors import LibraryNotFound, SpeakerExists, SpeakerNotFound, SpeakersExist, UtteranceNotFound
 from voiceprints.inserting import insert
 from voiceprints.models import Library, Speaker, Utterance, UtteranceEmbedding, Voiceprint
@@ -102,7 +102,8 @@ def add_utterances(
     """Rows for recordings that are written already, or are not kept; with enough of them the speaker can be found.
 
     They are measured with the tenant's models, which stay what they are until the transaction ends. `earlier`: the
-    embeddings of those utterances of the speaker that count on. Whoever is enrolled stays so.
+    embeddings of those utterances of the speaker that count on. Whoever is enrolled stays so. Raises SpeakersExhausted
+    and StorageExhausted where the tenant would have more than it may.
     """
     recordings.claim([path for _, path in measured if path])
     utterances = [
@@ -131,11 +132,15 @@ def add_utterances(
     complete = enrollment.utterance_count >= required_utterances or (speaker.enrolled and bool(earlier))
     models = _models_to_write(tenant, speaker, complete=complete)
     _write_voiceprints(tenant, speaker, enrollment.embeddings, models, along_with=embeddings)
+    stock.refuse_too_much(tenant, newcomer=speaker.is_new, recorded=any(path for _, path in measured))
     return enrollment
 
 
 def add_known_utterances(tenant: Tenant, speaker: Speaker, known: Sequence[KnownUtterance], status: str) -> None:
-    """Rows for utterances measured elsewhere, their recordings, if any, written already."""
+    """Rows for utterances measured elsewhere, their recordings, if any, written already.
+
+    Raises SpeakersExhausted and StorageExhausted.
+    """
     recordings.claim([one.path for one in known if one.path])
     rows = Utterance.all_tenants.bulk_create(
         Utterance(
@@ -161,6 +166,7 @@ def add_known_utterances(tenant: Tenant, speaker: Speaker, known: Sequence[Known
         if model in tenant.models
     )
     remake_voiceprints(tenant, speaker, complete=status == Speaker.Status.ENROLLED)
+    stock.refuse_too_much(tenant, newcomer=speaker.is_new, recorded=any(one.path for one in known))
 
 
 def backdate(speaker: Speaker, created: datetime) -> None:
@@ -311,7 +317,9 @@ def _inserted(tenant: Tenant, key: LibraryKey, newcomer: Speaker) -> Speaker | N
     number, *of_library = row
     place = dict(zip(("pk", "name", "info", "created"), of_library, strict=True))
     library = Library(tenant=tenant, org_id=key.org_id, tag_id=key.tag_id, **place)
-    return Speaker(pk=number, tenant=tenant, library=library, **about)
+    inserted = Speaker(pk=number, tenant=tenant, library=library, **about)
+    inserted.is_new = not inserted.is_probe
+    return inserted
 
 
 def _what_counts_on(known: Speaker, info: str, when_enrolled: WhenEnrolled) -> Embeddings:

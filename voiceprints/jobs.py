@@ -29,7 +29,7 @@ from redis.retry import Retry
 from audio.errors import AudioError
 from audio.results import Analysis
 from tenants.models import Tenant
-from voiceprints.errors import AnalysisTimedOut, EngineFailed, EngineUnreachable, TooBusy
+from voiceprints.errors import AnalysisTimedOut, EngineFailed, EngineUnreachable, TooBusy, TooManyAtOnce
 from voiceprints.failures import from_wire
 from voiceprints.results import AudioInput
 
@@ -138,6 +138,14 @@ def analyze(
         return _measured_by_worker(tenant, audio, options, meanwhile)
     except (redis.RedisError, OperationalError) as error:
         raise EngineUnreachable(type(error).__name__) from error
+
+
+def in_flight(tenant: Tenant) -> int:
+    """How many recordings are being measured that somebody waits for. Raises RedisError."""
+    now: Any = connection().time()
+    # What has expired is taken away by the next that comes in.
+    waiting: Any = connection().zcount(f"{IN_FLIGHT}:{EMBED}:{tenant.pk}", f"({now[0]}", "+inf")
+    return int(waiting)
 
 
 def ask(task: str, arguments: list[Any]) -> dict[str, Any]:
@@ -253,7 +261,7 @@ def _admitted(tenant: Tenant, job_id: str, size_bytes: int) -> Iterator[Place]:
     if refused == 1:
         raise TooBusy(what="recordings waiting on this platform", limit=settings.QUEUE_DEPTH)
     if refused == 2:
-        raise TooBusy(what="recordings of this tenant at once", limit=tenant.max_concurrent_analyses)
+        raise TooManyAtOnce(what="recordings of this tenant at once", limit=tenant.max_concurrent_analyses)
     try:
         yield place
     finally:

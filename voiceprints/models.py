@@ -96,6 +96,9 @@ class Speaker(models.Model):
     completed = models.DateTimeField(null=True, editable=False)
     """When the enrollment was first complete. Whoever is enrolling again since is no incomplete enrollment."""
 
+    is_new = False
+    """Whether this transaction brought the speaker."""
+
     all_tenants = SpeakerQuerySet.as_manager()
 
     class Meta:
@@ -188,6 +191,23 @@ class Utterance(models.Model):
     @property
     def quality(self) -> SpeechQuality:
         return SpeechQuality(**{figure.name: getattr(self, figure.name) for figure in fields(SpeechQuality)})
+
+
+class StockChange(models.Model):
+    """How many speakers and bytes of recordings came to a tenant, or went: added up, what it has.
+
+    Triggers write it in the transaction that stores or removes (voiceprints/stock.py). It points at no tenant, so that
+    one can be removed with all it has.
+    """
+
+    tenant_id = models.BigIntegerField(db_index=True)
+    speakers = models.BigIntegerField()
+    stored_bytes = models.BigIntegerField()
+
+    all_tenants = models.Manager["StockChange"]()
+
+    def __str__(self) -> str:
+        return f"{self.speakers:+} speakers, {self.stored_bytes:+} bytes"
 
 
 def dimension_check(name: str) -> models.CheckConstraint:

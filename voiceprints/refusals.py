@@ -46,7 +46,9 @@ from voiceprints.errors import (
     SpeakerMismatch,
     SpeakerNotEnrolled,
     SpeakerNotFound,
+    SpeakersExhausted,
     SpeakersExist,
+    StorageExhausted,
     StorageFailed,
     TooBusy,
     UploadsGone,
@@ -66,6 +68,13 @@ REFUSALS = {
     GenerationNotFound: gettext_lazy("Nothing is kept up for the model %(model)s. Prepare it first."),
     NothingToRollBack: gettext_lazy("There is no earlier model to go back to."),
     TooBusy: gettext_lazy("Too much is under way already, at most %(limit)s at once. Try again in a moment."),
+    SpeakersExhausted: gettext_lazy(
+        "The tenant has as many speakers as it may have, %(limit)s. Delete some, or ask platform staff for more."
+    ),
+    StorageExhausted: gettext_lazy(
+        "There is no room for another recording: the tenant may keep %(limit_bytes)s bytes. Delete some, or ask "
+        "platform staff for more."
+    ),
     JobNotFound: gettext_lazy("Nothing is being embedded with this model."),
     JobFinished: gettext_lazy("The job is over already."),
     JobUnderWay: gettext_lazy("The job is not over yet."),

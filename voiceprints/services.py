@@ -21,7 +21,7 @@ from tenants.context import acting_as
 from tenants.generations import keeping_models
 from tenants.models import Tenant
 from tenants.trail import note
-from voiceprints import agreement, gallery, jobs, recordings, retention, turns
+from voiceprints import agreement, gallery, jobs, recordings, retention, stock, turns
 from voiceprints.decisions import decision_for
 from voiceprints.errors import (
     LibraryNotFound,
@@ -74,7 +74,8 @@ def enroll(
     Raises SpeakerExists for a speaker enrolled already, unless `when_enrolled` says what to do; without
     `create_library` LibraryNotFound; and SpeakerMismatch where the tenant refuses utterances that disagree. A `probe`
     is kept to be compared by name and is never found by a search. `also` is done in the transaction that stores the
-    enrollment, and what it raises undoes it.
+    enrollment, and what it raises undoes it. Like all that stores a recording, raises SpeakersExhausted and
+    StorageExhausted.
     """
     complete = len(audios) >= required_utterances
     status = Speaker.Status.ENROLLED if complete else Speaker.Status.ENROLLING
@@ -85,6 +86,8 @@ def enroll(
             gallery.find_library(tenant, key)
         if when_enrolled is WhenEnrolled.REFUSE:
             _refuse_enrolled(tenant, key, external_id)
+        if not probe:
+            _refuse_newcomer(tenant, tenant.speakers.in_library(key).named(external_id))
 
     def store(measured: list[Measured]) -> Enrollment:
         speaker, earlier = gallery.admit(tenant, key, newcomer, when_enrolled, create_library=create_library)
@@ -115,6 +118,7 @@ def enroll_turn(
 
     def refuse_untimely() -> None:
         turns.refuse_untimely(tenant, within, external_id, turn)
+        _refuse_newcomer(tenant, tenant.speakers.in_libraries(within).named(external_id))
 
     def store(measured: list[Measured]) -> Enrollment:
         speaker, earlier = turns.take(tenant, within, key, external_id, turn)
@@ -501,6 +505,7 @@ def _heard_and_stored(
     def prepare() -> None:
         refuse_in_vain()
         if retention.keeps_recordings(tenant, key):
+            stock.refuse_full(tenant, newcomer=False, recorded=True)
             paths.extend(recordings.new_path(key.org_id) for _ in audios)
             recordings.plan(tenant, paths)
 
@@ -552,6 +557,12 @@ def _heard_again(tenant: Tenant, analysis: Analysis) -> Analysis:
 def _refuse_enrolled(tenant: Tenant, key: LibraryKey, external_id: str) -> None:
     if tenant.speakers.in_library(key).named(external_id).enrolled().exists():
         raise SpeakerExists(external_id=external_id)
+
+
+def _refuse_newcomer(tenant: Tenant, bearers: QuerySet[Speaker]) -> None:
+    """Where nobody bears the name yet and there is no room for one more, raises SpeakersExhausted."""
+    if tenant.max_speakers is not None and not bearers.exists():
+        stock.refuse_full(tenant, newcomer=True, recorded=False)
 
 
 def _speaker(tenant: Tenant, libraries: QuerySet[Library], external_id: str) -> Speaker:

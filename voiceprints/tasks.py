@@ -19,7 +19,7 @@ from audio.store import BUNDLED
 from tenants import metering
 from tenants.cleaning import clean
 from tenants.origins import coming_from, of_job
-from voiceprints import batches, bulk, engines, expiry, installed, jobs, recordings, reembedding, sizes, work
+from voiceprints import batches, bulk, engines, expiry, installed, jobs, recordings, reembedding, sizes, stock, work
 from voiceprints.errors import ModelUnusable, VoiceprintError
 from voiceprints.failures import to_wire
 
@@ -157,6 +157,11 @@ def sweep_recordings() -> None:
 @shared_task(name="voiceprints.note_sizes")
 def note_sizes() -> int:
     return sizes.note_sizes()
+
+
+@shared_task(name="voiceprints.fold_stock")
+def fold_stock() -> int:
+    return stock.fold()
 
 
 @shared_task(name=work.RUN_JOB, acks_late=False)

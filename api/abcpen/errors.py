@@ -12,14 +12,16 @@ from django.http import UnreadablePostError
 from rest_framework.exceptions import MethodNotAllowed, ParseError, UnsupportedMediaType
 
 from api.bodies import Malformed, Unacceptable
-from api.protocol import AccessRefused, RateLimited, TenantClosed, UnknownPath, described
+from api.protocol import AccessRefused, TenantClosed, UnknownPath, described
 from audio.download import DownloadError
 from audio.errors import AudioError, Undecodable
+from tenants.rates import RateLimited
 from voiceprints.errors import (
     AnalysisTimedOut,
     EngineFailed,
     EngineUnreachable,
     LibraryNotFound,
+    QuotaExhausted,
     RecordingNotFound,
     SpeakerExists,
     SpeakerMismatch,
@@ -85,6 +87,7 @@ ANSWERS: dict[type[BaseException], Answer] = {
     DownloadError: DOWNLOAD_FAILED,
     Undecodable: UNDECODABLE,
     AudioError: ILLEGAL_RECORDING,
+    QuotaExhausted: OVER_LIMIT,
     TooBusy: OVER_LIMIT,
     AnalysisTimedOut: OVER_LIMIT,
     EngineFailed: ENGINE_ERROR,

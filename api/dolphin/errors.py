@@ -13,14 +13,16 @@ from rest_framework.exceptions import MethodNotAllowed
 
 from api.bodies import Malformed, NotJson, NotUtf8, Unacceptable
 from api.dolphin import conf
-from api.protocol import AccessRefused, DialectClosed, RateLimited, TenantClosed, UnknownPath
+from api.protocol import AccessRefused, DialectClosed, TenantClosed, UnknownPath
 from audio.errors import AudioError, TooLarge
+from tenants.rates import RateLimited
 from voiceprints.errors import (
     AnalysisTimedOut,
     EngineFailed,
     EngineUnreachable,
     LibraryNotFound,
     NobodyEnrolled,
+    QuotaExhausted,
     SpeakerExists,
     SpeakerMismatch,
     SpeakerNotEnrolled,
@@ -103,6 +105,7 @@ ANSWERS: dict[type[BaseException], Answer] = {
     SpeakerMismatch: MISMATCH,
     AudioError: UNUSABLE_AUDIO,
     LibraryNotFound: SERVICE_ERROR,
+    QuotaExhausted: SERVICE_ERROR,
     TooBusy: SERVICE_ERROR,
     AnalysisTimedOut: SERVICE_ERROR,
     EngineFailed: SERVICE_ERROR,

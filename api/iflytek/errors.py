@@ -16,17 +16,18 @@ from api.protocol import (
     AccessRefused,
     DialectClosed,
     OutsideTimeWindow,
-    RateLimited,
     TenantClosed,
     UnknownPath,
     WrongSignature,
 )
 from audio.errors import AudioError, TooLarge
+from tenants.rates import RateLimited
 from voiceprints.errors import (
     AnalysisTimedOut,
     EngineFailed,
     EngineUnreachable,
     LibraryNotFound,
+    QuotaExhausted,
     SpeakerMismatch,
     SpeakerNotEnrolled,
     SpeakerNotFound,
@@ -135,6 +136,7 @@ ANSWERS: dict[type[BaseException], Answer | GatewayAnswer] = {
     SpeakerNotEnrolled: NOT_FOUND,
     AudioError: INVALID_AUDIO,
     SpeakerMismatch: INVALID_AUDIO,
+    QuotaExhausted: OVER_LIMIT,
     TooBusy: OVER_LIMIT,
     AnalysisTimedOut: TIMED_OUT,
     EngineFailed: SERVER_ERROR,

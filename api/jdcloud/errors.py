@@ -15,7 +15,6 @@ from api.protocol import (
     DialectClosed,
     KeyDisabled,
     OutsideTimeWindow,
-    RateLimited,
     TenantClosed,
     UnknownKey,
     UnknownPath,
@@ -32,11 +31,13 @@ from audio.errors import (
     UnexpectedContainer,
     UnexpectedLayout,
 )
+from tenants.rates import DayExhausted, RateLimited
 from voiceprints.errors import (
     AnalysisTimedOut,
     EngineFailed,
     EngineUnreachable,
     LibraryNotFound,
+    QuotaExhausted,
     SpeakerMismatch,
     SpeakerNotEnrolled,
     SpeakerNotFound,
@@ -116,6 +117,7 @@ class Gateway:
 
 
 INTERNAL = Gateway(500, "INTERNAL", "内部错误")
+QUOTA_EXCEEDED = Gateway(429, "QUOTA_EXCEEDED", "配额不足")
 
 
 @dataclass(frozen=True)
@@ -179,6 +181,8 @@ ANSWERS: dict[type[BaseException], Answer] = {
         system=System("10043", "超过QPS限额，请降低调用频率或与京东云联系"),
         gateway=Gateway(429, "RATE_LIMIT_EXCEEDED", "请求过频繁"),
     ),
+    DayExhausted: Answer(system=System("10040", "超过每天限量，请明天继续"), gateway=QUOTA_EXCEEDED),
+    QuotaExhausted: Answer(system=System("10010", "接口需要付费，请充值"), gateway=QUOTA_EXCEEDED),
     TooBusy: Answer(system=BUSY, gateway=Gateway(503, "UNAVAILABLE", "服务不可用")),
     AnalysisTimedOut: Answer(system=BUSY, gateway=Gateway(504, "DEADLINE_EXCEEDED", "超时")),
     # What is asked.

@@ -17,6 +17,7 @@ from api.jdcloud.errors import UnknownFormat, UnknownLayout, UnknownMode, UserId
 from api.jdcloud.utterances import LONGEST_SECONDS, Opening, Packet, PacketNumber, Utterance
 from audio.errors import TooLong
 from audio.results import RecordingForm
+from tenants.rates import Allowance
 from voiceprints.results import AudioInput, Enrollment, LibraryKey, Verification, WhenEnrolled
 
 INTEGER = re.compile(r"[+-]?\d{1,100}", re.ASCII)
@@ -92,6 +93,10 @@ def packet_number(request: Request) -> PacketNumber:
     return PacketNumber(request_id, int(sequence))
 
 
+def opens_an_utterance(request: Request) -> bool:
+    return Parameters(request).text("Sequence-Id").lstrip("+-").lstrip("0") == "1"
+
+
 def packet(request: Request, number: PacketNumber, read: Callable[[], bytes]) -> Packet:
     """Everything but the number. Raises 61003, 63001, 63002, 61006 and 61005 in this order, then reads the body."""
     parameters = Parameters(request)
@@ -149,12 +154,14 @@ def verification_text(verification: Verification) -> str:
     return "accept" if verification.accepted else "reject"
 
 
-def envelope(code: str, msg: str) -> dict[str, Any]:
+def envelope(code: str, msg: str, today: Allowance | None) -> dict[str, Any]:
+    """`today`: what is left of the tenant's day; None where there is no limit, or nobody knows whose."""
+    remaining = UNLIMITED if today is None else today.remaining
     return {
         "code": code,
         "charge": False,
-        "remain": UNLIMITED,
-        "remainTimes": UNLIMITED,
+        "remain": remaining,
+        "remainTimes": remaining,
         "remainSeconds": UNLIMITED,
         "msg": msg,
     }

@@ -49,11 +49,14 @@ class JdcloudViewSet(DialectViewSet):
     def business(self, answer: Business) -> Response:
         self.outcome_code = str(answer.status)
         result = serializers.result(serializers.echo(self.request), answer.status, answer.message, answer.text)
-        return Response(serializers.envelope(NORMAL.code, NORMAL.msg) | {"result": result}, headers=NOT_STORED)
+        return Response(self.envelope(NORMAL.code, NORMAL.msg) | {"result": result}, headers=NOT_STORED)
 
     def system(self, answer: System) -> Response:
         self.outcome_code = answer.code
-        return Response(serializers.envelope(answer.code, answer.msg), headers=NOT_STORED)
+        return Response(self.envelope(answer.code, answer.msg), headers=NOT_STORED)
+
+    def envelope(self, code: str, msg: str) -> dict[str, Any]:
+        return serializers.envelope(code, msg, self.allowances.of("day"))
 
     def gateway(self, answer: Gateway) -> Response:
         self.outcome_code = answer.name
@@ -76,6 +79,11 @@ class PacketViewSet(JdcloudViewSet):
     @property
     def counted_as(self) -> Operation | None:
         return None if self.awaits_more and not self.failure else super().counted_as
+
+    @property
+    def counts_for_the_day(self) -> bool:
+        """An utterance is one request, however many packets it comes in."""
+        return serializers.opens_an_utterance(self.request)
 
     def take(self, request: Request) -> Response:
         number = serializers.packet_number(request)

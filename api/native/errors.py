@@ -21,7 +21,7 @@ from api.bodies import Malformed, Unacceptable
 from api.native.auth import InsufficientScope, NoToken, UnusableToken
 from api.native.idempotency import KeyInUse, KeyReused
 from api.native.wire import flattened
-from api.protocol import AccessRefused, DialectClosed, RateLimited, TenantClosed, UnknownPath
+from api.protocol import AccessRefused, DialectClosed, TenantClosed, UnknownPath
 from audio.errors import (
     AudioError,
     Damaged,
@@ -34,6 +34,7 @@ from audio.errors import (
     Undecodable,
     Unrecognised,
 )
+from tenants.rates import DayExhausted, RateLimited
 from voiceprints.errors import (
     AnalysisTimedOut,
     ArchiveRefused,
@@ -60,8 +61,11 @@ from voiceprints.errors import (
     SpeakerNotEnrolled,
     SpeakerNotFound,
     SpeakersExist,
+    SpeakersExhausted,
+    StorageExhausted,
     StorageFailed,
     TooBusy,
+    TooManyAtOnce,
     UploadsGone,
     UtteranceNotFound,
 )
@@ -92,6 +96,10 @@ def each_error(error: ValidationError) -> Mapping[str, Any]:
 
 def soon(_: Any) -> Mapping[str, str]:
     return {"Retry-After": SOON_SECONDS}
+
+
+def when_to_retry(error: RateLimited) -> Mapping[str, str]:
+    return {"Retry-After": str(error.retry_after_seconds)}
 
 
 @dataclass(frozen=True)
@@ -211,7 +219,21 @@ ANSWERS: dict[type[BaseException], Problem] = {
         429,
         "The tenant asks too often",
         unspoken,
-        headers=lambda error: {"Retry-After": str(error.retry_after_seconds)},
+        headers=when_to_retry,
+    ),
+    DayExhausted: Problem(
+        "day-exhausted", 429, "The tenant has asked as often as it may today", unspoken, headers=when_to_retry
+    ),
+    TooManyAtOnce: Problem(
+        "too-many-at-once",
+        429,
+        "As many of the tenant's recordings as may be are being measured",
+        members=numbers,
+        headers=soon,
+    ),
+    SpeakersExhausted: Problem("speakers-exhausted", 403, "The tenant has as many speakers as it may", members=numbers),
+    StorageExhausted: Problem(
+        "storage-exhausted", 403, "The tenant has no room for another recording", members=numbers
     ),
     TooBusy: Problem("too-busy", 503, "Too many recordings are being measured", members=numbers, headers=soon),
     AnalysisTimedOut: Problem(

@@ -23,18 +23,19 @@ from api.native.job_serializers import JobReply, Upload
 from api.native.operations import Operation, Strict
 from api.native.paging import CursorField
 from api.native.wire import PROBLEM_JSON
-from api.protocol import DialectClosed, RateLimited, TenantClosed, UnknownPath
+from api.protocol import DialectClosed, TenantClosed, UnknownPath
 from audio.errors import AudioError, TooLarge
-from voiceprints.errors import AnalysisTimedOut, EngineFailed, StorageFailed, TooBusy
+from tenants.rates import DayExhausted, RateLimited
+from voiceprints.errors import AnalysisTimedOut, EngineFailed, StorageFailed, TooBusy, TooManyAtOnce
 
 JSON, FORM = "application/json", "multipart/form-data"
 SCHEME = "bearer"
 
 ALWAYS = (Malformed, SuspiciousOperation, NotAcceptable, TooLarge, ValidationError, DatabaseFailed, Exception)
-WITH_TOKEN = (NoToken, UnusableToken, InsufficientScope, TenantClosed, DialectClosed, RateLimited)
+WITH_TOKEN = (NoToken, UnusableToken, InsufficientScope, TenantClosed, DialectClosed, RateLimited, DayExhausted)
 WITH_KEY = (KeyInUse, KeyReused)
 WITH_BODY = (UnsupportedMediaType,)
-WITH_AUDIO = (TooBusy, AnalysisTimedOut, EngineFailed, StorageFailed)
+WITH_AUDIO = (TooBusy, TooManyAtOnce, AnalysisTimedOut, EngineFailed, StorageFailed)
 
 IF_MATCH = "Refuse (412) unless it still is in one of the versions whose ETags stand here."
 IF_NONE_MATCH = "Answer 304 when it still is in one of the versions whose ETags stand here."
@@ -50,8 +51,8 @@ NOT_MODIFIED = "It is in a version that `If-None-Match` names."
 
 HEADERS = {
     "X-Request-Id": "Names the request in the log: the one you sent, or one of ours.",
-    "RateLimit-Policy": "How many requests (q) the tenant may make in how many seconds (w). Absent without a limit.",
-    "RateLimit": "How many requests (r) are left in the window, which ends in so many seconds (t).",
+    "RateLimit-Policy": "How many requests (q) may come in how many seconds (w), for each limit. Absent without one.",
+    "RateLimit": "How many requests (r) each limit leaves, until its window ends in so many seconds (t).",
     "ETag": "The version of what is answered.",
     "Location": "Where what was made is found.",
     "Preference-Applied": "respond-async.",

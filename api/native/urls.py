@@ -8,6 +8,7 @@ from django.urls.converters import IntConverter
 from api.native.audit import AuditViewSet
 from api.native.documentation import JsonViewSet, PageViewSet, YamlViewSet
 from api.native.jobs import ExportViewSet, ImportViewSet, JobFileViewSet, JobViewSet
+from api.native.quota import QuotaViewSet
 from api.native.retention import LibraryRetentionViewSet, RetentionViewSet
 from api.native.usage import UsageViewSet
 from api.native.views import LibraryViewSet, RecognitionViewSet, RecordingViewSet, SpeakerViewSet, UtteranceViewSet
@@ -52,6 +53,7 @@ urlpatterns = [
         path(f"api/v1/{action}", RecognitionViewSet.as_view({"post": action}))
         for action in ("enroll", "verify", "identify", "compare", "analyze")
     ),
+    path("api/v1/quota", QuotaViewSet.as_view({"get": "show"})),
     path("api/v1/usage", UsageViewSet.as_view({"get": "show"})),
     path("api/v1/openapi.json", JsonViewSet.as_view({"get": "show"})),
     path("api/v1/openapi.yaml", YamlViewSet.as_view({"get": "show"})),

@@ -25,6 +25,8 @@ from voiceprints.errors import (
     SpeakerNotEnrolled,
     SpeakerNotFound,
     SpeakersExist,
+    SpeakersExhausted,
+    StorageExhausted,
     UtteranceNotFound,
 )
 from voiceprints.results import Enrollment
@@ -218,7 +220,14 @@ class RecognitionViewSet(NativeViewSet):
         body=serializers.Enrolling,
         reply=serializers.EnrollmentReply,
         status=201,
-        refuses=(AudioError, SpeakerExists, SpeakerMismatch, LibraryNotFound),
+        refuses=(
+            AudioError,
+            SpeakerExists,
+            SpeakerMismatch,
+            LibraryNotFound,
+            SpeakersExhausted,
+            StorageExhausted,
+        ),
         headers=("Location",),
         as_job=True,
     )

@@ -19,14 +19,20 @@ from api.bodies import Malformed
 from api.protocol import (
     AccessRefused,
     OutsideTimeWindow,
-    RateLimited,
     TenantClosed,
     UnknownKey,
     UnknownPath,
     WrongSignature,
 )
 from audio.errors import AudioError
-from voiceprints.errors import SpeakerMismatch, SpeakerNotEnrolled, SpeakerNotFound, VoiceprintError
+from tenants.rates import RateLimited
+from voiceprints.errors import (
+    QuotaExhausted,
+    SpeakerMismatch,
+    SpeakerNotEnrolled,
+    SpeakerNotFound,
+    VoiceprintError,
+)
 
 
 class NotSigned(AccessRefused):
@@ -97,6 +103,7 @@ UNKNOWN_ID = BusinessAnswer("LOGINC_ERROR", "vecid错误，请重试")
 OTHER_VOICES = BusinessAnswer("LOGINC_ERROR", "文件不是同一人的声音，请重试")
 TOO_MANY_IDS = BusinessAnswer("LOGINC_ERROR", "一次最多比对100条，请重试")
 BAD_REQUEST = BusinessAnswer("LOGINC_ERROR", "请求参数错误，请重试")
+QUOTA_EXHAUSTED = BusinessAnswer("LOGINC_ERROR", "已达到配额上限，请联系管理员")
 SYSTEM_ERROR = BusinessAnswer("SYSTEM_ERROR", "系统错误，请重试")
 
 GATEWAY_ANSWERS: Mapping[type[BaseException], Answer] = {
@@ -125,6 +132,7 @@ ANSWERS: Mapping[type[BaseException], Answer] = {
     UnsupportedMediaType: TOO_FEW_FILES,
     AudioError: BAD_FILE,
     VoiceprintError: SYSTEM_ERROR,
+    QuotaExhausted: QUOTA_EXHAUSTED,
     SpeakerMismatch: OTHER_VOICES,
     SpeakerNotFound: UNKNOWN_ID,
     SpeakerNotEnrolled: UNKNOWN_ID,

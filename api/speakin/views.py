@@ -13,12 +13,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from api.bodies import Malformed, json_object, raw_body, sent_form
-from api.protocol import DialectViewSet, RateLimited, UnknownPath
+from api.protocol import DialectViewSet, UnknownPath
 from api.speakin import serializers
 from api.speakin.auth import DIALECT, HmacAuthentication
 from api.speakin.errors import ANSWERS, GATEWAY_ANSWERS, Answer, UnknownStage
 from audio.errors import TooLarge
 from tenants.models import Operation
+from tenants.rates import RateLimited
 from voiceprints import services
 from voiceprints.results import LibraryKey
 

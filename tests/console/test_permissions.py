@@ -39,6 +39,7 @@ LISTS = {
     "retention/acme/recordings/": OWNERS,
     "retention/acme/probes/": OWNERS,
     "retention/acme/enrollments/": OWNERS,
+    "quotas/acme/": OWNERS,
     "audit/": AUDITORS,
     "audit/?tenant=acme": AUDITORS,
     "audit/csv/?tenant=acme": AUDITORS,
