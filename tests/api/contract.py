@@ -18,7 +18,7 @@ import pytest
 from django.conf import settings
 from django.db import connection
 
-from tenants import metering
+from tenants import metering, rates
 from tenants.context import acting_as
 from tenants.models import BUNDLED_MODEL, AuditEvent, Consistency, Tenant
 from tests.cast import KEN, SUSAN, recording, silence, wav
@@ -278,6 +278,28 @@ class Contract(Promises):
         outcomes = [self.recognised(enrolled, SUSAN).outcome for _ in range(3)]
         assert UNAVAILABLE in outcomes
 
+    def test_beyond_its_requests_per_day_a_tenant_is_refused_and_no_other(
+        self, enrolled: Speaking, them: Speaking, acme: Tenant
+    ) -> None:
+        rates._connection().flushall()
+        Tenant.objects.filter(pk=acme.pk).update(requests_per_day=1)
+        assert [self.recognised(enrolled, SUSAN).outcome for _ in range(3)][-1] == UNAVAILABLE
+        assert them.enroll(SUSAN, *self.utterances(SUSAN)).done
+
+    def test_beyond_its_speakers_a_tenant_enrolls_nobody_else(self, us: Speaking, them: Speaking, acme: Tenant) -> None:
+        Tenant.objects.filter(pk=acme.pk).update(max_speakers=1)
+        assert us.enroll(SUSAN, *self.utterances(SUSAN)).done
+        assert us.enroll(KEN, *self.utterances(KEN)).outcome == UNAVAILABLE
+        assert self.recognised(us, SUSAN).done
+        assert them.enroll(KEN, *self.utterances(KEN)).done
+        with acting_as(acme):
+            assert acme.speakers.without_probes().count() == 1
+
+    def test_a_tenant_without_room_enrolls_nobody(self, us: Speaking, acme: Tenant, recordings_folder: Any) -> None:
+        Tenant.objects.filter(pk=acme.pk).update(max_storage_bytes=1000)
+        assert us.enroll(SUSAN, *self.utterances(SUSAN)).outcome == UNAVAILABLE
+        assert not [path for path in recordings_folder.rglob("*") if path.is_file()]
+
     def test_the_audit_trail_tells_who_enrolled_whom_and_from_where(self, enrolled: Speaking, acme: Tenant) -> None:
         with acting_as(acme):
             told = list(AuditEvent.all_tenants.filter(object_kind="speaker"))
@@ -346,6 +368,12 @@ class Outages(Promises):
         assert [one.exc_info for one in loud] == [None]
         assert "`manage.py models fetch tiny` installs it" in loud[0].getMessage()
         generations.roll_back(acme)
+        assert self.recognised(enrolled, SUSAN).done
+
+    def test_redis_down_for_a_tenant_whose_requests_are_counted(self, enrolled: Speaking, acme: Tenant) -> None:
+        Tenant.objects.filter(pk=acme.pk).update(requests_per_second=1000)
+        with down(REDIS):
+            assert self.recognised(enrolled, SUSAN).outcome == UNAVAILABLE
         assert self.recognised(enrolled, SUSAN).done
 
     def test_database_down(self, enrolled: Speaking) -> None:

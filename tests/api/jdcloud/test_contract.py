@@ -17,7 +17,7 @@ from tests.api.contract import (
 from tests.api.jdcloud.client import Jdcloud, signed
 from tests.cast import in_form, wav_of
 
-OUTER = {"10043": UNAVAILABLE, "10020": UNAVAILABLE, "11010": UNAVAILABLE, "10047": REFUSED, "10045": REFUSED}
+OUTER = dict.fromkeys(["10010", "10020", "10040", "10043", "11010"], UNAVAILABLE) | {"10047": REFUSED, "10045": REFUSED}
 OUTER |= {"10048": REFUSED, "10050": REFUSED}
 UNUSABLE = {61001, 61002, 61004, 61005, 61006, 62001, 63003}
 INNER = dict.fromkeys(UNUSABLE, UNUSABLE_AUDIO) | {

@@ -5,6 +5,7 @@ from django.core.files.storage import storages
 from django.db import OperationalError
 
 from audio.errors import TooExpensive
+from tenants import rates
 from tenants import services as tenant_services
 from tests.api.failures import failing
 from tests.api.jdcloud.client import NORMAL, UNLIMITED, VPR, authorized, described, halves, packet_headers
@@ -25,6 +26,7 @@ GATEWAY_ROWS = {
     "NOT_FOUND": (404, "找不到 resource"),
     "NOT_IMPLEMENTED": (501, "目前不支持 method"),
     "RATE_LIMIT_EXCEEDED": (429, "请求过频繁"),
+    "QUOTA_EXCEEDED": (429, "配额不足"),
     "INTERNAL": (500, "内部错误"),
     "UNAVAILABLE": (503, "服务不可用"),
     "DEADLINE_EXCEEDED": (504, "超时"),
@@ -79,6 +81,35 @@ def test_overload_is_told_in_the_way_of_the_signature(jdcloud, measuring_fails, 
     reply = jdcloud.reply(wav_of(SUSAN))
     assert (reply.status_code, reply.json()) == (200, UNLIMITED | {"code": "10020", "msg": "系统繁忙，请稍后再试"})
     refuse_unless_gateway(with_authorization(jdcloud, wav_of(SUSAN)), name)
+
+
+def test_what_is_left_of_the_day_is_told_until_nothing_is(jdcloud):
+    rates._connection().flushall()
+    jdcloud.tenant.requests_per_day = 2
+    jdcloud.tenant.save()
+    replies = [jdcloud.reply(b"").json() for _ in range(3)]
+    assert [(reply["remain"], reply["remainTimes"], reply["remainSeconds"]) for reply in replies] == [
+        (1, 1, -1),
+        (0, 0, -1),
+        (0, 0, -1),
+    ]
+    assert (replies[2]["code"], replies[2]["msg"]) == ("10040", "超过每天限量，请明天继续")
+    refuse_unless_gateway(with_authorization(jdcloud), "QUOTA_EXCEEDED")
+
+
+def test_an_utterance_is_one_request_of_the_day_however_many_packets_it_comes_in(jdcloud):
+    rates._connection().flushall()
+    jdcloud.tenant.requests_per_day = 1
+    jdcloud.tenant.save()
+    first, second = halves(wav_of(SUSAN))
+    replies = [
+        jdcloud.reply(first, sequence=1, request_id="one").json(),
+        jdcloud.reply(second, sequence=-2, request_id="one").json(),
+        jdcloud.reply(first, sequence=1, request_id="two").json(),
+    ]
+    assert [reply["code"] for reply in replies] == ["10000", "10000", "10040"]
+    assert [reply["remain"] for reply in replies] == [0, 0, 0]
+    assert replies[1]["result"]["result"] == [{"text": "enrolling"}]
 
 
 @pytest.mark.parametrize("error", [OperationalError("connection refused"), ZeroDivisionError("a bug")])
