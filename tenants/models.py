@@ -115,12 +115,7 @@ class Tenant(models.Model):
         blank=True,
         help_text=_("Further speakers are refused; who is there stays. Empty means no limit."),
     )
-    max_storage_bytes = models.PositiveBigIntegerField(
-        _("storage in bytes"),
-        null=True,
-        blank=True,
-        help_text=_("Further recordings are refused; what is there stays. Empty means no limit."),
-    )
+    max_storage_bytes = models.PositiveBigIntegerField(_("storage"), null=True, blank=True)
     recordings_kept_days = period(_("recordings"))
     """0 keeps none: what was measured in them stays."""
     probes_kept_days = period(_("probes"), default=30)

@@ -15,7 +15,8 @@ from tenants.services import change_tenant
 
 NEAR_END: Final = 0.9
 SIZE = re.compile(r"(\d{1,15}) ?(|B|kB|KB|MB|GB|TB)", re.ASCII)
-UNITS: Final = {"": 1, "B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+UNITS: Final = {"": 1, "B": 1, "kB": 2**10, "KB": 2**10, "MB": 2**20, "GB": 2**30, "TB": 2**40}
+"""As the console's pages count."""
 LARGEST_BYTES: Final = 2**63 - 1
 
 
@@ -71,7 +72,7 @@ def set_quotas(tenant: Tenant, limits: Mapping[Quota, int | None]) -> None:
 
 
 def bytes_in(text: str) -> int:
-    """A number of bytes with or without a unit, such as "50 GB" of 10**9 each. Raises ValueError."""
+    """A number of bytes with or without a unit, such as "50 GB". Raises ValueError."""
     said = SIZE.fullmatch(text.strip())
     size = int(said[1]) * UNITS[said[2]] if said else -1
     if not 0 <= size <= LARGEST_BYTES:

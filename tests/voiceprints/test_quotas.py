@@ -34,7 +34,7 @@ def test_a_command_sets_what_is_given_and_shows_everything(acme, capsys):
     call_command("quota", "set", "acme", "--speakers", "100", "--storage-bytes", "50GB", "--requests-per-day", "7")
     told = json.loads(capsys.readouterr().out)
     assert told["speakers"] == {"limit": 100, "used": 0, "remaining": 100}
-    assert told["storage_bytes"]["limit"] == 50 * 10**9
+    assert told["storage_bytes"]["limit"] == 50 * 2**30
     call_command("quota", "set", "acme", "--speakers", "none")
     acme.refresh_from_db()
     assert (acme.max_speakers, acme.requests_per_day, acme.requests_per_second) == (None, 7, None)
@@ -67,7 +67,7 @@ def test_nonsense_is_refused_and_changes_nothing(acme, limits):
     assert Tenant.objects.values().get(pk=acme.pk) == before
 
 
-@pytest.mark.parametrize(("text", "size"), [("0", 0), ("17", 17), ("50GB", 50 * 10**9), (" 2 TB ", 2 * 10**12)])
+@pytest.mark.parametrize(("text", "size"), [("0", 0), ("17", 17), ("50GB", 50 * 2**30), (" 2 TB ", 2 * 2**40)])
 def test_a_size_is_read(text, size):
     assert bytes_in(text) == size
     assert bytes_in(size_in_words(size)) == size
