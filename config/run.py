@@ -6,6 +6,7 @@ A process that dies is started again; one that cannot stay up ends the whole wit
 from __future__ import annotations
 
 import http.client
+import json
 import signal
 import socket
 import subprocess
@@ -59,6 +60,7 @@ def _run_platform(command: list[str]) -> int:
         provisioned = provision()
         supervisor.start(program.name for program in programs.programs() if not program.service)
         wait_for_web(supervisor)
+        wait_until_ready(supervisor)
         if not command:
             print(welcome(provisioned), flush=True)
             supervisor.watch()
@@ -124,14 +126,33 @@ def wait_for_web(supervisor: Supervisor) -> None:
         time.sleep(0.1)
 
 
+def wait_until_ready(supervisor: Supervisor) -> None:
+    """Until a recording sent now would be answered."""
+    gives_up = time.monotonic() + START_SECONDS
+    while (answer := asked("/health/ready")) is None or answer[0] != http.HTTPStatus.OK:
+        supervisor.refuse_fatal()
+        if time.monotonic() > gives_up:
+            parts = json.loads(answer[1])["parts"] if answer else {}
+            found = ", ".join(f"{part}: {state}" for part, state in parts.items() if state != "ok")
+            raise Failed(f"the platform does not become ready ({found}); see {settings.HOME / 'logs'}")
+        time.sleep(0.2)
+
+
 def web_is_up() -> bool:
+    answer = asked("/health/live")
+    return answer is not None and answer[0] == http.HTTPStatus.OK
+
+
+def asked(path: str) -> tuple[int, bytes] | None:
+    """What our own web server answers there, None when it does not."""
     host = settings.LOCAL_URL.removeprefix("http://")
-    connection = http.client.HTTPConnection(host, timeout=2)
+    connection = http.client.HTTPConnection(host, timeout=5)
     try:
-        connection.request("GET", "/health/live")
-        return connection.getresponse().status == http.HTTPStatus.OK
+        connection.request("GET", path)
+        response = connection.getresponse()
+        return response.status, response.read()
     except OSError:
-        return False
+        return None
     finally:
         connection.close()
 

@@ -2,12 +2,14 @@
 
 from django.conf import settings
 from django.contrib import admin
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import include, path
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 from django.views.i18n import set_language
+
+from config import health
 
 CONSOLE = settings.CONSOLE_PATH.lstrip("/")
 
@@ -18,16 +20,11 @@ def home(request: HttpRequest) -> HttpResponse:
     return redirect("admin:index")
 
 
-@csrf_exempt
-@require_safe
-def alive(request: HttpRequest) -> HttpResponse:
-    return JsonResponse({"status": "alive"})
-
-
 urlpatterns = [
     path("", home),
     path(settings.CONSOLE_PATH.strip("/"), home),
-    path("health/live", alive),
+    path("health/live", health.live),
+    path("health/ready", health.ready),
     path(f"{CONSOLE}language", set_language, name="set_language"),
     path(CONSOLE, admin.site.urls),
     *(path("", include(f"api.{dialect}.urls")) for dialect in settings.DIALECTS),

@@ -19,7 +19,20 @@ from audio.store import BUNDLED
 from tenants import metering
 from tenants.cleaning import clean
 from tenants.origins import coming_from, of_job
-from voiceprints import batches, bulk, engines, expiry, installed, jobs, recordings, reembedding, sizes, stock, work
+from voiceprints import (
+    batches,
+    bulk,
+    engines,
+    expiry,
+    heartbeats,
+    installed,
+    jobs,
+    recordings,
+    reembedding,
+    sizes,
+    stock,
+    work,
+)
 from voiceprints.errors import ModelUnusable, VoiceprintError
 from voiceprints.failures import to_wire
 
@@ -196,6 +209,17 @@ def begin_to_count(**_: Any) -> None:
     """What jobs do is counted where they run; no other worker counts anything."""
     if work.QUEUE in current_app.amqp.queues.consume_from:
         metering.STORING.begin()
+
+
+@signals.worker_ready.connect
+def begin_to_beat(**_: Any) -> None:
+    heartbeats.Beating(current_app.amqp.queues.consume_from).begin()
+
+
+@signals.beat_init.connect
+def begin_to_tick(**_: Any) -> None:
+    """No other process says that it is Celery's clock, whatever it sends."""
+    signals.after_task_publish.connect(heartbeats.Ticking(), weak=False)
 
 
 @signals.worker_shutdown.connect
