@@ -27,7 +27,7 @@ from rest_framework.viewsets import ViewSet
 
 from api.bodies import drain, refuse_unreadable_body
 from audio.errors import AudioError
-from tenants import metering
+from tenants import metering, metrics
 from tenants.models import AccessToken, Credential, Operation, Tenant, UsageDay
 from tenants.origins import REQUEST_ID, ActorKind, coming_from, identified, unidentified
 from tenants.rates import UNLIMITED, Allowances, count_request
@@ -39,6 +39,7 @@ logger = logging.getLogger("openvpr.api")
 # Compared with in place of the secret of a key that does not exist.
 NOBODYS_SECRET = "an unknown key takes as long as a wrong signature"  # noqa: S105
 OUR_FAULT = (EngineFailed, EngineUnreachable, StorageFailed, DatabaseFailed)
+MILLISECONDS = 1000
 EVERY_METHOD = ["get", "head", "post", "put", "patch", "delete", "options", "trace"]
 FIT_KEY_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
@@ -186,7 +187,7 @@ class DialectViewSet(ViewSet):
         drain(request)
         response[REQUEST_ID] = self.request_id
         patch_rate_limit(response, self.allowances)
-        milliseconds = (time.monotonic() - began) * 1000
+        milliseconds = (time.monotonic() - began) * MILLISECONDS
         self._log(response, milliseconds=milliseconds)
         self._count(milliseconds=milliseconds)
         return response
@@ -254,13 +255,15 @@ class DialectViewSet(ViewSet):
 
     def _count(self, *, milliseconds: float) -> None:
         tenant, operation = getattr(self, "tenant", None), self.counted_as
-        if tenant is None or operation is None:
-            return
         outcome = self._failed_outcome(self.failure) if self.failure else self._judged_outcome()
         reason = type(self.failure).__name__ if self.failure else ""
-        metering.count(
-            tenant, operation, dialect=self.dialect, outcome=outcome, reason=reason, milliseconds=milliseconds
+        metrics.count_request(
+            self.dialect, operation, result=outcome, reason=reason, seconds=milliseconds / MILLISECONDS
         )
+        if tenant is not None and operation is not None:
+            metering.count(
+                tenant, operation, dialect=self.dialect, outcome=outcome, reason=reason, milliseconds=milliseconds
+            )
 
     def _failed_outcome(self, failure: Exception) -> UsageDay.Outcome:
         is_ours = isinstance(failure, (*OUR_FAULT, AnalysisTimedOut)) or known_kind(self.answers, failure) is Exception

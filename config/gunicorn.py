@@ -4,10 +4,14 @@ There is no access log: addresses carry signatures, and the edge of the API logs
 """
 
 import gc
+import itertools
 from typing import Any
 
 from config import settings, startup
+from tenants import metrics
 from tenants.metering import STORING
+
+NAME = "web"
 
 bind = f"{settings.HOST}:{settings.PORT}" if ":" not in settings.HOST else f"[{settings.HOST}]:{settings.PORT}"
 worker_class = "config.worker.Worker"
@@ -26,8 +30,19 @@ secure_scheme_headers: dict[str, str] = {}
 forwarder_headers = ""
 
 
-def post_worker_init(_: Any) -> None:
+def on_starting(_: Any) -> None:
+    metrics.forget(settings.METRICS, f"{NAME}-*")
+
+
+def pre_fork(server: Any, worker: Any) -> None:
+    """Whoever comes in the place of another goes on counting in its file."""
+    taken = {one.place for one in server.WORKERS.values()}
+    worker.place = next(place for place in itertools.count() if place not in taken)
+
+
+def post_worker_init(worker: Any) -> None:
     startup.refuse_half_configured()
+    metrics.share(settings.METRICS, f"{NAME}-{worker.place}")
     STORING.begin()
     # What is loaded now stays for good; the collector need not look through it again and again.
     gc.collect()

@@ -158,6 +158,7 @@ try:
     )
     DOWNLOAD_SECONDS = env.float("OPENVPR_DOWNLOAD_SECONDS", 10.0, validate=validate.Range(1, 120))
     LOG_LEVEL = env.str("OPENVPR_LOG_LEVEL", "INFO", validate=validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"]))
+    METRICS_TOKEN = env.str("OPENVPR_METRICS_TOKEN", "").strip()
     CELERY_TASK_ALWAYS_EAGER = env.bool("OPENVPR_EAGER", False)
     ALLOWED_HOSTS = [
         host.strip() for host in required_in_production("OPENVPR_ALLOWED_HOSTS").split(",") if host.strip()
@@ -173,6 +174,7 @@ except EnvError as error:
     raise ImproperlyConfigured(str(error)) from None
 
 MODELS = HOME / "models"
+METRICS = HOME / "run" / "metrics"
 DIALECTS = ["abcpen", "native", "speakin", "jdcloud", "dolphin", "iflytek"]
 
 if PRODUCTION and DEBUG:

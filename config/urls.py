@@ -9,7 +9,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 from django.views.i18n import set_language
 
-from config import health
+from config import health, metrics
 
 CONSOLE = settings.CONSOLE_PATH.lstrip("/")
 
@@ -25,6 +25,7 @@ urlpatterns = [
     path(settings.CONSOLE_PATH.strip("/"), home),
     path("health/live", health.live),
     path("health/ready", health.ready),
+    path("metrics", metrics.exposed),
     path(f"{CONSOLE}language", set_language, name="set_language"),
     path(CONSOLE, admin.site.urls),
     *(path("", include(f"api.{dialect}.urls")) for dialect in settings.DIALECTS),

@@ -11,7 +11,7 @@ import logging
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
@@ -29,6 +29,7 @@ from redis.retry import Retry
 from audio.errors import AudioError
 from audio.results import Analysis
 from tenants.models import Tenant
+from voiceprints import metrics
 from voiceprints.errors import AnalysisTimedOut, EngineFailed, EngineUnreachable, TooBusy, TooManyAtOnce
 from voiceprints.failures import from_wire
 from voiceprints.results import AudioInput
@@ -130,6 +131,11 @@ def analyze(
     Raises what fetching it raises, AudioError for the recording, and for us TooBusy, AnalysisTimedOut, EngineFailed or
     EngineUnreachable.
     """
+    with metrics.analysis(_queue.get()):
+        return _analyze(tenant, audio, options, meanwhile)
+
+
+def _analyze(tenant: Tenant, audio: AudioInput, options: dict[str, Any], meanwhile: Callable[[], None]) -> Analysis:
     if _eager():
         content, meanwhile = _read_in(audio, meanwhile)
         meanwhile()
@@ -146,6 +152,15 @@ def in_flight(tenant: Tenant) -> int:
     # What has expired is taken away by the next that comes in.
     waiting: Any = connection().zcount(f"{IN_FLIGHT}:{EMBED}:{tenant.pk}", f"({now[0]}", "+inf")
     return int(waiting)
+
+
+def places(queue: str) -> list[float]:
+    """Of all recordings that were let in to the queue and not answered yet, for how many seconds. Raises RedisError."""
+    now: Any = connection().time()
+    with nobody_waiting() if queue == EMBED_BULK else nullcontext():
+        given_up_after = _lifetime_seconds()
+    scores: Any = connection().zrangebyscore(f"{IN_FLIGHT}:{queue}", f"({now[0]}", "+inf", withscores=True)
+    return [max(0.0, given_up_after - (gives_up - now[0])) for _, gives_up in scores]
 
 
 def ask(task: str, arguments: list[Any]) -> dict[str, Any]:
@@ -256,8 +271,9 @@ def _admitted(tenant: Tenant, job_id: str, size_bytes: int) -> Iterator[Place]:
     in_flight = f"{IN_FLIGHT}:{_queue.get()}"
     place = Place(f"{job_id}:{size_bytes}", [in_flight, f"{in_flight}:{tenant.pk}"])
     limits = [settings.QUEUE_DEPTH, settings.QUEUE_BYTES, tenant.max_concurrent_analyses]
-    lifetime = int(settings.DOWNLOAD_SECONDS + deadline_seconds()) + SPARE_SECONDS
-    refused = connection().eval(ADMIT, len(place.keys), *place.keys, place.entry, size_bytes, lifetime, *limits)
+    refused = connection().eval(
+        ADMIT, len(place.keys), *place.keys, place.entry, size_bytes, _lifetime_seconds(), *limits
+    )
     if refused == 1:
         raise TooBusy(what="recordings waiting on this platform", limit=settings.QUEUE_DEPTH)
     if refused == 2:
@@ -267,6 +283,11 @@ def _admitted(tenant: Tenant, job_id: str, size_bytes: int) -> Iterator[Place]:
     finally:
         if not place.given_back:
             _release(job_id, place)
+
+
+def _lifetime_seconds() -> int:
+    """After which nobody waits for a recording any more that is let in now."""
+    return int(settings.DOWNLOAD_SECONDS + deadline_seconds()) + SPARE_SECONDS
 
 
 def _release(job_id: str, place: Place) -> None:

@@ -21,7 +21,7 @@ from tenants.context import acting_as
 from tenants.generations import keeping_models
 from tenants.models import Tenant
 from tenants.trail import note
-from voiceprints import agreement, gallery, jobs, recordings, retention, stock, turns
+from voiceprints import agreement, gallery, jobs, metrics, recordings, retention, stock, turns
 from voiceprints.decisions import decision_for
 from voiceprints.errors import (
     LibraryNotFound,
@@ -198,9 +198,11 @@ def verify(tenant: Tenant, libraries: QuerySet[Library], external_id: str, audio
 
     analysis, (speaker, voiceprint) = _heard(tenant, audio, claimed)
     model = voiceprint.model
+    score = cosine(voiceprint.embedding, analysis.embeddings[model])
+    metrics.scored(model, "verify", score)
     return Verification(
         model=model,
-        score=cosine(voiceprint.embedding, analysis.embeddings[model]),
+        score=score,
         threshold=decision_for(tenant, model).threshold(voiceprint.speech_seconds, analysis.quality.speech_seconds),
         qualities=(analysis.quality,),
         speaker=speaker,
@@ -235,6 +237,8 @@ def identify(
     nearest = _nearest_speakers(tenant, chosen, analysis, limit=top_k + 1)
     if refuse_nobody and not nearest:
         raise NobodyEnrolled
+    if nearest:
+        metrics.scored(nearest[0].model, "identify", nearest[0].score)
     return Identification(
         model=analysis.model,
         candidates=nearest[:top_k],
@@ -274,9 +278,11 @@ def neighbours(
 def compare(tenant: Tenant, one: AudioInput, other: AudioInput) -> Comparison:
     """Two recordings, nothing stored."""
     first, second = hear(tenant, one), hear(tenant, other)
+    score = cosine(first.embedding, second.embedding)
+    metrics.scored(first.model, "compare", score)
     return Comparison(
         model=first.model,
-        score=cosine(first.embedding, second.embedding),
+        score=score,
         threshold=decision_for(tenant, first.model).threshold(
             first.quality.speech_seconds, second.quality.speech_seconds
         ),

@@ -8,6 +8,7 @@ from typing import Any
 
 import redis
 from celery import Task, current_app, shared_task, signals
+from django.conf import settings
 from django.db import Error as DatabaseFailed
 from django.db import connection
 
@@ -16,7 +17,7 @@ from audio.encoders import SpeakerEncoder
 from audio.errors import AudioError, ModelError
 from audio.results import RawPcm, RecordingForm
 from audio.store import BUNDLED
-from tenants import metering
+from tenants import metering, metrics
 from tenants.cleaning import clean
 from tenants.origins import coming_from, of_job
 from voiceprints import (
@@ -208,6 +209,8 @@ def _to_an_end(run: work.Run) -> None:
 def begin_to_count(**_: Any) -> None:
     """What jobs do is counted where they run; no other worker counts anything."""
     if work.QUEUE in current_app.amqp.queues.consume_from:
+        metrics.forget(settings.METRICS, work.QUEUE)
+        metrics.share(settings.METRICS, work.QUEUE)
         metering.STORING.begin()
 
 

@@ -1,0 +1,171 @@
+"""What Prometheus asks for: what processes have counted, and what there is at the moment it comes."""
+
+from __future__ import annotations
+
+import hmac
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from ipaddress import ip_address
+from typing import Any, Final
+
+from django.conf import settings
+from django.db import Error as DatabaseFailed
+from django.db.models import Count, Min
+from django.http import Http404, HttpRequest, HttpResponse
+from django.utils import timezone
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_safe
+from prometheus_client import CollectorRegistry, Metric
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+from redis import RedisError
+
+from config.health import READINESS, State
+from tenants import metrics
+from tenants.context import acting_as_platform
+from tenants.models import CleanupRun, Tenant
+from voiceprints import heartbeats, jobs, work
+from voiceprints.jobs import EMBED, EMBED_BULK
+from voiceprints.models import Job
+from voiceprints.quotas import near_their_end
+
+LOOKED_AT_EVERY_SECONDS: Final = 5.0
+QUEUES: Final = (EMBED, EMBED_BULK, work.QUEUE, settings.CELERY_TASK_DEFAULT_QUEUE, "cleanup")
+# What a proxy adds: behind one, everybody seems to be this machine.
+PROXIED: Final = ("X-Forwarded-For", "X-Real-Ip", "Forwarded", "Via")
+
+
+@csrf_exempt
+@require_safe
+def exposed(request: HttpRequest) -> HttpResponse:
+    """Whoever may not see it is told that there is nothing."""
+    if not may_scrape(request):
+        raise Http404
+    encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+    return HttpResponse(encode(registry()), content_type=content_type, headers={"Cache-Control": "no-store"})
+
+
+def may_scrape(request: HttpRequest) -> bool:
+    """With the token of the setting; where there is none, from this machine itself."""
+    if settings.METRICS_TOKEN:
+        sent = request.headers.get("Authorization", "")
+        return hmac.compare_digest(sent.encode(), f"Bearer {settings.METRICS_TOKEN}".encode())
+    return is_from_here(request) and not any(header in request.headers for header in PROXIED)
+
+
+def is_from_here(request: HttpRequest) -> bool:
+    try:
+        return ip_address(request.META.get("REMOTE_ADDR", "")).is_loopback
+    except ValueError:
+        return False
+
+
+def registry() -> CollectorRegistry:
+    whole = CollectorRegistry()
+    for collector in (*metrics.counted(), NOW):
+        whole.register(collector)
+    return whole
+
+
+class Now(Collector):
+    """Looked at every few seconds at most, however often somebody asks."""
+
+    def __init__(self, *parts: Callable[[], Iterable[Metric]]) -> None:
+        self._parts = parts
+        self._lock = threading.Lock()
+        self._found: list[Metric] = []
+        self._until = 0.0
+
+    def collect(self) -> Iterator[Metric]:
+        with self._lock:
+            if time.monotonic() >= self._until:
+                self._found = [metric for part in self._parts for metric in part()]
+                self._until = time.monotonic() + LOOKED_AT_EVERY_SECONDS
+            yield from self._found
+
+    def describe(self) -> list[Metric]:
+        """Nothing is looked at when the registry is put together."""
+        return []
+
+    def forget(self) -> None:
+        self._until = 0.0
+
+
+def of_parts() -> Iterator[Metric]:
+    parts = gauge("part_up", "1 for a part of the platform that is well; see /health/ready.", "part")
+    for part, state in READINESS.parts().items():
+        parts.add_metric([part], float(state is State.OK))
+    yield parts
+
+
+def of_queues() -> Iterator[Metric]:
+    """Nothing while Redis is away."""
+    try:
+        lengths = waiting()
+        places = {queue: jobs.places(queue) for queue in (EMBED, EMBED_BULK)}
+        pulses = [pulse for pulse in heartbeats.pulses() if pulse.alive]
+    except RedisError:
+        return
+    depth = gauge("queue_messages", "Messages that no worker has taken.", "queue")
+    in_flight = gauge("recordings_in_flight", "Recordings that were let in and not answered yet.", "queue")
+    oldest = gauge("recordings_oldest_seconds", "How long the oldest of them has been waiting.", "queue")
+    machines = gauge("processes_alive", "Machines on which the process was alive a moment ago.", "process")
+    for queue, length in lengths.items():
+        depth.add_metric([queue], length)
+    for queue, ages in places.items():
+        in_flight.add_metric([queue], len(ages))
+        oldest.add_metric([queue], max(ages, default=0.0))
+    for name in sorted({pulse.name for pulse in pulses}):
+        machines.add_metric([name], sum(pulse.name == name for pulse in pulses))
+    yield from (depth, in_flight, oldest, machines)
+
+
+def waiting() -> dict[str, int]:
+    with jobs.connection().pipeline(transaction=False) as asked:
+        for queue in QUEUES:
+            asked.llen(queue)
+        return dict(zip(QUEUES, asked.execute(), strict=True))
+
+
+def of_rows() -> Iterator[Metric]:
+    """Nothing while the database is away."""
+    try:
+        with acting_as_platform():
+            yield from list(_of_rows())
+    except DatabaseFailed:
+        return
+
+
+def _of_rows() -> Iterator[Metric]:
+    by_state = gauge("jobs", "Jobs that are kept, by kind and state.", "kind", "state")
+    for kind, state, count in Job.all_tenants.order_by().values_list("kind", "state").annotate(Count("pk")):
+        by_state.add_metric([kind, state], count)
+    yield by_state
+    oldest = Job.all_tenants.filter(state=Job.State.QUEUED).aggregate(oldest=Min("created"))["oldest"]
+    age = (timezone.now() - oldest).total_seconds() if oldest else 0.0
+    yield GaugeMetricFamily("openvpr_jobs_oldest_queued_seconds", "How long the oldest job has been queued.", age)
+    near = near_their_end(Tenant.objects.filter(active=True)).count()
+    yield GaugeMetricFamily("openvpr_tenants_near_quota", "Tenants that have nearly used up a quota.", near)
+    yield from _of_cleanups()
+
+
+def _of_cleanups() -> Iterator[Metric]:
+    finished = gauge("cleanup_finished_timestamp_seconds", "When a clean-up job last came to its end.", "task")
+    failed = gauge("cleanup_failed", "1 where the last run of a clean-up job ended with an error.", "task")
+    removed = gauge("cleanup_removed", "How many of what the last run of a clean-up job removed.", "task", "what")
+    runs = CleanupRun.objects.exclude(finished=None).order_by("job", "-started").distinct("job")
+    for run in runs:
+        finished.add_metric([run.job], run.finished.timestamp())
+        failed.add_metric([run.job], float(bool(run.problem)))
+        for what, count in run.counts.items():
+            removed.add_metric([run.job, what], count)
+    yield from (finished, failed, removed)
+
+
+def gauge(name: str, said: str, *labels: str) -> Any:
+    return GaugeMetricFamily(f"openvpr_{name}", said, labels=labels)
+
+
+NOW: Final = Now(of_parts, of_queues, of_rows)

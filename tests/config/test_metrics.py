@@ -1,0 +1,213 @@
+"""What Prometheus is told."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+from django.conf import settings
+from prometheus_client import values
+from prometheus_client.parser import text_string_to_metric_families
+
+from config.health import READINESS
+from config.metrics import NOW
+from tenants import metrics
+from tenants.context import acting_as
+from tenants.models import CleanupRun
+from tests.api.abcpen.client import Abcpen
+from tests.api.native.client import Native
+from tests.cast import KEN, LIBRARY, SUSAN, audio, recording
+from tests.servers import POSTGRES, REDIS
+from voiceprints import heartbeats, jobs, services
+from voiceprints.errors import SpeakerNotFound
+from voiceprints.models import Job
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+MONITORING = settings.BASE_DIR / "docs" / "monitoring"
+COUNT = """
+import sys
+from pathlib import Path
+from tenants import metrics
+from tenants.context import acting_as
+metrics.share(Path(sys.argv[1]), sys.argv[2])
+for _ in range(int(sys.argv[3])):
+    metrics.count_request("native", "verify", result="ok", reason="", seconds=0.1)
+"""
+
+
+@pytest.fixture(autouse=True)
+def counted_from_zero():
+    for metric in (metrics.REQUESTS, metrics.REFUSALS, metrics.REQUEST_SECONDS):
+        metric.clear()
+    NOW.forget()
+    READINESS.forget()
+
+
+def samples(client, **headers):
+    """By name and labels."""
+    NOW.forget()
+    reply = client.get("/metrics", headers=headers)
+    assert reply.status_code == 200
+    return {
+        (sample.name, *sorted(sample.labels.values())): sample.value
+        for family in text_string_to_metric_families(reply.content.decode())
+        for sample in family.samples
+    }
+
+
+def test_requests_are_counted_by_interface_operation_and_result(client, acme, acme_credential):
+    native, abcpen = Native(client, acme), Abcpen(client, acme_credential)
+    native.enroll(SUSAN, recording(SUSAN))
+    native.post("verify", {"org_id": "acme", "tag_id": "staff", "external_id": "nobody", "audio": "AAAA"})
+    abcpen.get("count", org_id="acme")
+    native.get("speakers", headers={"Authorization": "Bearer wrong"})
+    found = samples(client)
+    assert found["openvpr_requests_total", "enroll", "native", "ok"] == 1
+    assert found["openvpr_requests_total", "abcpen", "ok", "read"] == 1
+    assert found["openvpr_requests_total", "native", "read", "refused"] == 1
+    assert found["openvpr_refusals_total", "UnusableToken"] == 1
+    assert found["openvpr_request_seconds_count", "enroll", "native"] == 1
+    assert found["openvpr_request_seconds_bucket", "+Inf", "enroll", "native"] == 1
+
+
+def test_scores_are_counted_by_model(client, acme):
+    before = samples(client)
+    services.enroll(acme, LIBRARY, SUSAN, [audio(SUSAN)])
+    score = services.verify(acme, acme.libraries.all(), SUSAN, audio(SUSAN, 2)).score
+    best = services.identify(acme, acme.libraries.all(), audio(SUSAN, 3)).candidates[0].score
+    services.compare(acme, audio(SUSAN), audio(KEN))
+    found = samples(client)
+
+    def added(*name):
+        return found[name] - before.get(name, 0)
+
+    assert added("openvpr_score_sum", "ge2e", "verify") == pytest.approx(score)
+    assert added("openvpr_score_sum", "ge2e", "identify") == pytest.approx(best)
+    assert added("openvpr_score_count", "compare", "ge2e") == 1
+
+
+def test_it_is_counted_how_measuring_ended(client, acme, monkeypatch):
+    before = samples(client)
+    services.hear(acme, audio(SUSAN))
+    with pytest.raises(SpeakerNotFound):
+        services.verify(acme, acme.libraries.all(), "nobody", audio(SUSAN))
+    found = samples(client)
+    name = "openvpr_analysis_seconds_count"
+    assert found[name, "embed", "measured"] - before.get((name, "embed", "measured"), 0) == 1
+    assert found[name, "embed", "given up"] - before.get((name, "embed", "given up"), 0) == 1
+
+
+def test_what_there_is_now_is_told(client, acme):
+    jobs.connection().flushall()
+    heartbeats.say("embed")
+    with acting_as(acme):
+        acme.jobs.create(kind=Job.Kind.EXPORT)
+    CleanupRun.objects.create(job="probes", finished="2026-01-01T00:00Z", counts={"probes": 7})
+    with jobs._admitted(acme, "another", 1):
+        found = samples(client)
+    assert found["openvpr_part_up", "database"] == 1
+    assert found["openvpr_queue_messages", "embed"] == 0
+    assert found["openvpr_recordings_in_flight", "embed"] == 1
+    assert 0 <= found["openvpr_recordings_oldest_seconds", "embed"] <= 5
+    assert found["openvpr_processes_alive", "embed"] == 1
+    assert found["openvpr_cleanup_removed", "probes", "probes"] == 7
+    assert found["openvpr_tenants_near_quota",] == 0
+    assert found["openvpr_jobs", "export", "queued"] == 1
+    assert 0 <= found["openvpr_jobs_oldest_queued_seconds",] <= 60
+
+
+@pytest.mark.parametrize("server", [REDIS, POSTGRES], ids=["redis", "postgres"])
+def test_what_is_away_is_left_out_and_the_rest_told(client, server):
+    server.stop()
+    try:
+        READINESS.forget()
+        found = samples(client)
+    finally:
+        server.start(server.account)
+    assert found["openvpr_part_up", "redis" if server is REDIS else "database"] == 0
+    assert (("openvpr_queue_messages", "embed") in found) is (server is POSTGRES)
+    assert (("openvpr_tenants_near_quota",) in found) is (server is REDIS)
+
+
+def test_no_tenant_is_named(client, acme):
+    services.enroll(acme, LIBRARY, SUSAN, [audio(SUSAN)])
+    Native(client, acme).get("speakers")
+    said = client.get("/metrics").content.decode()
+    assert not {"acme", SUSAN, "staff"} & set(re.findall(r"[a-z]+", said))
+
+
+def test_with_a_token_it_is_told_to_whoever_has_it(client, settings):
+    settings.METRICS_TOKEN = "such-a-token"
+    assert client.get("/metrics").status_code == 404
+    assert client.get("/metrics", headers={"Authorization": "Bearer another"}).status_code == 404
+    assert (
+        client.get("/metrics", headers={"Authorization": "Bearer such-a-token"}, REMOTE_ADDR="192.0.2.1").status_code
+        == 200
+    )
+
+
+@pytest.mark.parametrize("address", ["192.0.2.1", "10.0.0.7", "2001:db8::1", ""])
+def test_without_a_token_it_is_told_to_this_machine_alone(client, address):
+    assert client.get("/metrics", REMOTE_ADDR=address).status_code == 404
+    assert client.get("/metrics", REMOTE_ADDR="::1").status_code == 200
+
+
+@pytest.mark.parametrize("header", ["X-Forwarded-For", "X-Real-Ip", "Forwarded", "Via"])
+def test_a_proxy_on_this_machine_is_not_this_machine(client, header):
+    assert client.get("/metrics", headers={header: "192.0.2.1"}).status_code == 404
+
+
+def test_processes_count_together_and_whoever_comes_in_anothers_place_goes_on(client, tmp_path, monkeypatch):
+    monkeypatch.setenv(metrics.FOLDER_VARIABLE, str(tmp_path))
+    for name, times in [("web-0", 3), ("web-1", 4), ("web-0", 5)]:
+        subprocess.run(
+            [sys.executable, "-c", COUNT, str(tmp_path), name, str(times)], check=True, cwd=settings.BASE_DIR
+        )
+    assert samples(client)["openvpr_requests_total", "native", "ok", "verify"] == 12
+    assert {file.name for file in tmp_path.iterdir()} == {
+        f"{kind}_web-{place}.db" for kind in ("counter", "histogram") for place in (0, 1)
+    }
+    metrics.forget(tmp_path, "web-*")
+    assert not list(tmp_path.iterdir())
+    assert values.ValueClass is values.MutexValue
+
+
+def names_told(client):
+    said = client.get("/metrics").content.decode()
+    described = set(re.findall(r"^# TYPE (\S+) \S+$", said, re.MULTILINE))
+    suffixes = ("", "_total", "_bucket", "_sum", "_count")
+    return {name + suffix for name in described for suffix in suffixes}
+
+
+@pytest.mark.parametrize("file", ["alerts.yml", "grafana.json"])
+def test_the_rules_and_the_dashboard_ask_for_what_there_is(client, file):
+    asked = set(re.findall(r"openvpr_[a-z_]+", (MONITORING / file).read_text()))
+    assert asked
+    assert asked <= names_told(client)
+
+
+def test_every_panel_has_a_place_of_its_own():
+    panels = json.loads((MONITORING / "grafana.json").read_text())["panels"]
+    assert len({panel["id"] for panel in panels}) == len(panels)
+    taken = [
+        (x, y)
+        for place in (panel["gridPos"] for panel in panels)
+        for x in range(place["x"], place["x"] + place["w"])
+        for y in range(place["y"], place["y"] + place["h"])
+    ]
+    assert len(taken) == len(set(taken))
+    assert max(x for x, _ in taken) < 24
+
+
+@pytest.mark.skipif(not shutil.which("promtool"), reason="promtool is not installed")
+def test_prometheus_takes_the_rules_and_what_is_told(client):
+    checked = subprocess.run(["promtool", "check", "rules", str(MONITORING / "alerts.yml")], capture_output=True)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    told = client.get("/metrics").content
+    checked = subprocess.run(["promtool", "check", "metrics"], input=told, capture_output=True)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
