@@ -163,17 +163,16 @@ def test_a_proxy_on_this_machine_is_not_this_machine(client, header):
 
 
 def test_processes_count_together_and_whoever_comes_in_anothers_place_goes_on(client, tmp_path, monkeypatch):
-    monkeypatch.setenv(metrics.FOLDER_VARIABLE, str(tmp_path))
+    folder = tmp_path / "metrics"
+    monkeypatch.setenv(metrics.FOLDER_VARIABLE, str(folder))
     for name, times in [("web-0", 3), ("web-1", 4), ("web-0", 5)]:
-        subprocess.run(
-            [sys.executable, "-c", COUNT, str(tmp_path), name, str(times)], check=True, cwd=settings.BASE_DIR
-        )
+        subprocess.run([sys.executable, "-c", COUNT, str(folder), name, str(times)], check=True, cwd=settings.BASE_DIR)
     assert samples(client)["openvpr_requests_total", "native", "ok", "verify"] == 12
-    assert {file.name for file in tmp_path.iterdir()} == {
+    assert {file.name for file in folder.iterdir()} == {
         f"{kind}_web-{place}.db" for kind in ("counter", "histogram") for place in (0, 1)
     }
-    metrics.forget(tmp_path, "web-*")
-    assert not list(tmp_path.iterdir())
+    metrics.forget(folder, "web-*")
+    assert not list(folder.iterdir())
     assert values.ValueClass is values.MutexValue
 
 
