@@ -11,7 +11,7 @@ from prometheus_client import Histogram
 
 from audio.errors import AudioError
 from tenants.metrics import REGISTRY, SECONDS
-from voiceprints.errors import AnalysisTimedOut, EngineFailed, EngineUnreachable, TooBusy
+from voiceprints.errors import AnalysisTimedOut, EngineFailed, EngineUnreachable, ModelUnusable, TooBusy
 
 COSINES: Final = tuple(step / 20 for step in range(21))
 
@@ -33,7 +33,7 @@ RESULTS: Final = (
     (AudioError, "refused"),
     (TooBusy, "busy"),
     (AnalysisTimedOut, "late"),
-    ((EngineFailed, EngineUnreachable), "failed"),
+    ((EngineFailed, EngineUnreachable, ModelUnusable), "failed"),
 )
 # What the request was refused for while its recording was measured.
 GIVEN_UP: Final = "given up"
