@@ -24,8 +24,8 @@ from voiceprints.errors import (
     SpeakerMismatch,
     SpeakerNotEnrolled,
     SpeakerNotFound,
-    SpeakersExist,
     SpeakersExhausted,
+    SpeakersExist,
     StorageExhausted,
     UtteranceNotFound,
 )
