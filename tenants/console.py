@@ -92,6 +92,13 @@ def own_rows(request: HttpRequest, rows: QuerySet[Any]) -> QuerySet[Any]:
     return rows.filter(tenant=membership.tenant_id) if membership else rows.none()
 
 
+def own_tenants(request: HttpRequest) -> QuerySet[Tenant]:
+    """The one that a member works in; all that are active for platform staff."""
+    membership = membership_of(request)
+    active = Tenant.objects.filter(active=True)
+    return active if is_platform_staff(request) else active.filter(pk=membership.tenant_id if membership else None)
+
+
 def own_tenant(request: HttpRequest, slug: str) -> Tenant:
     """The one that a member works in, or any for platform staff. Raises Http404 for others, as for none."""
     membership = membership_of(request)

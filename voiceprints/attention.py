@@ -15,9 +15,10 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext_lazy
 
-from tenants.console import may_manage_access, own_rows
+from tenants.console import may_manage_access, own_rows, own_tenants
 from tenants.models import AccessToken, Credential, Usable
 from voiceprints.models import Job, JobRow, Utterance, UtteranceEmbedding
+from voiceprints.quotas import near_their_end
 
 UNFINISHED_AFTER: Final = timedelta(days=1)
 FAILED_LATELY: Final = timedelta(days=7)
@@ -69,6 +70,12 @@ CONCERNS: Final = {
         ),
         "admin:models",
     ),
+    "near_quota": Concern(
+        ngettext_lazy(
+            "%(count)d tenant has nearly used up a quota.", "%(count)d tenants have nearly used up a quota.", "count"
+        ),
+        "admin:quotas",
+    ),
     "expiring_credentials": Concern(
         ngettext_lazy(
             "%(count)d credential expires within two weeks.", "%(count)d credentials expire within two weeks.", "count"
@@ -95,6 +102,7 @@ def rows_of_concern(request: HttpRequest) -> dict[str, QuerySet[Any]]:
     """What is to be counted, by the name of its concern. Who manages no access is not told of it."""
     concerns: dict[str, QuerySet[Any]] = {"failed_jobs": _failed_jobs(request), "unusable": _unusable(request)}
     if may_manage_access(request):
+        concerns["near_quota"] = near_their_end(own_tenants(request))
         concerns["expiring_credentials"] = _expiring(request, Credential)
         concerns["expiring_tokens"] = _expiring(request, AccessToken)
     return concerns

@@ -55,6 +55,20 @@ def test_home_tells_how_much_was_asked_for_on_each_day(client_of, acme, globex):
     assert everybody.charts[0].series[0].values[-1] == 103
 
 
+def test_who_manages_access_is_told_of_quotas_near_their_end(client_of, acme, acme_rows):
+    assert "near_quota" not in noticed(client_of("owner"))
+    acme.max_speakers = 1
+    acme.save()
+    clients = {who: client_of(who) for who in ("operator", "globex", "staff")}
+    assert {who: "near_quota" in noticed(client) for who, client in clients.items()} == {
+        "operator": False,
+        "globex": False,
+        "staff": True,
+    }
+    (told,) = [notice for notice in overview(clients["staff"]).notices if notice.name == "near_quota"]
+    assert (told.words, told.address) == ("1 tenant has nearly used up a quota.", "/console/quotas/")
+
+
 def test_a_member_of_another_tenant_sees_nothing_of_it(client_of, acme, acme_rows, failed_job):
     used(acme, "verify", outcome="refused", reason="SpeakerNotFound")
     theirs = client_of("globex")
