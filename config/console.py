@@ -36,6 +36,7 @@ from voiceprints import (
     retention_views,
     speaker_views,
     speaking_views,
+    threshold_views,
     tryout_views,
 )
 from voiceprints.overview import overview_for
@@ -75,6 +76,7 @@ class ConsoleSite(UnfoldAdminSite):
             path("usage.csv", self.admin_view(usage_csv), name="usage_csv"),
             path("quotas/", self.admin_view(quota_views.home), name="quotas"),
             path("quotas/<slug:slug>/", self.admin_view(quota_views.tenant_quotas), name="tenant_quotas"),
+            *self._threshold_urls(),
             path("models/", self.admin_view(model_views.home), name="models"),
             path("models/<slug:slug>/", self.admin_view(model_views.tenant_models), name="tenant_models"),
             path("models/<slug:slug>/progress/", self.admin_view(model_views.progress), name="model_progress"),
@@ -92,6 +94,15 @@ class ConsoleSite(UnfoldAdminSite):
             path("retention/<slug:slug>/", self.admin_view(retention_views.tenant_retention), name="tenant_retention"),
             path("retention/<slug:slug>/libraries/<int:library_id>/", of_library, name="change_library_retention"),
             path("retention/<slug:slug>/<slug:what>/", of_tenant, name="change_retention"),
+        ]
+
+    def _threshold_urls(self) -> list[URLPattern]:
+        one = "thresholds/<slug:slug>/"
+        return [
+            path("thresholds/", self.admin_view(threshold_views.home), name="thresholds"),
+            path(one, self.admin_view(threshold_views.tenant_thresholds), name="tenant_thresholds"),
+            path(f"{one}apply/", self.admin_view(threshold_views.apply), name="apply_threshold"),
+            path(f"{one}policy/", self.admin_view(threshold_views.policy), name="recording_policy"),
         ]
 
     def _job_urls(self) -> list[URLPattern]:
@@ -177,7 +188,7 @@ def subheader(request: HttpRequest) -> Any:
 
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     trying = [TRY_IT] if may_change(request) else []
-    groups = [_group(_("Voiceprints"), HOME, LIBRARIES, SPEAKERS, *trying, JOBS, MODELS, RETENTION)]
+    groups = [_group(_("Voiceprints"), HOME, LIBRARIES, SPEAKERS, *trying, JOBS, MODELS, THRESHOLDS, RETENTION)]
     access = [CREDENTIALS, TOKENS, MEMBERS, INVITATIONS, QUOTAS] if may_manage_access(request) else []
     if may_read_audit(request):
         groups.append(_group(_("Access"), *access, AUDIT))
@@ -191,6 +202,7 @@ LIBRARIES = (_("Libraries"), "library_music", "admin:voiceprints_library_changel
 SPEAKERS = (_("Speakers"), "record_voice_over", "admin:voiceprints_speaker_changelist")
 JOBS = (_("Jobs"), "sync_alt", "admin:jobs")
 TRY_IT = (_("Try it"), "mic", "admin:try_out")
+THRESHOLDS = (_("Thresholds"), "tune", "admin:thresholds")
 MODELS = (_("Models"), "graphic_eq", "admin:models")
 RETENTION = (_("Retention"), "auto_delete", "admin:retention")
 CREDENTIALS = (_("Credentials"), "key", "admin:tenants_credential_changelist")

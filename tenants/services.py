@@ -50,6 +50,14 @@ def change_tenant(tenant: Tenant, changed: Collection[str]) -> None:
             note(tenant, Action.TENANT_CHANGED, tenant_target(tenant), changes=changes)
 
 
+def set_policy(tenant: Tenant, **policy: Any) -> None:
+    """What is asked of the tenant's recordings and comparisons. Raises ValidationError for what is none."""
+    for field, value in policy.items():
+        setattr(tenant, field, value)
+    tenant.clean_fields(exclude={field.name for field in Tenant._meta.fields} - policy.keys())
+    tenant.save(update_fields=list(policy))
+
+
 def default_model() -> str:
     """What new tenants begin with."""
     return Defaults.objects.values_list("model", flat=True).first() or BUNDLED_MODEL

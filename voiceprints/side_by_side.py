@@ -114,8 +114,8 @@ def report(tenant: Tenant, old: str, new: str) -> Report:
         chosen = _utterances(tenant, old, new)
         if not len(chosen.numbers):
             _refuse_unheard(tenant, (old, new))
-        embeddings = _embeddings(tenant, chosen, (old, new))
-    pairs, same = _pairs(chosen)
+        embeddings = embeddings_of(tenant, chosen, (old, new))
+    pairs, same = pairs_of(chosen)
     return Report(
         old=old,
         new=new,
@@ -164,7 +164,7 @@ def _some_speakers(tenant: Tenant, model: str) -> list[int]:
     return list(drawn.values_list("speaker", flat=True)[:MOST_LOOKED_AT])
 
 
-def _embeddings(tenant: Tenant, chosen: Chosen, models: Sequence[str]) -> dict[str, Embedding]:
+def embeddings_of(tenant: Tenant, chosen: Chosen, models: Sequence[str]) -> dict[str, Embedding]:
     """By model, of shape (utterances, D)."""
     said = {"tenant": tenant.pk, "models": list(models), "utterances": chosen.numbers.tolist()}
     sent: dict[str, list[bytes]] = {model: [] for model in models}
@@ -183,7 +183,7 @@ def _rows(statement: str, said: dict[str, Any]) -> list[tuple[Any, ...]]:
         return list(cursor.fetchall())
 
 
-def _pairs(chosen: Chosen) -> tuple[Pairs, NDArray[np.bool_]]:
+def pairs_of(chosen: Chosen) -> tuple[Pairs, NDArray[np.bool_]]:
     """Of rows, shape (n, 2), inside libraries, and which are of one speaker."""
     generator = np.random.default_rng(0)
     found = [np.empty((0, 2), dtype=np.int64)]
@@ -245,10 +245,10 @@ def _scored(chosen: Chosen, vectors: Embedding, pairs: Pairs, same: NDArray[np.b
 def _side(model: str, trials: ScoredTrials, far: float) -> Side:
     found = measure(trials, far)
     equal = found.equal
-    return Side(model, equal.rate, found.equal_interval, equal.threshold, found.at_far, _histogram(trials))
+    return Side(model, equal.rate, found.equal_interval, equal.threshold, found.at_far, histogram_of(trials))
 
 
-def _histogram(trials: ScoredTrials) -> Histogram:
+def histogram_of(trials: ScoredTrials) -> Histogram:
     edges = np.linspace(min(-0.2, trials.scores.min()), 1.0 + 1e-6, BINS + 1)
     targets, _ = np.histogram(trials.scores[trials.same], edges)
     impostors, _ = np.histogram(trials.scores[~trials.same], edges)

@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from tenants.context import acting_as
 from tenants.models import Role, Tenant
 from tests.archives import csv_manifest, voices, zipped
-from tests.cast import LIBRARY
+from tests.cast import LIBRARY, VOICES
 from tests.console.authenticator import code_of
 from tests.console.people import PASSWORD, enrolled, member
 from tests.servers import through_the_queue
@@ -246,6 +246,28 @@ def test_a_job_is_followed_and_cancelled(page, acme):
     expect(page.get_by_text("cancelled", exact=True)).to_be_visible()
 
 
+def test_the_slider_says_what_a_rate_costs_and_it_is_applied(page, acme):
+    for voice in VOICES:
+        enrolled(acme, voice, voice, utterances=2)
+    sign_in(page, acme)
+    open_in_sidebar(page, "Thresholds")
+    slider = page.get_by_role("slider")
+    line = page.locator(".histogram path.threshold")
+    expect(page.get_by_text("Of 100 strangers 1 gets in.")).to_have_count(2)
+    before = line.get_attribute("d")
+    slider.focus()
+    for _ in range(3):
+        page.keyboard.press("ArrowRight")
+    expect(page.locator("[data-say=rate]")).to_have_text("2 %")
+    expect(page.locator("[data-say=strangers]")).to_have_text("Of 100 strangers 2 get in.")
+    expect(slider).to_have_attribute("aria-valuetext", "2 %")
+    assert line.get_attribute("d") != before
+    page.get_by_role("button", name="Apply this rate").click()
+    expect(page.get_by_role("heading", name="Let in 2 % of strangers instead of 1 %?")).to_be_visible()
+    page.get_by_role("button", name="Apply").click()
+    expect(page.get_by_text("In force: 2 % of strangers may get in.")).to_be_visible()
+
+
 def test_chinese_is_chosen_and_spoken(page, acme, people, tiny):
     job = generations.begin(acme, tiny)
     sign_in(page, acme)
@@ -267,6 +289,7 @@ def test_chinese_is_chosen_and_spoken(page, acme, people, tiny):
         *jobs,
         *access,
         "models/acme/",
+        "thresholds/acme/",
         "models/acme/compare/?model=tiny",
         "models/acme/switch/?model=tiny",
     ]:

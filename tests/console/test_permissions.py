@@ -30,6 +30,10 @@ LISTS = {
     "jobs/acme/import/": CHANGERS,
     "jobs/acme/export/": CHANGERS,
     "usage.csv": READERS,
+    "thresholds/acme/": READERS,
+    "thresholds/acme/apply/": OWNERS,
+    "thresholds/acme/apply/?far=0.05": OWNERS,
+    "thresholds/acme/policy/": OWNERS,
     "models/acme/": READERS,
     "models/acme/progress/": READERS,
     "models/acme/failed/": READERS,
@@ -103,6 +107,8 @@ ROWS = {
     "tenants/invitation/{invitation}/delete/": OWNERS,
 }
 DEEDS = {
+    "thresholds/acme/apply/": ({"far": "0.05", "confirmed": "yes"}, OWNERS),
+    "thresholds/acme/policy/": ({"consistency": "accept"}, OWNERS),
     "jobs/acme/export/": ({}, CHANGERS),
     "jobs/acme/import/": ({}, CHANGERS),
     "jobs/acme/{job}/retry/": ({}, CHANGERS),

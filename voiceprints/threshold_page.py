@@ -1,0 +1,269 @@
+"""What the console's page about thresholds says: what each false accept rate would cost, in words and drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from statistics import NormalDist
+from typing import Any, Final
+
+import numpy as np
+from django.utils.formats import localize
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from tenants.models import Tenant
+from voiceprints.calibration import Calibration
+from voiceprints.decisions import calibration_in_force
+from voiceprints.evaluation import Interval, MeasuredPoint, det_curve, points_at
+from voiceprints.histograms import Drawing, Scale, drawing_of, scale_of
+from voiceprints.models import Library
+from voiceprints.own_trials import OwnTrials, own_trials
+from voiceprints.side_by_side import Histogram, histogram_of
+
+STEPS: Final = (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8)
+LOWEST, HIGHEST = 0.0001, 0.2
+RATES: Final = tuple(
+    round(step * decade, 6) for decade in (1e-4, 1e-3, 1e-2, 1e-1) for step in STEPS if step * decade <= HIGHEST
+)
+"""Where the slider stops, from strict to lax."""
+BASES: Final = (100, 1000, 10_000)
+
+DET_SIZE: Final = 240
+DET_SHOWN: Final = (0.0005, 0.6)
+DET_TICKS: Final = (0.001, 0.01, 0.05, 0.2, 0.5)
+DET_POINTS: Final = 200
+
+
+@dataclass(frozen=True)
+class Step:
+    """One false accept rate: what it means, and what it would have done on the tenant's own recordings."""
+
+    far: float
+    threshold: float
+    measured: MeasuredPoint | None
+    calibrated_frr: float | None
+
+    @property
+    def frr(self) -> float | None:
+        return self.measured.point.frr if self.measured else self.calibrated_frr
+
+    @property
+    def strangers(self) -> str:
+        return out_of(self.far, _strangers)
+
+    @property
+    def own(self) -> str:
+        if self.frr is None:
+            return _("Nobody measured how many own recordings it turns away.")
+        return out_of(self.frr, _own)
+
+    def words(self) -> dict[str, str]:
+        """What a script changes on the page when the slider moves."""
+        measured = self.measured
+        return {
+            "value": f"{self.far:g}",
+            "rate": percent(self.far),
+            "threshold": figure(self.threshold),
+            "spread": _(
+                "How the scores of pairs of one speaker and of two speakers are spread; "
+                "the dashed line is the threshold %(threshold)s."
+            )
+            % {"threshold": figure(self.threshold)},
+            "strangers": self.strangers,
+            "own": self.own,
+            "far": _measured(measured.point.far, measured.far_interval) if measured else "—",
+            "frr": _measured(measured.point.frr, measured.frr_interval) if measured else "—",
+        }
+
+
+@dataclass(frozen=True)
+class Tick:
+    place: str
+    label: str
+
+
+@dataclass(frozen=True)
+class Det:
+    """The DET curve in a square: false accepts to the right, false rejects upwards, both on normal deviates."""
+
+    path: str
+    ticks: list[Tick]
+    """To the right."""
+    rows: list[Tick]
+    """Upwards."""
+
+
+@dataclass(frozen=True)
+class ThresholdPage:
+    """`steps` are the slider's; `chosen` is the number of the one that is shown; `now` is in force."""
+
+    tenant: Tenant
+    library: Library | None
+    calibration: Calibration
+    own: OwnTrials
+    steps: list[Step]
+    chosen: int
+    now: Step
+
+    @property
+    def step(self) -> Step:
+        return self.steps[self.chosen]
+
+    @property
+    def side(self) -> dict[str, Any]:
+        """As the drawing of a histogram names it."""
+        return {"model": self.calibration.model, "threshold": self.step.threshold}
+
+    @property
+    def far_percent(self) -> str:
+        return percent(self.tenant.false_accept_rate)
+
+    @property
+    def shown(self) -> dict[str, str]:
+        return self.step.words()
+
+    @cached_property
+    def histogram(self) -> Histogram | None:
+        return histogram_of(self.own.trials) if self.own.trials else None
+
+    @cached_property
+    def scale(self) -> Scale | None:
+        return scale_of([self.histogram]) if self.histogram else None
+
+    @property
+    def drawing(self) -> Drawing | None:
+        return drawing_of(self.histogram, self.step.threshold, self.scale) if self.histogram and self.scale else None
+
+    @cached_property
+    def det(self) -> Det | None:
+        return _det(self.own) if self.own.trials else None
+
+    @property
+    def places(self) -> list[dict[str, Any]]:
+        """Of every step: its words, and where it lies in both drawings."""
+        return [step.words() | self._place(step) for step in self.steps]
+
+    @property
+    def place(self) -> dict[str, str]:
+        return self._place(self.step)
+
+    @property
+    def provenance_rows(self) -> list[tuple[str, str]]:
+        known = self.calibration.provenance
+        if known is None:
+            return []
+        trials = _("%(targets)s of one speaker, %(impostors)s of two") % {
+            "targets": localize(known.targets),
+            "impostors": localize(known.impostors),
+        }
+        said = [(_("Recordings"), known.data), (_("Pairs"), trials), (_("Learned"), known.date)]
+        return [*said, (_("Equal error rate"), percent(known.eer)), (_("List"), known.trials)]
+
+    @property
+    def few(self) -> list[str]:
+        """Why the figures say little."""
+        trials = self.own.trials
+        if trials is None:
+            return []
+        findings = {
+            _("There are few pairs of recordings of one speaker: let speakers say more."): trials.targets < 100,
+            _("There are few pairs of recordings of two speakers."): trials.impostors < 1000,
+            _("There are few speakers."): self.own.speakers < 20,
+        }
+        return [words for words, found in findings.items() if found]
+
+    def _place(self, step: Step) -> dict[str, str]:
+        if not (self.scale and step.measured):
+            return {}
+        line = min(max(step.threshold, self.scale.lowest), self.scale.highest)
+        point = step.measured.point
+        return {"line": f"M{self.scale.x(line)},0V200", "x": _det_x(point.far), "y": _det_y(point.frr)}
+
+
+def threshold_page(tenant: Tenant, *, library: Library | None, chosen: int | None) -> ThresholdPage:
+    calibration = calibration_in_force(tenant.model)
+    own = own_trials(tenant, calibration, library)
+    *steps, now = _steps(calibration, own, [*RATES, tenant.false_accept_rate])
+    nearest = min(range(len(RATES)), key=lambda number: abs(np.log(RATES[number] / tenant.false_accept_rate)))
+    place = nearest if chosen is None else min(max(chosen, 0), len(RATES) - 1)
+    return ThresholdPage(tenant, library, calibration, own, steps, place, now)
+
+
+def step_at(tenant: Tenant, far: float) -> tuple[Step, Step]:
+    """What is in force, and what a rate would be, on all that the tenant has."""
+    calibration = calibration_in_force(tenant.model)
+    now, then = _steps(calibration, own_trials(tenant, calibration), [tenant.false_accept_rate, far])
+    return now, then
+
+
+def _steps(calibration: Calibration, own: OwnTrials, rates: Sequence[float]) -> list[Step]:
+    thresholds = [calibration.threshold(far, own.seconds, own.seconds) for far in rates]
+    measured: Sequence[MeasuredPoint | None] = [None] * len(rates)
+    if own.trials:
+        measured = points_at(own.trials, thresholds)
+    return [
+        Step(far, threshold, point, calibration.frr_at(far))
+        for far, threshold, point in zip(rates, thresholds, measured, strict=True)
+    ]
+
+
+def out_of(rate: float, words: Callable[[int, int], str]) -> str:
+    """A rate as so many of a hundred, or of more where that would be none."""
+    base = next((base for base in BASES if rate * base >= 0.95), BASES[0] if rate == 0 else BASES[-1])
+    return words(base, round(rate * base))
+
+
+def _strangers(base: int, count: int) -> str:
+    words = ngettext("Of %(base)s strangers %(count)s gets in.", "Of %(base)s strangers %(count)s get in.", count)
+    return words % {"base": localize(base), "count": localize(count)}
+
+
+def _own(base: int, count: int) -> str:
+    words = ngettext(
+        "Of %(base)s own recordings %(count)s is turned away.",
+        "Of %(base)s own recordings %(count)s are turned away.",
+        count,
+    )
+    return words % {"base": localize(base), "count": localize(count)}
+
+
+def percent(rate: float) -> str:
+    return _("%s %%") % figure(100 * rate, 2)
+
+
+def figure(value: float, digits: int = 3) -> str:
+    """Without a point that nothing follows."""
+    rounded = round(value, digits)
+    return str(localize(int(rounded) if rounded == int(rounded) else rounded))
+
+
+def _measured(rate: float, interval: Interval) -> str:
+    low, high = interval
+    said = {"rate": figure(100 * rate, 1), "low": figure(100 * low, 1), "high": figure(100 * high, 1)}
+    return _("%(rate)s %% (%(low)s–%(high)s)") % said
+
+
+def _det(own: OwnTrials) -> Det | None:
+    if own.trials is None:
+        return None
+    curve = det_curve(own.trials)
+    few = np.unique(np.linspace(0, len(curve.far) - 1, DET_POINTS).astype(int))
+    points = [f"{_det_x(curve.far[one])},{_det_y(curve.frr[one])}" for one in few]
+    columns, rows = ([Tick(place(rate), f"{100 * rate:g}") for rate in DET_TICKS] for place in (_det_x, _det_y))
+    return Det(f"M{'L'.join(points)}", columns, rows)
+
+
+def _det_x(rate: float) -> str:
+    return f"{DET_SIZE * _part(rate):.1f}"
+
+
+def _det_y(rate: float) -> str:
+    return f"{DET_SIZE * (1 - _part(rate)):.1f}"
+
+
+def _part(rate: float) -> float:
+    """Of the axis, from 0 to 1; what is off it lies at its end."""
+    low, high, at = (NormalDist().inv_cdf(one) for one in (*DET_SHOWN, min(max(rate, DET_SHOWN[0]), DET_SHOWN[1])))
+    return (at - low) / (high - low)

@@ -1,0 +1,120 @@
+"""The console's page about a tenant's thresholds: what its own recordings say of them, and changing them.
+
+Every address names the tenant; a member's own is the only one that is there for them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_safe
+
+from tenants.console import is_platform_staff, may_manage_access, membership_of, own_tenant, refuse_unless
+from tenants.models import Tenant
+from tenants.services import set_policy
+from voiceprints.confirmation import CONFIRMED, is_confirmed
+from voiceprints.models import Library
+from voiceprints.pages import LARGEST_KEY, page
+from voiceprints.threshold_forms import PolicyForm, RateForm
+from voiceprints.threshold_page import Step, percent, step_at, threshold_page
+
+LIBRARIES_OFFERED = 500
+OPEN_TO_BOTH = require_http_methods(["GET", "HEAD", "POST"])
+
+
+@require_safe
+def home(request: HttpRequest) -> HttpResponse:
+    """A member's own tenant; platform staff choose one."""
+    membership = membership_of(request)
+    if not is_platform_staff(request) and membership:
+        return redirect(_address(membership.tenant))
+    chosen = {"title": _("Thresholds"), "tenants": Tenant.objects.all(), "view": "admin:tenant_thresholds"}
+    return page(request, "choose_tenant", chosen)
+
+
+@require_safe
+def tenant_thresholds(request: HttpRequest, slug: str) -> HttpResponse:
+    tenant = own_tenant(request, slug)
+    return _shown(request, tenant, PolicyForm(instance=tenant))
+
+
+@OPEN_TO_BOTH
+def apply(request: HttpRequest, slug: str) -> HttpResponse:
+    """Another false accept rate, after it was said what it means."""
+    tenant = own_tenant(request, slug)
+    refuse_unless(may_manage_access(request))
+    form = RateForm(request.POST or request.GET)
+    if not form.is_valid():
+        messages.error(request, _("That is no false accept rate: from 0.01 % to 20 %."))
+        return redirect(_address(tenant))
+    far = form.cleaned_data["far"]
+    if not is_confirmed(request):
+        return page(request, "confirm", _question(tenant, far) | {"back": _address(tenant), "confirmed": CONFIRMED})
+    set_policy(tenant, false_accept_rate=far)
+    messages.success(request, _("From now on %s of strangers may get in.") % percent(far))
+    return redirect(_address(tenant))
+
+
+@OPEN_TO_BOTH
+def policy(request: HttpRequest, slug: str) -> HttpResponse:
+    """What is asked of recordings."""
+    tenant = own_tenant(request, slug)
+    refuse_unless(may_manage_access(request))
+    if request.method != "POST":
+        return redirect(_address(tenant))
+    form = PolicyForm(request.POST, instance=Tenant.objects.get(pk=tenant.pk))
+    if not form.is_valid():
+        return _shown(request, tenant, form)
+    set_policy(tenant, **{field: form.cleaned_data[field] for field in form.changed_data})
+    messages.success(request, _("Saved."))
+    return redirect(_address(tenant))
+
+
+def _shown(request: HttpRequest, tenant: Tenant, form: PolicyForm) -> HttpResponse:
+    step = request.GET.get("step", "")
+    found = threshold_page(
+        tenant,
+        library=_library(tenant, request.GET.get("library", "")),
+        chosen=int(step) if step.isascii() and step.isdigit() and len(step) < 4 else None,
+    )
+    about = {"title": _("Thresholds"), "tenant": tenant, "page": found, "form": form}
+    offered = {"libraries": tenant.libraries.all()[:LIBRARIES_OFFERED], "may_manage": may_manage_access(request)}
+    return page(request, "thresholds", about | offered)
+
+
+def _library(tenant: Tenant, said: str) -> Library | None:
+    """None for all of them. Raises Http404 for one that is not the tenant's."""
+    if not said:
+        return None
+    known = said.isascii() and said.isdigit() and int(said) < LARGEST_KEY
+    library: Library | None = tenant.libraries.filter(pk=int(said)).first() if known else None
+    if library is None:
+        raise Http404
+    return library
+
+
+def _question(tenant: Tenant, far: float) -> dict[str, Any]:
+    now, then = step_at(tenant, far)
+    rates = {"rate": percent(far), "now": percent(now.far)}
+    until_now = _("Until now: %s") % " ".join(_in_words(now))
+    return {
+        "title": _("Are you sure?"),
+        "question": _("Let in %(rate)s of strangers instead of %(now)s?") % rates,
+        "button": _("Apply"),
+        "lead": " ".join([until_now, _("From the next request on:")]),
+        "consequences": _in_words(then),
+        "repeated": [("far", far)],
+    }
+
+
+def _in_words(step: Step) -> list[str]:
+    return [step.strangers, step.own]
+
+
+def _address(tenant: Tenant) -> str:
+    return reverse("admin:tenant_thresholds", args=[tenant.slug])
