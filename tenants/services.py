@@ -55,7 +55,7 @@ def set_policy(tenant: Tenant, **policy: Any) -> None:
     for field, value in policy.items():
         setattr(tenant, field, value)
     tenant.clean_fields(exclude={field.name for field in Tenant._meta.fields} - policy.keys())
-    tenant.save(update_fields=list(policy))
+    change_tenant(tenant, list(policy))
 
 
 def default_model() -> str:

@@ -108,12 +108,25 @@ def _question(tenant: Tenant, far: float) -> dict[str, Any]:
         "button": _("Apply"),
         "lead": " ".join([until_now, _("From the next request on:")]),
         "consequences": _in_words(then),
+        "names": _measured(now, then),
         "repeated": [("far", far)],
     }
 
 
 def _in_words(step: Step) -> list[str]:
     return [step.strangers, step.own]
+
+
+def _measured(now: Step, then: Step) -> list[str]:
+    """What both rates did to the tenant's own recordings. Nothing where there are none."""
+    if then.measured is None:
+        return []
+    before, after = now.words(), then.words()
+    return [
+        _("false accepts measured: %(then)s, until now %(now)s") % {"then": after["far"], "now": before["far"]},
+        _("false rejects measured: %(then)s, until now %(now)s") % {"then": after["frr"], "now": before["frr"]},
+        _("In brackets: where the figure lies with a confidence of 95 %."),
+    ]
 
 
 def _address(tenant: Tenant) -> str:

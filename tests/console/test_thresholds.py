@@ -10,6 +10,8 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from tenants import auditing
+from tenants.actions import Action
 from tenants.context import acting_as
 from tenants.models import Tenant
 from tests.cast import VOICES
@@ -19,7 +21,7 @@ from voiceprints.calibration import provisional
 from voiceprints.decisions import calibration_in_force
 from voiceprints.evaluation import ScoredTrials, points_at, wilson_interval
 from voiceprints.own_trials import own_trials
-from voiceprints.threshold_page import RATES, threshold_page
+from voiceprints.threshold_page import RATES, figure, step_at, threshold_page
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -211,6 +213,32 @@ def test_nothing_is_applied_before_somebody_said_yes(client_of, crowd):
     said = client.post(f"{PAGE}apply/", {"far": "0.05", "confirmed": "yes"}, follow=True)
     assert "From now on 5 % of strangers may get in." in text(said)
     assert again(crowd).false_accept_rate == 0.05
+
+
+def test_the_question_says_how_sure_the_figures_are(client_of, crowd):
+    page = text(client_of("owner").get(f"{PAGE}apply/?far=0.05"))
+    now, then = step_at(crowd, 0.05)
+    for step in (now, then):
+        low, high = step.measured.frr_interval
+        assert f"({figure(100 * low, 1)}–{figure(100 * high, 1)})" in page
+    assert "with a confidence of 95 %" in page
+
+
+def test_where_nobody_said_enough_the_question_claims_nothing(client_of, acme):
+    page = text(client_of("owner").get(f"{PAGE}apply/?far=0.05"))
+    assert "Let in 5 % of strangers instead of 1 %?" in page
+    assert "measured:" not in page
+
+
+def test_a_change_stands_in_the_audit_trail(client_of, crowd):
+    client = client_of("owner")
+    client.post(f"{PAGE}apply/", {"far": "0.05", "confirmed": "yes"})
+    client.post(f"{PAGE}policy/", {"required_speech_seconds": "1.1", "consistency": "refuse"})
+    with acting_as(crowd):
+        rate, asked = list(auditing.events_of(crowd).filter(action=Action.TENANT_CHANGED).order_by("number"))
+    assert rate.details == {"changes": {"false_accept_rate": [0.01, 0.05]}}
+    assert asked.details == {"changes": {"consistency": ["warn", "refuse"]}}
+    assert (rate.actor_name, rate.interface) == ("acme-owner", "console")
 
 
 @pytest.mark.parametrize("far", ["", "much", "0", "0.5", "nan", "-1"])

@@ -105,6 +105,11 @@ def _(world):
     return lambda: access.change_tenant(world.acme, ["false_accept_rate", "name"])
 
 
+@changes(access.set_policy, Action.TENANT_CHANGED)
+def _(world):
+    return lambda: access.set_policy(world.acme, false_accept_rate=0.001, consistency="refuse")
+
+
 @changes(access.allow_dialect, Action.TENANT_CHANGED)
 def _(world):
     world.acme.dialects = ["abcpen"]
