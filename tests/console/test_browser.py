@@ -307,7 +307,7 @@ def english_words(page: Page) -> set[str]:
     people = r"Acme|acme|staff|guests|alice|bob|carol|owner"
     formats = r"zip|tar|gz|csv|JSONL?|manifest"
     others = r"HeadlessChrome|Linux|OpenVPR|WeSpeaker|docs/models\.md"
-    known = rf"{people}|{formats}|{others}|dBFS?|ID|ge2e|tiny|speechocean762.*|[0-9a-f]{{16}}"
+    known = rf"{people}|{formats}|{others}|dBFS?|ID|ge2e|tiny|speechocean762.*|DET|[0-9a-f]{{16}}"
     return set(re.findall(r"[A-Za-z][A-Za-z ]{2,}", re.sub(known, "", page.locator("body").inner_text(), flags=re.I)))
 
 
