@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import re
+import secrets
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,7 @@ LONGEST_LINK_SECONDS = 10 * 365 * 24 * 3600
 BULK_JOBS = 16
 """Jobs that one bulk process runs at once."""
 PROCESSOR_ALONE = ["CPUExecutionProvider"]
+ED25519_BYTES = 32
 EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 
 # --- Reading the environment -----------------------------------------------------------------------------------------
@@ -54,6 +57,20 @@ def fernet_keys(text: str) -> list[str]:
         raise ImproperlyConfigured(
             "OPENVPR_FIELD_KEYS must hold Fernet keys (32 bytes, URL-safe base64), separated by commas"
         ) from None
+    return keys
+
+
+def receipt_keys(text: str) -> list[str]:
+    """Seeds of Ed25519 keys, as text."""
+    keys = [key.strip() for key in text.split(",") if key.strip()]
+    try:
+        seeds = [base64.b64decode(key, altchars=b"-_", validate=True) for key in keys]
+    except ValueError:
+        seeds = [b""]
+    if any(len(seed) != ED25519_BYTES for seed in seeds):
+        raise ImproperlyConfigured(
+            "OPENVPR_RECEIPT_KEYS must hold Ed25519 keys (32 bytes, URL-safe base64), separated by commas"
+        )
     return keys
 
 
@@ -205,6 +222,13 @@ SECRET_KEY = secret("OPENVPR_SECRET_KEY", "django")
 if len(SECRET_KEY) < SHORTEST_SECRET_KEY:
     raise ImproperlyConfigured(f"OPENVPR_SECRET_KEY must have at least {SHORTEST_SECRET_KEY} characters")
 FIELD_KEYS = fernet_keys(secret("OPENVPR_FIELD_KEYS", "fields", generate=lambda: Fernet.generate_key().decode()))
+RECEIPT_KEYS = receipt_keys(
+    secret(
+        "OPENVPR_RECEIPT_KEYS",
+        "receipts",
+        generate=lambda: base64.urlsafe_b64encode(secrets.token_bytes(ED25519_BYTES)).decode(),
+    )
+)
 
 # --- PostgreSQL and Redis: real ones by address, else the embedded ones in OPENVPR_HOME ------------------------------
 
@@ -417,6 +441,8 @@ CELERY_BEAT_SCHEDULE = {
     "seal-trail": {"task": "tenants.seal_trail", "schedule": 300.0, "options": {"expires": 290}},
     "check-trail": {"task": "tenants.check_trail", "schedule": crontab(hour=3, minute=17)},
     "tend-jobs": {"task": "voiceprints.tend_jobs", "schedule": 5.0, "options": {"expires": 4}},
+    "tend-erasures": {"task": "voiceprints.tend_erasures", "schedule": 60.0, "options": {"expires": 55}},
+    "vacuum-erased": {"task": "voiceprints.vacuum_erased", "schedule": crontab(hour=3, minute=43)},
     "sweep-jobs": {"task": "voiceprints.sweep_jobs", "schedule": 60.0, "options": {"expires": 55}},
 }
 

@@ -54,6 +54,8 @@ class Action(models.TextChoices):
     RETENTION_CHANGED = "retention.changed", _("retention changed")
     RECORDINGS_EXPIRED = "recordings.expired", _("recordings expired")
     ENROLLMENTS_EXPIRED = "enrollments.expired", _("incomplete enrollments expired")
+    ERASURE_BEGUN = "erasure.begun", _("erasure begun")
+    ERASURE_DONE = "erasure.done", _("erasure done")
     RECORDING_FETCHED = "recording.fetched", _("recording listened to")
     JOB_BEGUN = "job.begun", _("job begun")
     JOB_PAUSED = "job.paused", _("job paused")

@@ -222,6 +222,20 @@ class JobAbandoned(VoiceprintError):
         super().__init__(f"given up after {attempts} attempts")
 
 
+class ErasureNotFound(VoiceprintError):
+    def __init__(self, *, erasure_id: int) -> None:
+        self.erasure_id = erasure_id
+        super().__init__(f"no erasure {erasure_id}")
+
+
+class ErasureUnfinished(VoiceprintError):
+    """There is no receipt before everything is gone."""
+
+    def __init__(self, *, state: str) -> None:
+        self.state = state
+        super().__init__(f"the erasure is not done yet: {state}")
+
+
 class ModelNotFound(VoiceprintError):
     """No model of that name was ever made known here."""
 

@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from pgvector.django import VectorField
 
 from audio.results import SpeechQuality
+from tenants.fields import EncryptedTextField
 from tenants.models import MODEL_NAME_LENGTH, Tenant, period
 from voiceprints.querysets import JobQuerySet, LibraryQuerySet, SpeakerQuerySet, UtteranceQuerySet, VoiceprintQuerySet
 
@@ -411,3 +412,65 @@ class JobRow(models.Model):
 
     def __str__(self) -> str:
         return f"line {self.number} of job {self.job_id}"
+
+
+class Erasure(models.Model):
+    """That somebody is erased for good: how far it is, and in the end a signed receipt. docs/erasure.md tells about it.
+
+    It points at nothing: what it tells of is gone. Whom it is about stands here, encrypted, only until it is done.
+    """
+
+    class Kind(models.TextChoices):
+        SPEAKER = "speaker", _("speaker")
+        PERSON = "person", _("person in all libraries")
+
+    class State(models.TextChoices):
+        BEGUN = "begun", _("begun")
+        """Nothing is removed yet."""
+        REMOVING = "removing", _("removing")
+        """The rows are gone, and so will be what hangs on them."""
+        REMOVED = "removed", _("removed")
+        """All is gone, and the audit trail says so; the receipt is still to be signed."""
+        DONE = "done", _("done")
+
+    tenant_id = models.BigIntegerField()
+    kind = models.CharField(_("kind"), max_length=16, choices=Kind.choices)
+    state = models.CharField(_("state"), max_length=16, choices=State.choices, default=State.BEGUN)
+    library = models.BigIntegerField(null=True)
+    """Of one speaker alone."""
+    subject = EncryptedTextField(blank=True)
+    """The external id; "" once nothing more has to be looked for."""
+    salt = models.CharField(max_length=64)
+    digest = models.CharField(max_length=64)
+    """Of the external id, as `receipts.digest_of` makes it."""
+    origin = models.JSONField(default=dict)
+    """Who wanted it, as `Origin` says."""
+    held = models.JSONField(default=list)
+    """Jobs that wait until somebody has looked whether their uploads name the subject."""
+    paths = models.JSONField(default=list)
+    """Files that must be gone before it is done."""
+    counts = models.JSONField(default=dict)
+    """How much of what was removed."""
+    begun = models.DateTimeField(_("begun"), auto_now_add=True)
+    done = models.DateTimeField(_("done"), null=True)
+    vacuumed = models.DateTimeField(_("vacuumed"), null=True)
+    """When the database last cleared away what was removed."""
+    receipt = models.JSONField(null=True)
+
+    all_tenants = models.Manager["Erasure"]()
+
+    class Meta:
+        verbose_name = _("erasure")
+        verbose_name_plural = _("erasures")
+        ordering = ["-begun", "-id"]
+        indexes = [
+            models.Index(fields=["tenant_id", "begun", "id"], name="erasures_by_time"),
+            models.Index(fields=["id"], condition=~Q(state="done"), name="erasures_under_way"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.digest[:12]}"
+
+    @property
+    def is_done(self) -> bool:
+        return self.state == self.State.DONE

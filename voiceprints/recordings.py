@@ -173,6 +173,21 @@ def sweep() -> int:
             return removed
 
 
+def remove_now(tenant: Tenant, paths: Sequence[str]) -> None:
+    """These files, which nobody claims any more. Raises StorageFailed when one of them resists."""
+    while True:
+        with acting_as(tenant):
+            tried, gone = _remove_doomed(DoomedRecording.all_tenants.filter(path__in=paths))
+        if gone < tried:
+            raise StorageFailed(f"{tried - gone} files could not be removed")
+        if tried == 0:
+            break
+    with acting_as(tenant):
+        # What a sweep has in hand this moment may still fail.
+        if DoomedRecording.all_tenants.filter(path__in=paths).exists():
+            raise StorageFailed("somebody else is removing files")
+
+
 def _remove_now_or_later(tenant: Tenant, paths: Sequence[str]) -> None:
     """Those of the files that are still doomed. What cannot be removed now is left to the sweep."""
     try:

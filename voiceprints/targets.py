@@ -1,9 +1,9 @@
-"""Libraries, speakers and jobs, as the audit trail names them."""
+"""Libraries, speakers, jobs and erasures, as the audit trail names them."""
 
 from __future__ import annotations
 
 from tenants.trail import Target
-from voiceprints.models import Job, Library, Speaker
+from voiceprints.models import Erasure, Job, Library, Speaker
 
 
 def library_target(library: Library) -> Target:
@@ -17,3 +17,8 @@ def speaker_target(speaker: Speaker) -> Target:
 def job_target(job: Job) -> Target:
     about = (job.parameters or {}).get("key") or job.parameters or {}
     return Target("job", job.pk, str(job.kind), about.get("org_id", ""), about.get("tag_id", ""))
+
+
+def erasure_target(erasure: Erasure) -> Target:
+    """Without the name of whoever is erased."""
+    return Target("erasure", erasure.pk, str(erasure.kind))

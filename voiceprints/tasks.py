@@ -19,11 +19,13 @@ from audio.results import RawPcm, RecordingForm
 from audio.store import BUNDLED
 from tenants import metering, metrics
 from tenants.cleaning import clean
+from tenants.models import Tenant
 from tenants.origins import coming_from, of_job
 from voiceprints import (
     batches,
     bulk,
     engines,
+    erasure,
     expiry,
     heartbeats,
     installed,
@@ -32,9 +34,10 @@ from voiceprints import (
     reembedding,
     sizes,
     stock,
+    vacuuming,
     work,
 )
-from voiceprints.errors import ModelUnusable, VoiceprintError
+from voiceprints.errors import ErasureNotFound, ModelUnusable, StorageFailed, VoiceprintError
 from voiceprints.failures import to_wire
 
 logger = logging.getLogger(__name__)
@@ -176,6 +179,28 @@ def note_sizes() -> int:
 @shared_task(name="voiceprints.fold_stock")
 def fold_stock() -> int:
     return stock.fold()
+
+
+@shared_task(name="voiceprints.tend_erasures")
+def tend_erasures() -> int:
+    return erasure.tend()
+
+
+@shared_task(name=erasure.GO_ON)
+def go_on_erasing(tenant_id: int, erasure_id: int) -> None:
+    """What cannot be done now is tried again when erasures are tended."""
+    tenant = Tenant.objects.filter(pk=tenant_id).first()
+    if tenant is None:
+        return
+    try:
+        erasure.go_on(tenant, erasure_id)
+    except (ErasureNotFound, StorageFailed, redis.RedisError) as error:
+        logger.warning("an erasure waits: %s", type(error).__name__)
+
+
+@shared_task(name="voiceprints.vacuum_erased")
+def vacuum_erased() -> int:
+    return vacuuming.vacuum_erased()
 
 
 @shared_task(name=work.RUN_JOB, acks_late=False)

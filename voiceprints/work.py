@@ -412,10 +412,11 @@ class Run:
                 connection.close()
 
     def succeed(self, product: Product) -> None:
-        with acting_as(self.tenant):
-            recordings.claim([product.output] if product.output else [])
-            expires = timezone.now() + timedelta(seconds=product.kept_seconds) if product.output else None
-            said = {"result": product.result, "output": product.output, "expires": expires}
+        made = [product.output] if product.output else []
+        expires = timezone.now() + timedelta(seconds=product.kept_seconds) if product.output else None
+        said = {"result": product.result, "output": product.output, "expires": expires}
+        with recordings.removed_on_failure(self.tenant, made), acting_as(self.tenant):
+            recordings.claim(made)
             self._end(Job.State.SUCCEEDED, may_be_retried=self.job.failed_rows.exists(), **said)
 
     def fail(self, error: Exception) -> None:

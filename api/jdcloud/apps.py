@@ -1,3 +1,5 @@
+from importlib import import_module
+
 from django.apps import AppConfig
 
 
@@ -5,3 +7,6 @@ class JdcloudConfig(AppConfig):
     name = "api.jdcloud"
     verbose_name = "JD Cloud, NeuHub vpr"
     reaches = r"[!-~]{1,64}//[!-~]{0,64}"
+
+    def ready(self) -> None:
+        import_module("api.jdcloud.erasing").register()

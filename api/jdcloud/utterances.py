@@ -33,6 +33,7 @@ REMEMBERED_MS = 15 * 60_000
 # For storing what was measured, after which a speaker whose web process died is free again.
 SPARE_SECONDS = 30
 STREAMS_PER_TENANT = 64
+SCANNED_AT_ONCE = 1000
 # No tenant takes more than this part of what unfinished utterances may hold together.
 TENANTS_SHARE = 4
 LARGEST_POSITION = 2**31
@@ -110,6 +111,18 @@ def refused_on_failure(tenant: Tenant, number: PacketNumber) -> Iterator[None]:
         failing.pop_all()
 
 
+def forget(tenant: Tenant, user: str) -> int:
+    """Close all utterances of a user, whatever has come of them; returns how many. Raises redis.RedisError."""
+    mine = [
+        record
+        for record in connection().scan_iter(match=f"{_keys_of(tenant)}:request:*", count=SCANNED_AT_ONCE)
+        if connection().hget(record, "user") == user.encode()
+    ]
+    for record in mine:
+        _evaluate(scripts.CLOSE, tenant, record.decode().rpartition(":")[2])
+    return len(mine)
+
+
 def size_limit() -> int:
     """Bytes of an utterance at most."""
     return min(LARGEST_BYTES, settings.MAX_UPLOAD_BYTES)
@@ -184,7 +197,13 @@ def _quietly(script: str, tenant: Tenant, number: PacketNumber) -> None:
 
 
 def _run(script: str, tenant: Tenant, number: PacketNumber, speaker: str = "", chunk: bytes = b"", **terms: Any) -> Any:
-    request = _digest(number.request_id)
+    position = {"position": number.position, "final": number.final}
+    return _evaluate(script, tenant, _digest(number.request_id), speaker, chunk, **position, **terms)
+
+
+def _evaluate(
+    script: str, tenant: Tenant, request: str, speaker: str = "", chunk: bytes = b"", *, final: bool = False, **terms: Any
+) -> Any:
     keys = [
         f"{_keys_of(tenant)}:request:{request}",
         f"{_keys_of(tenant)}:content:{request}",
@@ -195,9 +214,8 @@ def _run(script: str, tenant: Tenant, number: PacketNumber, speaker: str = "", c
     ]
     given = terms | {
         "now": int(timezone.now().timestamp() * 1000),
-        "position": number.position,
-        "final": number.final,
-        "lasts": _measured_within_ms() if number.final else NEXT_PACKET_WITHIN_MS,
+        "final": final,
+        "lasts": _measured_within_ms() if final else NEXT_PACKET_WITHIN_MS,
         "remembered": REMEMBERED_MS,
     }
     return connection().eval(script, len(keys), *keys, json.dumps(given), chunk)

@@ -11,3 +11,4 @@ class NativeConfig(AppConfig):
     def ready(self) -> None:
         # Workers too say what an enrollment is answered.
         import_module("api.native.answers").register()
+        import_module("api.native.erasing").register()

@@ -1,0 +1,30 @@
+"""What this room forgets of somebody who is erased: answers kept for repetitions that name them."""
+
+from __future__ import annotations
+
+import re
+
+from django.db.models import F, Q, Value
+from django.db.models.expressions import Func
+from django.db.models.fields import BinaryField, IntegerField
+from rest_framework.renderers import JSONRenderer
+
+from tenants.context import acting_as
+from tenants.models import Tenant
+from voiceprints import traces
+
+
+def register() -> None:
+    traces.kept_elsewhere("kept_answers", forget)
+
+
+def forget(tenant: Tenant, external_id: str) -> int:
+    """Answers in which the id stands, and those to keys that clients made of it."""
+    written = JSONRenderer().render(external_id)
+    place = Func(Value(written, BinaryField()), F("body"), template="position(%(expressions)s)", arg_joiner=" in ")
+    place.output_field = IntegerField()
+    in_key = rf"(^|[^0-9A-Za-z]){re.escape(external_id)}([^0-9A-Za-z]|$)"
+    with acting_as(tenant):
+        told = tenant.kept_answers.alias(place=place).filter(Q(place__gt=0) | Q(key__regex=in_key))
+        forgotten, _ = told.exclude(status=None).delete()
+    return forgotten

@@ -1,0 +1,381 @@
+"""Whoever is erased is nowhere any more: every table, every file and all of Redis are searched for them."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from types import SimpleNamespace
+
+import pytest
+from django.utils import timezone
+
+from api.native.models import KeptAnswer
+from tenants.context import acting_as, acting_as_platform
+from tenants.models import AuditEvent
+from tests import searching
+from tests.api.jdcloud.client import Jdcloud, halves
+from tests.api.native.client import Native, encoded
+from tests.archives import zipped
+from tests.cast import KEN, LIBRARY, OTHER_TAG, SUSAN, WEI, audio, recording, wav_of
+from tests.servers import through_the_queue
+from voiceprints import bulk, erasure, receipts, recordings, services, work
+from voiceprints.errors import ErasureNotFound, ErasureUnfinished, JobFileNotFound, SpeakerNotFound, UploadsGone
+from voiceprints.jobs import connection as redis
+from voiceprints.models import Erasure, Job, JobRow, Utterance, UtteranceEmbedding, Voiceprint
+from voiceprints.results import LibraryKey, Turn, WhenEnrolled
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+SUBJECT, CHINESE = "kunde-4711", "客户 4711"
+TRAIL = "tenants_auditevent"
+
+
+@pytest.fixture(autouse=True)
+def empty_redis():
+    redis().flushdb()
+
+
+def enroll(tenant, name, voice, key=LIBRARY, **options):
+    return services.enroll(tenant, key, name, [audio(voice)], **options)
+
+
+def in_library(tenant, key=LIBRARY):
+    return tenant.libraries.within(key.org_id, key.tag_id)
+
+
+def manifest(*names, recording="missing.wav"):
+    lines = [{"org_id": "acme", "tag_id": "staff", "external_id": name, "audio": recording} for name in names]
+    return "\n".join(map(json.dumps, lines)).encode()
+
+
+def imported(tenant, *names, **files):
+    """An import that is over, of which every line failed, so that its upload is kept."""
+    content = zipped({"manifest.jsonl": manifest(*names), **files})
+    return bulk.begin_import(tenant, archive=content)
+
+
+def files_of(tenant):
+    """In the storage, what the job rows point at."""
+    with acting_as(tenant):
+        return [path for job in tenant.jobs.all() for path in [*job.inputs, job.output] if path]
+
+
+@pytest.fixture
+def everywhere(client, acme, acme_credential):
+    """The subject in every place where anybody can be, and somebody else beside them."""
+    native = Native(client, acme)
+    enroll(acme, KEN, KEN)
+    assert native.enroll(SUBJECT, recording(SUSAN)).status_code == 201
+    body = {"org_id": "acme", "tag_id": "guests", "external_id": SUBJECT, "audio": [encoded(recording(SUSAN, 2))]}
+    assert native.post("enroll", body, {"Idempotency-Key": "of-the-enrollment"}).status_code == 201
+    asked = {"org_id": "acme", "audio": encoded(recording(SUSAN, 3))}
+    assert native.post("identify", asked, {"Idempotency-Key": "of-the-search"}).status_code == 200
+    assert native.post("analyze", {"audio": encoded(recording(SUSAN, 3))}, {"Idempotency-Key": f"x/{SUBJECT}/1"})
+    enroll(acme, SUBJECT, SUSAN, LibraryKey("probes"), probe=True)
+    turn = Turn(1, 3)
+    services.enroll_turn(
+        acme, LibraryKey("turns"), SUBJECT, audio(SUSAN), turn=turn, within=in_library(acme, LibraryKey("turns"))
+    )
+    bulk.begin_enrollment(acme, LibraryKey("jobs"), SUBJECT, [audio(SUSAN, 4)], answer="native")
+    # Somebody who sounds the same has the subject in the result of the job as a near duplicate.
+    twin = bulk.begin_enrollment(acme, LibraryKey("jobs"), "twin", [audio(SUSAN, 3)], answer="native")
+    assert SUBJECT in str(bulk.find_job(acme, twin.pk).result["near_duplicates"])
+    imported(acme, SUBJECT, "somebody")
+    bulk.begin_export(acme, LIBRARY, recordings=True, embeddings=True)
+    first, _ = halves(wav_of(SUSAN))
+    Jdcloud(client, acme_credential).enroll(first, sequence=1, user=SUBJECT)
+    return SimpleNamespace(native=native)
+
+
+def biometrics(tenant):
+    """Bytes that can be searched for: recordings as they are stored, and how their vectors begin in a dump."""
+    with acting_as(tenant):
+        said = Utterance.all_tenants.filter(speaker__external_id=SUBJECT)
+        paths = [str(row.recording) for row in said]
+        contents = [recordings.read(path) for path in paths]
+        digests = list(said.values_list("source_digest", flat=True))
+        vectors = [*UtteranceEmbedding.all_tenants.filter(utterance__in=said).values_list("embedding", flat=True)]
+        vectors += Voiceprint.all_tenants.filter(speaker__external_id=SUBJECT).values_list("embedding", flat=True)
+    shown = ["[" + ",".join(f"{number:.9g}" for number in vector[:3])[:24] for vector in vectors]
+    assert paths
+    assert vectors
+    return SimpleNamespace(paths=paths, contents=contents, digests=digests, vectors=shown)
+
+
+def places_of(text: str, folder):
+    """Where a text is found."""
+    found = ["database"] if text in searching.dumped_without(TRAIL) else []
+    encodings = {text.encode(), json.dumps(text).encode()[1:-1]}
+    found += [name for name, content in searching.files(folder).items() if any(one in content for one in encodings)]
+    return found + (["redis"] if any(one in searching.in_redis() for one in encodings) else [])
+
+
+def test_whoever_is_erased_is_in_no_dump_no_file_and_nowhere_in_redis(acme, everywhere, recordings_folder):
+    known = biometrics(acme)
+    dump, files, kept = searching.dump(), searching.files(recordings_folder), searching.in_redis()
+    # The search finds what there is.
+    assert SUBJECT in dump
+    assert all(text in dump for text in [*known.paths, *known.digests, *known.vectors])
+    assert SUBJECT.encode() in b"".join(files.values())
+    assert all(content in files.values() for content in known.contents)
+    assert SUBJECT.encode() in kept
+    keys = ["of-the-enrollment", "of-the-search", f"x/{SUBJECT}/1"]
+    assert all(key in dump for key in keys)
+    first, _ = halves(wav_of(SUSAN))
+    assert first[2000:2064] in redis().get(next(redis().scan_iter("openvpr:jdcloud:*:content:*")))
+
+    done = erasure.erase_person(acme, SUBJECT)
+
+    assert erasure.find_erasure(acme, done.pk).is_done
+    assert places_of(SUBJECT, recordings_folder) == []
+    dump, files, kept = searching.dumped_without(TRAIL), searching.files(recordings_folder), searching.in_redis()
+    assert [text for text in [*keys, *known.paths, *known.digests, *known.vectors] if text in dump] == []
+    assert [content for content in known.contents if content in b"".join(files.values())] == []
+    assert not list(redis().scan_iter("openvpr:jdcloud:*:content:*"))
+    assert files.keys() & set(known.paths) == set()
+
+
+def test_who_is_not_erased_stays_with_what_they_said(acme, everywhere, recordings_folder):
+    erasure.erase_person(acme, SUBJECT)
+    with acting_as(acme):
+        assert sorted(acme.speakers.values_list("external_id", flat=True)) == [KEN, "twin"]
+        rows = sorted(acme.utterances.values_list("recording", flat=True))
+    assert sorted(searching.files(recordings_folder)) == rows
+    assert services.identify(acme, in_library(acme), audio(KEN, 2)).candidates[0].speaker.external_id == KEN
+
+
+def test_the_trail_tells_of_an_erasure_and_names_nobody(acme):
+    enroll(acme, SUBJECT, SUSAN)
+    done = erasure.erase_person(acme, SUBJECT)
+    with acting_as(acme):
+        events = list(AuditEvent.all_tenants.filter(object_kind="erasure").order_by("number"))
+    assert [(one.action, one.object_number) for one in events] == [("erasure.begun", done.pk), ("erasure.done", done.pk)]
+    assert SUBJECT not in str([vars(one) for one in events])
+    assert events[-1].details["speakers"] == 1
+
+
+def test_of_one_speaker_the_others_of_that_name_stay(acme, recordings_folder):
+    enroll(acme, SUSAN, SUSAN)
+    enroll(acme, SUSAN, SUSAN, OTHER_TAG)
+    done = erasure.erase_speaker(acme, in_library(acme), SUSAN)
+    assert erasure.find_erasure(acme, done.pk).counts["speakers"] == 1
+    with acting_as(acme):
+        assert acme.speakers.get(external_id=SUSAN).library.tag_id == "guests"
+        assert sorted(searching.files(recordings_folder)) == [acme.utterances.get().recording]
+
+
+def test_another_tenants_people_are_not_found(acme, globex, recordings_folder):
+    enroll(acme, SUSAN, SUSAN)
+    before = searching.files(recordings_folder)
+    with pytest.raises(SpeakerNotFound):
+        erasure.erase_person(globex, SUSAN)
+    with pytest.raises(SpeakerNotFound):
+        erasure.erase_speaker(globex, globex.libraries.all(), SUSAN)
+    assert searching.files(recordings_folder) == before
+    enroll(globex, SUSAN, SUSAN)
+    erasure.erase_person(globex, SUSAN)
+    with acting_as(acme):
+        assert acme.speakers.count() == 1
+    assert before.items() <= searching.files(recordings_folder).items()
+
+
+def test_another_tenants_erasures_are_not_found(acme, globex):
+    enroll(acme, SUSAN, SUSAN)
+    done = erasure.erase_person(acme, SUSAN)
+    for look in (erasure.find_erasure, erasure.receipt_of, erasure.go_on):
+        with pytest.raises(ErasureNotFound):
+            look(globex, done.pk)
+    assert erasure.page_erasures(globex, where={}).rows == ()
+    with acting_as(globex):
+        assert not Erasure.all_tenants.exists()
+
+
+def test_nobody_at_all_is_not_found_and_leaves_no_erasure(acme):
+    with pytest.raises(SpeakerNotFound):
+        erasure.erase_person(acme, "nobody")
+    with acting_as_platform():
+        assert not Erasure.all_tenants.exists()
+
+
+def test_lines_of_imports_are_erased_of_somebody_who_is_no_speaker_any_more(acme):
+    imported(acme, SUBJECT, KEN)
+    erasure.erase_person(acme, SUBJECT)
+    with acting_as(acme):
+        assert list(acme.job_rows.values_list("external_id", flat=True)) == [KEN]
+
+
+# --- Jobs ------------------------------------------------------------------------------------------------------------
+
+
+def test_an_upload_that_names_nobody_erased_is_kept(acme, recordings_folder):
+    enroll(acme, SUSAN, SUSAN)
+    others, theirs = imported(acme, KEN, WEI), imported(acme, SUSAN, KEN)
+    erasure.erase_person(acme, SUSAN)
+    kept, gone = bulk.find_job(acme, others.pk), bulk.find_job(acme, theirs.pk)
+    assert kept.inputs
+    assert gone.inputs == []
+    with pytest.raises(UploadsGone):
+        bulk.retry_job(acme, theirs.pk)
+
+
+def test_an_export_in_which_they_are_is_gone_and_another_is_kept(acme):
+    enroll(acme, SUSAN, SUSAN)
+    enroll(acme, KEN, KEN, OTHER_TAG)
+    theirs, others = (bulk.begin_export(acme, key, recordings=True) for key in (LIBRARY, OTHER_TAG))
+    erasure.erase_person(acme, SUSAN)
+    with pytest.raises(JobFileNotFound):
+        bulk.file_of(acme, theirs.pk)
+    assert bulk.file_of(acme, others.pk)
+
+
+def test_an_export_made_before_they_moved_is_gone_too(acme):
+    enroll(acme, SUSAN, SUSAN)
+    job = bulk.begin_export(acme, LIBRARY)
+    services.save_library(acme, OTHER_TAG)
+    with acting_as(acme):
+        moving = list(acme.speakers.values_list("pk", flat=True))
+    services.move_speakers(acme, moving, OTHER_TAG)
+    erasure.erase_speaker(acme, in_library(acme, OTHER_TAG), SUSAN)
+    with pytest.raises(JobFileNotFound):
+        bulk.file_of(acme, job.pk)
+
+
+def test_an_import_under_way_that_names_them_ends_and_brings_nobody_back(acme, recordings_folder):
+    enroll(acme, SUSAN, SUSAN)
+    with through_the_queue():
+        theirs = imported(acme, SUSAN, KEN)
+        others = imported(acme, WEI)
+        run = work.claimed(acme.pk, theirs.pk)
+        done = erasure.erase_person(acme, SUSAN)
+        assert bulk.find_job(acme, others.pk).state == Job.State.PAUSED
+        with pytest.raises(work.JobLost):
+            run.progress(1)
+        erasure.go_on(acme, done.pk)
+        assert bulk.find_job(acme, theirs.pk).state == Job.State.CANCELLED
+        assert bulk.find_job(acme, others.pk).state == Job.State.QUEUED
+    assert len(searching.files(recordings_folder)) == 2  # the upload of the others, and the list in it
+
+
+def test_an_import_that_somebody_paused_stays_paused(acme):
+    enroll(acme, SUSAN, SUSAN)
+    with through_the_queue():
+        job = imported(acme, WEI)
+        bulk.pause_job(acme, job.pk)
+        erasure.go_on(acme, erasure.erase_person(acme, SUSAN).pk)
+        assert bulk.find_job(acme, job.pk).state == Job.State.PAUSED
+
+
+def test_an_export_under_way_begins_anew_without_them(acme, recordings_folder):
+    enroll(acme, SUSAN, SUSAN)
+    enroll(acme, KEN, KEN)
+    with through_the_queue():
+        job = bulk.begin_export(acme, LIBRARY, recordings=True)
+        run = work.claimed(acme.pk, job.pk)
+        product = bulk.RUNNERS[Job.Kind.EXPORT](run)
+        erasure.go_on(acme, erasure.erase_person(acme, SUSAN).pk)
+        with pytest.raises(work.JobLost):
+            run.succeed(product)
+        assert places_of(SUSAN, recordings_folder) == []
+        anew = work.claimed(acme.pk, job.pk)
+        anew.succeed(bulk.RUNNERS[Job.Kind.EXPORT](anew))
+    assert bulk.find_job(acme, job.pk).result["speakers"] == 1
+
+
+def test_an_enrollment_that_waits_for_a_worker_enrolls_nobody(acme, recordings_folder):
+    with through_the_queue():
+        job = bulk.begin_enrollment(acme, LIBRARY, SUBJECT, [audio(SUSAN)], answer="native")
+        assert searching.files(recordings_folder)
+        enroll_done = work.claimed(acme.pk, job.pk)
+    enroll(acme, SUBJECT, SUSAN, OTHER_TAG)
+    done = erasure.erase_person(acme, SUBJECT)
+    with pytest.raises(work.JobLost):
+        enroll_done.progress(1)
+    assert searching.files(recordings_folder) == {}
+    assert erasure.find_erasure(acme, done.pk).counts["jobs"] == 1
+
+
+def test_what_a_model_could_not_embed_of_them_is_not_listed_any_more(acme, tiny):
+    enrollment = enroll(acme, SUSAN, SUSAN)
+    with acting_as(acme):
+        job = acme.jobs.create(kind=Job.Kind.REEMBED, state=Job.State.SUCCEEDED, finished=timezone.now())
+        about = {"outcome": JobRow.Outcome.FAILED, "external_id": SUSAN, "problem": {"kind": "Damaged", "numbers": {}}}
+        acme.job_rows.create(job=job, number=enrollment.utterances[0].pk, **about)
+    erasure.erase_person(acme, SUSAN)
+    with acting_as(acme):
+        assert not acme.job_rows.exists()
+
+
+def test_answers_kept_for_others_stay(client, acme):
+    native = Native(client, acme)
+    for name, voice in ((CHINESE, SUSAN), (KEN, KEN)):
+        body = {"org_id": "acme", "external_id": name, "audio": [encoded(recording(voice))]}
+        assert native.post("enroll", body, {"Idempotency-Key": name.encode().hex()}).status_code == 201
+    erasure.erase_person(acme, CHINESE)
+    with acting_as(acme):
+        assert [KEN in bytes(row.body).decode() for row in KeptAnswer.all_tenants.all()] == [True]
+
+
+# --- Receipts --------------------------------------------------------------------------------------------------------
+
+
+def test_a_receipt_says_what_went_and_is_signed(acme):
+    enroll(acme, SUBJECT, SUSAN)
+    done = erasure.erase_person(acme, SUBJECT)
+    document = erasure.receipt_of(acme, done.pk)
+    assert receipts.verify(document, receipts.public_keys()) == receipts.public_keys()[0]
+    said = document["receipt"]
+    assert {name: said["removed"][name] for name in ("speakers", "utterances", "voiceprints", "files")} == {
+        "speakers": 1,
+        "utterances": 1,
+        "voiceprints": 1,
+        "files": 1,
+    }
+    assert receipts.is_about(document, SUBJECT)
+    assert not receipts.is_about(document, KEN)
+    assert SUBJECT not in json.dumps(document, ensure_ascii=False)
+
+
+def test_a_receipt_names_the_event_in_the_audit_trail(acme):
+    enroll(acme, SUBJECT, SUSAN)
+    said = erasure.receipt_of(acme, erasure.erase_person(acme, SUBJECT).pk)["receipt"]["audit"]
+    with acting_as(acme):
+        event = AuditEvent.all_tenants.get(number=said["number"])
+    assert (event.action, bytes(event.digest).hex()) == ("erasure.done", said["digest"])
+
+
+def test_there_is_no_receipt_before_everything_is_gone(acme, monkeypatch):
+    enroll(acme, SUBJECT, SUSAN)
+    with through_the_queue():
+        done = erasure.erase_person(acme, SUBJECT)
+    with pytest.raises(ErasureUnfinished):
+        erasure.receipt_of(acme, done.pk)
+    erasure.go_on(acme, done.pk)
+    assert erasure.receipt_of(acme, done.pk)
+
+
+def test_a_file_that_resists_keeps_an_erasure_from_its_end_until_it_goes(acme, monkeypatch, recordings_folder):
+    enroll(acme, SUBJECT, SUSAN)
+    with monkeypatch.context() as broken:
+        broken.setattr("django.core.files.storage.FileSystemStorage.delete", _refuse)
+        done = erasure.erase_person(acme, SUBJECT)
+    assert erasure.find_erasure(acme, done.pk).state == Erasure.State.REMOVING
+    assert searching.files(recordings_folder)
+    assert erasure.tend() == 1
+    assert erasure.find_erasure(acme, done.pk).is_done
+    assert searching.files(recordings_folder) == {}
+    assert erasure.tend() == 0
+
+
+def _refuse(*_):
+    raise PermissionError
+
+
+def test_going_on_again_changes_nothing(acme):
+    enroll(acme, SUBJECT, SUSAN)
+    done = erasure.erase_person(acme, SUBJECT)
+    before = erasure.receipt_of(acme, done.pk)
+    erasure.go_on(acme, done.pk)
+    assert erasure.receipt_of(acme, done.pk) == before
+    with acting_as(acme):
+        assert AuditEvent.all_tenants.filter(action="erasure.done").count() == 1

@@ -1,0 +1,275 @@
+"""Erasing somebody for good, everywhere, with a signed receipt. docs/erasure.md says place by place what happens.
+
+An erasure is a row that knows how far it is. Each step is done in a transaction of its own and may be done again, so
+whoever finds it goes on with it, also after a crash: imports are held, rows go, then files and whatever other rooms
+keep, and only when all of that is gone the audit trail says so and a receipt is signed.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from celery import current_app
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+from kombu.exceptions import OperationalError
+from redis import RedisError
+
+from tenants.actions import Action
+from tenants.context import acting_as, acting_as_platform
+from tenants.models import AuditEvent, Tenant
+from tenants.origins import Origin, coming_from, origin
+from tenants.trail import note
+from voiceprints import gallery, receipts, recordings, traces, work
+from voiceprints.errors import ErasureNotFound, ErasureUnfinished, SpeakerNotFound
+from voiceprints.models import Erasure, Job, Library, Speaker
+from voiceprints.paging import Order, Page, Position, page_of
+from voiceprints.targets import erasure_target
+
+logger = logging.getLogger(__name__)
+
+GO_ON = "voiceprints.go_on_erasing"
+NEWEST_FIRST = Order(("begun", "pk"), descending=True)
+
+Kind, State = Erasure.Kind, Erasure.State
+
+
+def erase_speaker(tenant: Tenant, libraries: QuerySet[Library], external_id: str) -> Erasure:
+    """Whoever bears the name in the one library of `libraries`. Raises SpeakerNotFound."""
+    with acting_as(tenant):
+        speaker: Speaker | None = tenant.speakers.in_libraries(libraries).named(external_id).oldest_first().first()
+        if speaker is None:
+            raise SpeakerNotFound(external_id=external_id)
+        erasure = _begin(tenant, Kind.SPEAKER, external_id, speaker.library_id)
+    _remove_rows(tenant, erasure)
+    return erasure
+
+
+def erase_person(tenant: Tenant, external_id: str) -> Erasure:
+    """Whoever bears the name in any library, and what jobs tell of them. Raises SpeakerNotFound when there is nothing."""
+    with acting_as(tenant):
+        if not tenant.speakers.named(external_id).exists() and not traces.is_known(tenant, external_id):
+            raise SpeakerNotFound(external_id=external_id)
+        erasure = _begin(tenant, Kind.PERSON, external_id, None)
+    _remove_rows(tenant, erasure)
+    return erasure
+
+
+def go_on(tenant: Tenant, erasure_id: int) -> Erasure:
+    """To the end, from wherever it is. Raises ErasureNotFound, and StorageFailed when a file resists."""
+    erasure = find_erasure(tenant, erasure_id)
+    with coming_from(Origin(**erasure.origin)):
+        if erasure.state == State.BEGUN:
+            _remove_rows(tenant, erasure)
+        if erasure.state == State.REMOVING:
+            _look_through_jobs(tenant, erasure)
+            _remove_the_rest(tenant, erasure)
+        if erasure.state == State.REMOVED:
+            _sign(tenant, erasure)
+    return erasure
+
+
+def find_erasure(tenant: Tenant, erasure_id: int) -> Erasure:
+    """Raises ErasureNotFound."""
+    with acting_as(tenant):
+        erasure = _erasures_of(tenant).filter(pk=erasure_id).first()
+    if erasure is None:
+        raise ErasureNotFound(erasure_id=erasure_id)
+    return erasure
+
+
+def receipt_of(tenant: Tenant, erasure_id: int) -> dict[str, Any]:
+    """Raises ErasureNotFound, ErasureUnfinished."""
+    erasure = find_erasure(tenant, erasure_id)
+    if erasure.receipt is None:
+        raise ErasureUnfinished(state=erasure.state)
+    receipt: dict[str, Any] = erasure.receipt
+    return receipt
+
+
+def page_erasures(
+    tenant: Tenant,
+    *,
+    where: dict[str, Any],
+    order: Order = NEWEST_FIRST,
+    after: Position | None = None,
+    limit: int = 50,
+) -> Page[Erasure]:
+    with acting_as(tenant):
+        return page_of(_erasures_of(tenant).filter(**where), order, after=after, limit=limit)
+
+
+def tend() -> int:
+    """Send again those that somebody left unfinished; returns how many."""
+    with acting_as_platform():
+        unfinished = list(Erasure.all_tenants.exclude(state=State.DONE).values_list("tenant_id", "pk"))
+    for tenant_id, erasure_id in unfinished:
+        dispatch(tenant_id, erasure_id)
+    return len(unfinished)
+
+
+def dispatch(tenant_id: int, erasure_id: int) -> None:
+    """Have a worker go on with it. A message that is lost is sent again."""
+    if current_app.conf.task_always_eager:
+        current_app.tasks[GO_ON].apply(args=(tenant_id, erasure_id))
+        return
+    try:
+        current_app.send_task(GO_ON, args=[tenant_id, erasure_id], queue=work.QUEUE)
+    except (RedisError, OperationalError) as error:
+        logger.warning("an erasure waits for the queue to come back: %s", type(error).__name__)
+
+
+def _begin(tenant: Tenant, kind: Erasure.Kind, external_id: str, library: int | None) -> Erasure:
+    """In the caller's transaction. Imports are held in it already, so that nobody is enrolled again meanwhile."""
+    salt = receipts.new_salt()
+    erasure = Erasure.all_tenants.create(
+        tenant_id=tenant.pk,
+        kind=kind,
+        library=library,
+        subject=external_id,
+        salt=salt,
+        digest=receipts.digest_of(external_id, salt),
+        origin=asdict(origin()),
+        held=traces.hold_imports(tenant),
+    )
+    exports = traces.begin_exports_anew(tenant)
+    note(tenant, Action.ERASURE_BEGUN, erasure_target(erasure), digest=erasure.digest)
+    transaction.on_commit(lambda: _send(tenant, exports), robust=True)
+    return erasure
+
+
+def _remove_rows(tenant: Tenant, erasure: Erasure) -> None:
+    """From here on nobody finds the speaker any more."""
+    with acting_as(tenant):
+        if _locked(tenant, erasure).state != State.BEGUN:
+            return
+        named = tenant.speakers.named(erasure.subject)
+        speakers = named if erasure.library is None else named.filter(library=erasure.library)
+        chosen = list(speakers.select_for_update(of=["self"]).order_by("pk").values_list("pk", flat=True))
+        files = _recordings_of(tenant, chosen)
+        counts = _counted(tenant, chosen)
+        gallery.drop_speakers(tenant, tenant.speakers.filter(pk__in=chosen))
+        jobs, uploads = traces.forget_jobs(tenant, erasure.subject)
+        _keep(erasure, state=State.REMOVING, paths=[*files, *uploads], counts=_sum(counts | {"files": len(files)}, jobs))
+        transaction.on_commit(lambda: dispatch(tenant.pk, erasure.pk), robust=True)
+
+
+def _look_through_jobs(tenant: Tenant, erasure: Erasure) -> None:
+    """Uploads and exports in which the subject is go; held imports in which it is not go on."""
+    with acting_as(tenant):
+        kept = traces.jobs_with_files(tenant)
+    for job_id in [*kept, *(job for job in erasure.held if job not in kept)]:
+        with acting_as(tenant):
+            job = tenant.jobs.filter(pk=job_id).first()
+        if job is not None and traces.names(job, erasure.subject):
+            _drop_files(tenant, erasure, job_id)
+        elif job_id in erasure.held:
+            _let_go_on(tenant, erasure, job_id)
+
+
+def _drop_files(tenant: Tenant, erasure: Erasure, job_id: int) -> None:
+    with acting_as(tenant):
+        current = _locked(tenant, erasure)
+        counts, paths = traces.drop_files(tenant, job_id)
+        held = [held for held in current.held if held != job_id]
+        _keep(erasure, paths=[*current.paths, *paths], counts=_sum(current.counts, counts), held=held)
+
+
+def _let_go_on(tenant: Tenant, erasure: Erasure, job_id: int) -> None:
+    with acting_as(tenant):
+        current = _locked(tenant, erasure)
+        if job_id in current.held:
+            waiting = {"state": Job.State.QUEUED, "dispatched": timezone.now()}
+            tenant.jobs.filter(pk=job_id, state=Job.State.PAUSED).update(**waiting)
+            transaction.on_commit(lambda: _send(tenant, [job_id]), robust=True)
+        _keep(erasure, held=[held for held in current.held if held != job_id])
+
+
+def _remove_the_rest(tenant: Tenant, erasure: Erasure) -> None:
+    """Files and what other rooms keep; then the audit trail says that it is done, once."""
+    recordings.remove_now(tenant, erasure.paths)
+    elsewhere = traces.forget_elsewhere(tenant, erasure.subject)
+    with acting_as(tenant):
+        current = _locked(tenant, erasure)
+        if current.state != State.REMOVING:
+            erasure.refresh_from_db()
+            return
+        counts = _sum(current.counts, elsewhere)
+        _keep(erasure, state=State.REMOVED, subject="", paths=[], counts=counts)
+        note(tenant, Action.ERASURE_DONE, erasure_target(erasure), digest=erasure.digest, **counts)
+
+
+def _sign(tenant: Tenant, erasure: Erasure) -> None:
+    """The event in the audit trail is part of what is signed, so it was committed before."""
+    with acting_as(tenant):
+        if _locked(tenant, erasure).state != State.REMOVED:
+            erasure.refresh_from_db()
+            return
+        now = timezone.now()
+        said = _said(tenant, erasure) | {"done": now.isoformat(), "audit": _event_of(tenant, erasure)}
+        _keep(erasure, state=State.DONE, done=now, receipt=receipts.signed(said))
+
+
+def _said(tenant: Tenant, erasure: Erasure) -> dict[str, Any]:
+    by = erasure.origin
+    return {
+        "erasure": erasure.pk,
+        "kind": str(erasure.kind),
+        "tenant": {"id": tenant.pk, "slug": tenant.slug},
+        "library": erasure.library,
+        "subject": {"digest": erasure.digest, "salt": erasure.salt, "digest_with": receipts.DIGEST},
+        "begun": erasure.begun.isoformat(),
+        "by": {"kind": by["kind"], "id": by["number"], "interface": by["interface"]},
+        "removed": dict(erasure.counts),
+    }
+
+
+def _event_of(tenant: Tenant, erasure: Erasure) -> dict[str, Any]:
+    events = AuditEvent.all_tenants.filter(tenant_id=tenant.pk, action=Action.ERASURE_DONE)
+    event = events.get(object_kind="erasure", object_number=erasure.pk)
+    return {"chain": event.tenant_id, "number": event.number, "digest": bytes(event.digest).hex()}
+
+
+def _recordings_of(tenant: Tenant, speakers: Sequence[int]) -> list[str]:
+    said = tenant.utterances.filter(speaker__in=speakers).exclude(recording="")
+    return list(said.values_list("recording", flat=True))
+
+
+def _counted(tenant: Tenant, speakers: Sequence[int]) -> dict[str, int]:
+    return {
+        "speakers": len(speakers),
+        "utterances": tenant.utterances.filter(speaker__in=speakers).count(),
+        "embeddings": tenant.utterance_embeddings.filter(utterance__speaker__in=speakers).count(),
+        "voiceprints": tenant.voiceprints.filter(speaker__in=speakers).count(),
+    }
+
+
+def _sum(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
+    total = Counter(one)
+    total.update(other)
+    return dict(total)
+
+
+def _erasures_of(tenant: Tenant) -> QuerySet[Erasure]:
+    return Erasure.all_tenants.filter(tenant_id=tenant.pk)
+
+
+def _locked(tenant: Tenant, erasure: Erasure) -> Erasure:
+    """As it is now, nobody else's to change until the transaction ends."""
+    return _erasures_of(tenant).select_for_update().get(pk=erasure.pk)
+
+
+def _keep(erasure: Erasure, **changes: Any) -> None:
+    for name, value in changes.items():
+        setattr(erasure, name, value)
+    erasure.save(update_fields=list(changes))
+
+
+def _send(tenant: Tenant, jobs: Sequence[int]) -> None:
+    for job_id in jobs:
+        work.dispatch(tenant.pk, job_id)

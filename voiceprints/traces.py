@@ -1,0 +1,167 @@
+"""Where the id of a person stands apart from the rows of speakers: jobs, what was uploaded for them and what they made.
+
+Rooms above keep such things, too: each says, once it is loaded, how it forgets them. Jobs are searched by the id alone,
+whatever library they name: a speaker may have been moved since.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+from django.conf import settings
+from django.db.models import BooleanField, Q, QuerySet
+from django.db.models.expressions import RawSQL
+from django.utils import timezone
+
+from audio.errors import AudioError
+from tenants.models import Tenant
+from voiceprints import archives, exchange, recordings, work
+from voiceprints.archives import Archive
+from voiceprints.errors import StorageFailed, VoiceprintError
+from voiceprints.imports import MANIFESTS
+from voiceprints.manifests import MANIFEST_BYTES, json_fields, read_rows
+from voiceprints.models import Job
+from voiceprints.results import LibraryKey
+
+# A text that is the id, at any depth.
+SAID = "jsonb_path_exists({column}, '$.** ? (@ == $id)', jsonb_build_object('id', %s::text))"
+ANY_LIBRARY = LibraryKey("any")
+
+Forget = Callable[[Tenant, str], int]
+"""Forgets what is kept about an external id; returns how much that was. It opens its own transactions."""
+_elsewhere: dict[str, Forget] = {}
+
+
+def kept_elsewhere(name: str, forget: Forget) -> None:
+    """A room says what it keeps by the ids of speakers, as a receipt counts it."""
+    _elsewhere[name] = forget
+
+
+def forget_elsewhere(tenant: Tenant, external_id: str) -> dict[str, int]:
+    return {name: forget(tenant, external_id) for name, forget in _elsewhere.items()}
+
+
+def is_known(tenant: Tenant, external_id: str) -> bool:
+    """Whether any job tells of the id."""
+    return tenant.job_rows.filter(external_id=external_id).exists() or _saying(tenant, external_id).exists()
+
+
+def hold_imports(tenant: Tenant) -> list[int]:
+    """Stop imports, in the caller's transaction, until somebody has seen whom they name; returns which."""
+    under_way = tenant.jobs.under_way().filter(kind=Job.Kind.IMPORT).exclude(state=Job.State.PAUSED)
+    held = list(under_way.select_for_update().order_by("pk").values_list("pk", flat=True))
+    stopped = {"state": Job.State.PAUSED, "runner": None, "attempts": 0, "dispatched": None}
+    tenant.jobs.filter(pk__in=held).update(**stopped)
+    return held
+
+
+def begin_exports_anew(tenant: Tenant) -> list[int]:
+    """Those under way may have read the speaker: whoever runs them has lost them. Returns which."""
+    under_way = tenant.jobs.under_way().filter(kind=Job.Kind.EXPORT).exclude(state=Job.State.PAUSED)
+    begun = list(under_way.select_for_update().order_by("pk").values_list("pk", flat=True))
+    anew = {"state": Job.State.QUEUED, "runner": None, "done": 0, "dispatched": timezone.now()}
+    tenant.jobs.filter(pk__in=begun).update(**anew)
+    return begun
+
+
+def forget_jobs(tenant: Tenant, external_id: str) -> tuple[Counter[str], list[str]]:
+    """In the caller's transaction: enrollments of the id, lines about it, and where others' results name it.
+
+    Returns how much that was, and the paths of the uploads that go.
+    """
+    enrollments = tenant.jobs.filter(kind=Job.Kind.ENROLL, parameters__external_id=external_id)
+    doomed = list(enrollments.select_for_update().order_by("pk"))
+    paths = [path for job in doomed for path in job.inputs]
+    recordings.let_go(tenant, paths)
+    lines, _ = tenant.job_rows.filter(external_id=external_id).delete()
+    tenant.jobs.filter(pk__in=[job.pk for job in doomed]).delete()
+    others = list(_saying(tenant, external_id).select_for_update())
+    for job in others:
+        job.result, job.problem = _without(job.result, external_id), _without(job.problem, external_id)
+        job.save(update_fields=["result", "problem"])
+    return Counter(jobs=len(doomed), job_lines=lines, job_results=len(others), uploads=len(paths)), paths
+
+
+def jobs_with_files(tenant: Tenant) -> list[int]:
+    """Uploads and exports are looked through, whoever they are of."""
+    kept = tenant.jobs.exclude(Q(inputs=[]) & Q(output="")).exclude(kind=Job.Kind.ENROLL)
+    return list(kept.order_by("pk").values_list("pk", flat=True))
+
+
+def names(job: Job, external_id: str) -> bool:
+    """Whether an upload or export of the job holds the id. What cannot be read is taken to. Raises StorageFailed."""
+    try:
+        return any(name in ("", external_id) for name in _people_in(job))
+    except StorageFailed:
+        raise
+    except (VoiceprintError, AudioError, FileNotFoundError):
+        return True
+
+
+def drop_files(tenant: Tenant, job_id: int) -> tuple[Counter[str], list[str]]:
+    """In the caller's transaction: uploads and exports of the job go, and with its uploads what is left to be done."""
+    job: Job | None = tenant.jobs.filter(pk=job_id).select_for_update().first()
+    if job is None:
+        return Counter(), []
+    paths = [*job.inputs, *filter(None, [job.output])]
+    counts = Counter(uploads=len(job.inputs), exports=int(bool(job.output)))
+    if job.is_over:
+        recordings.let_go(tenant, paths)
+        tenant.jobs.filter(pk=job_id).update(inputs=[], inputs_expire=None, output="", expires=None)
+    else:
+        work.cancel(tenant, job_id)
+    return counts, paths
+
+
+def _saying(tenant: Tenant, external_id: str) -> QuerySet[Job]:
+    said = [RawSQL(SAID.format(column=column), [external_id], BooleanField()) for column in ("result", "problem")]  # noqa: S611
+    found: QuerySet[Job] = tenant.jobs.filter(Q(said[0]) | Q(said[1]))
+    return found
+
+
+def _without(value: Any, external_id: str) -> Any:
+    """The same with whatever tells of the id left out of its lists, and nothing in its place elsewhere."""
+    if isinstance(value, list):
+        return [_without(one, external_id) for one in value if not _tells_of(one, external_id)]
+    if isinstance(value, dict):
+        return {name: _without(one, external_id) for name, one in value.items()}
+    return "" if value == external_id else value
+
+
+def _tells_of(value: Any, external_id: str) -> bool:
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return value == external_id or any(_tells_of(one, external_id) for one in parts)
+
+
+def _people_in(job: Job) -> Iterator[str]:
+    """External ids, "" for a line that cannot be read.
+
+    Raises FileNotFoundError, ArchiveRefused, ManifestRefused, FileMissing, StorageFailed.
+    """
+    with ExitStack() as stack:
+        given = str((job.parameters or {}).get("manifest") or "")
+        paths = [*job.inputs, *filter(None, [job.output])]
+        files = [stack.enter_context(recordings.opened(path)) for path in paths]
+        if given and files:
+            yield from _people_listed(files.pop(0).read(MANIFEST_BYTES + 1), given)
+        for file in files:
+            archive = stack.enter_context(archives.opened(file, limit_bytes=settings.MAX_IMPORT_BYTES))
+            yield from _people_packed(archive)
+
+
+def _people_packed(archive: Archive) -> Iterator[str]:
+    if exchange.SPEAKERS in archive.names:
+        for line in archive.lines(exchange.SPEAKERS, exchange.LINE_BYTES):
+            fields = json_fields(line.decode(errors="replace"))
+            yield str(fields.get("external_id", "")) if isinstance(fields, dict) else ""
+    for name in MANIFESTS:
+        if name in archive.names:
+            yield from _people_listed(archive.read(name, MANIFEST_BYTES), name)
+
+
+def _people_listed(manifest: bytes, name: str) -> Iterator[str]:
+    for row in read_rows(manifest, name, default=ANY_LIBRARY, once=False):
+        yield row.external_id
