@@ -34,7 +34,7 @@ from voiceprints.targets import erasure_target
 logger = logging.getLogger(__name__)
 
 GO_ON = "voiceprints.go_on_erasing"
-NEWEST_FIRST = Order(("begun", "pk"), descending=True)
+NEWEST_FIRST = Order(("created", "pk"), descending=True)
 
 Kind, State = Erasure.Kind, Erasure.State
 
@@ -223,7 +223,7 @@ def _said(tenant: Tenant, erasure: Erasure) -> dict[str, Any]:
         "tenant": {"id": tenant.pk, "slug": tenant.slug},
         "library": erasure.library,
         "subject": {"digest": erasure.digest, "salt": erasure.salt, "digest_with": receipts.DIGEST},
-        "begun": erasure.begun.isoformat(),
+        "begun": erasure.created.isoformat(),
         "by": {"kind": by["kind"], "id": by["number"], "interface": by["interface"]},
         "removed": dict(erasure.counts),
     }

@@ -451,7 +451,7 @@ class Erasure(models.Model):
     """Files that must be gone before it is done."""
     counts = models.JSONField(default=dict)
     """How much of what was removed."""
-    begun = models.DateTimeField(_("begun"), auto_now_add=True)
+    created = models.DateTimeField(_("begun"), auto_now_add=True)
     done = models.DateTimeField(_("done"), null=True)
     vacuumed = models.DateTimeField(_("vacuumed"), null=True)
     """When the database last cleared away what was removed."""
@@ -462,9 +462,9 @@ class Erasure(models.Model):
     class Meta:
         verbose_name = _("erasure")
         verbose_name_plural = _("erasures")
-        ordering = ["-begun", "-id"]
+        ordering = ["-created", "-id"]
         indexes = [
-            models.Index(fields=["tenant_id", "begun", "id"], name="erasures_by_time"),
+            models.Index(fields=["tenant_id", "created", "id"], name="erasures_by_time"),
             models.Index(fields=["id"], condition=~Q(state="done"), name="erasures_under_way"),
         ]
 

@@ -41,6 +41,8 @@ from voiceprints.errors import (
     EmbeddingUnfinished,
     EngineFailed,
     EngineUnreachable,
+    ErasureNotFound,
+    ErasureUnfinished,
     FileMissing,
     GenerationNotFound,
     JobAbandoned,
@@ -164,6 +166,7 @@ ANSWERS: dict[type[BaseException], Problem] = {
     UtteranceNotFound: Problem("utterance-not-found", 404, "No such utterance", members=numbers),
     JobNotFound: Problem("job-not-found", 404, "No such job", members=numbers),
     JobFileNotFound: Problem("job-file-not-found", 404, "The job has no file, or has none any more", members=numbers),
+    ErasureNotFound: Problem("erasure-not-found", 404, "No such erasure", members=numbers),
     RecordingNotFound: Problem("recording-not-found", 404, "No such recording", unspoken),
     MethodNotAllowed: Problem("method-not-allowed", 405, "Not done here"),
     NotAcceptable: Problem("not-acceptable", 406, "No representation that the client accepts", unspoken),
@@ -178,6 +181,7 @@ ANSWERS: dict[type[BaseException], Problem] = {
     JobUnderWay: Problem("job-under-way", 409, "The job is not over", members=numbers),
     NothingToRetry: Problem("nothing-to-retry", 409, "Nothing of the job failed", members=numbers),
     UploadsGone: Problem("uploads-gone", 409, "What was uploaded for the job is gone", members=numbers),
+    ErasureUnfinished: Problem("erasure-unfinished", 409, "The erasure is not done yet", members=numbers, headers=soon),
     KeyInUse: Problem(
         "idempotency-key-in-use", 409, "The first request with this key is still under way", unspoken, headers=soon
     ),

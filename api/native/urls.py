@@ -7,6 +7,7 @@ from django.urls.converters import IntConverter
 
 from api.native.audit import AuditViewSet
 from api.native.documentation import JsonViewSet, PageViewSet, YamlViewSet
+from api.native.erasures import ErasureKeyViewSet, ErasureViewSet
 from api.native.jobs import ExportViewSet, ImportViewSet, JobFileViewSet, JobViewSet
 from api.native.quota import QuotaViewSet
 from api.native.retention import LibraryRetentionViewSet, RetentionViewSet
@@ -36,6 +37,10 @@ urlpatterns = [
     ),
     path("api/v1/retention", RetentionViewSet.as_view({"get": "show", "patch": "change"})),
     path("api/v1/audit", AuditViewSet.as_view({"get": "list"})),
+    path("api/v1/erasures", ErasureViewSet.as_view({"get": "list", "post": "create"})),
+    path("api/v1/erasures/key", ErasureKeyViewSet.as_view({"get": "show"})),
+    path("api/v1/erasures/<row:erasure_id>", ErasureViewSet.as_view({"get": "retrieve"}), name="native-erasure"),
+    path("api/v1/erasures/<row:erasure_id>/receipt", ErasureViewSet.as_view({"get": "receipt"})),
     path("api/v1/imports", ImportViewSet.as_view({"post": "create"})),
     path("api/v1/jobs", JobViewSet.as_view({"get": "list"})),
     path("api/v1/jobs/<row:job_id>", JobViewSet.as_view({"get": "retrieve"}), name="native-job"),

@@ -48,7 +48,7 @@ class Migration(migrations.Migration):
                 ("held", models.JSONField(default=list)),
                 ("paths", models.JSONField(default=list)),
                 ("counts", models.JSONField(default=dict)),
-                ("begun", models.DateTimeField(auto_now_add=True, verbose_name="begun")),
+                ("created", models.DateTimeField(auto_now_add=True, verbose_name="begun")),
                 ("done", models.DateTimeField(null=True, verbose_name="done")),
                 ("vacuumed", models.DateTimeField(null=True, verbose_name="vacuumed")),
                 ("receipt", models.JSONField(null=True)),
@@ -56,9 +56,9 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "erasure",
                 "verbose_name_plural": "erasures",
-                "ordering": ["-begun", "-id"],
+                "ordering": ["-created", "-id"],
                 "indexes": [
-                    models.Index(fields=["tenant_id", "begun", "id"], name="erasures_by_time"),
+                    models.Index(fields=["tenant_id", "created", "id"], name="erasures_by_time"),
                     models.Index(
                         condition=models.Q(("state", "done"), _negated=True), fields=["id"], name="erasures_under_way"
                     ),

@@ -35,6 +35,10 @@ NEEDS = [
     ("admin", "DELETE", "libraries/1", None),
     ("admin", "POST", "libraries/1/empty", None),
     ("admin", "GET", "usage", None),
+    ("admin", "GET", "erasures", None),
+    ("admin", "POST", "erasures", {"external_id": "susan"}),
+    ("admin", "GET", "erasures/1", None),
+    ("admin", "GET", "erasures/1/receipt", None),
 ]
 
 

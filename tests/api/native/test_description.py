@@ -21,6 +21,7 @@ from tenants.models import Tenant
 from tests.api.native.client import Native, encoded
 from tests.cast import KEN, LIBRARY, SUSAN, WEI, audio, recording
 from voiceprints.bulk import begin_export
+from voiceprints.erasure import erase_person
 from voiceprints.services import enroll
 
 pytestmark = pytest.mark.django_db
@@ -29,7 +30,7 @@ AUDIO = [recording(SUSAN, 1), recording(KEN, 2), recording(WEI, 3)]
 FORM = "multipart/form-data"
 RECORDINGS = {"audio", "one", "other"}
 AUDIO_IN_JSON = [encoded(content) for content in AUDIO]
-LISTINGS = ["LibraryQuery", "SpeakerQuery", "UtteranceQuery", "JobQuery", "RowQuery"]
+LISTINGS = ["LibraryQuery", "SpeakerQuery", "UtteranceQuery", "JobQuery", "RowQuery", "ErasureQuery"]
 CURSORS = {listing: str(Cursor(listing, "created", ["2026-01-01T00:00:00+00:00", 7])) for listing in LISTINGS}
 
 schemathesis.openapi.format("byte", st.sampled_from(AUDIO_IN_JSON))
@@ -70,11 +71,13 @@ def rows(acme: Tenant) -> dict[str, int]:
     """A row for each parameter of a path."""
     enrollment = enroll(acme, LIBRARY, "susan", [audio(SUSAN)])
     speaker = enrollment.speaker
+    enroll(acme, LIBRARY, "ken", [audio(KEN)])
     return {
         "library_id": speaker.library_id,
         "speaker_id": speaker.pk,
         "utterance_id": enrollment.utterances[0].pk,
         "job_id": begin_export(acme, LIBRARY).pk,
+        "erasure_id": erase_person(acme, "ken").pk,
     }
 
 
