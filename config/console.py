@@ -29,6 +29,7 @@ from tenants.password_change import PasswordChange
 from tenants.sign_in import PasswordStep, code_step, past_second_factor
 from tenants.sign_in_forms import ConsoleLoginForm
 from voiceprints import (
+    erasure_views,
     job_views,
     library_views,
     model_views,
@@ -77,6 +78,7 @@ class ConsoleSite(UnfoldAdminSite):
             path("quotas/", self.admin_view(quota_views.home), name="quotas"),
             path("quotas/<slug:slug>/", self.admin_view(quota_views.tenant_quotas), name="tenant_quotas"),
             *self._threshold_urls(),
+            *self._erasure_urls(),
             path("models/", self.admin_view(model_views.home), name="models"),
             path("models/<slug:slug>/", self.admin_view(model_views.tenant_models), name="tenant_models"),
             path("models/<slug:slug>/progress/", self.admin_view(model_views.progress), name="model_progress"),
@@ -103,6 +105,15 @@ class ConsoleSite(UnfoldAdminSite):
             path(one, self.admin_view(threshold_views.tenant_thresholds), name="tenant_thresholds"),
             path(f"{one}apply/", self.admin_view(threshold_views.apply), name="apply_threshold"),
             path(f"{one}policy/", self.admin_view(threshold_views.policy), name="recording_policy"),
+        ]
+
+    def _erasure_urls(self) -> list[URLPattern]:
+        receipt = self.admin_view(erasure_views.receipt)
+        return [
+            path("erasures/", self.admin_view(erasure_views.home), name="erasures"),
+            path("erasures/<slug:slug>/", self.admin_view(erasure_views.tenant_erasures), name="tenant_erasures"),
+            path("erasures/<slug:slug>/begin/", self.admin_view(erasure_views.begin), name="erase"),
+            path("erasures/<slug:slug>/<int:erasure_id>/receipt.json", receipt, name="erasure_receipt"),
         ]
 
     def _job_urls(self) -> list[URLPattern]:
@@ -191,7 +202,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     groups = [_group(_("Voiceprints"), HOME, LIBRARIES, SPEAKERS, *trying, JOBS, MODELS, THRESHOLDS, RETENTION)]
     access = [CREDENTIALS, TOKENS, MEMBERS, INVITATIONS, QUOTAS] if may_manage_access(request) else []
     if may_read_audit(request):
-        groups.append(_group(_("Access"), *access, AUDIT))
+        groups.append(_group(_("Access"), *access, AUDIT, ERASURES))
     if is_platform_staff(request):
         groups.append(_group(_("Platform"), TENANTS, USERS, LOCK_OUTS))
     return groups
@@ -211,6 +222,7 @@ MEMBERS = (_("Members"), "group", "admin:tenants_membership_changelist")
 INVITATIONS = (_("Invitations"), "mail", "admin:tenants_invitation_changelist")
 QUOTAS = (_("Quotas"), "speed", "admin:quotas")
 AUDIT = (_("Audit"), "history", "admin:audit")
+ERASURES = (_("Erasures"), "delete_forever", "admin:erasures")
 TENANTS = (_("Tenants"), "apartment", "admin:tenants_tenant_changelist")
 USERS = (_("Users"), "manage_accounts", "admin:auth_user_changelist")
 LOCK_OUTS = (_("Lock-outs"), "lock_clock", "admin:tenants_guesses_changelist")

@@ -147,6 +147,7 @@ class SpeakerAdmin(RemovableAdmin):
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], **kwargs: Any) -> HttpResponse:
         speaker = context["original"]
         about = {"speaker": speaker, "may_change": may_change(request), "may_listen": may_listen(request)}
+        about["may_erase"] = may_manage_access(request)
         return super().render_change_form(request, context | about | {"page": speaker_page(request, speaker)}, **kwargs)
 
     def get_urls(self) -> list[URLPattern]:

@@ -13,13 +13,13 @@ from voiceprints.models import Erasure
 VACUUM, VACUUM_FULL = "VACUUM", "VACUUM (FULL)"
 
 
-def vacuum_erased() -> int:
+def vacuum_erased(*, full: bool = False) -> int:
     """After erasures that were done since the last time; returns how many."""
     with acting_as_platform():
         waiting = Erasure.all_tenants.filter(state=Erasure.State.DONE, vacuumed=None)
         done = list(waiting.values_list("pk", flat=True))
     if done:
-        vacuum()
+        vacuum(full=full)
     with acting_as_platform():
         Erasure.all_tenants.filter(pk__in=done).update(vacuumed=timezone.now())
     return len(done)

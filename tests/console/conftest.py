@@ -19,7 +19,7 @@ from tenants.models import Credential, Role, Tenant
 from tenants.services import issue_token
 from tests.archives import zipped
 from tests.console.people import client_for, enrolled, member
-from voiceprints import recordings, work
+from voiceprints import erasure, recordings, work
 from voiceprints.errors import RowRefused
 from voiceprints.failures import to_wire
 from voiceprints.models import Job
@@ -65,11 +65,14 @@ def acme_rows(acme: Tenant, acme_credential: Credential) -> SimpleNamespace:
     """One of each kind of row that acme's pages show."""
     speaker, utterances = enrolled(acme, "alice", utterances=2)
     job, export = jobs_of(acme)
+    enrolled(acme, "erased", "wei")
+    erased = erasure.go_on(acme, erasure.erase_person(acme, "erased").pk)
     return SimpleNamespace(
         library=speaker.library,
         speaker=speaker,
         utterance=utterances[0],
         job=job,
+        erasure=erased,
         export=export,
         credential=acme_credential,
         token=issue_token(acme, scopes=["read"])[0],

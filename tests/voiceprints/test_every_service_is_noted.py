@@ -20,7 +20,7 @@ from tenants.context import acting_as, acting_as_platform
 from tenants.models import AuditEvent, Guesses, Role, Scope, SecondFactor
 from tests.cast import KEN, LIBRARY, SUSAN, WEI, audio
 from tests.second_model import TINY
-from voiceprints import bulk, curation, decisions, generations, installed, recordings, retention, services
+from voiceprints import bulk, curation, decisions, erasure, generations, installed, recordings, retention, services
 from voiceprints.calibration import provisional
 from voiceprints.models import Job
 from voiceprints.results import LibraryKey, Turn
@@ -42,6 +42,7 @@ MODULES = (
     installed,
     decisions,
     retention,
+    erasure,
 )
 CHANGES_NOTHING = {
     access: "default_model find_credential known_credential find_token",
@@ -58,14 +59,17 @@ CHANGES_NOTHING = {
     installed: "store refuse_disagreement most_used refuse_other_vectors usage_of",
     decisions: "decision_for calibration_in_force calibrations_in_force forget_calibrations shipped_calibration",
     retention: "periods_of own_periods look look_at_library foresee foresee_library keeps_recordings",
+    erasure: "find_erasure receipt_of page_erasures tend dispatch",
 }
-# Parts of others, which tell; when a key was last used; and a first start, which is two deeds.
+# Parts of others, which tell; when a key was last used; a first start, which is two deeds; and the end of an erasure,
+# which is several transactions (test_erasure.py).
 TOLD_BY_OTHERS = {
     bulk.run_enrollment,
     generations.forget_leftovers,
     access.note_use,
     access.provision,
     signed_in.end_other_sessions,
+    erasure.go_on,
 }
 
 TABLE = {}
@@ -488,6 +492,16 @@ def _(world):
 @changes(installed.remove, Action.MODEL_REMOVED)
 def _(world):
     return lambda: installed.remove(TINY)
+
+
+@changes(erasure.erase_speaker, Action.ERASURE_BEGUN)
+def _(world):
+    return lambda: erasure.erase_speaker(world.acme, world.libraries, SUSAN)
+
+
+@changes(erasure.erase_person, Action.ERASURE_BEGUN)
+def _(world):
+    return lambda: erasure.erase_person(world.acme, SUSAN)
 
 
 @changes(decisions.store_calibration, Action.MODEL_CALIBRATED)

@@ -9,7 +9,7 @@ from tenants.isolation import isolate
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("voiceprints", "0013_retention"),
+        ("voiceprints", "0014_stock"),
     ]
 
     operations = [

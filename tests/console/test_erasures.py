@@ -1,0 +1,78 @@
+"""Erasing somebody in the console: the id is typed twice, and the receipt is there to be fetched."""
+
+from __future__ import annotations
+
+import pytest
+
+from tenants.context import acting_as
+from tests.console.people import enrolled
+from voiceprints import receipts
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+LIST, BEGIN = "/console/erasures/acme/", "/console/erasures/acme/begin/"
+
+
+@pytest.fixture
+def people(acme):
+    enrolled(acme, "alice", utterances=2)
+    enrolled(acme, "alice", tag_id="guests")
+    return enrolled(acme, "bob", "ken")[0]
+
+
+def left(tenant):
+    with acting_as(tenant):
+        return sorted(tenant.speakers.values_list("external_id", "library__tag_id"))
+
+
+def test_somebody_is_erased_everywhere_and_the_receipt_fetched(client_of, acme, people):
+    owner = client_of("owner")
+    page = owner.post(BEGIN, {"external_id": "alice", "library": "", "typed": "alice"}, follow=True)
+    assert left(acme) == [("bob", "staff")]
+    (one,) = page.context["erasures"]
+    document = owner.get(f"{LIST}{one.pk}/receipt.json")
+    assert "attachment" in document["Content-Disposition"]
+    assert receipts.verify(document.json(), receipts.public_keys())
+    assert receipts.is_about(document.json(), "alice")
+    assert document.json()["receipt"]["by"]["interface"] == "console"
+
+
+def test_a_speaker_is_erased_from_the_page_that_tells_of_it(client_of, acme, people):
+    owner = client_of("owner")
+    assert f"{BEGIN}?speaker={people.pk}" in owner.get(f"/console/voiceprints/speaker/{people.pk}/change/").content.decode()
+    form = owner.get(f"{BEGIN}?speaker={people.pk}").context["form"]
+    said = {"external_id": form["external_id"].value(), "library": form["library"].value(), "typed": "bob"}
+    owner.post(BEGIN, said)
+    assert left(acme) == [("alice", "guests"), ("alice", "staff")]
+
+
+@pytest.mark.parametrize("typed", ["", "Alice", "bob"])
+def test_nobody_is_erased_unless_the_id_is_typed_again(typed, client_of, acme, people):
+    page = client_of("owner").post(BEGIN, {"external_id": "alice", "typed": typed})
+    assert page.context["form"].errors["typed"]
+    assert len(left(acme)) == 3
+
+
+def test_nobody_of_that_name_is_said_in_words(client_of, acme, people):
+    page = client_of("owner").post(BEGIN, {"external_id": "nobody", "typed": "nobody"})
+    assert "There is no such speaker here." in page.content.decode()
+
+
+@pytest.mark.parametrize("who", ["operator", "auditor", "viewer"])
+def test_others_erase_nobody_and_see_no_way_to(who, client_of, acme, people):
+    client = client_of(who)
+    assert client.post(BEGIN, {"external_id": "alice", "typed": "alice"}).status_code == 403
+    assert BEGIN not in client.get(f"/console/voiceprints/speaker/{people.pk}/change/").content.decode()
+    assert len(left(acme)) == 3
+
+
+def test_another_tenant_erases_nobody_of_acme(client_of, acme, people):
+    client = client_of("globex")
+    own = "/console/erasures/globex/begin/"
+    assert client.post(BEGIN, {"external_id": "alice", "typed": "alice"}).status_code == 404
+    page = client.post(own, {"external_id": "alice", "typed": "alice"})
+    assert page.context["form"].errors["external_id"]
+    chosen = {"external_id": "bob", "typed": "bob", "library": people.library_id}
+    assert client.post(own, chosen).context["form"].errors["library"]
+    assert client.get(f"{own}?speaker={people.pk}").context["form"]["external_id"].value() is None
+    assert len(left(acme)) == 3

@@ -1,0 +1,98 @@
+"""manage.py erase: nothing without --yes, a receipt on standard output, and receipts that verify or do not."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from tenants.context import acting_as
+from tests.cast import KEN, LIBRARY, OTHER_TAG, SUSAN, audio
+from voiceprints import erasure, receipts, services
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def people(acme):
+    for key in (LIBRARY, OTHER_TAG):
+        for name in (SUSAN, KEN):
+            services.enroll(acme, key, name, [audio(name)])
+
+
+def said(capsys, *arguments):
+    call_command("erase", *arguments)
+    return capsys.readouterr().out
+
+
+def left(tenant):
+    with acting_as(tenant):
+        return sorted(tenant.speakers.values_list("external_id", "library__tag_id"))
+
+
+def test_nobody_is_erased_without_a_yes(acme, people):
+    with pytest.raises(CommandError, match="--yes"):
+        call_command("erase", "person", "acme", SUSAN)
+    assert len(left(acme)) == 4
+
+
+def test_a_person_is_erased_and_the_receipt_printed(acme, people, capsys):
+    document = json.loads(said(capsys, "person", "acme", SUSAN, "--yes"))
+    assert receipts.is_about(document, SUSAN)
+    assert document["receipt"]["by"]["kind"] == "command"
+    assert left(acme) == [(KEN, "guests"), (KEN, "staff")]
+
+
+def test_one_speaker_is_erased(acme, people, capsys):
+    said(capsys, "speaker", "acme", "acme", SUSAN, "--tag-id", "guests", "--yes")
+    assert left(acme) == [(KEN, "guests"), (KEN, "staff"), (SUSAN, "staff")]
+
+
+def test_another_tenants_people_are_not_found(acme, people, globex):
+    with pytest.raises(CommandError, match="no speaker"):
+        call_command("erase", "person", "globex", SUSAN, "--yes")
+    assert len(left(acme)) == 4
+
+
+def test_a_receipt_is_printed_again_and_verified(acme, people, capsys, tmp_path):
+    said(capsys, "person", "acme", SUSAN, "--yes")
+    number = json.loads(said(capsys, "list", "acme"))["id"]
+    (tmp_path / "receipt.json").write_text(said(capsys, "receipt", "acme", str(number)))
+    verdict = json.loads(said(capsys, "verify", str(tmp_path / "receipt.json"), "--external-id", SUSAN))
+    assert verdict["intact"]
+    with pytest.raises(CommandError, match="not about"):
+        call_command("erase", "verify", str(tmp_path / "receipt.json"), "--external-id", KEN)
+
+
+def test_a_receipt_that_was_changed_is_refused(acme, people, capsys, tmp_path):
+    text = said(capsys, "person", "acme", SUSAN, "--yes")
+    (tmp_path / "receipt.json").write_text(text.replace('"speakers": 2', '"speakers": 3'))
+    with pytest.raises(CommandError, match="signature"):
+        call_command("erase", "verify", str(tmp_path / "receipt.json"))
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"receipt": {"format": "another"}}'])
+def test_what_is_no_receipt_is_refused(text, tmp_path, db):
+    (tmp_path / "receipt.json").write_text(text)
+    with pytest.raises(CommandError, match="no "):
+        call_command("erase", "verify", str(tmp_path / "receipt.json"))
+
+
+def test_receipts_of_an_earlier_key_verify_on(acme, people, capsys, tmp_path, settings):
+    (tmp_path / "receipt.json").write_text(said(capsys, "person", "acme", SUSAN, "--yes"))
+    (tmp_path / "key.pem").write_text(said(capsys, "public-key"))
+    settings.RECEIPT_KEYS = [said(capsys, "new-key").strip(), *settings.RECEIPT_KEYS]
+    newer = json.loads(said(capsys, "person", "acme", KEN, "--yes"))
+    assert newer["key"] != json.loads((tmp_path / "receipt.json").read_text())["key"]
+    assert "intact" in said(capsys, "verify", str(tmp_path / "receipt.json"))
+    settings.RECEIPT_KEYS = settings.RECEIPT_KEYS[:1]
+    with pytest.raises(CommandError, match="not known here"):
+        call_command("erase", "verify", str(tmp_path / "receipt.json"))
+    assert "intact" in said(capsys, "verify", str(tmp_path / "receipt.json"), "--key", str(tmp_path / "key.pem"))
+
+
+@pytest.mark.parametrize("how", [["--vacuum"], ["--vacuum", "full"]])
+def test_an_erasure_that_was_vacuumed_says_so(how, acme, people, capsys):
+    said(capsys, "person", "acme", SUSAN, "--yes", *how)
+    assert erasure.page_erasures(acme, where={}).rows[0].vacuumed

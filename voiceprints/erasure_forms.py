@@ -1,0 +1,50 @@
+"""What people type into the console to erase somebody: whom, where, and the id once more."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext_lazy as _
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
+
+from tenants.models import Tenant
+from voiceprints.models import Library
+from voiceprints.speaking_forms import LONGEST_ID
+
+NOT_REMEMBERED = {"autocomplete": "off", "spellcheck": "false"}
+
+
+class ErasureForm(forms.Form):
+    external_id = forms.CharField(
+        label=_("Whom"),
+        max_length=LONGEST_ID,
+        strip=False,
+        widget=UnfoldAdminTextInputWidget(attrs=NOT_REMEMBERED),
+        help_text=_("The id of the speaker."),
+    )
+    library: forms.ModelChoiceField[Library] = forms.ModelChoiceField(
+        label=_("Where"),
+        queryset=None,
+        required=False,
+        empty_label=_("in all libraries"),
+        widget=UnfoldAdminSelectWidget,
+    )
+    typed = forms.CharField(
+        label=_("Type the id once more"),
+        max_length=LONGEST_ID,
+        strip=False,
+        widget=UnfoldAdminTextInputWidget(attrs=NOT_REMEMBERED),
+        help_text=_("There is no way back from this."),
+    )
+
+    def __init__(self, tenant: Tenant, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["library"].queryset = tenant.libraries.all()  # type: ignore[attr-defined]
+
+    def clean_typed(self) -> str:
+        typed: str = self.cleaned_data["typed"]
+        if typed != self.cleaned_data.get("external_id"):
+            raise ValidationError(_("This is not the id above."))
+        return typed

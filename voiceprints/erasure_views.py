@@ -1,0 +1,118 @@
+"""The console's pages about erasures: who may begin one types the id, and whoever may read the audit finds receipts."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_safe
+
+from tenants.console import (
+    is_platform_staff,
+    may_manage_access,
+    may_read_audit,
+    membership_of,
+    opens_own_transactions,
+    own_tenant,
+    own_view,
+    refuse_unless,
+)
+from tenants.models import Tenant
+from voiceprints import erasure
+from voiceprints.erasure_forms import ErasureForm
+from voiceprints.errors import ErasureNotFound, ErasureUnfinished, VoiceprintError
+from voiceprints.models import Erasure
+from voiceprints.pages import page
+from voiceprints.refusals import in_words
+
+SHOWN = 50
+LARGEST_KEY = 10**18
+
+
+@require_safe
+def home(request: HttpRequest) -> HttpResponse:
+    """A member's own tenant; platform staff choose one."""
+    refuse_unless(may_read_audit(request))
+    membership = membership_of(request)
+    if not is_platform_staff(request) and membership:
+        return redirect(_list_address(membership.tenant))
+    chosen = {"title": _("Erasures"), "tenants": Tenant.objects.all(), "view": "admin:tenant_erasures"}
+    return page(request, "choose_tenant", chosen)
+
+
+@require_safe
+def tenant_erasures(request: HttpRequest, slug: str) -> HttpResponse:
+    tenant = own_tenant(request, slug)
+    refuse_unless(may_read_audit(request))
+    found = erasure.page_erasures(tenant, where=_before(request), limit=SHOWN)
+    older = found.rows[-1].pk if found.last else None
+    shown = {"erasures": found.rows, "older": older, "first": "before" not in request.GET}
+    about = {"title": _("Erasures"), "tenant": tenant, "may_erase": may_manage_access(request)}
+    return page(request, "erasures", about | shown)
+
+
+@opens_own_transactions
+@require_http_methods(["GET", "HEAD", "POST"])
+def begin(request: HttpRequest, slug: str) -> HttpResponse:
+    """Each step of an erasure is a transaction of its own."""
+    with own_view(request):
+        tenant = own_tenant(request, slug)
+        refuse_unless(may_manage_access(request))
+        form = ErasureForm(tenant, request.POST or None, initial=_initial(request, tenant))
+        ready = request.method == "POST" and form.is_valid()
+        if not ready:
+            return _form_page(request, tenant, form)
+    try:
+        begun = _begun(tenant, form.cleaned_data)
+    except VoiceprintError as refusal:
+        form.add_error("external_id", in_words(refusal))
+        with own_view(request):
+            return _form_page(request, tenant, form)
+    messages.success(request, _("The speaker is gone. The receipt follows once everything else is gone, too."))
+    return redirect(f"{_list_address(tenant)}#erasure-{begun.pk}")
+
+
+@require_safe
+def receipt(request: HttpRequest, slug: str, erasure_id: int) -> HttpResponse:
+    tenant = own_tenant(request, slug)
+    refuse_unless(may_read_audit(request))
+    try:
+        document = erasure.receipt_of(tenant, min(erasure_id, LARGEST_KEY))
+    except (ErasureNotFound, ErasureUnfinished):
+        raise Http404 from None
+    named = {"Content-Disposition": f'attachment; filename="erasure-{erasure_id}.json"'}
+    content = json.dumps(document, indent=2, ensure_ascii=False)
+    return HttpResponse(content, content_type="application/json", headers=named)
+
+
+def _begun(tenant: Tenant, said: dict[str, Any]) -> Erasure:
+    if said["library"] is None:
+        return erasure.erase_person(tenant, said["external_id"])
+    return erasure.erase_speaker(tenant, tenant.libraries.filter(pk=said["library"].pk), said["external_id"])
+
+
+def _initial(request: HttpRequest, tenant: Tenant) -> dict[str, Any]:
+    """The speaker from whose page somebody comes."""
+    wanted = request.GET.get("speaker", "")
+    number = int(wanted) if wanted.isascii() and wanted.isdigit() and len(wanted) < 19 else 0
+    speaker = tenant.speakers.filter(pk=number).first()
+    return {"external_id": speaker.external_id, "library": speaker.library_id} if speaker else {}
+
+
+def _before(request: HttpRequest) -> dict[str, Any]:
+    text = request.GET.get("before", "")
+    return {"pk__lt": int(text)} if text.isascii() and text.isdigit() and len(text) < 19 else {}
+
+
+def _form_page(request: HttpRequest, tenant: Tenant, form: ErasureForm) -> HttpResponse:
+    about = {"title": _("Erase somebody"), "tenant": tenant, "form": form, "back": _list_address(tenant)}
+    return page(request, "erase", about)
+
+
+def _list_address(tenant: Tenant) -> str:
+    return reverse("admin:tenant_erasures", args=[tenant.slug])
