@@ -17,7 +17,7 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminTextareaWidget
 
-from tenants.console import TenantAdmin, may_change, may_listen, own_rows, refuse_unless
+from tenants.console import TenantAdmin, may_change, may_listen, may_manage_access, own_rows, refuse_unless
 from voiceprints import curation
 from voiceprints.confirmation import carry_out, confirmation_page, is_confirmed, is_meant
 from voiceprints.counting import CountingChangeList, Counts, counts_of

@@ -51,7 +51,7 @@ def erase_speaker(tenant: Tenant, libraries: QuerySet[Library], external_id: str
 
 
 def erase_person(tenant: Tenant, external_id: str) -> Erasure:
-    """Whoever bears the name in any library, and what jobs tell of them. Raises SpeakerNotFound when there is nothing."""
+    """Whoever bears the name in any library, and what jobs tell of them. Raises SpeakerNotFound for neither."""
     with acting_as(tenant):
         if not tenant.speakers.named(external_id).exists() and not traces.is_known(tenant, external_id):
             raise SpeakerNotFound(external_id=external_id)
@@ -155,7 +155,8 @@ def _remove_rows(tenant: Tenant, erasure: Erasure) -> None:
         counts = _counted(tenant, chosen)
         gallery.drop_speakers(tenant, tenant.speakers.filter(pk__in=chosen))
         jobs, uploads = traces.forget_jobs(tenant, erasure.subject)
-        _keep(erasure, state=State.REMOVING, paths=[*files, *uploads], counts=_sum(counts | {"files": len(files)}, jobs))
+        counts = _sum(counts | {"files": len(files)}, jobs)
+        _keep(erasure, state=State.REMOVING, paths=[*files, *uploads], counts=counts)
         transaction.on_commit(lambda: dispatch(tenant.pk, erasure.pk), robust=True)
 
 
@@ -201,7 +202,7 @@ def _remove_the_rest(tenant: Tenant, erasure: Erasure) -> None:
             return
         counts = _sum(current.counts, elsewhere)
         _keep(erasure, state=State.REMOVED, subject="", paths=[], counts=counts)
-        note(tenant, Action.ERASURE_DONE, erasure_target(erasure), digest=erasure.digest, **counts)
+        note(tenant, Action.ERASURE_DONE, erasure_target(erasure), digest=erasure.digest, removed=counts)
 
 
 def _sign(tenant: Tenant, erasure: Erasure) -> None:

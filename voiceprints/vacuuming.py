@@ -1,4 +1,4 @@
-"""Having PostgreSQL clear away what was removed: until then it lies in the files of the tables, where no query sees it."""
+"""Having PostgreSQL clear away what was removed, which lies in the files of the tables until then, seen by no query."""
 
 from __future__ import annotations
 

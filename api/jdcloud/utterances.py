@@ -119,7 +119,7 @@ def forget(tenant: Tenant, user: str) -> int:
         if connection().hget(record, "user") == user.encode()
     ]
     for record in mine:
-        _evaluate(scripts.CLOSE, tenant, record.decode().rpartition(":")[2])
+        _evaluate(scripts.CLOSE, tenant, record.decode().rpartition(":")[2], {})
     return len(mine)
 
 
@@ -197,12 +197,12 @@ def _quietly(script: str, tenant: Tenant, number: PacketNumber) -> None:
 
 
 def _run(script: str, tenant: Tenant, number: PacketNumber, speaker: str = "", chunk: bytes = b"", **terms: Any) -> Any:
-    position = {"position": number.position, "final": number.final}
-    return _evaluate(script, tenant, _digest(number.request_id), speaker, chunk, **position, **terms)
+    about = terms | {"position": number.position, "final": number.final}
+    return _evaluate(script, tenant, _digest(number.request_id), about, speaker=speaker, chunk=chunk)
 
 
 def _evaluate(
-    script: str, tenant: Tenant, request: str, speaker: str = "", chunk: bytes = b"", *, final: bool = False, **terms: Any
+    script: str, tenant: Tenant, request: str, terms: dict[str, Any], *, speaker: str = "", chunk: bytes = b""
 ) -> Any:
     keys = [
         f"{_keys_of(tenant)}:request:{request}",
@@ -214,8 +214,7 @@ def _evaluate(
     ]
     given = terms | {
         "now": int(timezone.now().timestamp() * 1000),
-        "final": final,
-        "lasts": _measured_within_ms() if final else NEXT_PACKET_WITHIN_MS,
+        "lasts": _measured_within_ms() if terms.get("final") else NEXT_PACKET_WITHIN_MS,
         "remembered": REMEMBERED_MS,
     }
     return connection().eval(script, len(keys), *keys, json.dumps(given), chunk)

@@ -119,9 +119,7 @@ class ErasureViewSet(NativeViewSet):
     def retrieve(self, request: Request, erasure_id: int) -> Response:
         return self.reply(erasure.find_erasure(self.tenant, erasure_id))
 
-    @operation(
-        "Get the receipt of an erasure", ADMIN, reply=ReceiptReply, refuses=(ErasureNotFound, ErasureUnfinished)
-    )
+    @operation("Get the receipt of an erasure", ADMIN, reply=ReceiptReply, refuses=(ErasureNotFound, ErasureUnfinished))
     def receipt(self, request: Request, erasure_id: int) -> Response:
         """Signed, and naming nobody: whoever knows the external id can show that it is the one."""
         return self.reply(erasure.receipt_of(self.tenant, erasure_id))

@@ -39,7 +39,8 @@ def test_somebody_is_erased_everywhere_and_the_receipt_fetched(client_of, acme, 
 
 def test_a_speaker_is_erased_from_the_page_that_tells_of_it(client_of, acme, people):
     owner = client_of("owner")
-    assert f"{BEGIN}?speaker={people.pk}" in owner.get(f"/console/voiceprints/speaker/{people.pk}/change/").content.decode()
+    page = owner.get(f"/console/voiceprints/speaker/{people.pk}/change/").content.decode()
+    assert f"{BEGIN}?speaker={people.pk}" in page
     form = owner.get(f"{BEGIN}?speaker={people.pk}").context["form"]
     said = {"external_id": form["external_id"].value(), "library": form["library"].value(), "typed": "bob"}
     owner.post(BEGIN, said)

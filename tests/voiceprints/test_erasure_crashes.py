@@ -34,9 +34,7 @@ def events_of(tenant, done):
         return AuditEvent.all_tenants.filter(action="erasure.done", object_number=done.pk).count()
 
 
-def test_an_erasure_killed_at_any_step_is_brought_to_its_end(
-    acme, killing_storage, recordings_folder, measured_before
-):
+def test_an_erasure_killed_at_any_step_is_brought_to_its_end(acme, killing_storage, recordings_folder, measured_before):
     services.enroll(acme, LIBRARY, KEN, [audio(KEN)])
     imported(acme, KEN)
     others = searching.files(recordings_folder).keys()
