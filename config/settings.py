@@ -67,7 +67,7 @@ def receipt_keys(text: str) -> list[str]:
         seeds = [base64.b64decode(key, altchars=b"-_", validate=True) for key in keys]
     except ValueError:
         seeds = [b""]
-    if any(len(seed) != ED25519_BYTES for seed in seeds):
+    if not seeds or any(len(seed) != ED25519_BYTES for seed in seeds):
         raise ImproperlyConfigured(
             "OPENVPR_RECEIPT_KEYS must hold Ed25519 keys (32 bytes, URL-safe base64), separated by commas"
         )
