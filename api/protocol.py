@@ -29,7 +29,7 @@ from api.bodies import drain, refuse_unreadable_body
 from audio.errors import AudioError
 from tenants import metering, metrics
 from tenants.models import AccessToken, Credential, Operation, Tenant, UsageDay
-from tenants.origins import REQUEST_ID, ActorKind, coming_from, identified, unidentified
+from tenants.origins import REQUEST_ID, SAID, ActorKind, coming_from, identified, unidentified
 from tenants.rates import UNLIMITED, Allowances, count_request
 from tenants.services import known_credential, note_use
 from voiceprints.errors import AnalysisTimedOut, EngineFailed, EngineUnreachable, ModelUnusable, StorageFailed
@@ -188,8 +188,9 @@ class DialectViewSet(ViewSet):
         response[REQUEST_ID] = self.request_id
         patch_rate_limit(response, self.allowances)
         milliseconds = (time.monotonic() - began) * MILLISECONDS
-        self._log(response, milliseconds=milliseconds)
-        self._count(milliseconds=milliseconds)
+        result, reason = self._result, type(self.failure).__name__ if self.failure else ""
+        self._log(response, result=result, reason=reason, milliseconds=milliseconds)
+        self._count(result=result, reason=reason, milliseconds=milliseconds)
         return response
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
@@ -243,27 +244,35 @@ class DialectViewSet(ViewSet):
             logger.warning("our failure", exc_info=exc)
         return self.refusal(self.answers[kind], exc)
 
-    def _log(self, response: HttpResponseBase, *, milliseconds: float) -> None:
-        logger.info(
-            "%s tenant=%s operation=%s outcome=%s ms=%.0f",
-            self.request_id,
-            getattr(self, "tenant", None) or "-",
-            self.action or "-",
-            self.outcome(response),
-            milliseconds,
-        )
+    def _log(self, response: HttpResponseBase, *, result: str, reason: str, milliseconds: float) -> None:
+        tenant, outcome = str(getattr(self, "tenant", None) or "-"), self.outcome(response)
+        said = (self.request_id, tenant, self.action or "-", outcome, milliseconds)
+        code, *details = outcome.split(" ")
+        fields = {
+            "request_id": self.request_id,
+            "tenant": tenant,
+            "interface": self.dialect,
+            "operation": self.action or "-",
+            "outcome": code,
+            **dict(detail.partition("=")[::2] for detail in details),
+            "result": result,
+            "reason": reason,
+            "milliseconds": round(milliseconds),
+        }
+        logger.info("%s tenant=%s operation=%s outcome=%s ms=%.0f", *said, extra={SAID: fields})
 
-    def _count(self, *, milliseconds: float) -> None:
+    def _count(self, *, result: UsageDay.Outcome, reason: str, milliseconds: float) -> None:
         tenant, operation = getattr(self, "tenant", None), self.counted_as
-        outcome = self._failed_outcome(self.failure) if self.failure else self._judged_outcome()
-        reason = type(self.failure).__name__ if self.failure else ""
-        metrics.count_request(
-            self.dialect, operation, result=outcome, reason=reason, seconds=milliseconds / MILLISECONDS
-        )
+        seconds = milliseconds / MILLISECONDS
+        metrics.count_request(self.dialect, operation, result=result, reason=reason, seconds=seconds)
         if tenant is not None and operation is not None:
             metering.count(
-                tenant, operation, dialect=self.dialect, outcome=outcome, reason=reason, milliseconds=milliseconds
+                tenant, operation, dialect=self.dialect, outcome=result, reason=reason, milliseconds=milliseconds
             )
+
+    @property
+    def _result(self) -> UsageDay.Outcome:
+        return self._failed_outcome(self.failure) if self.failure else self._judged_outcome()
 
     def _failed_outcome(self, failure: Exception) -> UsageDay.Outcome:
         is_ours = isinstance(failure, (*OUR_FAULT, AnalysisTimedOut)) or known_kind(self.answers, failure) is Exception

@@ -29,6 +29,9 @@ forwarded_allow_ips = ""
 secure_scheme_headers: dict[str, str] = {}
 forwarder_headers = ""
 
+if settings.LOG_FORMAT == "json":
+    logconfig_dict = {"formatters": {"generic": {"()": "config.logs.JsonLines"}}}
+
 
 def on_starting(_: Any) -> None:
     metrics.forget(settings.METRICS, f"{NAME}-*")

@@ -1,10 +1,15 @@
-"""What stays out of the log."""
+"""How the log is written, and what stays out of it."""
 
 from __future__ import annotations
 
+import json
 import logging
+from datetime import UTC, datetime
+from typing import Any
 
 from django.conf import settings
+
+from tenants.origins import SAID, origin
 
 
 class WithoutAddresses(logging.Filter):
@@ -21,3 +26,28 @@ class WithoutAddresses(logging.Filter):
         record.msg, record.args = "an answer with status %s", (status,)
         # What we do not do, or cannot do just now, is in the line of the edge, too.
         return record.levelno >= logging.ERROR and status not in {501, 503, 504}
+
+
+class JsonLines(logging.Formatter):
+    """An object in each line, whatever is in it. Beside what was said stands on whose request or job it was."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        said: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "process": record.process,
+            "message": record.getMessage(),
+            **_whereabouts(),
+            **getattr(record, SAID, {}),
+        }
+        if record.exc_info:
+            said["exception"] = self.formatException(record.exc_info)
+        return json.dumps(said, ensure_ascii=False, default=str)
+
+
+def _whereabouts() -> dict[str, Any]:
+    """What is known of it where the line is written."""
+    source = origin()
+    known = {"request_id": source.request_id, "interface": source.interface, "job": source.job}
+    return {name: value for name, value in known.items() if value}

@@ -141,4 +141,6 @@ QUIET = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
 
 
 def _celery(command: str) -> list[str]:
-    return [PYTHON, "-m", "celery", "-A", "config.celery", command, "--loglevel", settings.LOG_LEVEL]
+    # Its banner is no line of a log.
+    quiet = ["--quiet"] if settings.LOG_FORMAT == "json" else []
+    return [PYTHON, "-m", "celery", *quiet, "-A", "config.celery", command, "--loglevel", settings.LOG_LEVEL]

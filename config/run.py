@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import logging
 import signal
 import socket
 import subprocess
@@ -20,7 +21,7 @@ from django.core.management import call_command
 from config import embedded, programs, settings, startup
 from config.home import private_folder
 from config.supervision import START_SECONDS, AlreadyRunning, Failed, Supervisor, supervised
-from config.welcome import welcome
+from config.telling import tell, tell_that_it_runs
 from tenants.services import provision
 
 
@@ -39,7 +40,7 @@ def main(command: list[str]) -> int:
     try:
         return _run_platform(command)
     except Stopped:
-        print("openvpr: stopped")
+        tell("stopped")
         return 0
     except Unprepared:
         return 1
@@ -62,7 +63,7 @@ def _run_platform(command: list[str]) -> int:
         wait_for_web(supervisor)
         wait_until_ready(supervisor)
         if not command:
-            print(welcome(provisioned), flush=True)
+            tell_that_it_runs(provisioned)
             supervisor.watch()
         return _run_command(command)
 
@@ -72,7 +73,7 @@ def _run_command(command: list[str]) -> int:
 
 
 def _complain(error: Exception) -> int:
-    print(f"openvpr: {error}", file=sys.stderr)
+    tell(str(error), logging.ERROR)
     return 1
 
 

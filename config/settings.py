@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import logging
 import os
 import re
 import secrets
@@ -175,6 +176,7 @@ try:
     )
     DOWNLOAD_SECONDS = env.float("OPENVPR_DOWNLOAD_SECONDS", 10.0, validate=validate.Range(1, 120))
     LOG_LEVEL = env.str("OPENVPR_LOG_LEVEL", "INFO", validate=validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"]))
+    LOG_FORMAT = env.str("OPENVPR_LOG_FORMAT", "text", validate=validate.OneOf(["text", "json"]))
     METRICS_TOKEN = env.str("OPENVPR_METRICS_TOKEN", "").strip()
     CELERY_TASK_ALWAYS_EAGER = env.bool("OPENVPR_EAGER", False)
     ALLOWED_HOSTS = [
@@ -451,9 +453,12 @@ CELERY_BEAT_SCHEDULE = {
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
+    "formatters": {
+        "text": {"format": "{asctime} {levelname} {name} {message}", "style": "{"},
+        "json": {"()": "config.logs.JsonLines"},
+    },
     "filters": {"without_addresses": {"()": "config.logs.WithoutAddresses"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT}},
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
     "loggers": {
         "django.server": {"handlers": ["console"], "propagate": False},
@@ -468,6 +473,9 @@ LOGGING = {
         "celery.worker.strategy": {"level": "WARNING"},
     },
 }
+
+# What Python itself has to say, in the same form.
+logging.captureWarnings(LOG_FORMAT == "json")
 
 # --- Console ---------------------------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import logging
 import os
 import signal
 import subprocess
@@ -18,6 +19,7 @@ from typing import Any, NoReturn
 from supervisor.xmlrpc import SupervisorTransport
 
 from config import programs, settings
+from config.telling import tell
 
 START_SECONDS = 60.0
 # The programs stop one priority after another.
@@ -80,7 +82,7 @@ class Supervisor:
                 name = info["name"]
                 if info["statename"] == "RUNNING" and info["start"] != born.get(name):
                     born[name] = info["start"]
-                    print(f"openvpr: {name} died and was started again; see {info['stdout_logfile']}", flush=True)
+                    tell(f"{name} died and was started again; see {info['stdout_logfile']}", logging.WARNING)
 
     def wait_for_control(self) -> None:
         gives_up = time.monotonic() + START_SECONDS

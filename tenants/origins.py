@@ -17,6 +17,8 @@ from django.utils.translation import gettext_lazy as _
 from tenants.addresses import address_of
 
 REQUEST_ID = "X-Request-Id"
+SAID = "said"
+"""Of a log record: what stands in the line beside its message, where each line is an object."""
 FIT_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
@@ -78,6 +80,11 @@ def request_id(request: HttpRequest) -> str:
     """The caller's own, when it is fit for a log, so that both logs can be laid side by side."""
     given = request.headers.get(REQUEST_ID, "")
     return given if FIT_REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+
+
+def for_request(named: str) -> Origin:
+    """What the platform does in another process, so that a request of this name can be answered."""
+    return replace(BY_ITSELF, request_id=named)
 
 
 def of_job(submitted: dict[str, Any], job: int) -> Origin:

@@ -29,6 +29,7 @@ from redis.retry import Retry
 from audio.errors import AudioError
 from audio.results import Analysis
 from tenants.models import Tenant
+from tenants.origins import origin
 from voiceprints import metrics
 from voiceprints.errors import AnalysisTimedOut, EngineFailed, EngineUnreachable, TooBusy, TooManyAtOnce
 from voiceprints.failures import from_wire
@@ -189,6 +190,7 @@ def _send(task: str, arguments: list[Any], task_id: str) -> None:
         queue=_queue.get(),
         expires=deadline,
         time_limit=int(deadline) + SPARE_SECONDS,
+        headers={"request_id": origin().request_id},
         # Nobody reads them, and Celery would write them anew for each message.
         argsrepr="",
         kwargsrepr="",

@@ -20,7 +20,7 @@ from audio.store import BUNDLED
 from tenants import metering, metrics
 from tenants.cleaning import clean
 from tenants.models import Tenant
-from tenants.origins import coming_from, of_job
+from tenants.origins import coming_from, for_request, of_job
 from voiceprints import (
     batches,
     bulk,
@@ -50,9 +50,10 @@ VALUES = {"raw_pcm": RawPcm, "form": RecordingForm}
 def analyze(self: Task[Any, Any], options: dict[str, Any], place: Sequence[str] = ()) -> None:
     """Measure one recording and reply with the figures or with why not. It changes nothing, so it may run twice."""
     job_id = str(self.request.id)
-    content = jobs.recording_of(job_id)
-    if content is not None:
-        jobs.reply(job_id, measured(content, options), place)
+    with coming_from(for_request(getattr(self.request, "request_id", ""))):
+        content = jobs.recording_of(job_id)
+        if content is not None:
+            jobs.reply(job_id, measured(content, options), place)
 
 
 def measured(content: bytes, options: dict[str, Any]) -> dict[str, Any]:

@@ -6,21 +6,26 @@ both talking about a library of the same name. `lacks` names the operations that
 
 from __future__ import annotations
 
+import json
 import logging
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Protocol
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
 from django.conf import settings
+from django.core.signals import request_started
 from django.db import connection
 
+from config.logs import JsonLines
 from tenants import metering, rates
 from tenants.context import acting_as
-from tenants.models import BUNDLED_MODEL, AuditEvent, Consistency, Tenant
+from tenants.models import BUNDLED_MODEL, AuditEvent, Consistency, Credential, Tenant
 from tests.cast import KEN, SUSAN, recording, silence, wav
 from tests.servers import POSTGRES, REDIS, through_the_queue
 from tests.shared_data import expectations, shared
@@ -308,6 +313,36 @@ class Contract(Promises):
         assert {event.interface for event in told} <= {*settings.DIALECTS}
         assert all(event.actor_number and event.address and event.request_id for event in told)
 
+    def test_nothing_secret_and_nothing_biometric_is_logged(
+        self, us: Speaking, acme: Tenant, acme_credential: Credential, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.DEBUG)
+        with secrets_sent() as sent:
+            us.enroll(SUSAN, *self.utterances(SUSAN))
+            self.recognised(us, SUSAN)
+            us.badly_signed()
+            us.enroll(KEN, *[TOO_SHORT] * self.utterances_to_enroll)
+        with acting_as(acme):
+            cosines = [f"{number:.6f}" for one in acme.voiceprints.all() for number in one.embedding[:20]]
+        lines = "\n".join(JsonLines().format(record) for record in caplog.records)
+        assert '"milliseconds"' in lines
+        said = [secret for secret in {*sent, acme_credential.secret, *cosines} if secret in lines]
+        assert said == []
+
+    def test_a_line_of_the_log_tells_who_asked_what_and_how_it_ended(
+        self, enrolled: Speaking, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.INFO)
+        self.recognised(enrolled, SUSAN)
+        lines = [json.loads(JsonLines().format(one)) for one in caplog.records if one.name == "openvpr.api"]
+        assert lines
+        for line in lines:
+            assert (line["tenant"], line["level"]) == ("acme", "INFO")
+            assert line["interface"] in settings.DIALECTS
+            assert line["result"] in {"ok", "accepted"}
+            assert line["request_id"]
+            assert line["milliseconds"] >= 0
+
     def test_a_tenant_that_is_not_active_is_refused(self, enrolled: Speaking, acme: Tenant) -> None:
         Tenant.objects.filter(pk=acme.pk).update(active=False)
         assert self.recognised(enrolled, SUSAN).outcome == REFUSED
@@ -315,6 +350,23 @@ class Contract(Promises):
     def test_a_tenant_that_uses_other_dialects_is_refused(self, enrolled: Speaking, acme: Tenant) -> None:
         Tenant.objects.filter(pk=acme.pk).update(dialects=["another"])
         assert self.recognised(enrolled, SUSAN).outcome == REFUSED
+
+
+@contextmanager
+def secrets_sent() -> Iterator[set[str]]:
+    """Whatever of the requests made in here could be a secret, a signature, or sound in base64."""
+    sent: set[str] = set()
+
+    def note(environ: dict[str, Any], **_: Any) -> None:
+        texts = [environ["PATH_INFO"], environ["QUERY_STRING"], environ.get("HTTP_AUTHORIZATION", "")]
+        sent.update(word for text in texts for word in re.findall(r"[A-Za-z0-9+/=_-]{16,}", unquote(text)))
+        sent.update(part for word in list(sent) for part in word.split("/") if len(part) >= 16)
+
+    request_started.connect(note)
+    try:
+        yield sent
+    finally:
+        request_started.disconnect(note)
 
 
 def counted(tenant: Tenant) -> set[tuple[str, str, str]]:

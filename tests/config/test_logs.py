@@ -1,11 +1,24 @@
-"""What Django itself would write about a request that went wrong."""
+"""How the log is written, and what Django itself would write about a request that went wrong."""
 
+import json
 import logging
+import os
+import socket
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
 
 import pytest
+from django.conf import settings
 from django.test import Client
 
+from config import settings as config_settings
 from config import urls
+from config.logs import JsonLines
+from config.telling import tell_that_it_runs
+from tenants.origins import Origin, coming_from
+from tenants.services import Provisioned, create_tenant
 
 pytestmark = pytest.mark.django_db
 
@@ -43,3 +56,102 @@ def test_what_broke_is_logged_without_the_address(broken, caplog):
 def test_addresses_of_the_console_are_logged(admin_client, caplog):
     assert admin_client.get("/console/nothing-here/").status_code == 404
     assert [line.getMessage() for line in lines(caplog)] == ["Not Found: /console/nothing-here/"]
+
+
+def line_of(message="told", **about):
+    record = logging.LogRecord("openvpr.api", logging.INFO, __file__, 1, message, (), None)
+    vars(record).update(about)
+    return json.loads(JsonLines().format(record))
+
+
+def test_a_line_is_one_object_whatever_is_said():
+    told = line_of('a "quoted"\nline\u2028and more é')
+    assert told["message"] == 'a "quoted"\nline\u2028and more é'
+    assert (told["level"], told["logger"], told["process"]) == ("INFO", "openvpr.api", os.getpid())
+    assert datetime.fromisoformat(told["time"]).tzinfo is UTC
+    assert "\n" not in JsonLines().format(logging.makeLogRecord({"msg": "a\nb"}))
+
+
+def test_a_line_tells_on_whose_request_or_job_it_was_written():
+    with coming_from(Origin(interface="abcpen", request_id="r-1", job=7)):
+        told = line_of()
+    assert (told["interface"], told["request_id"], told["job"]) == ("abcpen", "r-1", 7)
+    assert "request_id" not in line_of()
+
+
+def test_a_line_has_the_fields_that_were_given():
+    assert line_of(said={"tenant": "acme", "milliseconds": 12})["milliseconds"] == 12
+
+
+def test_what_broke_stands_in_its_line():
+    try:
+        _ = 1 / 0
+    except ZeroDivisionError:
+        told = line_of(exc_info=sys.exc_info())
+    assert "ZeroDivisionError" in told["exception"]
+
+
+@pytest.mark.parametrize(
+    ("given", "returned"),
+    [("my-id.7", "my-id.7"), ("a b", None), ("x" * 65, None), ("inject\ted", None), ("", None)],
+)
+def test_a_request_keeps_the_name_it_came_with_when_that_is_fit_for_a_log(client, given, returned):
+    reply = client.get("/api/v1/speakers", headers={"X-Request-Id": given})
+    assert reply["X-Request-Id"] == returned or (returned is None and len(reply["X-Request-Id"]) == 32)
+
+
+PROCESSES = [
+    ["celery", "--quiet", "-A", "config.celery", "worker", "-l", "INFO", "-Q", "maintenance", "-P", "solo"],
+    ["celery", "--quiet", "-A", "config.celery", "beat", "-l", "INFO", "--pidfile", ""],
+    ["gunicorn", "-c", "python:config.gunicorn", "config.wsgi"],
+]
+
+
+@pytest.mark.parametrize("command", PROCESSES, ids=["worker", "beat", "web"])
+def test_every_line_of_every_process_is_an_object(command, tmp_path, free_port):
+    """But Celery's farewell, which it writes past all logging."""
+    environment = os.environ | {"OPENVPR_LOG_FORMAT": "json", "OPENVPR_EAGER": "0", "OPENVPR_PORT": str(free_port)}
+    extra = ["--schedule", str(tmp_path / "schedule")] if "beat" in command else []
+    with (tmp_path / "log").open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", *command, *extra], env=environment, cwd=settings.BASE_DIR, stdout=log, stderr=log
+        )
+        try:
+            wait_for(lambda: len((tmp_path / "log").read_text().splitlines()) >= 2)
+            *lines, _ = (tmp_path / "log").read_text().split("\n")
+        finally:
+            process.terminate()
+            process.wait(30)
+    assert all({"time", "level", "logger", "message"} <= json.loads(line).keys() for line in lines)
+
+
+def wait_for(condition):
+    for _ in range(600):
+        if condition():
+            return
+        time.sleep(0.1)
+    raise AssertionError("it never came")
+
+
+@pytest.fixture
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def test_the_launcher_tells_no_secret_where_its_lines_are_collected(monkeypatch, caplog, capsys):
+    monkeypatch.setattr(config_settings, "LOG_FORMAT", "json")
+    credential = create_tenant("fresh")
+    caplog.set_level(logging.INFO)
+    tell_that_it_runs(Provisioned("admin", "such-a-password", credential))
+    assert len(caplog.records) == 3
+    lines = "\n".join(JsonLines().format(record) for record in caplog.records)
+    assert not [secret for secret in ("such-a-password", credential.secret, credential.key_id) if secret in lines]
+    assert capsys.readouterr().out == ""
+
+
+def test_the_launcher_shows_a_person_what_is_shown_once(capsys):
+    credential = create_tenant("fresh")
+    tell_that_it_runs(Provisioned("admin", "such-a-password", credential))
+    assert {"such-a-password", credential.secret} <= set(capsys.readouterr().out.split())
