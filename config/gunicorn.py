@@ -30,7 +30,8 @@ secure_scheme_headers: dict[str, str] = {}
 forwarder_headers = ""
 
 if settings.LOG_FORMAT == "json":
-    logconfig_dict = {"formatters": {"generic": {"()": "config.logs.JsonLines"}}}
+    # A configuration of logging would turn the access log on.
+    logger_class = "config.worker.JsonLogger"
 
 
 def on_starting(_: Any) -> None:

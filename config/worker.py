@@ -10,11 +10,14 @@ from http import HTTPStatus
 from typing import Any
 
 from gunicorn import util
+from gunicorn.glogging import Logger
 from gunicorn.http import errors
 from gunicorn.http.message import Request
 from gunicorn.http.parser import RequestParser
 from gunicorn.http.unreader import SocketUnreader
 from gunicorn.workers.gthread import ThreadWorker
+
+from config.logs import JsonLines
 
 # A space inside an address, and any byte of a text that is not ASCII.
 UNENCODED = re.compile(rb"[\x20\x80-\xff]")
@@ -86,6 +89,13 @@ class LenientRequest(Request):  # type: ignore[misc]
         method, _, rest = line_bytes.partition(b" ")
         target, _, version = rest.rpartition(b" ")
         super().parse_request_line(b" ".join([method, UNENCODED.sub(_percent_encoded, target), version]))
+
+
+class JsonLogger(Logger):  # type: ignore[misc]
+    def setup(self, cfg: Any) -> None:
+        super().setup(cfg)
+        for handler in self.error_log.handlers:
+            handler.setFormatter(JsonLines())
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]

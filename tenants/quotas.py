@@ -47,7 +47,7 @@ FIELDS: Final[Mapping[Quota, str]] = {
 
 @dataclass(frozen=True)
 class Standing:
-    """How much of a quota is used; `used` is None for what is over in a moment, and while Redis does not answer."""
+    """How much of a quota is used; `used` is None for what nobody counts, and while Redis does not answer."""
 
     quota: Quota
     limit: int | None

@@ -136,8 +136,10 @@ def count_request(tenant: Tenant, *, of_the_day: bool = True) -> Allowances:
     return Allowances(tuple(_allowances(limits, *counted)), verdict.decode())
 
 
-def requests_this_minute(tenant: Tenant) -> int:
-    """0 for a tenant without a limit of them. Raises RedisError."""
+def requests_this_minute(tenant: Tenant) -> int | None:
+    """None for a tenant without a limit of them. Raises RedisError."""
+    if tenant.requests_per_minute is None:
+        return None
     counted: Any = _connection().get(_minute_key(tenant))
     return int(counted or 0)
 

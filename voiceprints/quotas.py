@@ -55,7 +55,7 @@ def _nearly(limit: str) -> Any:
     return ExpressionWrapper(NEAR_END * F(limit), output_field=FloatField())
 
 
-def _if_answered(count: Callable[[], int]) -> int | None:
+def _if_answered(count: Callable[[], int | None]) -> int | None:
     try:
         return count()
     except RedisError:

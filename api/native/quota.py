@@ -21,7 +21,7 @@ class StandingReply(serializers.Serializer[Standing]):
     quota = serializers.ChoiceField([str(one) for one in Quota.values])
     limit = serializers.IntegerField(allow_null=True, help_text="null: there is none.")
     used = serializers.IntegerField(
-        allow_null=True, help_text="null: over in a moment, or not known now. Storage is that of the recordings."
+        allow_null=True, help_text="null: not counted, or not known now. Storage is that of the recordings."
     )
     remaining = serializers.IntegerField(allow_null=True)
 

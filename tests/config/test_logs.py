@@ -1,5 +1,6 @@
 """How the log is written, and what Django itself would write about a request that went wrong."""
 
+import http.client
 import json
 import logging
 import os
@@ -123,6 +124,40 @@ def test_every_line_of_every_process_is_an_object(command, tmp_path, free_port):
             process.terminate()
             process.wait(30)
     assert all({"time", "level", "logger", "message"} <= json.loads(line).keys() for line in lines)
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_the_web_server_logs_no_address_that_was_asked_for(form, tmp_path, free_port):
+    environment = os.environ | {
+        "OPENVPR_LOG_FORMAT": form,
+        "OPENVPR_LOG_LEVEL": "DEBUG",
+        "OPENVPR_PORT": str(free_port),
+    }
+    command = [sys.executable, "-m", "gunicorn", "-c", "python:config.gunicorn", "config.wsgi"]
+    with (tmp_path / "log").open("w") as log:
+        process = subprocess.Popen(command, env=environment, cwd=settings.BASE_DIR, stdout=log, stderr=log)
+        try:
+            wait_for(lambda: answers(free_port, "/health/live"))
+            assert answers(free_port, "/voiceid/count?org_id=acme&signa=such-a-signature")
+            assert answers(free_port, "/dolphin/such-a-secret-address/checkUser")
+            wait_for(lambda: (tmp_path / "log").read_text().count("operation=") >= 2)
+        finally:
+            process.terminate()
+            process.wait(30)
+    logged = (tmp_path / "log").read_text()
+    assert "such-a" not in logged
+    assert "/voiceid" not in logged
+
+
+def answers(port, path):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status
+    except OSError:
+        return None
+    finally:
+        connection.close()
 
 
 def wait_for(condition):
