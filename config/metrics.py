@@ -157,7 +157,8 @@ def _of_cleanups() -> Iterator[Metric]:
     removed = gauge("cleanup_removed", "How many of what the last run of a clean-up job removed.", "task", "what")
     runs = CleanupRun.objects.exclude(finished=None).order_by("job", "-started").distinct("job")
     for run in runs:
-        finished.add_metric([run.job], run.finished.timestamp())
+        ended: Any = run.finished
+        finished.add_metric([run.job], ended.timestamp())
         failed.add_metric([run.job], float(bool(run.problem)))
         for what, count in run.counts.items():
             removed.add_metric([run.job, what], count)

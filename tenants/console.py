@@ -94,9 +94,10 @@ def own_rows(request: HttpRequest, rows: QuerySet[Any]) -> QuerySet[Any]:
 
 def own_tenants(request: HttpRequest) -> QuerySet[Tenant]:
     """The one that a member works in; all that are active for platform staff."""
-    membership = membership_of(request)
-    active = Tenant.objects.filter(active=True)
-    return active if is_platform_staff(request) else active.filter(pk=membership.tenant_id if membership else None)
+    membership, active = membership_of(request), Tenant.objects.filter(active=True)
+    if is_platform_staff(request):
+        return active
+    return active.filter(pk=membership.tenant_id) if membership else active.none()
 
 
 def own_tenant(request: HttpRequest, slug: str) -> Tenant:

@@ -56,7 +56,7 @@ def share(folder: Path, name: str) -> None:
     """From now on this process, the only one of that name, counts in files of the folder; before it counts anything."""
     folder.mkdir(PRIVATE_FOLDER, parents=True, exist_ok=True)
     os.environ[FOLDER_VARIABLE] = str(folder)
-    values.ValueClass = values.MultiProcessValue(lambda: name)
+    values.ValueClass = values.MultiProcessValue(lambda: name)  # type: ignore[no-untyped-call]
 
 
 def forget(folder: Path, names: str) -> None:
@@ -70,4 +70,4 @@ def counted() -> Iterable[Collector]:
     folder = os.environ.get(FOLDER_VARIABLE)
     if folder is None:
         return [REGISTRY]
-    return [multiprocess.MultiProcessCollector(None, path=folder)]
+    return [multiprocess.MultiProcessCollector(None, path=folder)]  # type: ignore[no-untyped-call]

@@ -37,8 +37,8 @@ def near_their_end(tenants: QuerySet[Tenant]) -> QuerySet[Tenant]:
     In the view of whoever may see what these tenants have.
     """
     had = StockChange.all_tenants.filter(tenant_id=OuterRef("pk")).order_by().values("tenant_id")
-    came = UsageDay.all_tenants.filter(tenant=OuterRef("pk"), day=timezone.localdate()).exclude(dialect=JOBS)
-    came = came.exclude(reason__in=rates.REFUSED_UNCOUNTED).order_by().values("tenant")
+    today = UsageDay.all_tenants.filter(tenant=OuterRef("pk"), day=timezone.localdate()).exclude(dialect=JOBS)
+    came = today.exclude(reason__in=rates.REFUSED_UNCOUNTED).order_by().values("tenant")
     counted = tenants.alias(
         had_speakers=Subquery(had.annotate(total=Sum("speakers")).values("total")),
         had_bytes=Subquery(had.annotate(total=Sum("stored_bytes")).values("total")),

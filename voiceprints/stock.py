@@ -62,7 +62,7 @@ def fold() -> int:
     """Add up what was written down; returns of how many tenants. Several at once add up different rows."""
     with acting_as_platform(), connection.cursor() as cursor:
         cursor.execute(FOLD)
-        return cursor.rowcount
+        return int(cursor.rowcount)
 
 
 @dataclass(frozen=True)
