@@ -6,12 +6,18 @@ import os
 import shlex
 import sys
 
+from audio.published import find_published
 from audio.store import BUNDLED
 from config import settings
 from tenants.services import Provisioned, default_model
+from voiceprints.calibration import QUOTED_FALSE_ACCEPT_RATE, Provenance
 from voiceprints.decisions import calibration_in_force
 
 SAMPLES = "voiceprints/samples"
+A_BETTER_ONE = [
+    "for trying things out; the way to one of WeSpeaker's, which errs less, is in docs/models.md and begins with",
+    f"{shlex.quote(os.path.relpath(sys.executable))} manage.py models fetch resnet34-LM",
+]
 
 
 def welcome(new: Provisioned) -> str:
@@ -36,16 +42,26 @@ def welcome(new: Provisioned) -> str:
 
 
 def _model_lines(model: str) -> list[str]:
-    """What new tenants begin with, how often it is wrong, and where a better one is."""
-    said = f"  model      {model}, {_error_rate(model)}"
-    if model == BUNDLED.name:
-        return [said, "             for trying things out; docs/models.md says how to move to one of WeSpeaker's"]
-    return [said]
-
-
-def _error_rate(model: str) -> str:
+    """What new tenants begin with, how often it is wrong, and the way to a better one."""
     known = calibration_in_force(model).provenance
-    return f"equal error rate {known.eer:.1%} on {known.data}" if known else "not measured yet: see docs/models.md"
+    first, *others = _measured(known) if known else _unmeasured(model)
+    if model == BUNDLED.name:
+        others += A_BETTER_ONE
+    return [f"  model      {model}: {first}", *(f"             {other}" for other in others)]
+
+
+def _measured(known: Provenance) -> list[str]:
+    said = f"equal error rate {known.eer:.1%}"
+    if known.with_speech:
+        said += f", {known.with_speech.frr:.1%} false rejects at {QUOTED_FALSE_ACCEPT_RATE:.0%} of false accepts"
+    return [said, f"on {known.data}"]
+
+
+def _unmeasured(model: str) -> list[str]:
+    said, published = "not measured here", find_published(model)
+    if published and published.error_rates:
+        said += f"; published equal error rates in percent: {published.error_rates}"
+    return [said, "until it is, a provisional threshold decides: docs/models.md, Calibrating it"]
 
 
 def _secrets_shown_once(new: Provisioned) -> list[str]:

@@ -21,10 +21,11 @@ def downloads(settings, tmp_path):
         yield downloads
 
 
-def test_a_published_model_is_fetched_at_the_first_start_alone(downloads):
+def test_a_published_model_is_fetched_at_the_first_start_alone(downloads, capsys):
     assert [prepare("campplus-LM"), prepare("campplus-LM")] == [0, 0]
 
     assert len(downloads.asked) == 1
+    assert capsys.readouterr().out == "openvpr: getting the speaker model campplus-LM\n"
     assert create_tenant("initech").tenant.model == "campplus-LM"
 
 

@@ -34,6 +34,8 @@ def prepare(wanted: str) -> int:
 
 
 def _begin_with(wanted: str) -> None:
+    if wanted not in installed.store().names():
+        print(f"openvpr: getting the speaker model {wanted}", flush=True)  # noqa: T201 - it may take minutes
     with progress_bar(wanted) as progress:
         card = _had(wanted, progress)
     installed.make_default(card.name)
