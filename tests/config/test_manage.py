@@ -1,0 +1,27 @@
+"""The command line, where it cannot do anything."""
+
+import os
+import subprocess
+import sys
+
+from config.settings import BASE_DIR
+
+
+def test_a_database_that_does_not_answer_is_said_in_one_line():
+    environment = os.environ | {"DATABASE_URL": "postgres://nobody@127.0.0.1:9/nothing"}
+    command = [sys.executable, "manage.py", "models", "list"]
+    ended = subprocess.run(command, cwd=BASE_DIR, env=environment, capture_output=True, text=True, check=False)
+
+    assert ended.returncode == 1
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith("openvpr: the database fails: ")
+    assert "127.0.0.1" in line
+
+
+def test_without_the_platform_its_own_database_is_missed(tmp_path):
+    environment = os.environ | {"OPENVPR_HOME": str(tmp_path)}
+    environment.pop("DATABASE_URL", None)
+    command = [sys.executable, "manage.py", "models", "list"]
+    ended = subprocess.run(command, cwd=BASE_DIR, env=environment, capture_output=True, text=True, check=False)
+
+    assert ended.stderr.endswith("It is the platform's own, which has to run meanwhile: `make run`.\n")
