@@ -15,7 +15,8 @@ from tenants.origins import SAID, origin
 class WithoutAddresses(logging.Filter):
     """Django repeats the address of a request that went wrong. Those of the API may be secrets or carry signatures.
 
-    The edge of the API has a line of its own for each request, so only what broke on our side is kept, without it.
+    The edge of the API has a line of its own for each request, and one for each failure that it answered. So only what
+    broke elsewhere is kept, without the address.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -24,8 +25,7 @@ class WithoutAddresses(logging.Filter):
             return True
         status = getattr(record, "status_code", None)
         record.msg, record.args = "an answer with status %s", (status,)
-        # What we do not do, or cannot do just now, is in the line of the edge, too.
-        return record.levelno >= logging.ERROR and status not in {501, 503, 504}
+        return record.levelno >= logging.ERROR and record.exc_info is not None
 
 
 class JsonLines(logging.Formatter):
