@@ -157,6 +157,11 @@ def _change_to_others(tenant: Tenant, name: str) -> None:
     note(tenant, Action.MODEL_DROPPED, model_target(name), answering=tenant.model)
 
 
+def registered() -> dict[str, int]:
+    """The dimensions of all models that the database knows, by name, installed on this machine or not."""
+    return dict(EmbeddingModel.objects.order_by("name").values_list("name", "dimension"))
+
+
 def usage_of(name: str) -> Usage:
     with acting_as_platform():
         return Usage(tenants=_users_of(name).count(), is_default=default_model() == name)

@@ -37,15 +37,17 @@ class KnownModel:
 
 
 def known_models() -> list[KnownModel]:
-    """Installed ones first."""
-    here = installed.store().names()
-    return [_known(name) for name in [*here, *(name for name in PUBLISHED if name not in here)]]
+    """Installed ones first, then those that only other machines have, if any."""
+    here, registered = installed.store().names(), installed.registered()
+    others = [*(name for name in registered if name not in PUBLISHED), *PUBLISHED]
+    return [_known(name, registered.get(name, 0)) for name in [*here, *(name for name in others if name not in here)]]
 
 
-def _known(name: str) -> KnownModel:
+def _known(name: str, dimension: int) -> KnownModel:
+    """`dimension` as the database knows it, 0 where it does not."""
     usage, published = installed.usage_of(name), PUBLISHED.get(name)
     card, problem = _card(name)
-    facts = _facts(card, published)
+    facts = _facts(card, published, dimension)
     return KnownModel(
         name=name,
         published_eer=_published_rates(name, published),
@@ -67,7 +69,7 @@ def _card(name: str) -> tuple[ModelCard | None, str]:
         return None, str(error)
 
 
-def _facts(card: ModelCard | None, published: PublishedModel | None) -> dict[str, Any]:
+def _facts(card: ModelCard | None, published: PublishedModel | None, dimension: int) -> dict[str, Any]:
     if card:
         megabytes = round(card.size_bytes / MEGABYTE)
         facts = {"language": card.language, "dimension": card.dimension, "megabytes": megabytes}
@@ -75,7 +77,7 @@ def _facts(card: ModelCard | None, published: PublishedModel | None) -> dict[str
     if published:
         facts = {"language": published.language, "dimension": published.dimension, "megabytes": published.megabytes}
         return {**facts, "licence": published.licence}
-    return {"language": "", "dimension": 0, "megabytes": 0, "licence": ""}
+    return {"language": "", "dimension": dimension, "megabytes": 0, "licence": ""}
 
 
 def _published_rates(name: str, published: PublishedModel | None) -> str:
