@@ -59,7 +59,7 @@ class SpeakerNotEnrolled(VoiceprintError):
 
     def __init__(self, *, external_id: str, utterances: int) -> None:
         self.external_id, self.utterances = external_id, utterances
-        super().__init__(f"speaker {external_id!r} has only {utterances} utterances so far")
+        super().__init__(f"speaker {external_id!r} is not enrolled yet, with {utterances} utterances so far")
 
 
 class NobodyEnrolled(VoiceprintError):
@@ -245,11 +245,14 @@ class ModelNotFound(VoiceprintError):
 
 
 class ModelUnusable(EngineFailed):
-    """A worker cannot embed with the model: not installed there, or not as it was. Trying again mends nothing."""
+    """A worker cannot embed with the model: not installed there, or not as it was. Trying again mends nothing.
+
+    `reason` names the file, and what to do about it.
+    """
 
     def __init__(self, *, model: str, reason: str) -> None:
         self.model, self.reason = model, printable(reason)
-        super().__init__(f"model {model!r} cannot be used: {reason}")
+        super().__init__(self.reason)
 
 
 class ModelInUse(VoiceprintError):
@@ -258,8 +261,8 @@ class ModelInUse(VoiceprintError):
     def __init__(self, *, name: str, tenants: int, vectors: int, is_default: bool) -> None:
         self.name, self.tenants, self.vectors, self.is_default = name, tenants, vectors, is_default
         reasons = [
-            f"{tenants} tenants use it" if tenants else "",
-            f"{vectors} vectors were made with it" if vectors else "",
+            f"{tenants} tenant{'s use' if tenants > 1 else ' uses'} it" if tenants else "",
+            f"{vectors} vector{'s were' if vectors > 1 else ' was'} made with it" if vectors else "",
             "new tenants begin with it" if is_default else "",
         ]
         super().__init__(f"model {name!r} stays: {', '.join(filter(None, reasons))}")

@@ -103,12 +103,18 @@ def test_refusals_are_one_line(acme, tiny):
         call_command("tenant_model", "--tenant", "acme", "pause")
 
 
+def test_a_switch_that_comes_too_early_is_told_what_to_do(everybody, tiny):
+    Tenant.objects.filter(pk=everybody.pk).update(other_models=[tiny])
+    with pytest.raises(CommandError, match=r"24 of 24 utterances .* `reembed --to tiny` embeds what is missing"):
+        call_command("tenant_model", "--tenant", "acme", "switch", tiny)
+
+
 def test_a_switch_although_recordings_cannot_be_used_must_be_asked_for(everybody, tiny, recordings_folder, capsys):
     with acting_as(everybody):
         broken = str(everybody.utterances.filter(speaker__external_id=KEN).earliest("pk").recording)
     (recordings_folder / broken).write_bytes(b"no recording")
     generations.begin(everybody, tiny)
-    with pytest.raises(CommandError, match="recordings of 1 of 24 utterances"):
+    with pytest.raises(CommandError, match=r"recordings of 1 of 24 utterances .* `failed tiny` lists them"):
         call_command("tenant_model", "--tenant", "acme", "switch", tiny)
     assert answered(capsys, "switch", tiny, "--accept-failed")["model"] == tiny
 
@@ -118,6 +124,8 @@ def test_who_must_enroll_again_is_listed(everybody, tiny, capsys):
         everybody.utterances.filter(speaker__external_id=KEN).update(recording="")
     generations.begin(everybody, tiny)
     assert answered(capsys, "missing", tiny)["speakers"] == [["acme", "staff", KEN]]
+    call_command("tenant_model", "--tenant", "acme", "status")
+    assert f"3 kept without a recording, 1 of {len(VOICES)} speakers must enroll again" in capsys.readouterr().out
 
 
 def test_recordings_that_could_not_be_embedded_are_listed(everybody, tiny, recordings_folder, capsys):

@@ -163,7 +163,7 @@ def test_a_model_in_use_is_not_removed(initech):
     with pytest.raises(ModelInUse) as refused:
         installed.remove("small")
 
-    assert "1 tenants use it, 2 vectors were made with it, new tenants begin with it" in str(refused.value)
+    assert "1 tenant uses it, 2 vectors were made with it, new tenants begin with it" in str(refused.value)
     assert installed.store().has("small")
 
 

@@ -16,7 +16,7 @@ from tenants.models import Tenant
 from voiceprints import bulk, generations, reembedding, unusable
 from voiceprints.coverage import Coverage, must_enroll_again
 from voiceprints.decisions import calibration_in_force
-from voiceprints.errors import VoiceprintError
+from voiceprints.errors import GenerationIncomplete, VoiceprintError
 from voiceprints.models import Job
 from voiceprints.side_by_side import Report, Side, report
 
@@ -181,6 +181,7 @@ def _generation_in_words(said: Said, model: str, found: Coverage, about: Said) -
         f"{model}: {role}; {found.embedded} of {found.utterances} utterances embedded",
         f"{found.missing} to do" if found.missing else "",
         f"{found.failed} recordings could not be used" if found.failed else "",
+        f"{found.unrecorded} kept without a recording" if found.unrecorded else "",
         f"{found.must_enroll_again} of {found.speakers} speakers must enroll again" if found.must_enroll_again else "",
         f"job {job['id']} {job['state']}, {job['done']} of {job['total'] or '?'}" if job else "",
         "not calibrated" if about["provisional"] else "",
@@ -241,6 +242,12 @@ def _failed_in_words(said: Said) -> str:
     return "\n".join("\t".join(str(one[column]) for column in columns) for one in said["recordings"]) or "none"
 
 
+def _way_on(error: GenerationIncomplete) -> str:
+    if error.missing:
+        return f"`reembed --to {error.model}` embeds what is missing"
+    return f"`failed {error.model}` lists them, and --accept-failed switches without them"
+
+
 ACTIONS = (
     Action("status", "what is kept up, and how far it is", _no_arguments, status, _status_in_words),
     Action("report", "both models on the tenant's own recordings", _model_argument, show_report, _report_in_words),
@@ -281,6 +288,8 @@ class Command(AttributedCommand):
         chosen = next(one for one in ACTIONS if one.name == what)
         try:
             said = chosen.run(tenant_named(tenant), options)
+        except GenerationIncomplete as error:
+            raise CommandError(f"{error}; {_way_on(error)}") from None
         except VoiceprintError as error:
             raise CommandError(str(error)) from None
         return json.dumps(said, ensure_ascii=False) if options["json"] else chosen.words(said)
