@@ -132,6 +132,33 @@ def test_the_printed_curl_lines_enroll_and_identify(platform):
     assert platform.identify()["data"][0]["spk_name"] == "susan"
 
 
+def test_it_becomes_ready_with_every_part(platform):
+    platform.wait_for(lambda: json.loads(read(platform, "/health/ready"))["status"] == "ready")
+
+
+def test_prometheus_is_told_what_all_web_processes_counted_also_of_one_that_is_gone(platform):
+    before = requests_counted(platform)
+    for _ in range(10):
+        platform.identify()
+    assert requests_counted(platform) == before + 10
+    # The topmost is the arbiter.
+    arbiter = platform.process_named("gunicorn")
+    for worker in arbiter.children():
+        worker.terminate()
+    platform.wait_for(lambda: is_success(platform.identify_signed()))
+    assert requests_counted(platform) > before + 10
+
+
+def requests_counted(platform) -> float:
+    told = read(platform, "/metrics").decode()
+    return sum(float(line.split()[-1]) for line in told.splitlines() if line.startswith("openvpr_requests_total{"))
+
+
+def read(platform, path: str) -> bytes:
+    with urllib.request.urlopen(f"http://127.0.0.1:{platform.port}{path}") as page:
+        return page.read()
+
+
 def test_the_console_answers(platform):
     with urllib.request.urlopen(f"http://127.0.0.1:{platform.port}/console/") as page:
         assert b"OpenVPR" in page.read()

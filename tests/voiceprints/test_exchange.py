@@ -15,6 +15,7 @@ from voiceprints import bulk, gallery, recordings, services, work
 from voiceprints.errors import JobFileNotFound, LibraryNotFound
 from voiceprints.models import Job, Utterance
 from voiceprints.results import LibraryKey, WhenEnrolled
+from voiceprints.stock import stock_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -198,6 +199,21 @@ def test_who_is_deleted_while_the_rest_is_added_is_not_left_in_part(acme, globex
     monkeypatch.setattr(gallery, "admit", deleted_before)
     job = restored(globex, content, when_enrolled=WhenEnrolled.ADD)
     assert failures(globex, job) == ["SpeakerNotFound", None]
+
+
+@pytest.mark.parametrize("limits", [{"max_speakers": 1}, {"max_storage_bytes": 250_000}], ids=["speakers", "storage"])
+def test_of_an_export_no_more_comes_than_the_tenant_may_have(acme, globex, library, limits, recordings_folder):
+    content = exported(acme, recordings=True, embeddings=True)
+    before = len(list(recordings_folder.rglob("*.flac")))
+    for limit, number in limits.items():
+        setattr(globex, limit, number)
+    globex.save()
+    refused = [kind for kind in failures(globex, restored(globex, content)) if kind]
+    assert refused in (["SpeakersExhausted"], ["StorageExhausted"])
+    assert stock_of(globex).speakers == 1
+    with acting_as(globex):
+        kept = globex.utterances.count()
+    assert len(list(recordings_folder.rglob("*.flac"))) == before + kept
 
 
 def test_a_full_disk_fails_an_export_at_once(acme, library, monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -20,7 +21,8 @@ from kombu.exceptions import OperationalError
 
 from audio.errors import AudioError, NotEnoughSpeech
 from audio.results import SAMPLE_RATE
-from tests.cast import LIBRARY, SUSAN, pcm_of, recording, silence, wav
+from tenants.origins import Origin, coming_from
+from tests.cast import LIBRARY, SUSAN, audio, pcm_of, recording, silence, wav
 from tests.servers import REDIS, through_the_queue
 from voiceprints import heartbeats, jobs, services
 from voiceprints.errors import AnalysisTimedOut, EngineFailed, EngineUnreachable, TooBusy, VoiceprintError
@@ -45,10 +47,10 @@ def short_deadline(settings):
     jobs._waiting_connection.cache_clear()
 
 
-def celery_worker():
+def celery_worker(log=None):
     command = [sys.executable, "-m", "celery", "-A", "config.celery", "worker", "-Q", "embed", "--concurrency", "1"]
-    environment = os.environ | {"OPENVPR_EAGER": "0"}
-    return subprocess.Popen([*command, "--without-gossip", "--without-mingle"], env=environment)
+    environment = os.environ | {"OPENVPR_EAGER": "0", "OPENVPR_LOG_FORMAT": "json"}
+    return subprocess.Popen([*command, "--without-gossip", "--without-mingle"], env=environment, stdout=log, stderr=log)
 
 
 def wait_until_ready():
@@ -60,8 +62,14 @@ def wait_until_ready():
 
 
 @pytest.fixture
-def worker():
-    process = celery_worker()
+def worker_log(tmp_path):
+    return tmp_path / "worker.log"
+
+
+@pytest.fixture
+def worker(worker_log):
+    with worker_log.open("w") as log:
+        process = celery_worker(log)
     wait_until_ready()
     yield process
     for child in psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []:
@@ -126,6 +134,13 @@ def test_a_worker_measures_the_recording(acme, worker):
     analysis = measure(acme)
     assert (analysis.model, len(analysis.embedding)) == ("ge2e", 256)
     assert analysis.flac.startswith(b"fLaC")
+
+
+def test_a_worker_names_in_its_log_the_request_it_works_for(acme, worker, worker_log):
+    with coming_from(Origin(request_id="r-1")):
+        jobs.analyze(acme, audio(SUSAN), OPTIONS | {"standing_by": ["nowhere"]})
+    (line,) = [line for line in worker_log.read_text().splitlines() if "goes without a model" in line]
+    assert json.loads(line)["request_id"] == "r-1"
 
 
 def test_why_a_recording_was_refused_comes_back_with_its_numbers(acme, worker):
