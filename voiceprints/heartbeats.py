@@ -26,11 +26,17 @@ FORGOTTEN_AFTER_SECONDS: Final = 3600
 ALIVE: Final = "openvpr:alive"
 BEAT: Final = "beat"
 
-# The clock is that of Redis, so that machines need not agree on the time.
+# The clock is that of Redis, so that machines need not agree on the time. Machines that never come back are forgotten.
 SAY = """
 local now = tonumber(redis.call('TIME')[1])
 redis.call('HSET', KEYS[1], ARGV[1], now .. ':' .. ARGV[2])
 redis.call('EXPIRE', KEYS[1], ARGV[3])
+local said = redis.call('HGETALL', KEYS[1])
+for index = 1, #said, 2 do
+    if tonumber(string.match(said[index + 1], '^%d+')) < now - tonumber(ARGV[3]) then
+        redis.call('HDEL', KEYS[1], said[index])
+    end
+end
 """
 
 

@@ -80,6 +80,16 @@ def test_whoever_was_not_heard_of_for_a_while_is_down(client, everybody):
     assert told(client) == (200, "degraded", {BEAT: "down"})
 
 
+def test_a_machine_that_never_comes_back_is_forgotten(everybody):
+    now = jobs.connection().time()[0]
+    jobs.connection().hset(heartbeats.ALIVE, "embed@gone", f"{now - heartbeats.FORGOTTEN_AFTER_SECONDS - 1}:1")
+    jobs.connection().hset(heartbeats.ALIVE, "embed@away", f"{now - heartbeats.DEAD_AFTER_SECONDS - 1}:1")
+    heartbeats.say(BEAT)
+    hosts = {pulse.host for pulse in heartbeats.pulses()}
+    assert "gone" not in hosts
+    assert "away" in hosts
+
+
 def test_a_machine_that_embeds_without_the_models_makes_it_unready(client, everybody):
     heartbeats.say(jobs.EMBED, usable=False)
     assert told(client) == (503, "not ready", {"model": "down"})
