@@ -33,12 +33,12 @@ class Unprepared(Exception):
     """There is no speaker model to start with, and why has been said."""
 
 
-def main(command: list[str]) -> int:
+def main(command: list[str], *, services_only: bool = False) -> int:
     """Run until stopped, or while `command` runs; returns the exit status."""
     for stop in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(stop, _stop)
     try:
-        return _run_platform(command)
+        return _run_services(command) if services_only else _run_platform(command)
     except Stopped:
         tell("stopped")
         return 0
@@ -65,6 +65,15 @@ def _run_platform(command: list[str]) -> int:
         if not command:
             tell_that_it_runs(provisioned)
             supervisor.watch()
+        return _run_command(command)
+
+
+def _run_services(command: list[str]) -> int:
+    """The database as it is, or empty: nothing is migrated, and nobody is served."""
+    prepare_home()
+    with supervised(settings.HOME / "run") as supervisor:
+        wait_for_services(supervisor)
+        startup.refuse_half_configured()
         return _run_command(command)
 
 

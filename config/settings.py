@@ -46,7 +46,11 @@ def required_in_production(name: str) -> str:
 
 
 def secret(name: str, file_name: str, **generate: Any) -> str:
-    return required_in_production(name) or stored_secret(HOME / "secrets" / file_name, **generate)
+    SECRETS[name] = required_in_production(name)
+    if not SECRETS[name]:
+        SECRET_FILES[name] = HOME / "secrets" / file_name
+        SECRETS[name] = stored_secret(SECRET_FILES[name], **generate)
+    return SECRETS[name]
 
 
 def fernet_keys(text: str) -> list[str]:
@@ -220,6 +224,10 @@ ALLOWED_HOSTS = [*ALLOWED_HOSTS, LOCAL_HOST, "127.0.0.1", "localhost", "[::1]"] 
 
 # --- Secrets ---------------------------------------------------------------------------------------------------------
 
+SECRETS: dict[str, str] = {}
+"""By the names of their settings."""
+SECRET_FILES: dict[str, Path] = {}
+"""Where those lie that nobody set."""
 SECRET_KEY = secret("OPENVPR_SECRET_KEY", "django")
 if len(SECRET_KEY) < SHORTEST_SECRET_KEY:
     raise ImproperlyConfigured(f"OPENVPR_SECRET_KEY must have at least {SHORTEST_SECRET_KEY} characters")

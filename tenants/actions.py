@@ -73,3 +73,6 @@ class Action(models.TextChoices):
     MODEL_CALIBRATED = "model.calibrated", _("model calibrated")
     TRAIL_EXPORTED = "trail.exported", _("audit trail exported")
     TRAIL_TRIMMED = "trail.trimmed", _("audit trail trimmed")
+    BACKUP_MADE = "backup.made", _("backup made")
+    BACKUP_RESTORED = "backup.restored", _("backup restored")
+    RECORDING_RESTORED = "recording.restored", _("recording restored")

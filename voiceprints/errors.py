@@ -355,3 +355,15 @@ LONGEST_NAME_SHOWN = 200
 def printable(text: str) -> str:
     """The text without what no database takes and no person can read: controls, and halves of characters."""
     return "".join("?" if unicodedata.category(character) in {"Cc", "Cs"} else character for character in text)
+
+
+class BackupUnderWay(VoiceprintError):
+    def __init__(self) -> None:
+        super().__init__("another backup is being made, or recordings are being removed; try again when that is over")
+
+
+class BackupInterrupted(VoiceprintError):
+    """Files may have gone that the backup should have had."""
+
+    def __init__(self) -> None:
+        super().__init__("the connection to the database was lost meanwhile; the backup has to be made anew")

@@ -15,7 +15,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
-from typing import IO, cast
+from typing import IO, Any, cast
 from urllib.parse import quote
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -23,14 +23,14 @@ from django.conf import settings
 from django.core.files.base import ContentFile, File
 from django.core.files.storage import storages
 from django.db import Error as DatabaseFailed
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
 from tenants.context import acting_as, acting_as_platform
 from tenants.models import Tenant
 from voiceprints import jobs
-from voiceprints.errors import StorageFailed
+from voiceprints.errors import BackupInterrupted, BackupUnderWay, StorageFailed
 from voiceprints.models import DoomedRecording
 
 logger = logging.getLogger(__name__)
@@ -44,6 +44,12 @@ STORAGE_FAILURES = (OSError, BotoCoreError, ClientError)
 
 # As the object-relational mapper would, without its work: each enrollment waits for it.
 STRIKE = "DELETE FROM voiceprints_doomedrecording WHERE path = ANY(%s)"
+
+# A lock of the database, not of a row: backups have it alone, whoever removes files shares it.
+FILES_STAY = "SELECT pg_advisory_lock(hashtextextended('backup', 0))"
+FILES_MAY_GO = "SELECT pg_advisory_unlock(hashtextextended('backup', 0))"
+MAY_FILES_GO = "SELECT pg_try_advisory_xact_lock_shared(hashtextextended('backup', 0))"
+BACKUP_WAITS = "SET LOCAL lock_timeout = '60s'"
 
 LONGEST_FOLDER_BYTES = 150
 UNSAFE_IN_PATH = re.compile(r"[\x00-\x1f\x7f/\\%]|\A\.{1,2}\Z")
@@ -188,6 +194,33 @@ def remove_now(tenant: Tenant, paths: Sequence[str]) -> None:
             raise StorageFailed("somebody else is removing files")
 
 
+@contextmanager
+def all_kept() -> Iterator[None]:
+    """No file goes until the block ends, whatever becomes of its row. Raises BackupUnderWay.
+
+    Those that are let go meanwhile stay doomed. The lock is the connection's, so a process that dies gives it back.
+    """
+    try:
+        with transaction.atomic():
+            _asked(BACKUP_WAITS)
+            _asked(FILES_STAY)
+    except OperationalError:
+        raise BackupUnderWay from None
+    try:
+        yield
+    except BaseException:
+        connection.close()
+        raise
+    if not _asked(FILES_MAY_GO):
+        raise BackupInterrupted
+
+
+def _asked(statement: str) -> Any:
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+        return cursor.description and cursor.fetchone()[0]
+
+
 def _remove_now_or_later(tenant: Tenant, paths: Sequence[str]) -> None:
     """Those of the files that are still doomed. What cannot be removed now is left to the sweep."""
     try:
@@ -200,13 +233,16 @@ def _remove_now_or_later(tenant: Tenant, paths: Sequence[str]) -> None:
 def _remove_doomed(doomed: QuerySet[DoomedRecording]) -> tuple[int, int]:
     """A batch of files, each with its doom, in the caller's transaction; returns how many were at hand and are gone.
 
-    A storage that is far away does not make the transaction long: what takes too long is left to the next.
+    A storage that is far away does not make the transaction long: what takes too long is left to the next. While a
+    backup is being made nothing is tried; and none begins before this transaction ends.
     """
+    if not _asked(MAY_FILES_GO):
+        return 0, 0
     batch = list(doomed.select_for_update(skip_locked=True)[:SWEEP_BATCH])
     ends, removed = time.monotonic() + LONGEST_BATCH_SECONDS, dict[int, bool]()
     for row in batch:
         if time.monotonic() < ends:
-            removed[row.pk] = _remove(row.path)
+            removed[row.pk] = remove_file(row.path)
     gone = [pk for pk, is_gone in removed.items() if is_gone]
     DoomedRecording.all_tenants.filter(pk__in=gone).delete()
     # Those that resist stand back, so that they do not keep the others from their turn.
@@ -220,7 +256,8 @@ def address(path: str) -> str:
     return quote(path)
 
 
-def _remove(path: str) -> bool:
+def remove_file(path: str) -> bool:
+    """Whether it is gone."""
     try:
         storages["recordings"].delete(path)
     except STORAGE_FAILURES as error:

@@ -1,0 +1,496 @@
+"""A backup is made while everybody goes on, and brought back elsewhere: the same answers, chains, numbers and walls."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+from django.conf import settings as configured
+from django.core.files.storage import FileSystemStorage
+from django.core.management import CommandError, call_command
+from django.db import connection
+
+from tenants import sealing
+from tenants.actions import Action
+from tenants.context import acting_as, acting_as_platform
+from tenants.models import AuditEvent, Tenant
+from tests.cast import KEN, LIBRARY, SUSAN, WEI, audio
+from tests.fresh import files_in, fresh_database, in_database, keep_recordings_in
+from voiceprints import backups, recordings, restoring, services, tables
+from voiceprints.backup_format import BackupReader, BackupWriter, Head, Section
+from voiceprints.encrypted_files import Damaged, Truncated, WrongKey, key_of_text, new_key
+from voiceprints.errors import BackupUnderWay
+from voiceprints.models import DoomedRecording, Speaker, Utterance
+from voiceprints.tables import DatabaseInUse, NotMigrated, OfNewerVersion
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+__all__ = ["fresh_database"]
+
+KEY = key_of_text(new_key())
+ROW_SECURITY_AND_TRIGGERS = """
+SELECT relname, relrowsecurity, relforcerowsecurity, tgname, tgenabled FROM pg_class
+LEFT JOIN pg_trigger ON tgrelid = pg_class.oid AND NOT tgisinternal
+WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r' ORDER BY relname, tgname
+"""
+
+
+@pytest.fixture
+def voices(acme, globex):
+    """Two tenants with speakers, one of whom left."""
+    services.enroll(acme, LIBRARY, SUSAN, [audio(SUSAN, 1), audio(SUSAN, 3)])
+    services.enroll(acme, LIBRARY, WEI, [audio(WEI)])
+    services.enroll(acme, LIBRARY, KEN, [audio(KEN)])
+    services.enroll(globex, LIBRARY, KEN, [audio(KEN)])
+    services.delete_speakers(acme, acme.libraries.all(), [WEI])
+    sealing.seal_all()
+    return acme, globex
+
+
+def ignored(*_):
+    """Progress that nobody watches."""
+
+
+def made(progress=ignored):
+    target = io.BytesIO()
+    backups.back_up(target, KEY, progress)
+    return target.getvalue()
+
+
+def sections(content):
+    """Name → the whole of it."""
+    return {
+        section.name: b"".join(section.pieces)
+        for section in BackupReader(io.BytesIO(content), KEY).sections()
+        if isinstance(section, Section)
+    }
+
+
+def restored(content):
+    return restoring.restore(io.BytesIO(content), KEY, ignored)
+
+
+def answers(slug):
+    tenant = Tenant.objects.get(slug=slug)
+    found = services.identify(tenant, tenant.libraries.all(), audio(SUSAN, 2))
+    return [(one.speaker.external_id, one.score) for one in found.candidates]
+
+
+def guards():
+    with connection.cursor() as cursor:
+        cursor.execute(ROW_SECURITY_AND_TRIGGERS)
+        return cursor.fetchall()
+
+
+def audited(action):
+    with acting_as_platform():
+        return AuditEvent.all_tenants.filter(action=action).count()
+
+
+@pytest.fixture
+def elsewhere(fresh_database, settings, tmp_path):
+    """An empty database, and an empty folder for recordings that is in use from now on."""
+    folder = tmp_path / "elsewhere"
+
+    def move():
+        keep_recordings_in(settings, folder)
+        return in_database(fresh_database)
+
+    move.folder = folder
+    return move
+
+
+# --- There and back --------------------------------------------------------------------------------------------------
+
+
+def test_what_is_restored_is_what_was_backed_up(voices, elsewhere, recordings_folder):
+    before = {slug: answers(slug) for slug in ("acme", "globex")}
+    walls, files = guards(), files_in(recordings_folder)
+    with acting_as_platform():
+        newest = Speaker.all_tenants.order_by("pk").last().pk
+    content = made()
+    with elsewhere():
+        outcome = restored(content)
+        assert {slug: answers(slug) for slug in before} == before
+        assert before["acme"][0][0] == SUSAN
+        assert guards() == walls
+        assert files_in(elsewhere.folder) == files
+        assert outcome.absent_models == outcome.broken_chains == outcome.differing == []
+        assert all(sealing.verify(chain).intact for chain in sealing.chains())
+        assert sealing.verify(Tenant.objects.get(slug="acme").pk).sealed > 0
+        assert audited(Action.BACKUP_RESTORED) == 1
+        again, original = sections(made()), sections(content)
+        changed = {name for name, rows in again.items() if original[name] != rows}
+        assert changed <= {"tenants_auditevent", "tenants_audithead", "tenants_auditcheck"}
+        assert again.keys() == original.keys()
+        # Who left had the newest number but one, which nobody gets again.
+        acme = Tenant.objects.get(slug="acme")
+        services.enroll(acme, LIBRARY, WEI, [audio(WEI)])
+        with acting_as(acme):
+            assert acme.speakers.get(external_id=WEI).pk > newest
+        with pytest.raises(Exception, match="append-only"), acting_as_platform():
+            AuditEvent.all_tenants.all().delete()
+
+
+def test_by_command_into_a_home_of_its_own(acme_credential, fresh_database, recordings_folder, tmp_path, capsys):
+    services.enroll(acme_credential.tenant, LIBRARY, SUSAN, [audio(SUSAN, 1), audio(SUSAN, 3)])
+    key, folder, home = tmp_path / "key", tmp_path / "backups", tmp_path / "home"
+    folder.mkdir()
+    call_command("backup", "new-key", str(key))
+    capsys.readouterr()
+    call_command("backup", "make", str(folder), "--key-file", str(key))
+    said = json.loads(capsys.readouterr().out)
+    assert [said["file"]] == [str(path) for path in folder.iterdir()]
+    assert (said["files"], said["missing"], audited(Action.BACKUP_MADE)) == (2, 0, 1)
+    call_command("backup", "verify", said["file"], "--key-file", str(key), "--manifest", str(tmp_path / "manifest"))
+    lines = [json.loads(line) for line in (tmp_path / "manifest").read_text().splitlines()]
+    assert {line["path"] for line in lines[:-1]} == files_in(recordings_folder).keys()
+    assert lines[-1]["rows"]["voiceprints_utterance"] == 2
+
+    def elsewhere(*words):
+        database = configured.DATABASES["default"]
+        host = database["HOST"].replace("/", "%2F")
+        address = f"postgresql://{database['USER']}:{database['PASSWORD']}@{host}/{fresh_database}"
+        environment = os.environ | {"OPENVPR_HOME": str(home), "DATABASE_URL": address}
+        return subprocess.run(
+            [sys.executable, "manage.py", *words],
+            cwd=configured.BASE_DIR,
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+
+    run = elsewhere("restore", said["file"], "--key-file", str(key))
+    assert (run.returncode, run.stderr) == (0, "")
+    assert elsewhere("audit", "verify").stdout.count("intact") == 2
+    assert files_in(home / "recordings") == files_in(recordings_folder)
+    # The secrets came along, so that of the credential can be read.
+    shown = f"from tenants.services import find_credential as f; print(f({acme_credential.key_id!r}).secret)"
+    assert elsewhere("shell", "--no-imports", "-c", shown).stdout.strip() == acme_credential.secret
+    assert (home / "secrets" / "fields").read_text() == ",".join(configured.FIELD_KEYS)
+    shown = elsewhere("backup", "secrets", said["file"], "--key-file", str(key)).stdout.splitlines()
+    assert shown == [f"{name}={value}" for name, value in configured.SECRETS.items()]
+    assert len(shown) >= 2
+
+
+def test_every_table_is_in_it_but_sessions(voices):
+    with connection.cursor() as cursor:
+        there = {table.name for table in connection.introspection.get_table_list(cursor)}
+    assert {table.name for table in tables.tables()} == there - {"tenants_consolesession", "django_migrations"}
+
+
+def test_one_of_an_older_version_is_brought_up_to_date(voices, elsewhere, tmp_path):
+    """Made in a database as it was before jobs knew who had begun them."""
+    older = [
+        ("tenants", "0010_one_statement_each"),
+        ("voiceprints", "0011_large_tenants"),
+        ("native", "0001_kept_answers"),
+    ]
+    now = tables.migrations()
+    with elsewhere():
+        content = io.BytesIO()
+        with pytest.raises(NotMigrated), connection.cursor() as cursor:
+            tables.make_tables(older, "0.0.1")
+            cursor.execute(
+                "INSERT INTO voiceprints_embeddingmodel (name, dimension, sha256) VALUES ('ge2e', 256, '');"
+                "INSERT INTO tenants_tenant SELECT (jsonb_populate_record(NULL::tenants_tenant, %s::jsonb)).*",
+                [json.dumps(OLD_TENANT)],
+            )
+            head = Head("0.0.1", "2026-01-01", older, tables.tables(), KEYS)
+            writer = BackupWriter(content, KEY, head)
+            for table in head.tables:
+                writer.table(table.name, tables.rows_of(table))
+            writer.sequences({})
+            writer.finish()
+            tables.migrations()
+        with connection.cursor() as cursor:
+            cursor.execute("DROP OWNED BY CURRENT_USER")
+        restored(content.getvalue())
+        assert tables.migrations() == now
+        assert Tenant.objects.get().slug == "acme"
+
+
+OLD_TENANT = {
+    "id": 7,
+    "slug": "acme",
+    "name": "Acme",
+    "app_id": "acme",
+    "active": True,
+    "created": "2026-01-01T00:00:00Z",
+    "required_speech_seconds": 1.1,
+    "false_accept_rate": 0.01,
+    "consistency": "warn",
+    "max_concurrent_analyses": 16,
+    "model": "ge2e",
+    "other_models": [],
+    "fallback_model": "",
+    "previous_model": "",
+    "two_factor_required": False,
+    "dialects": [],
+}
+KEYS = {"OPENVPR_FIELD_KEYS": ",".join(configured.FIELD_KEYS)}
+
+
+def before(last, applied):
+    """Of these migrations all that no app had after its last one."""
+    return [(app, name) for app, name in applied if name <= last.get(app, "~")]
+
+
+# --- While everybody goes on -----------------------------------------------------------------------------------------
+
+
+def test_what_is_deleted_meanwhile_is_in_the_backup_and_goes_afterwards(voices, elsewhere, recordings_folder):
+    acme, globex = voices
+    files = files_in(recordings_folder)
+
+    def delete_everything(done, total):
+        if done == 1:
+            services.delete_libraries(acme, acme.libraries.all())
+            services.enroll(globex, LIBRARY, WEI, [audio(WEI)])
+            assert recordings.sweep() == 0
+
+    in_another_thread = threading.Thread
+
+    def at_once(*progress):
+        run = in_another_thread(target=lambda: [delete_everything(*progress), connection.close()])
+        run.start()
+        run.join()
+
+    content = made(at_once)
+    assert {path: whole for path, whole in sections(content).items() if path.endswith(".flac")} == files
+    recordings.sweep()
+    with acting_as_platform():
+        assert sorted(files_in(recordings_folder)) == sorted(Utterance.all_tenants.values_list("recording", flat=True))
+        assert not DoomedRecording.all_tenants.exists()
+    with elsewhere():
+        restored(content)
+        assert answers("acme")[0][0] == SUSAN
+        assert [name for name, _ in answers("globex")] == [KEN]
+
+
+def test_backups_made_while_many_enroll_and_leave_hold_together(voices, recordings_folder):
+    acme, _ = voices
+    over = threading.Event()
+
+    def come_and_go(voice):
+        while not over.is_set():
+            services.enroll(acme, LIBRARY, f"{voice} again", [audio(voice)])
+            services.delete_speakers(acme, acme.libraries.all(), [f"{voice} again"])
+        connection.close()
+
+    crowd = [threading.Thread(target=come_and_go, args=(voice,)) for voice in (SUSAN, KEN, WEI)]
+    for one in crowd:
+        one.start()
+    contents = [made() for _ in range(5)]
+    over.set()
+    for one in crowd:
+        one.join()
+    for content in contents:
+        backup = backups.verify(io.BytesIO(content), KEY, ignored)
+        assert backup.contents.missing == 0
+        assert backup.contents.files == backup.contents.rows["voiceprints_utterance"] >= 4
+    recordings.sweep()
+    assert len(files_in(recordings_folder)) == 4
+
+
+def test_two_backups_at_once_are_one_too_many(voices, monkeypatch):
+    monkeypatch.setattr(recordings, "BACKUP_WAITS", "SET LOCAL lock_timeout = '50ms'")
+    refused = []
+
+    def another(*_):
+        try:
+            made()
+        except BackupUnderWay as error:
+            refused.append(error)
+        connection.close()
+
+    def at_once(*_):
+        run = threading.Thread(target=another)
+        run.start()
+        run.join()
+
+    made(at_once)
+    assert refused
+    assert made()
+
+
+def test_a_backup_that_fails_holds_nobody_up(voices, recordings_folder):
+    def fail(*_):
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        made(fail)
+    acme, _ = voices
+    services.delete_libraries(acme, acme.libraries.all())
+    assert len(files_in(recordings_folder)) == 1
+
+
+def test_a_recording_that_was_lost_before_is_told_of(voices, recordings_folder, elsewhere):
+    with acting_as_platform():
+        lost = str(Utterance.all_tenants.first().recording)
+    (recordings_folder / lost).unlink()
+    content = made()
+    with elsewhere():
+        assert restored(content).contents.missing == 1
+        assert lost not in files_in(elsewhere.folder)
+
+
+# --- All of it or nothing --------------------------------------------------------------------------------------------
+
+
+def is_untouched(elsewhere):
+    with connection.cursor() as cursor:
+        cursor.execute(tables.HOW_MANY)
+        return cursor.fetchone() == (0,) and files_in(elsewhere.folder) == {}
+
+
+@pytest.mark.parametrize("spoil", [lambda content: content[:-1], lambda content: content[:-40] + bytes(40)])
+def test_one_whose_end_is_missing_or_damaged_leaves_nothing(voices, elsewhere, spoil):
+    spoiled = spoil(made())
+    with elsewhere():
+        with pytest.raises((Truncated, Damaged)):
+            restored(spoiled)
+        assert is_untouched(elsewhere)
+
+
+def test_a_used_database_and_a_used_storage_are_left_alone(voices, elsewhere, recordings_folder):
+    content = made()
+    with pytest.raises(DatabaseInUse):
+        restored(content)
+    with elsewhere():
+        (elsewhere.folder / "acme").mkdir(parents=True)
+        (elsewhere.folder / "acme" / "1.flac").write_bytes(b"somebody's")
+        with pytest.raises(restoring.StorageInUse):
+            restored(content)
+        assert files_in(elsewhere.folder) == {"acme/1.flac": b"somebody's"}
+
+
+def test_one_of_a_newer_version_is_refused(voices, elsewhere):
+    said = BackupReader(io.BytesIO(made()), KEY).head
+    content = io.BytesIO()
+    head = Head("9.0", said.created, [*said.migrations, ("tenants", "9999_future")], said.tables, said.secrets)
+    writer = BackupWriter(content, KEY, head)
+    writer.finish()
+    with elsewhere():
+        with pytest.raises(OfNewerVersion, match=r"9\.0: tenants\.9999_future"):
+            restored(content.getvalue())
+        assert is_untouched(elsewhere)
+
+
+def test_field_keys_that_somebody_set_must_be_those_of_the_backup(voices, elsewhere, settings):
+    content = made()
+    settings.SECRET_FILES, settings.FIELD_KEYS = {}, ["another"]
+    with elsewhere(), pytest.raises(restoring.OtherFieldKeys):
+        restored(content)
+
+
+class DyingStorage(FileSystemStorage):
+    """The process dies when it has stored some of the files."""
+
+    lives = 3
+
+    def _save(self, name, content):
+        stored = super()._save(name, content)
+        type(self).lives -= 1
+        if not type(self).lives:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return stored
+
+
+def dies_at(statement):
+    def execute(run, sql, *rest):
+        if str(sql).startswith(statement):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return run(sql, *rest)
+
+    return execute
+
+
+@pytest.mark.parametrize("where", ["the third file", "SET CONSTRAINTS ALL IMMEDIATE; "])
+def test_a_restoration_that_is_killed_leaves_no_installation_and_can_be_done_again(voices, elsewhere, settings, where):
+    content = made()
+    with elsewhere():
+        connection.close()
+        child = os.fork()
+        if child == 0:
+            if where == "the third file":
+                dying = {"BACKEND": f"{__name__}.DyingStorage", "OPTIONS": {"location": elsewhere.folder}}
+                settings.STORAGES = settings.STORAGES | {"recordings": dying}
+            with connection.execute_wrapper(dies_at(where)):
+                restored(content)
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == signal.SIGKILL
+        left = files_in(elsewhere.folder)
+        with connection.cursor() as cursor:
+            cursor.execute(tables.HOW_MANY)
+            assert cursor.fetchone() == (0,)
+        assert restoring.MARK in left
+        restored(content)
+        with acting_as_platform():
+            assert sorted(files_in(elsewhere.folder)) == sorted(
+                Utterance.all_tenants.values_list("recording", flat=True)
+            )
+        assert answers("acme")[0][0] == SUSAN
+
+
+def test_what_goes_wrong_is_said_in_one_line(voices, tmp_path):
+    key, other, file = tmp_path / "key", tmp_path / "other", tmp_path / "file.backup"
+    key.write_text(new_key())
+    other.write_text(new_key())
+    call_command("backup", "make", str(file), "--key-file", str(key))
+    (tmp_path / "cut").write_bytes(file.read_bytes()[:-1])
+    (tmp_path / "recording").write_bytes(b"fLaC")
+    for words in (
+        ["backup", "make", str(file), "--key-file", str(key)],
+        ["backup", "make", str(tmp_path / "no" / "folder"), "--key-file", str(key)],
+        ["backup", "make", str(tmp_path / "new"), "--key-file", str(tmp_path / "none")],
+        ["backup", "make", str(tmp_path / "new"), "--passphrase-file", str(tmp_path / "recording")],
+        ["backup", "new-key", str(key)],
+        ["backup", "verify", str(file), "--key-file", str(other)],
+        ["backup", "verify", str(tmp_path / "cut"), "--key-file", str(key)],
+        ["backup", "verify", str(tmp_path / "recording"), "--key-file", str(key)],
+        ["backup", "secrets", str(file), "--key-file", str(other)],
+        ["restore", str(file), "--key-file", str(key)],
+        ["restore", str(tmp_path / "cut"), "--key-file", str(key), "--recordings-only"],
+        ["restore", str(tmp_path / "none"), "--key-file", str(key)],
+    ):
+        with pytest.raises(CommandError) as refused:
+            call_command(*words)
+        assert len(str(refused.value).splitlines()) == 1
+    assert {path.name for path in tmp_path.iterdir() if path.is_file()} == {
+        "key",
+        "other",
+        "file.backup",
+        "cut",
+        "recording",
+    }
+
+
+def test_the_wrong_key_is_refused_before_anything_is_done(voices, elsewhere):
+    content = made()
+    with elsewhere():
+        with pytest.raises(WrongKey):
+            restoring.restore(io.BytesIO(content), key_of_text(new_key()), ignored)
+        assert is_untouched(elsewhere)
+
+
+# --- Recordings that were lost ---------------------------------------------------------------------------------------
+
+
+def test_lost_and_broken_recordings_come_back_and_nothing_else(voices, recordings_folder):
+    acme, _ = voices
+    content, whole = made(), files_in(recordings_folder)
+    services.delete_speakers(acme, acme.libraries.all(), [KEN])
+    lost, broken, _ = wanted = sorted(files_in(recordings_folder))
+    (recordings_folder / lost).unlink()
+    (recordings_folder / broken).write_bytes(whole[broken][:100])
+    returned = restoring.return_recordings(io.BytesIO(content), KEY, ignored)
+    assert files_in(recordings_folder) == {path: whole[path] for path in wanted}
+    assert (returned.restored, returned.there, returned.unwanted) == (2, 1, 1)
+    assert audited(Action.RECORDING_RESTORED) == 2

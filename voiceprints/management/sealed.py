@@ -1,0 +1,64 @@
+"""What the commands about backups share: the key, and files that may also be a pipe."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management.base import CommandError, CommandParser
+from django.db import Error as DatabaseFailed
+
+from voiceprints.encrypted_files import Key, key_of_passphrase, key_of_text
+from voiceprints.errors import VoiceprintError
+
+PIPE = Path("-")
+
+
+def add_key(parser: CommandParser) -> None:
+    key = parser.add_mutually_exclusive_group()
+    key.add_argument("--key-file", type=Path, help="as `backup new-key` writes it")
+    key.add_argument("--passphrase-file", type=Path, help="its first line; without either, the passphrase is asked for")
+
+
+def key_of(key_file: Path | None, passphrase_file: Path | None, *, new: bool = False) -> Key:
+    """Raises CommandError."""
+    with one_line():
+        if key_file:
+            return key_of_text(key_file.read_text())
+        if passphrase_file:
+            return key_of_passphrase(passphrase_file.read_text().partition("\n")[0])
+        return key_of_passphrase(_asked(new))
+
+
+def _asked(new: bool) -> str:
+    if not sys.stdin.isatty():
+        raise CommandError("say --key-file or --passphrase-file; there is nobody to be asked for the passphrase")
+    passphrase = getpass.getpass("Passphrase: ")
+    if new and getpass.getpass("Again: ") != passphrase:
+        raise CommandError("the two differ")
+    return passphrase
+
+
+@contextmanager
+def reading(file: Path) -> Iterator[IO[bytes]]:
+    """The file, or what is piped in. Raises CommandError, also for what goes wrong with it in the block."""
+    with one_line():
+        if file == PIPE:
+            yield sys.stdin.buffer
+        else:
+            with file.open("rb") as opened:
+                yield opened
+
+
+@contextmanager
+def one_line() -> Iterator[None]:
+    """Raises CommandError for whatever may go wrong."""
+    try:
+        yield
+    except (VoiceprintError, ImproperlyConfigured, OSError, DatabaseFailed, UnicodeDecodeError) as error:
+        raise CommandError(str(error).partition("\n")[0]) from None

@@ -1,0 +1,274 @@
+"""Backups brought back: all of one into an installation that is being made, or single recordings that were lost.
+
+Everything that goes into the database is one transaction, migrations included. Files are stored before it is committed,
+and go again when it fails. A restoration whose process is killed leaves a mark beside the files it has stored, by which
+the next one knows that they are its own to replace.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import shutil
+import tempfile
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from typing import IO, Final
+
+from django.conf import settings
+from django.core.files.base import ContentFile, File
+from django.core.files.storage import storages
+from django.core.management import call_command
+from django.db import transaction
+
+from audio.errors import ModelError
+from tenants import sealing
+from tenants.actions import Action
+from tenants.context import acting_as_platform
+from tenants.isolation import refuse_unsafe_database
+from tenants.models import Tenant
+from tenants.services import default_model
+from tenants.trail import note
+from voiceprints import installed, recordings, tables
+from voiceprints.backup_format import TABLE, BackupReader, Contents, Reached, Section
+from voiceprints.backups import LARGE_BYTES, few_at_once
+from voiceprints.encrypted_files import Key
+from voiceprints.errors import VoiceprintError
+from voiceprints.models import Utterance
+from voiceprints.tables import Table
+from voiceprints.targets import speaker_target
+
+MARK: Final = "a-restoration-was-broken-off"
+FIELD_KEYS: Final = "OPENVPR_FIELD_KEYS"
+PRIVATE_FILE: Final = 0o600
+
+
+class StorageInUse(VoiceprintError):
+    def __init__(self) -> None:
+        super().__init__("a backup is restored into an empty storage only; there are files where recordings go")
+
+
+class OtherFieldKeys(VoiceprintError):
+    def __init__(self) -> None:
+        super().__init__(
+            f"{FIELD_KEYS} does not hold the keys that the secrets in the backup are encrypted with; "
+            "`manage.py backup secrets` prints them"
+        )
+
+
+@dataclass(frozen=True)
+class Restored:
+    """`differing`: secrets that somebody set to other values than the backup's. `absent_models`: to be installed.
+
+    `broken_chains`: of the audit trail, each with how.
+    """
+
+    created: str
+    version: str
+    contents: Contents
+    differing: list[str]
+    absent_models: list[str]
+    broken_chains: list[str]
+
+
+@dataclass
+class Returned:
+    """Recordings in a backup: stored anew, whole where they belong, or of no row any more."""
+
+    restored: int = 0
+    there: int = 0
+    unwanted: int = 0
+
+
+@dataclass(frozen=True)
+class Content:
+    path: str
+    file: IO[bytes]
+    bytes: int
+
+
+def restore(source: IO[bytes], key: Key, progress: Callable[[int], object]) -> Restored:
+    """A whole backup, into an installation without tables and files. `progress` is told how many files are done.
+
+    Raises Unreadable, DatabaseInUse, StorageInUse, OtherFieldKeys, OfNewerVersion, OtherTables, StorageFailed,
+    ImproperlyConfigured.
+    """
+    backup = BackupReader(source, key)
+    head, sections = backup.head, backup.sections()
+    refuse_unsafe_database()
+    tables.refuse_used_database()
+    differing = _take_over(head.secrets)
+    with _storing() as storing, transaction.atomic():
+        tables.make_tables(head.migrations, head.version)
+        _fill_tables(head.tables, sections)
+        with closing(few_at_once(storing.store, storing.listed(sections))) as files:
+            for done, stored in enumerate(files, 1):
+                stored.result()
+                progress(done)
+        call_command("migrate", verbosity=0, interactive=False)
+        with acting_as_platform():
+            note(None, Action.BACKUP_RESTORED, created=head.created, version=head.version)
+        _write_secrets(head.secrets)
+    tables.gather_statistics(table.name for table in tables.tables())
+    return Restored(head.created, head.version, backup.contents, differing, _absent_models(), _broken_chains())
+
+
+def return_recordings(source: IO[bytes], key: Key, progress: Callable[[int], object]) -> Returned:
+    """Those of a backup whose rows are here and whose files are not, or not whole. Raises Unreadable, StorageFailed."""
+    returned = Returned()
+    for done, content in enumerate(_contents(BackupReader(source, key).sections()), 1):
+        with content.file:
+            _return(content, returned)
+        progress(done)
+    return returned
+
+
+def _return(content: Content, returned: Returned) -> None:
+    """The row is locked, so whoever deletes it waits, and then finds the file to remove."""
+    storage = storages["recordings"]
+    with acting_as_platform():
+        named = Utterance.all_tenants.filter(recording=content.path)
+        utterance = named.select_related("speaker__library", "tenant").select_for_update(of=("self",)).first()
+        if utterance is None:
+            returned.unwanted += 1
+            return
+        with recordings.reading(content.path):
+            if storage.exists(content.path) and storage.size(content.path) == content.bytes:
+                returned.there += 1
+                return
+            storage.delete(content.path)
+        recordings.write_file(content.path, File(content.file))
+        note(utterance.tenant, Action.RECORDING_RESTORED, speaker_target(utterance.speaker), utterance=utterance.pk)
+        returned.restored += 1
+
+
+# --- Rows ------------------------------------------------------------------------------------------------------------
+
+
+def _fill_tables(wanted: Sequence[Table], sections: Iterator[Section | Reached]) -> None:
+    named = {table.name: table for table in wanted}
+    with tables.filling(wanted):
+        for section in sections:
+            if not isinstance(section, Section):
+                tables.go_on_counting(section)
+                break
+            tables.fill(named[section.name], section.pieces)
+
+
+def _absent_models() -> list[str]:
+    """That tenants use, or new ones begin with, and that are not on this machine as the database knows them."""
+    wanted = {default_model(), *(name for tenant in Tenant.objects.all() for name in tenant.models)}
+    return [name for name in sorted(wanted) if not _is_installed(name)]
+
+
+def _is_installed(model: str) -> bool:
+    try:
+        installed.refuse_disagreement(model)
+    except ModelError:
+        return False
+    return True
+
+
+def _broken_chains() -> list[str]:
+    verdicts = map(sealing.verify, sealing.chains())
+    return [f"chain {verdict.chain}: {verdict.problems[0]}" for verdict in verdicts if not verdict.intact]
+
+
+# --- Files -----------------------------------------------------------------------------------------------------------
+
+
+class _Storing:
+    """Stores files, and knows which, so that they can be removed again."""
+
+    def __init__(self, *, over_leftovers: bool, list_of_paths: IO[str]) -> None:
+        self._over_leftovers, self._paths = over_leftovers, list_of_paths
+
+    def listed(self, sections: Iterator[Section | Reached]) -> Iterator[Content]:
+        for content in _contents(sections):
+            self._paths.write(f"{content.path}\n")
+            yield content
+
+    def store(self, content: Content) -> None:
+        """Raises StorageFailed."""
+        with content.file:
+            if self._over_leftovers:
+                recordings.remove_file(content.path)
+            recordings.write_file(content.path, File(content.file))
+
+    def undo(self) -> bool:
+        """Whether nothing is left."""
+        self._paths.seek(0)
+        removed = [recordings.remove_file(line.rstrip("\n")) for line in self._paths]
+        return all(removed)
+
+
+@contextmanager
+def _storing() -> Iterator[_Storing]:
+    """Into an empty storage, which it is again when the block fails. Raises StorageInUse, StorageFailed."""
+    storage = storages["recordings"]
+    with recordings.reading(MARK):
+        leftovers = storage.exists(MARK)
+        if not leftovers and _any_file():
+            raise StorageInUse
+    if not leftovers:
+        recordings.write_file(MARK, ContentFile(b""))
+    with tempfile.TemporaryFile("w+", dir=settings.HOME) as paths:
+        storing = _Storing(over_leftovers=leftovers, list_of_paths=paths)
+        try:
+            yield storing
+        except BaseException:
+            if storing.undo():
+                recordings.remove_file(MARK)
+            raise
+    recordings.remove_file(MARK)
+
+
+def _any_file(folder: str = "") -> bool:
+    try:
+        folders, files = storages["recordings"].listdir(folder)
+    except FileNotFoundError:
+        return False
+    return bool(files) or any(_any_file(posixpath.join(folder, name)) for name in folders)
+
+
+def _contents(sections: Iterator[Section | Reached]) -> Iterator[Content]:
+    """Of the files among them, each whole and ready to be read."""
+    for section in sections:
+        if not isinstance(section, Section):
+            continue
+        if section.kind == TABLE:
+            deque(section.pieces, maxlen=0)
+            continue
+        spooled = tempfile.SpooledTemporaryFile(LARGE_BYTES)  # noqa: SIM115 - whoever uses it closes it
+        length = sum(spooled.write(piece) for piece in section.pieces)
+        spooled.seek(0)
+        yield Content(section.name, spooled, length)
+
+
+# --- Secrets ---------------------------------------------------------------------------------------------------------
+
+
+def _take_over(wanted: dict[str, str]) -> list[str]:
+    """Use the backup's field keys from here on; returns which of its other secrets differ from what somebody set.
+
+    Raises OtherFieldKeys.
+    """
+    keys = [key.strip() for key in wanted[FIELD_KEYS].split(",")]
+    if FIELD_KEYS in settings.SECRET_FILES:
+        settings.FIELD_KEYS = keys
+    elif not set(keys) <= set(settings.FIELD_KEYS):
+        raise OtherFieldKeys
+    given = settings.SECRETS.items() - {(FIELD_KEYS, settings.SECRETS[FIELD_KEYS]), *wanted.items()}
+    return sorted(name for name, _ in given if name not in settings.SECRET_FILES)
+
+
+def _write_secrets(wanted: dict[str, str]) -> None:
+    """In the place of those that were generated here, which are kept beside them."""
+    for name, path in settings.SECRET_FILES.items():
+        if name in wanted and path.read_text() != wanted[name]:
+            shutil.copy2(path, path.with_name(f"{path.name}.before-restoration"))
+            draft = path.with_name(f".{path.name}.restored")
+            draft.touch(PRIVATE_FILE)
+            draft.write_text(wanted[name])
+            draft.replace(path)
