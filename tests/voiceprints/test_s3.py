@@ -14,9 +14,13 @@ from moto.server import ThreadedMotoServer
 from config.settings import s3_recordings
 from tests.archives import csv_manifest, voices, zipped
 from tests.cast import KEN, LIBRARY, SUSAN, audio, recording
-from voiceprints import bulk, recordings, services, work
+from tests.fresh import fresh_database, in_database
+from voiceprints import backups, bulk, recordings, restoring, services, work
+from voiceprints.encrypted_files import key_of_passphrase
 from voiceprints.errors import RecordingNotFound, StorageFailed
 from voiceprints.serving import recording_response
+
+__all__ = ["fresh_database"]
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -93,6 +97,50 @@ def test_a_service_that_is_down_delays_a_removal_but_not_the_deletion(acme, s3):
     assert services.delete_speakers(acme, acme.libraries.all(), [SUSAN]).speakers == 1
     assert services.count_speakers(acme, acme.libraries.all()) == 0
     assert recordings.sweep() == 0
+
+
+# --- Backups ---------------------------------------------------------------------------------------------------------
+
+KEY = key_of_passphrase("correct horse battery staple")
+
+
+def made():
+    target = io.BytesIO()
+    backups.back_up(target, KEY, lambda done, total: None)
+    return io.BytesIO(target.getvalue())
+
+
+def test_a_backup_goes_out_of_one_bucket_and_into_another(acme, s3, settings, fresh_database):
+    server, bucket = s3
+    services.enroll(acme, LIBRARY, SUSAN, [audio(SUSAN, number) for number in (1, 2, 3)])
+    whole, backup = {key: played(key) for key in objects(bucket)}, made()
+    endpoint = "http://{}:{}".format(*server.get_host_and_port())
+    another = boto3.resource("s3", endpoint_url=endpoint).Bucket(f"another-{uuid.uuid4()}")
+    another.create()
+    settings.STORAGES = settings.STORAGES | {"recordings": s3_recordings(another.name, endpoint)}
+    with in_database(fresh_database):
+        restoring.restore(backup, KEY, lambda done: None)
+        assert {key: played(key) for key in objects(another)} == whole
+        assert len(whole) == 3
+
+
+def test_a_bucket_that_is_in_use_is_left_alone(acme, s3, fresh_database):
+    _, bucket = s3
+    services.enroll(acme, LIBRARY, SUSAN, [audio(SUSAN)])
+    backup, kept = made(), objects(bucket)
+    with in_database(fresh_database), pytest.raises(restoring.StorageInUse):
+        restoring.restore(backup, KEY, lambda done: None)
+    assert objects(bucket) == kept
+
+
+def test_a_bucket_that_fails_for_a_while_fails_no_backup(acme, breaks, monkeypatch):
+    monkeypatch.setattr(backups, "PAUSES_SECONDS", (0.01, 0.01))
+    services.enroll(acme, LIBRARY, SUSAN, [audio(SUSAN)])
+    breaks(times=2)
+    assert backups.verify(made(), KEY, lambda section: None).contents.files == 1
+    breaks()
+    with pytest.raises(StorageFailed):
+        made()
 
 
 # --- Found, and not to be fetched ------------------------------------------------------------------------------------
