@@ -204,7 +204,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     if may_read_audit(request):
         groups.append(_group(_("Access"), *access, AUDIT, ERASURES))
     if is_platform_staff(request):
-        groups.append(_group(_("Platform"), TENANTS, USERS, LOCK_OUTS))
+        groups.append(_group(_("Platform"), TENANTS, USERS, LOCK_OUTS, SCHEDULE, CLEAN_UPS, STORAGE))
     return groups
 
 
@@ -226,6 +226,10 @@ ERASURES = (_("Erasures"), "delete_forever", "admin:erasures")
 TENANTS = (_("Tenants"), "apartment", "admin:tenants_tenant_changelist")
 USERS = (_("Users"), "manage_accounts", "admin:auth_user_changelist")
 LOCK_OUTS = (_("Lock-outs"), "lock_clock", "admin:tenants_guesses_changelist")
+
+SCHEDULE = (_("Schedule"), "schedule", "admin:django_celery_beat_periodictask_changelist")
+STORAGE = (_("Storage"), "folder_off", "admin:voiceprints_storagefinding_changelist")
+CLEAN_UPS = (_("Clean-ups"), "mop", "admin:tenants_cleanuprun_changelist")
 
 
 def _group(title: Any, *items: tuple[Any, str, str]) -> dict[str, Any]:

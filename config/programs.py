@@ -132,8 +132,7 @@ def _platform_workers() -> list[Program]:
 
 
 def _beat() -> Program:
-    schedule = settings.HOME / "run" / "beat-schedule"
-    return Program("beat", [*_celery("beat"), "--schedule", str(schedule), "--pidfile", ""], 25)
+    return Program("beat", [*_celery("beat"), "--pidfile", ""], 25)
 
 
 # The workers need not hear of each other, nor anybody of them every other second.

@@ -174,6 +174,7 @@ try:
     JOBS_PER_TENANT = env.int("OPENVPR_JOBS_PER_TENANT", 200, validate=validate.Range(1, 100_000))
     JOBS_KEPT_DAYS = env.int("OPENVPR_JOBS_KEPT_DAYS", 30, validate=validate.Range(1, 3650))
     AUDIT_KEPT_DAYS = env.int("OPENVPR_AUDIT_KEPT_DAYS", 0, validate=validate.Range(0, 36_500))
+    STRAYS_KEPT_DAYS = env.int("OPENVPR_STRAYS_KEPT_DAYS", 7, validate=validate.Range(0, 3650))
     EXPORT_KEPT_SECONDS = env.int("OPENVPR_EXPORT_KEPT_SECONDS", 24 * 3600, validate=validate.Range(60, 30 * 24 * 3600))
     UPLOADS_KEPT_SECONDS = env.int(
         "OPENVPR_UPLOADS_KEPT_SECONDS", 24 * 3600, validate=validate.Range(0, 30 * 24 * 3600)
@@ -273,6 +274,7 @@ REDIS_URL = f"unix://{REDIS_SOCKET}" if EMBEDDED_REDIS else redis_url(env.str("R
 INSTALLED_APPS = [
     "unfold.apps.BasicAppConfig",
     "unfold.contrib.filters",
+    "django_celery_beat",
     "tenants",
     "voiceprints",
     *(f"api.{dialect}" for dialect in DIALECTS),
@@ -439,15 +441,22 @@ CELERY_TASK_ROUTES = {
     "tenants.check_trail": {"queue": "cleanup"},
 }
 CELERY_TIMEZONE = "UTC"
+HOURLY = {"expires": 3500}
+CELERY_BEAT_SCHEDULER = "config.beat:Scheduler"
+# What an installation begins with. Whatever is in the database already is as somebody wants it (config/beat.py).
 CELERY_BEAT_SCHEDULE = {
-    "expire-recordings": {"task": "voiceprints.expire_recordings", "schedule": crontab(minute=7)},
-    "expire-probes": {"task": "voiceprints.expire_probes", "schedule": crontab(minute=17)},
-    "expire-enrollments": {"task": "voiceprints.expire_enrollments", "schedule": crontab(minute=27)},
+    "expire-recordings": {"task": "voiceprints.expire_recordings", "schedule": crontab(minute=7), "options": HOURLY},
+    "expire-probes": {"task": "voiceprints.expire_probes", "schedule": crontab(minute=17), "options": HOURLY},
+    "expire-enrollments": {"task": "voiceprints.expire_enrollments", "schedule": crontab(minute=27), "options": HOURLY},
+    "sweep-storage": {
+        "task": "voiceprints.sweep_storage",
+        "schedule": crontab(hour=2, minute=37, day_of_week="sunday"),
+    },
     "sweep-recordings": {"task": "voiceprints.sweep_recordings", "schedule": 60.0, "options": {"expires": 55}},
     "note-sizes": {"task": "voiceprints.note_sizes", "schedule": 60.0, "options": {"expires": 55}},
     "fold-stock": {"task": "voiceprints.fold_stock", "schedule": 60.0, "options": {"expires": 55}},
     "sweep-answers": {"task": "native.sweep_answers", "schedule": 600.0, "options": {"expires": 590}},
-    "sweep-sign-ins": {"task": "tenants.sweep_sign_ins", "schedule": 3600.0, "options": {"expires": 3500}},
+    "sweep-sign-ins": {"task": "tenants.sweep_sign_ins", "schedule": 3600.0, "options": HOURLY},
     "seal-trail": {"task": "tenants.seal_trail", "schedule": 300.0, "options": {"expires": 290}},
     "check-trail": {"task": "tenants.check_trail", "schedule": crontab(hour=3, minute=17)},
     "tend-jobs": {"task": "voiceprints.tend_jobs", "schedule": 5.0, "options": {"expires": 4}},

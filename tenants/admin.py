@@ -21,7 +21,7 @@ from django.utils.translation import ngettext
 from unfold.decorators import action, display
 from unfold.forms import UserChangeForm, UserCreationForm
 
-from tenants import guessing, invitations, members, second_factors, services, signed_in
+from tenants import cleanup_admin, guessing, invitations, members, second_factors, services, signed_in
 from tenants.console import (
     PlatformAdmin,
     TenantAdmin,
@@ -47,6 +47,8 @@ from tenants.invitation_mail import send_invitation
 from tenants.members import is_last_owner
 from tenants.models import AccessToken, Credential, Guesses, Invitation, Membership, Role, Scope, Tenant
 from tenants.secret_once import go_and_see, is_unseen, keep_unseen, mark_seen
+
+__all__ = ["cleanup_admin"]
 
 User = get_user_model()
 admin.site.unregister(User)

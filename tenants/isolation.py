@@ -29,6 +29,20 @@ def isolate(table: str, **extra_policies: str) -> RunSQL:
     return RunSQL(statements, [*reverse, f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY"])
 
 
+def platform_only(table: str) -> RunSQL:
+    """The migration step that shows the rows of `table`, which belong to no tenant, to the platform alone."""
+    made: list[Any] = [
+        f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY",
+        f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY",
+        f"CREATE POLICY platform_sees_all_rows ON {table} USING ({PLATFORM})",
+    ]
+    undone: list[Any] = [
+        f"DROP POLICY platform_sees_all_rows ON {table}",
+        f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY",
+    ]
+    return RunSQL(made, undone)
+
+
 def same_tenant(table: str, column: str, target: str) -> RunSQL:
     """The migration step by which a row of `table` can only point at a row of `target` of its own tenant.
 

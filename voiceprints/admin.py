@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -17,13 +18,23 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminTextareaWidget
 
-from tenants.console import TenantAdmin, may_change, may_listen, may_manage_access, own_rows, refuse_unless
+from tenants.console import (
+    PlatformAdmin,
+    TenantAdmin,
+    is_platform_staff,
+    may_change,
+    may_listen,
+    may_manage_access,
+    own_rows,
+    refuse_unless,
+)
 from voiceprints import curation
 from voiceprints.confirmation import carry_out, confirmation_page, is_confirmed, is_meant
 from voiceprints.counting import CountingChangeList, Counts, counts_of
 from voiceprints.filters import LibraryFilter, OrganisationFilter
+from voiceprints.findings import HEADINGS, lines
 from voiceprints.library_page import library_page
-from voiceprints.models import Library, Speaker, Utterance
+from voiceprints.models import Library, Speaker, StorageFinding, Utterance
 from voiceprints.moving import moved_or_asked
 from voiceprints.querysets import SpeakerQuerySet
 from voiceprints.removals import (
@@ -196,3 +207,31 @@ class SpeakerAdmin(RemovableAdmin):
             return confirmation_page(request, context, DELETE_UTTERANCES, utterances, self.page_address(speaker_id))
         carry_out(request, DELETE_UTTERANCES, utterances)
         return redirect(self.page_address(speaker_id))
+
+
+@admin.register(StorageFinding)
+class StorageFindingAdmin(PlatformAdmin):
+    list_display = ["path", "kind", "size_bytes", "tenant_slug", "found", "seen"]
+    list_filter = [("kind", ChoicesDropdownFilter)]
+    list_filter_submit = True
+    search_fields = ["path"]
+    fields = readonly_fields = ["path", "kind", "size_bytes", "tenant_slug", "utterance", "found", "seen"]
+    actions_list = ["as_csv"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: StorageFinding | None = None) -> bool:
+        return obj is None and is_platform_staff(request)
+
+    def has_delete_permission(self, request: HttpRequest, obj: StorageFinding | None = None) -> bool:
+        return False
+
+    @action(description=_("Export as CSV"), url_path="csv", permissions=["view"], icon="download")
+    def as_csv(self, request: HttpRequest) -> HttpResponse:
+        attached = {"Content-Disposition": 'attachment; filename="storage.csv"'}
+        response = HttpResponse(content_type="text/csv; charset=utf-8", headers=attached)
+        table = csv.writer(response)
+        table.writerow(HEADINGS)
+        table.writerows(lines())
+        return response

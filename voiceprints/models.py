@@ -296,6 +296,33 @@ class DoomedRecording(models.Model):
         return self.path
 
 
+class StorageFinding(models.Model):
+    """A file without a row, or a row without its file, that the last sweep of the storage came upon."""
+
+    class Kind(models.TextChoices):
+        STRAY = "stray", _("file without a row")
+        FOREIGN = "foreign", _("file of somebody else")
+        LOST = "lost", _("row without its file")
+
+    kind = models.CharField(_("kind"), max_length=16, choices=Kind.choices)
+    path = models.CharField(_("path"), max_length=1024, unique=True)
+    size_bytes = models.PositiveBigIntegerField(_("bytes"), null=True)
+    tenant_slug = models.CharField(_("tenant"), max_length=63, blank=True)
+    utterance = models.BigIntegerField(_("utterance"), null=True)
+    found = models.DateTimeField(_("found"))
+    """When a sweep first came upon it."""
+    seen = models.DateTimeField(_("last seen"))
+
+    class Meta:
+        verbose_name = _("storage finding")
+        verbose_name_plural = _("storage findings")
+        ordering = ["kind", "path"]
+        indexes = [models.Index(fields=["kind", "found"], name="findings_by_age")]
+
+    def __str__(self) -> str:
+        return self.path
+
+
 class Job(models.Model):
     """Work that outlives its request. The row is the truth; the message in the queue only says that there is one."""
 

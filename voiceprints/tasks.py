@@ -34,6 +34,7 @@ from voiceprints import (
     reembedding,
     sizes,
     stock,
+    strays,
     vacuuming,
     work,
 )
@@ -170,6 +171,11 @@ def expire_enrollments() -> None:
 @shared_task(name="voiceprints.sweep_recordings")
 def sweep_recordings() -> None:
     clean("files", lambda tally: tally.add(files=recordings.sweep()))
+
+
+@shared_task(name="voiceprints.sweep_storage")
+def sweep_storage() -> None:
+    clean("storage", strays.sweep)
 
 
 @shared_task(name="voiceprints.note_sizes")

@@ -1,0 +1,81 @@
+"""When the platform does what it does by itself, and what came of it: pages of platform staff."""
+
+from __future__ import annotations
+
+import pytest
+from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
+
+from tenants.actions import Action
+from tenants.cleaning import clean
+from tenants.context import acting_as_platform
+from tenants.models import AuditEvent, CleanupRun
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def task():
+    hourly = CrontabSchedule.objects.create(minute="7")
+    return PeriodicTask.objects.create(name="expire-recordings", task="voiceprints.expire_recordings", crontab=hourly)
+
+
+def address(task):
+    return f"/console/django_celery_beat/periodictask/{task.pk}/change/"
+
+
+def test_staff_change_when_a_task_runs_and_the_trail_tells(client_of, task):
+    daily = IntervalSchedule.objects.create(every=1, period="days")
+    client_of("staff").post(address(task), {"enabled": "on", "interval": daily.pk, "crontab": ""})
+    task.refresh_from_db()
+    assert (task.interval, task.crontab) == (daily, None)
+    with acting_as_platform():
+        told = AuditEvent.all_tenants.get(action=Action.SCHEDULE_CHANGED)
+    assert (told.object_name, told.details["changes"]["when"][1]) == ("expire-recordings", "every day")
+
+
+def test_a_task_has_one_kind_of_schedule(client_of, task):
+    daily = IntervalSchedule.objects.create(every=1, period="days")
+    page = client_of("staff").post(address(task), {"enabled": "on", "interval": daily.pk, "crontab": task.crontab_id})
+    assert "not both" in page.content.decode()
+    page = page.client.post(address(task), {"enabled": "on", "interval": "", "crontab": ""})
+    assert "not both" in page.content.decode()
+
+
+def test_what_a_task_does_cannot_be_changed(client_of, task):
+    sent = {"enabled": "on", "crontab": task.crontab_id, "interval": "", "task": "evil", "name": "evil", "kwargs": "[]"}
+    client_of("staff").post(address(task), sent)
+    task.refresh_from_db()
+    assert (task.name, task.task) == ("expire-recordings", "voiceprints.expire_recordings")
+
+
+def test_a_task_is_switched_off_and_not_removed(client_of, task):
+    client = client_of("staff")
+    client.post(address(task), {"crontab": task.crontab_id, "interval": ""})
+    assert client.post(address(task).replace("change", "delete"), {"post": "yes"}).status_code == 403
+    task.refresh_from_db()
+    assert not task.enabled
+
+
+@pytest.mark.parametrize("who", ["owner", "operator", "auditor", "viewer", "globex"])
+def test_nobody_else_sees_or_changes_the_schedule(client_of, task, who):
+    client = client_of(who)
+    assert client.get(address(task)).status_code == 403
+    assert client.post(address(task), {"interval": ""}).status_code == 403
+    assert client.get("/console/tenants/cleanuprun/").status_code == 403
+
+
+def test_staff_see_what_clean_ups_removed_and_which_failed(client_of):
+    clean("recordings", lambda tally: tally.add(recordings=17))
+    with pytest.raises(ZeroDivisionError):
+        clean("jobs", lambda tally: 1 / 0)
+    page = client_of("staff").get("/console/tenants/cleanuprun/").content.decode()
+    assert "recordings: 17" in page
+    assert "failed" in page
+
+
+def test_a_broken_run_names_its_error(client_of):
+    with pytest.raises(ZeroDivisionError):
+        clean("jobs", lambda tally: 1 / 0)
+    run = CleanupRun.objects.get()
+    page = client_of("staff").get(f"/console/tenants/cleanuprun/{run.pk}/change/").content.decode()
+    assert "ZeroDivisionError" in page

@@ -1,0 +1,21 @@
+"""What the last sweep of the storage found, for spreadsheets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from voiceprints.models import StorageFinding
+
+HEADINGS: Final = ("kind", "path", "bytes", "tenant", "utterance", "found", "seen")
+# A spreadsheet takes what begins so for a formula, and whoever writes files chooses their names.
+FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r")
+
+
+def lines() -> Iterator[tuple[str, ...]]:
+    """In a transaction that sees them."""
+    for one in StorageFinding.objects.iterator():
+        numbers = (one.size_bytes, one.utterance)
+        size, utterance = ("" if number is None else str(number) for number in numbers)
+        path = f"'{one.path}" if one.path.startswith(FORMULAS) else one.path
+        yield one.kind, path, size, one.tenant_slug, utterance, one.found.isoformat(), one.seen.isoformat()

@@ -1,0 +1,59 @@
+"""What lies in the storage of recordings, file by file: never more at hand than a page, or a folder of the disk."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from django.core.files.storage import FileSystemStorage, storages
+
+from voiceprints.recordings import reading
+
+PAGE: Final = 500
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    path: str
+    size_bytes: int
+    modified: datetime
+
+
+def stored_files() -> Iterator[StoredFile]:
+    """All of them. Raises StorageFailed."""
+    storage = storages["recordings"]
+    files = _on_disk(Path(storage.location)) if isinstance(storage, FileSystemStorage) else _in_bucket(storage)
+    while True:
+        with reading("the list of all files"):
+            file = next(files, None)
+        if file is None:
+            return
+        yield file
+
+
+def is_stored(path: str) -> bool:
+    """Raises StorageFailed."""
+    with reading(path):
+        return storages["recordings"].exists(path)
+
+
+def _on_disk(root: Path) -> Iterator[StoredFile]:
+    folders = [root] if root.exists() else []
+    while folders:
+        with os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(Path(entry.path))
+                elif entry.is_file(follow_symlinks=False):
+                    found = entry.stat(follow_symlinks=False)
+                    modified = datetime.fromtimestamp(found.st_mtime, UTC)
+                    yield StoredFile(str(Path(entry.path).relative_to(root)), found.st_size, modified)
+
+
+def _in_bucket(storage: Any) -> Iterator[StoredFile]:
+    for item in storage.bucket.objects.page_size(PAGE):
+        yield StoredFile(item.key, item.size, item.last_modified)
