@@ -75,23 +75,21 @@ def map_of(tenant: Tenant, library: Library) -> LibraryMap | None:
         rows = list(chosen.values_list("speaker_id", "speaker__external_id", "embedding", "speech_seconds"))
     speakers, names, embeddings, seconds = (list(column) for column in zip(*rows, strict=True))
     voiceprints = np.stack([np.asarray(one, dtype=np.float32) for one in embeddings])
-    pairs = near_duplicates(voiceprints, seconds, decision_for(tenant, tenant.model))
+    doubles = near_duplicates(voiceprints, seconds, decision_for(tenant, tenant.model), LISTED)
     unlike = outliers(voiceprints)
     plane, share = on_a_plane(voiceprints)
-    kinds = dict.fromkeys(unlike, "outlier") | dict.fromkeys(
-        [place for pair in pairs for place in (pair.one, pair.other)], "duplicate"
-    )
+    kinds = dict.fromkeys(unlike, "outlier") | dict.fromkeys(doubles.places, "duplicate")
     places = _scaled(plane)
     points = [
-        Point(speaker, name, float(x), float(y), kinds.get(place, "plain"))
+        Point(speaker, name, round(float(x), 1), round(float(y), 1), kinds.get(place, "plain"))
         for place, (speaker, name, (x, y)) in enumerate(zip(speakers, names, places, strict=True))
     ]
     return LibraryMap(
         library=library,
         enrolled=len(enrolled),
         points=points,
-        duplicates=[Duplicates(points[pair.one], points[pair.other], pair) for pair in pairs[:LISTED]],
-        duplicate_count=len(pairs),
+        duplicates=[Duplicates(points[pair.one], points[pair.other], pair) for pair in doubles.nearest],
+        duplicate_count=doubles.count,
         outliers=[points[place] for place in unlike[:LISTED]],
         outlier_count=len(unlike),
         share=share,

@@ -32,6 +32,15 @@ class Pair(Scored):
     other: int
 
 
+@dataclass(frozen=True)
+class NearDuplicates:
+    """`places`: of everybody who is in one of the pairs; `nearest`: some of them, nearest first."""
+
+    count: int
+    places: list[int]
+    nearest: list[Pair]
+
+
 def on_a_plane(voiceprints: Embedding) -> tuple[Figures, float]:
     """The two principal components, shape (n, 2), and which share of the variance they hold.
 
@@ -46,20 +55,37 @@ def on_a_plane(voiceprints: Embedding) -> tuple[Figures, float]:
     return centred @ (plane * np.where(largest < 0, -1.0, 1.0)), min(1.0, share)
 
 
-def near_duplicates(voiceprints: Embedding, seconds: list[float], decision: Decision) -> list[Pair]:
-    """The pairs at or above their threshold, nearest first; `seconds`: of speech behind each."""
+def near_duplicates(voiceprints: Embedding, seconds: list[float], decision: Decision, most: int) -> NearDuplicates:
+    """All pairs at or above their threshold are counted; `seconds`: of speech behind each."""
     features = np.array([speech_feature(one) for one in seconds])
-    found: list[Pair] = []
-    for begin in range(0, len(voiceprints), BLOCK):
-        bars = [decision.bar(one) for one in seconds[begin : begin + BLOCK]]
+    everybody = np.arange(len(voiceprints))
+    count, doubled, nearest = 0, np.zeros(len(voiceprints), bool), list[Pair]()
+    for block in np.split(everybody, range(BLOCK, len(voiceprints), BLOCK)):
+        bars = [decision.bar(seconds[place]) for place in block]
         bases, slopes = (np.array([getattr(bar, name) for bar in bars]) for name in ("base", "per_log_second"))
-        cosines = np.clip(voiceprints[begin : begin + BLOCK] @ voiceprints.T, -1, 1)
+        cosines = np.clip(voiceprints[block] @ voiceprints.T, -1, 1)
         thresholds = (bases[:, None] + slopes[:, None] * features).clip(-EXTREME_THRESHOLD, EXTREME_THRESHOLD)
-        for row, other in zip(*np.nonzero(cosines >= thresholds), strict=True):
-            if other > begin + row:
-                pair = Pair(float(cosines[row, other]), float(thresholds[row, other]), int(begin + row), int(other))
-                found.append(pair)
-    return sorted(found, key=lambda pair: (-pair.calibrated, pair.one, pair.other))
+        found = np.nonzero((cosines >= thresholds) & (everybody > block[:, None]))
+        ones, others = block[found[0]], found[1]
+        count += len(ones)
+        doubled[ones] = doubled[others] = True
+        nearest += _nearest(cosines[found], thresholds[found], ones, others, most)
+    return NearDuplicates(count, np.flatnonzero(doubled).tolist(), sorted(nearest, key=_nearness)[:most])
+
+
+def _nearest(
+    cosines: Embedding, thresholds: Figures, ones: NDArray[np.intp], others: NDArray[np.intp], most: int
+) -> list[Pair]:
+    """In the order of `calibrated`, without a Pair for each of what may be millions."""
+    far = (thresholds - cosines) / (1 - thresholds)
+    chosen = np.flatnonzero(far <= np.partition(far, most - 1)[most - 1]) if len(far) > most else np.arange(len(far))
+    order = chosen[np.argsort(far[chosen], kind="stable")[:most]]
+    columns = (cosines, thresholds, ones, others)
+    return [Pair(*row) for row in zip(*(column[order].tolist() for column in columns), strict=True)]
+
+
+def _nearness(pair: Pair) -> tuple[float, int, int]:
+    return -pair.calibrated, pair.one, pair.other
 
 
 def outliers(voiceprints: Embedding) -> list[int]:

@@ -39,7 +39,8 @@ def test_near_duplicates_are_the_pairs_that_would_be_accepted(acme):
     voiceprints[600] = voiceprints[3]
     seconds = [2.0 + place % 7 for place in range(700)]
     decision = decision_for(acme, acme.model)
-    found = {(pair.one, pair.other) for pair in maps.near_duplicates(voiceprints, seconds, decision)}
+    doubles = maps.near_duplicates(voiceprints, seconds, decision, most=10**6)
+    found = {(pair.one, pair.other) for pair in doubles.nearest}
     cosines = voiceprints @ voiceprints.T
     expected = {
         (one, other)
@@ -49,6 +50,18 @@ def test_near_duplicates_are_the_pairs_that_would_be_accepted(acme):
     }
     assert (3, 600) in found
     assert found == expected
+    assert (doubles.count, doubles.places) == (len(expected), sorted({place for pair in expected for place in pair}))
+
+
+@pytest.mark.django_db
+def test_of_very_many_pairs_the_nearest_are_named_and_all_counted(acme):
+    same = np.repeat(people(2), 400, axis=0)
+    same[700] = same[100]
+    decision = decision_for(acme, acme.model)
+    doubles = maps.near_duplicates(same, [3.0] * 799 + [60.0], decision, most=3)
+    whole = maps.near_duplicates(same, [3.0] * 799 + [60.0], decision, most=10**6)
+    assert doubles.count == whole.count == 401 * 400 // 2 + 399 * 398 // 2
+    assert doubles.nearest == whole.nearest[:3]
 
 
 def test_whoever_is_unlike_all_the_rest_is_an_outlier():
