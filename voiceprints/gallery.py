@@ -245,7 +245,8 @@ def move(tenant: Tenant, speakers: QuerySet[Speaker], key: LibraryKey) -> int:
     tenant.speakers.filter(pk__in=moving).update(library=library)
     tenant.voiceprints.filter(speaker__in=moving).update(library=library)
     for speaker in people:
-        note_move(tenant, speaker, library)
+        if speaker.library != library:
+            note_move(tenant, speaker, library)
     return len(moving)
 
 

@@ -8,6 +8,7 @@ from tenants.context import acting_as
 from tests.cast import LIBRARY, OTHER_TAG, audio
 from voiceprints import services
 from voiceprints.errors import LibraryNotFound, SpeakersExist
+from voiceprints.history import history_of
 from voiceprints.results import LibraryKey
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -61,6 +62,7 @@ def test_two_of_one_name_do_not_move_together(acme, people):
 def test_who_is_there_already_stays(acme, people):
     assert services.move_speakers(acme, [people["carol"].pk, people["bob"].pk], OTHER_TAG) == 2
     assert names_in(acme, OTHER_TAG) == ["bob", "carol"]
+    assert [len(history_of(people[name])) for name in ("bob", "carol")] == [2, 1]
 
 
 def test_nobody_moves_to_a_library_that_is_not_there(acme, globex, people):
