@@ -4,22 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from math import ceil
 
 import numpy as np
 from django.http import HttpRequest
 from django.urls import reverse
 
-from tenants.models import Tenant
+from tenants.auditing import Line
+from tenants.console import may_read_audit
+from tenants.models import AuditEvent, Tenant
 from voiceprints import wording
 from voiceprints.agreement import count_disagreements, said_in
 from voiceprints.decisions import Decision, decision_for
 from voiceprints.gallery import embeddings_of
+from voiceprints.history import history_of
 from voiceprints.models import Speaker, Utterance, UtteranceEmbedding
 from voiceprints.results import Scored
 
 RECORDINGS_ON_A_PAGE = 10
 MOST_COMPARED = 16
+DEEDS_SHOWN = 10
 # A pair that lies this near to its threshold could fall on either side of it with another sentence.
 NEARLY = 0.05
 
@@ -101,6 +106,14 @@ class Matrix:
 
 
 @dataclass(frozen=True)
+class Deed:
+    """What somebody did several times in a row, such as listening; `line` is the newest time."""
+
+    line: Line
+    times: int
+
+
+@dataclass(frozen=True)
 class SpeakerPage:
     recordings: list[Said]
     count: int
@@ -110,6 +123,11 @@ class SpeakerPage:
     """Whether one voice speaks, in words."""
     matrix: Matrix | None
     """None where there is nothing to compare."""
+    history: list[Deed]
+    """The newest of what was done to the speaker."""
+    older_deeds: bool
+    audit_address: str
+    """"" for whoever may not read the audit trail."""
 
     @property
     def pages(self) -> int:
@@ -133,6 +151,7 @@ def speaker_page(request: HttpRequest, speaker: Speaker) -> SpeakerPage:
     utterances = speaker.utterances.filter(pk__in=shown).order_by("-pk")
     recordings = [Said(numbers[utterance.pk], utterance) for utterance in utterances]
     tenant = speaker.tenant
+    deeds = _in_a_row(history_of(speaker))
     heard = [row for row in embeddings_of(speaker) if row.model == tenant.model]
     return SpeakerPage(
         recordings,
@@ -140,6 +159,9 @@ def speaker_page(request: HttpRequest, speaker: Speaker) -> SpeakerPage:
         number,
         wording.agreement(count_disagreements(tenant, [said_in(row) for row in heard])),
         matrix_of(tenant, heard, numbers),
+        deeds[:DEEDS_SHOWN],
+        len(deeds) > DEEDS_SHOWN,
+        _audit_address(speaker) if may_read_audit(request) else "",
     )
 
 
@@ -166,6 +188,15 @@ def _cells(decision: Decision, cosines: np.ndarray, seconds: Sequence[float], pl
         None if other == place else Cell(float(cosines[place, other]), bar.threshold(known))
         for other, known in enumerate(seconds)
     )
+
+
+def _in_a_row(events: Sequence[AuditEvent]) -> list[Deed]:
+    rows = (list(alike) for _, alike in groupby(events, lambda one: (one.action, one.outcome, one.actor_name)))
+    return [Deed(Line(alike[0]), len(alike)) for alike in rows]
+
+
+def _audit_address(speaker: Speaker) -> str:
+    return reverse("admin:audit", query={"tenant": speaker.tenant.slug, "object": speaker.external_id})
 
 
 def _page_number(text: str, pages: int) -> int:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from html import unescape
 
 import pytest
 
 from tests.cast import LIBRARY, audio
 from tests.console.people import enrolled
-from voiceprints import services
+from voiceprints import curation, services
 
 pytestmark = pytest.mark.django_db
 
@@ -82,3 +83,24 @@ def test_another_tenants_voices_are_never_near(client_of, acme, globex):
     alice, _ = enrolled(acme, "alice", "susan")
     enrolled(globex, "their alice", "susan")
     assert "their alice" not in nearest(client_of("staff"), alice, "?everywhere")
+
+
+@pytest.mark.parametrize(("who", "reads"), [("owner", True), ("auditor", True), ("operator", False), ("viewer", False)])
+def test_the_page_tells_what_was_done_and_leads_whoever_may_to_the_audit_trail(who, reads, client_of, acme_rows):
+    client = client_of(who)
+    page = page_of(client, acme_rows.speaker)
+    assert "speaker enrolled" in page.split('id="history"')[1]
+    address = "/console/audit/?tenant=acme&amp;object=alice"
+    assert (address in page) is reads
+    assert (client.get(unescape(address)).status_code == 200) is reads
+
+
+def test_of_a_long_history_the_newest_is_shown_and_what_was_done_in_a_row_once(client_of, acme, acme_rows):
+    client = client_of("operator")
+    for number in range(6):
+        curation.change_speaker(acme, acme_rows.speaker.pk, {"info": f"{number}"}, versions=None)
+        for _ in range(3):
+            list(client.get(f"/console/recordings/{acme_rows.utterance.pk}.flac"))
+    history = page_of(client, acme_rows.speaker).split('id="history"')[1]
+    assert (history.count("recording listened to"), history.count("× 3"), history.count("speaker changed")) == (5, 5, 5)
+    assert "Older ones, and details" in history
