@@ -59,7 +59,7 @@ class RemovableAdmin(TenantAdmin):
 
     @action(description=_("Delete"), permissions=["delete"])
     def delete_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
-        return self.undertake(request, self.deletion, queryset, back=self.list_address())
+        return self.undertake(request, self.deletion, queryset, back=request.get_full_path())
 
     def delete_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
@@ -139,7 +139,7 @@ class LibraryAdmin(RemovableAdmin):
 
     @action(description=_("Empty"), permissions=["delete"])
     def empty(self, request: HttpRequest, queryset: QuerySet[Library]) -> HttpResponse | None:
-        return self.undertake(request, EMPTY_LIBRARIES, queryset, back=self.list_address())
+        return self.undertake(request, EMPTY_LIBRARIES, queryset, back=request.get_full_path())
 
 
 @admin.register(Speaker)
@@ -194,7 +194,7 @@ class SpeakerAdmin(RemovableAdmin):
 
     @action(description=_("Move to another library"), permissions=["change"])
     def move(self, request: HttpRequest, queryset: QuerySet[Speaker]) -> HttpResponse | None:
-        return moved_or_asked(request, queryset, self.list_address())
+        return moved_or_asked(request, queryset, request.get_full_path())
 
     def remove_recording(self, request: HttpRequest, speaker_id: int, utterance_id: int) -> HttpResponse:
         speaker = self.get_object(request, str(speaker_id))

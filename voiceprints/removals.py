@@ -76,6 +76,12 @@ def name_or_extent(libraries: QuerySet[Library]) -> str:
     return str(chosen[0]) if len(chosen) == 1 else str(contents_foreseen(libraries).speakers)
 
 
+def extent_of_several(speakers: QuerySet[Speaker]) -> str:
+    """How many, unless it is one."""
+    count = speakers.count()
+    return str(count) if count > 1 else ""
+
+
 def utterances_foreseen(utterances: QuerySet[Utterance]) -> Removal:
     return Removal(recordings=utterances.count())
 
@@ -116,6 +122,7 @@ DELETE_SPEAKERS = Undertaking(
     _("Delete"),
     speakers_foreseen,
     remove_speakers,
+    extent_of_several,
 )
 DELETE_UTTERANCES = Undertaking(
     ngettext_lazy(

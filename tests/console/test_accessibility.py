@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
+from tests.console.people import enrolled
 from tests.console.test_permissions import LISTS, ROWS, address
 from voiceprints import generations
 
@@ -51,7 +52,25 @@ def test_nor_does_the_way_in(colours, page):
     assert faults(page, "/console/login/") == []
 
 
+@pytest.mark.parametrize("colours", ["light", "dark"])
+def test_nor_does_a_map(colours, staff, acme, page, live_server):
+    enrolled(acme, "alice", "susan")
+    enrolled(acme, "alice again", "susan")
+    library = enrolled(acme, "bob", "ken")[0].library
+    page.context.add_cookies([{"name": "sessionid", "value": staff.session.session_key, "url": live_server.url}])
+    page.emulate_media(color_scheme=colours)
+    page.goto(f"/console/voiceprints/library/{library.pk}/change/")
+    page.get_by_text("Map of the voiceprints").scroll_into_view_if_needed()
+    expect(page.locator("#duplicates")).to_contain_text("alice again")
+    assert faults_of(page) == []
+
+
 def faults(page: Page, where: str) -> list[str]:
     page.goto(where)
+    return faults_of(page)
+
+
+def faults_of(page: Page) -> list[str]:
+    """Of the page as it is now."""
     found = [one for one in Axe().run(page).response["violations"] if one["impact"] in BAD]
     return [f"{one['id']}: {node['target']} {node['html'][:200]}" for one in found for node in one["nodes"]]

@@ -133,6 +133,7 @@ def test_several_speakers_are_chosen_and_deleted_at_once(page, acme, people):
     page.locator("select[name=action]").select_option("delete_selected")
     page.get_by_role("button", name="Run").click()
     expect(page.locator("#consequences")).to_contain_text("2 voiceprints")
+    page.get_by_label("Type 2 to confirm").fill("2")
     page.get_by_role("button", name="Delete").click()
     expect(page.get_by_role("row").filter(has_text="acme /")).to_have_count(1)
 
@@ -295,19 +296,24 @@ def test_chinese_is_chosen_and_spoken(page, acme, people, tiny):
     ]:
         page.goto(f"/console/{address}")
         assert english_words(page) == set()
-    page.goto("/console/voiceprints/speaker/?q=alice")
-    page.get_by_role("link", name="alice", exact=True).click()
+    page.goto("/console/voiceprints/library/?q=staff")
+    page.get_by_role("link", name="acme / staff", exact=True).click()
+    page.get_by_text("声纹分布图").scroll_into_view_if_needed()
+    expect(page.locator("[data-map]")).to_be_visible()
+    assert english_words(page) == set()
+    page.get_by_role("link", name="alice", exact=True).first.click()
     expect(page.get_by_text("信噪比").first).to_be_visible()
     assert english_words(page) == set()
 
 
 def english_words(page: Page) -> set[str]:
-    """Words a reader of Chinese would stumble over, less names, units and the glyphs of the icon font."""
-    page.evaluate("() => document.querySelectorAll('.material-symbols-outlined, code').forEach(one => one.remove())")
+    """Words a reader of Chinese would stumble over, less names, units, code and the glyphs of the icon font."""
+    no_words = ".material-symbols-outlined, code, .setup, [data-takes]"
+    page.evaluate("names => document.querySelectorAll(names).forEach(one => one.remove())", no_words)
     people = r"Acme|acme|staff|guests|alice|bob|carol|owner"
-    formats = r"zip|tar|gz|csv|JSONL?|manifest"
+    formats = r"zip|tar|gz|csv|JSONL?|manifest|recording\.wav|WAV"
     others = r"HeadlessChrome|Linux|OpenVPR|WeSpeaker|docs/models\.md"
-    known = rf"{people}|{formats}|{others}|dBFS?|ID|ge2e|tiny|speechocean762.*|DET|[0-9a-f]{{16}}"
+    known = rf"{people}|{formats}|{others}|dBFS?|kHz|ID|ge2e|tiny|speechocean762.*|DET|[0-9a-f]{{16}}"
     return set(re.findall(r"[A-Za-z][A-Za-z ]{2,}", re.sub(known, "", page.locator("body").inner_text(), flags=re.I)))
 
 

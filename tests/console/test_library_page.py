@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from html import unescape
+
 import pytest
 
 from tenants.context import acting_as
@@ -31,15 +34,96 @@ def speakers_of(tenant, library) -> set[str]:
         return set(library.speakers.values_list("external_id", flat=True))
 
 
-def test_the_page_leads_to_its_speakers_and_to_enrolling(client_of, staff, guests):
+def page_of(client, library, **query):
+    return client.get(f"/console/voiceprints/library/{library.pk}/change/", query)
+
+
+def listed(client, library, **query) -> list[str]:
+    return [speaker.external_id for speaker in page_of(client, library, **query).context["library_page"].found]
+
+
+def test_the_page_lists_its_speakers_newest_first(client_of, staff, guests):
+    client = client_of("viewer")
+    assert listed(client, staff) == ["bob", "alice again", "alice"]
+    assert re.findall(r"<td>(\d)</td>", words(page_of(client, staff))) == ["1", "1", "2"]
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ({"q": "ali"}, {"alice", "alice again"}),
+        ({"q": "blue"}, {"bob"}),
+        ({"q": "blue", "status": "enrolling"}, set()),
+        ({"q": "carol"}, set()),
+        ({"status": "enrolled"}, {"alice", "alice again", "bob"}),
+        ({"status": "enrolling"}, set()),
+        ({"status": "nonsense", "o": "nonsense", "p": "²", "q": "\0"}, {"alice", "alice again", "bob"}),
+    ],
+)
+def test_speakers_are_found_by_id_text_and_status(query, found, client_of, staff, guests):
+    with acting_as(staff.tenant):
+        staff.speakers.filter(external_id="bob").update(info="Blue team")
+    assert set(listed(client_of("viewer"), staff, **query)) == found
+
+
+@pytest.mark.parametrize(
+    ("order", "first"), [("external_id", "alice"), ("-external_id", "bob"), ("created", "alice"), ("-created", "bob")]
+)
+def test_they_are_sorted(order, first, client_of, staff):
+    client = client_of("viewer")
+    assert listed(client, staff, o=order)[0] == first
+    assert words(page_of(client, staff, o=order)).count('aria-sort="none"') == 3
+
+
+def test_they_come_page_by_page_with_what_was_asked(client_of, staff, monkeypatch):
+    monkeypatch.setattr("voiceprints.library_page.ROWS_SHOWN", 1)
+    client = client_of("viewer")
+    first = words(page_of(client, staff, q="alice", o="external_id"))
+    assert "Page 1 of 2, 2 speakers" in first
+    assert "?q=alice&amp;o=external_id&amp;p=2" in first
+    assert listed(client, staff, q="alice", o="external_id", p="2") == ["alice again"]
+    assert listed(client, staff, q="alice", o="external_id", p="99") == ["alice again"]
+
+
+def sent_by(page: str, **chosen) -> tuple[str, dict[str, object]]:
+    """Where the list's form goes to, with what it holds."""
+    action = re.search(r'action="(/console/voiceprints/speaker/[^"]*)"', page)
+    return unescape(action[1]), {"index": "0"} | chosen
+
+
+def test_all_that_were_found_are_deleted_once_their_number_is_typed(client_of, acme, staff, guests):
     client = client_of("operator")
-    page = words(client.get(f"/console/voiceprints/library/{staff.pk}/change/"))
-    assert all(f">{name}<" in page for name in ("alice", "alice again", "bob"))
-    assert ">carol<" not in page
-    assert f"/console/libraries/{staff.pk}/enroll/" in page
-    found = words(client.get(f"/console/voiceprints/speaker/?library={staff.pk}&q=ali&status__exact="))
-    assert "alice again" in found
-    assert ">bob<" not in found
+    page = page_of(client, staff, q="alice")
+    chosen = page.context["library_page"].found[0].pk
+    address, sent = sent_by(words(page), action="delete_selected", select_across="1", _selected_action=chosen)
+    asked = words(client.post(address, sent))
+    assert all(said in asked for said in ("2 voiceprints", "3 recordings", "Type <code>2</code> to confirm"))
+    client.post(address, sent | {"confirmed": "yes", "typed": "3"})
+    assert len(speakers_of(acme, staff)) == 3
+    client.post(address, sent | {"confirmed": "yes", "typed": "2"})
+    assert (speakers_of(acme, staff), speakers_of(acme, guests)) == ({"bob"}, {"carol"})
+
+
+def test_those_that_were_chosen_are_moved(client_of, acme, staff, guests):
+    client = client_of("operator")
+    bob = people(acme, "bob")[0]
+    address, sent = sent_by(words(page_of(client, staff)), action="move", _selected_action=bob.pk)
+    assert "Move this speaker to another library?" in words(client.post(address, sent))
+    client.post(address, sent | {"confirmed": "yes", "target": guests.pk})
+    assert speakers_of(acme, guests) == {"bob", "carol"}
+
+
+def test_readers_get_no_boxes_and_no_deeds(client_of, staff):
+    page = words(page_of(client_of("auditor"), staff))
+    assert "_selected_action" not in page
+    assert 'name="action"' not in page
+
+
+def test_another_tenant_finds_nobody_whatever_it_asks(client_of, staff):
+    client = client_of("globex")
+    for query in ({}, {"q": "alice"}, {"status": "enrolled"}, {"p": "1"}):
+        assert page_of(client, staff, **query).headers["Location"] == "/console/"
+    assert client.get(f"/console/libraries/{staff.pk}/map/").status_code == 404
 
 
 @pytest.mark.parametrize(("who", "changes"), [("owner", 1), ("operator", 1), ("viewer", 0)])

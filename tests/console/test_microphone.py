@@ -6,13 +6,16 @@ import re
 from pathlib import Path
 
 import pytest
+from django.utils import translation
+from django.utils.translation import gettext as _
 from playwright.sync_api import Page, expect
 
 from tenants.context import acting_as
 from tests.cast import wav_of
 from tests.console.conftest import ARGUMENTS
 from tests.console.people import enrolled
-from tests.console.test_browser import sign_in
+from tests.console.test_accessibility import faults_of
+from tests.console.test_browser import english_words, sign_in
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -28,11 +31,12 @@ def browser_arguments(tmp_path: Path) -> list[str]:
 
 
 def speak(page: Page) -> None:
-    page.get_by_role("button", name="Record", exact=True).click()
-    expect(page.get_by_text("Recording. Speak for three seconds or more.")).to_be_visible()
+    """In the language that is in force here."""
+    page.get_by_role("button", name=_("Record"), exact=True).click()
+    expect(page.get_by_text(_("Recording. Speak for three seconds or more."))).to_be_visible()
     page.wait_for_timeout(SPOKEN_MS)
-    page.get_by_role("button", name="Stop").click()
-    expect(page.get_by_text(re.compile(r"recording-1\.webm"))).to_be_visible()
+    page.get_by_role("button", name=_("Stop")).click()
+    expect(page.get_by_text(re.compile(r"-1\.webm"))).to_be_visible()
 
 
 def test_somebody_is_enrolled_by_microphone(page, acme):
@@ -80,15 +84,37 @@ def test_what_is_refused_leaves_the_form_as_it_was(page, acme):
     expect(page.get_by_text("1 recording was stored.")).to_be_visible()
 
 
-def test_a_voice_is_tried_by_microphone(page, acme):
+@pytest.mark.parametrize("language", ["en", "zh-hans"])
+def test_a_voice_is_tried_by_microphone_in_both_languages(language, page, acme):
     enrolled(acme, "alice", "susan", utterances=2)
     enrolled(acme, "bob", "ken")
     sign_in(page, acme)
-    page.locator("#nav-sidebar").get_by_text("Try it", exact=True).click()
+    page.context.add_cookies([{"name": "django_language", "value": language, "url": page.url}])
+    page.goto("/console/try/")
+    with translation.override(language):
+        speak(page)
+        page.get_by_role("button", name=_("Try it")).click()
+        expect(page.get_by_text(_("It is %(speaker)s, as far as can be heard.") % {"speaker": "alice"})).to_be_visible()
+        expect(page.locator(".candidates li")).to_have_count(2)
+        page.get_by_label(_("Is it this speaker?")).check()
+        page.get_by_label(_("Id of the speaker")).fill("bob")
+        page.get_by_role("button", name=_("Try it")).click()
+        expect(
+            page.get_by_text(_("It is not %(speaker)s, as far as can be heard.") % {"speaker": "bob"})
+        ).to_be_visible()
+        if language == "zh-hans":
+            assert english_words(page) == set()
+
+
+@pytest.mark.parametrize("colours", ["light", "dark"])
+def test_what_came_of_trying_shuts_nobody_out(colours, page, acme):
+    enrolled(acme, "alice", "susan", utterances=2)
+    enrolled(acme, "bob", "ken")
+    sign_in(page, acme)
+    page.emulate_media(color_scheme=colours)
+    page.goto("/console/try/")
     speak(page)
     page.get_by_role("button", name="Try it").click()
-    expect(page.get_by_text("It is alice, as far as can be heard.")).to_be_visible()
-    page.get_by_label("Is it this speaker?").check()
-    page.get_by_label("Id of the speaker").fill("bob")
-    page.get_by_role("button", name="Try it").click()
-    expect(page.get_by_text("It is not bob, as far as can be heard.")).to_be_visible()
+    expect(page.locator("#answer")).to_be_visible()
+    page.locator("details summary").first.click()
+    assert faults_of(page) == []

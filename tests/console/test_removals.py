@@ -57,7 +57,8 @@ def test_deleting_one_of_two_speakers_of_one_name_spares_the_other(client_of, ac
 
 def test_staff_delete_speakers_of_several_tenants_at_once(client_of, acme, globex, recordings_folder):
     speakers = [enrolled(tenant, "alice")[0] for tenant in (acme, globex)]
-    client_of("staff").post("/console/voiceprints/speaker/", select(speakers, "delete_selected", confirmed="yes"))
+    deletion = select(speakers, "delete_selected", confirmed="yes", typed="2")
+    client_of("staff").post("/console/voiceprints/speaker/", deletion)
     assert (counts(acme), counts(globex), files_in(recordings_folder)) == ((1, 0, 0), (1, 0, 0), 0)
 
 
