@@ -16,6 +16,7 @@ from playwright.sync_api import Page, sync_playwright
 from tenants.context import acting_as
 from tenants.invitations import invite
 from tenants.models import Credential, Role, Tenant
+from tenants.origins import BY_ITSELF, coming_from
 from tenants.services import issue_token
 from tests.archives import zipped
 from tests.console.people import client_for, enrolled, member
@@ -39,6 +40,13 @@ def language_ends_with_the_test() -> Iterator[None]:
     """A page leaves the language of its reader behind in this thread."""
     yield
     translation.deactivate()
+
+
+@pytest.fixture(autouse=True)
+def nobody_is_still_signed_in() -> Iterator[None]:
+    """A test client that signs in without a request leaves its user behind in this thread."""
+    with coming_from(BY_ITSELF):
+        yield
 
 
 @pytest.fixture
