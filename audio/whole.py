@@ -110,7 +110,8 @@ def _leaves_weights(message: memoryview, kind: str) -> bool:
 def _completed(message: memoryview, kind: str, neighbours: Neighbours) -> bytes:
     if kind == "Tensor":
         return _completed_tensor(message, neighbours)
-    ways, parts = WAYS[kind], []
+    ways = WAYS[kind]
+    parts: list[bytes | memoryview] = []
     for field in _fields(message):
         if field.number in ways:
             parts += _sized(field.number, _completed(field.content, ways[field.number], neighbours))
