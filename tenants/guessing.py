@@ -33,7 +33,8 @@ LONGEST_PAUSE = timedelta(hours=1)
 MOST_DOUBLINGS = 20
 FORGOTTEN_AFTER = timedelta(days=1)
 
-# No row comes back while a pause lasts.
+# No row comes back while a pause lasts. Where there is none it ends with the last attempt: of many at once each has its
+# own time, and who is counted last may have come first.
 COUNT = """
 INSERT INTO tenants_guesses AS known (key, user_id, address, failures, last, paused_until)
 VALUES (%(key)s, %(user)s, %(address)s, 1, %(now)s, %(now)s)
@@ -47,7 +48,7 @@ ON CONFLICT (key) DO UPDATE SET
             %(longest)s::interval, %(first)s::interval * power(2, least(known.failures + 1 - %(free)s, %(doublings)s))
         )
     END
-WHERE known.paused_until <= excluded.last
+WHERE known.paused_until <= greatest(known.last, excluded.last)
 RETURNING failures
 """
 
@@ -69,8 +70,8 @@ class Attempt:
     keys: tuple[str, ...]
 
     def was_right(self) -> None:
-        now = timezone.now()
-        Guesses.objects.filter(pk__in=self.keys).update(failures=Greatest(F("failures") - 1, 0), paused_until=now)
+        unpaused = Guesses.objects.filter(pk__in=self.keys)
+        unpaused.update(failures=Greatest(F("failures") - 1, 0), paused_until=F("last"))
 
 
 def attempt(name: str, address: str) -> Attempt:

@@ -126,3 +126,11 @@ def test_of_many_at_once_no_more_pass_than_one_after_another():
 
     assert sum(all_at_once(*[guess] * 16)) == 5
     assert Guesses.objects.get().failures == 5
+
+
+def test_an_attempt_is_not_paused_by_another_that_began_later_and_was_counted_first(monkeypatch):
+    fail(1)
+    earlier = timezone.now() - timedelta(seconds=1)
+    monkeypatch.setattr("django.utils.timezone.now", lambda: earlier)
+    fail(1)
+    assert Guesses.objects.get().failures == 2
