@@ -29,6 +29,8 @@ LAST_STORE_SECONDS = 10.0
 LONGEST_REASON: Final = 64
 JOBS: Final = "jobs"
 """Stands in place of a dialect for what jobs did."""
+CONSOLE: Final = "console"
+"""Stands there for what people did at the console."""
 
 # Of several processes that add to the same rows, each takes them in the same order. A tenant may be gone by now.
 ADD = """

@@ -413,7 +413,7 @@ class UsageDay(models.Model):
     """In the time zone of the installation."""
     operation = models.CharField(_("operation"), max_length=16, choices=Operation.choices)
     dialect = models.CharField(_("interface"), max_length=32)
-    """"jobs" for what jobs did."""
+    """"jobs" for what jobs did, "console" for what people did there."""
     outcome = models.CharField(_("outcome"), max_length=16, choices=Outcome.choices)
     reason = models.CharField(_("reason"), max_length=64, blank=True)
     """The class of the error by which it was refused or failed."""

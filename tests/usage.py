@@ -1,4 +1,4 @@
-"""Usage that nobody had, for pages and reports about it."""
+"""Usage that nobody had, for pages and reports about it, and what was counted of what somebody did."""
 
 from __future__ import annotations
 
@@ -32,3 +32,11 @@ def used(
     tally.add(count, latency)
     metering.add({Use(tenant.pk, day, operation, dialect, outcome, reason): tally})
     return day
+
+
+def counted(tenant: Tenant) -> dict[tuple[str, str, str, str], int]:
+    """What the tenant asked for since anybody looked, each with its time."""
+    taken = metering.METER.taken()
+    assert {use.tenant_id for use in taken} == {tenant.pk}
+    assert all(tally.count == sum(tally.latency) for tally in taken.values())
+    return {(use.operation, use.dialect, use.outcome, use.reason): tally.count for use, tally in taken.items()}

@@ -168,6 +168,10 @@ class StorageFailed(VoiceprintError):
     """The recording could not be written or read."""
 
 
+OUR_FAULT = (AnalysisTimedOut, EngineFailed, EngineUnreachable, StorageFailed)
+"""Of these, whoever asked is not to blame."""
+
+
 class JobNotFound(VoiceprintError):
     def __init__(self, *, job_id: str) -> None:
         self.job_id = job_id

@@ -18,7 +18,9 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from audio.errors import AudioError
 from tenants.console import may_change, opens_own_transactions, own_view, refuse_unless
+from tenants.models import Operation
 from voiceprints import services
+from voiceprints.console_use import counted
 from voiceprints.errors import VoiceprintError
 from voiceprints.models import Speaker
 from voiceprints.pages import own_library, own_speaker, page
@@ -41,6 +43,7 @@ def enroll(request: HttpRequest, library_id: int) -> HttpResponse:
         if request.method != "POST":
             return page(request, "enroll", {"title": title, "back": back})
 
+    @counted(library.tenant, Operation.ENROLL)
     def enrolled(said: dict[str, Any]) -> Enrollment:
         key = LibraryKey(library.org_id, library.tag_id)
         return services.enroll(
@@ -57,6 +60,7 @@ def add(request: HttpRequest, speaker_id: int) -> HttpResponse:
         speaker = own_speaker(request, speaker_id)
         refuse_unless(may_change(request))
 
+    @counted(speaker.tenant, Operation.UPDATE)
     def added(said: dict[str, Any]) -> Enrollment:
         key = LibraryKey(speaker.library.org_id, speaker.library.tag_id)
         return services.update(speaker.tenant, key, speaker.external_id, said["audio"], merge=True)
@@ -77,6 +81,7 @@ def replace(request: HttpRequest, speaker_id: int, utterance_id: int) -> HttpRes
             about = {"title": _("Replace a recording of %(speaker)s") % {"speaker": speaker}}
             return page(request, "replace", about | {"utterance": utterance, "back": _address(speaker)})
 
+    @counted(speaker.tenant, Operation.UPDATE)
     def replaced(said: dict[str, Any]) -> Enrollment:
         return services.replace_utterance(speaker.tenant, utterance_id, said["audio"][0])
 

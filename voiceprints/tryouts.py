@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from audio.results import SpeechQuality
+from tenants.models import Operation
 from voiceprints import services, wording
+from voiceprints.console_use import counted
 from voiceprints.models import Library
 from voiceprints.results import AudioInput, Candidate, LibraryKey, Verification
 
@@ -44,7 +46,9 @@ def tried(library: Library, claimed: str | None, audio: AudioInput) -> Tryout:
     tenant, key = library.tenant, LibraryKey(library.org_id, library.tag_id)
     libraries = tenant.libraries.filter(pk=library.pk)
     if claimed is None:
-        found = services.identify(tenant, libraries, audio, top_k=CANDIDATES_SHOWN, refuse_nobody=True)
+        identify = counted(tenant, Operation.IDENTIFY)(services.identify)
+        found = identify(tenant, libraries, audio, top_k=CANDIDATES_SHOWN, refuse_nobody=True)
         return Tryout(key, None, found.candidates, found.margin, found.quality, found.model)
-    verification = services.verify(tenant, libraries, claimed, audio)
+    verify = counted(tenant, Operation.VERIFY)(services.verify)
+    verification = verify(tenant, libraries, claimed, audio)
     return Tryout(key, claimed, [verification], None, verification.quality, verification.model)

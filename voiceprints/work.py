@@ -38,6 +38,7 @@ from tenants.origins import origin
 from tenants.trail import note
 from voiceprints import jobs, recordings
 from voiceprints.errors import (
+    OUR_FAULT,
     AnalysisTimedOut,
     ArchiveRefused,
     EngineFailed,
@@ -75,7 +76,7 @@ DELAYS = (TooBusy, EngineUnreachable)
 DOUBTFUL = (AnalysisTimedOut, EngineFailed, StorageFailed)
 # The same upload would be refused again.
 HOPELESS = (ArchiveRefused, ManifestRefused)
-OUR_FAULT = {kind.__name__ for kind in (*DOUBTFUL, ModelUnusable, JobAbandoned)}
+FAULTS = {kind.__name__ for kind in (*OUR_FAULT, ModelUnusable, JobAbandoned)}
 MOST_TRIES = 5
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 10.0
 
@@ -513,7 +514,7 @@ def _let_outputs_go(expired: QuerySet[Job]) -> int:
 def count_enrollment(tenant: Tenant, problem: dict[str, Any] | None) -> None:
     """Once the caller's transaction is committed. `problem`: why it failed, as it is kept."""
     reason = problem["kind"] if problem else ""
-    outcome = UsageDay.Outcome.FAILED if reason in OUR_FAULT else UsageDay.Outcome.REFUSED
+    outcome = UsageDay.Outcome.FAILED if reason in FAULTS else UsageDay.Outcome.REFUSED
     count = partial(metering.count, tenant, Operation.ENROLL, dialect=metering.JOBS)
     transaction.on_commit(lambda: count(outcome=outcome if reason else UsageDay.Outcome.OK, reason=reason))
 

@@ -49,7 +49,7 @@ class UsedReply(serializers.Serializer[UsageDay]):
 
     day = serializers.DateField()
     operation = serializers.ChoiceField([str(one) for one in Operation.values])
-    interface = serializers.CharField(source="dialect", help_text="`jobs`: done by jobs.")
+    interface = serializers.CharField(source="dialect", help_text="`jobs`: done by jobs; `console`: by people there.")
     outcome = serializers.ChoiceField([str(one) for one in UsageDay.Outcome.values])
     reason = serializers.CharField(help_text="Empty unless refused or failed.")
     count = serializers.IntegerField()

@@ -8,8 +8,11 @@ from django.db import connection
 
 from tenants.context import acting_as
 from tenants.models import Tenant
+from tests.api.contract import down
 from tests.cast import recording, wav
 from tests.console.people import enrolled
+from tests.servers import REDIS, through_the_queue
+from tests.usage import counted
 from voiceprints import jobs
 from voiceprints.models import Speaker
 
@@ -165,3 +168,26 @@ def test_no_transaction_is_open_while_a_recording_is_measured(client_of, alice, 
     replaced = f"/console/speakers/{alice.pk}/recordings/{said_by(alice)[0]}/replace/"
     client.post(replaced, {"audio": file("susan", 3)})
     assert inside == [False, False, False]
+
+
+def test_what_is_spoken_into_the_console_is_counted_for_the_tenant_whose_library_it_is(client_of, acme, alice):
+    staff = client_of("staff")
+    enroll = f"/console/libraries/{alice.library_id}/enroll/"
+    staff.get(enroll)
+    staff.post(enroll, {"external_id": "bob", "audio": file("ken")})
+    staff.post(enroll, {"external_id": "bob", "audio": file("ken")})
+    staff.post(enroll, {"external_id": "carol", "audio": silent_file()})
+    staff.post(f"/console/speakers/{alice.pk}/recordings/", {"audio": file("susan", 2)})
+    staff.post(f"/console/speakers/{alice.pk}/recordings/{said_by(alice)[0]}/replace/", {"audio": file("susan", 2)})
+    assert counted(acme) == {
+        ("enroll", "console", "ok", ""): 1,
+        ("enroll", "console", "refused", "SpeakerExists"): 1,
+        ("enroll", "console", "refused", "NotEnoughSpeech"): 1,
+        ("update", "console", "ok", ""): 2,
+    }
+
+
+def test_what_no_worker_can_measure_is_counted_as_failed(client_of, acme, alice):
+    with through_the_queue(), down(REDIS):
+        client_of("operator").post(f"/console/speakers/{alice.pk}/recordings/", {"audio": file("susan", 2)})
+    assert counted(acme) == {("update", "console", "failed", "EngineUnreachable"): 1}

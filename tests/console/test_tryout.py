@@ -8,6 +8,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from tenants.context import acting_as
 from tests.cast import recording, wav
 from tests.console.people import enrolled
+from tests.usage import counted
 from voiceprints.models import DoomedRecording
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -101,3 +102,18 @@ def test_another_tenants_library_and_speakers_are_not_found(client_of, acme, lib
         client.get(f"/console/try/?{one}").status_code for one in (f"speaker={alice.pk}", f"library={library.pk}")
     } == {404}
     assert "acme" not in client.get("/console/try/").content.decode()
+
+
+def test_what_is_asked_is_counted_with_its_answer(client_of, acme, library):
+    operator = client_of("operator")
+    tried(operator, library, audio=file("susan"))
+    tried(operator, library, audio=file("klaus"))
+    for claimed in ["alice", "bob", "nobody"]:
+        tried(operator, library, asked="verify", external_id=claimed, audio=file("susan"))
+    assert counted(acme) == {
+        ("identify", "console", "accepted", ""): 1,
+        ("identify", "console", "rejected", ""): 1,
+        ("verify", "console", "accepted", ""): 1,
+        ("verify", "console", "rejected", ""): 1,
+        ("verify", "console", "refused", "SpeakerNotFound"): 1,
+    }
