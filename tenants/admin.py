@@ -16,6 +16,7 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 from unfold.decorators import action, display
@@ -67,7 +68,7 @@ STATE_COLOURS = {"active": "success", "disabled": "default", "expired": "warning
 @admin.register(Tenant)
 class TenantsAdmin(PlatformAdmin):
     trail_kind = "tenant"
-    list_display = ["slug", "name", "app_id", "active", "created"]
+    list_display = ["slug", "name", "app_id", "active", "figures", "created"]
     list_filter = ["active"]
     search_fields = ["slug", "name", "app_id"]
     policy_fields = [
@@ -84,6 +85,11 @@ class TenantsAdmin(PlatformAdmin):
         "two_factor_required",
         "dialects",
     ]
+
+    @display(description=_("usage"))
+    def figures(self, tenant: Tenant) -> str:
+        address = reverse("admin:index", query={"tenant": tenant.slug})
+        return format_html('<a class="link" href="{}">{}</a>', address, _("Show"))
 
     def has_delete_permission(self, request: HttpRequest, obj: Tenant | None = None) -> bool:
         return False

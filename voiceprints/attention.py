@@ -1,13 +1,16 @@
-"""What somebody should look at: on the console's home page, each with how many there are and where."""
+"""What somebody should look at: on the console's home page, each with how many there are and where.
+
+Something else to look at is one more entry of CONCERNS, with a function that finds it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
-from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.db.models.fields.json import KeyTextTransform
 from django.http import HttpRequest
 from django.urls import reverse
@@ -15,10 +18,12 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext_lazy
 
-from tenants.console import may_manage_access, own_rows, own_tenants
-from tenants.models import AccessToken, Credential, Usable
-from voiceprints.models import Job, JobRow, Utterance, UtteranceEmbedding
+from tenants.console import may_enter, may_manage_access, own_tenants
+from tenants.models import AccessToken, Credential, Tenant
+from voiceprints.decisions import calibration_in_force
+from voiceprints.models import Job, JobRow, Speaker, Utterance, UtteranceEmbedding
 from voiceprints.quotas import near_their_end
+from voiceprints.shown import Shown
 
 UNFINISHED_AFTER: Final = timedelta(days=1)
 FAILED_LATELY: Final = timedelta(days=7)
@@ -30,12 +35,14 @@ class Concern:
     """`words` take the number; `page` and `query` lead to where one does something about it."""
 
     words: Any
-    page: str = ""
+    found: Callable[[Shown], QuerySet[Any] | int]
+    """The rows it is about, to be counted in one query with those of the others, or their number."""
+    page: str
     query: Mapping[str, str] = field(default_factory=dict)
+    told: Callable[[HttpRequest], bool] = may_enter
 
     def notice(self, name: str, count: int) -> Notice:
-        address = reverse(self.page, query=self.query) if self.page else ""
-        return Notice(name, str(self.words % {"count": count}), address)
+        return Notice(name, str(self.words % {"count": count}), reverse(self.page, query=self.query))
 
 
 @dataclass(frozen=True)
@@ -45,9 +52,53 @@ class Notice:
     address: str
 
 
+def _uncalibrated(shown: Shown) -> int:
+    return int(calibration_in_force(shown.model).provisional)
+
+
+def _unfinished(shown: Shown) -> QuerySet[Speaker]:
+    since = timezone.now() - UNFINISHED_AFTER
+    return shown.rows(Speaker.all_tenants.filter(status=Speaker.Status.ENROLLING, created__lt=since))
+
+
+def _failed_jobs(shown: Shown) -> QuerySet[Job]:
+    lately = timezone.now() - FAILED_LATELY
+    return shown.rows(Job.all_tenants.filter(state=Job.State.FAILED, finished__gte=lately))
+
+
+def _unusable(shown: Shown) -> QuerySet[JobRow]:
+    """Of models that are kept up, what a re-embedding failed at and nobody has embedded or deleted since."""
+    failed = JobRow.all_tenants.filter(job__kind=Job.Kind.REEMBED, outcome=JobRow.Outcome.FAILED)
+    named = failed.annotate(model=KeyTextTransform("model", "job__parameters"))
+    kept_up = named.filter(Q(model=F("tenant__model")) | Q(tenant__other_models__contains=[F("model")]))
+    said = Utterance.all_tenants.filter(pk=OuterRef("number"))
+    embedded = UtteranceEmbedding.all_tenants.filter(utterance=OuterRef("number"), model=OuterRef("model"))
+    return shown.rows(kept_up.filter(Exists(said), ~Exists(embedded)))
+
+
+def _near_quota(shown: Shown) -> QuerySet[Tenant]:
+    tenants = own_tenants(shown.request)
+    return near_their_end(tenants.filter(pk=shown.tenant.pk) if shown.tenant else tenants)
+
+
+def _expiring_credentials(shown: Shown) -> QuerySet[Credential]:
+    return shown.rows(Credential.all_tenants.filter(enabled=True, expires__range=_soon()))
+
+
+def _expiring_tokens(shown: Shown) -> QuerySet[AccessToken]:
+    return shown.rows(AccessToken.all_tenants.filter(enabled=True, expires__range=_soon()))
+
+
+def _soon() -> tuple[datetime, datetime]:
+    now = timezone.now()
+    return now, now + EXPIRES_SOON
+
+
 CONCERNS: Final = {
     "uncalibrated": Concern(
-        _("Nobody has calibrated the speaker model that answers: its thresholds are guesses."), "admin:models"
+        _("Nobody has calibrated the speaker model that answers: its thresholds are guesses."),
+        _uncalibrated,
+        "admin:models",
     ),
     "unfinished": Concern(
         ngettext_lazy(
@@ -55,11 +106,13 @@ CONCERNS: Final = {
             "%(count)d enrollments were begun more than a day ago and are not complete.",
             "count",
         ),
+        _unfinished,
         "admin:voiceprints_speaker_changelist",
         {"status__exact": "enrolling"},
     ),
     "failed_jobs": Concern(
         ngettext_lazy("%(count)d job has failed within a week.", "%(count)d jobs have failed within a week.", "count"),
+        _failed_jobs,
         "admin:jobs",
     ),
     "unusable": Concern(
@@ -68,19 +121,24 @@ CONCERNS: Final = {
             "%(count)d recordings could not be embedded with another model.",
             "count",
         ),
+        _unusable,
         "admin:models",
     ),
     "near_quota": Concern(
         ngettext_lazy(
             "%(count)d tenant has nearly used up a quota.", "%(count)d tenants have nearly used up a quota.", "count"
         ),
+        _near_quota,
         "admin:quotas",
+        told=may_manage_access,
     ),
     "expiring_credentials": Concern(
         ngettext_lazy(
             "%(count)d credential expires within two weeks.", "%(count)d credentials expire within two weeks.", "count"
         ),
+        _expiring_credentials,
         "admin:tenants_credential_changelist",
+        told=may_manage_access,
     ),
     "expiring_tokens": Concern(
         ngettext_lazy(
@@ -88,47 +146,18 @@ CONCERNS: Final = {
             "%(count)d access tokens expire within two weeks.",
             "count",
         ),
+        _expiring_tokens,
         "admin:tenants_accesstoken_changelist",
+        told=may_manage_access,
     ),
 }
+
+
+def concerns(shown: Shown) -> dict[str, QuerySet[Any] | int]:
+    """What there is of each, by name, of those that the reader is told of."""
+    return {name: concern.found(shown) for name, concern in CONCERNS.items() if concern.told(shown.request)}
 
 
 def notices(counts: Mapping[str, int]) -> list[Notice]:
     """Of the concerns that there are any of, in order."""
     return [concern.notice(name, counts[name]) for name, concern in CONCERNS.items() if counts.get(name)]
-
-
-def rows_of_concern(request: HttpRequest) -> dict[str, QuerySet[Any]]:
-    """What is to be counted, by the name of its concern. Who manages no access is not told of it."""
-    concerns: dict[str, QuerySet[Any]] = {"failed_jobs": _failed_jobs(request), "unusable": _unusable(request)}
-    if may_manage_access(request):
-        concerns["near_quota"] = near_their_end(own_tenants(request))
-        concerns["expiring_credentials"] = _expiring(request, Credential)
-        concerns["expiring_tokens"] = _expiring(request, AccessToken)
-    return concerns
-
-
-def unfinished() -> Count:
-    """Of speakers: whose enrollment was begun a while ago and is not complete."""
-    since = timezone.now() - UNFINISHED_AFTER
-    return Count("pk", filter=Q(status="enrolling", created__lt=since))
-
-
-def _failed_jobs(request: HttpRequest) -> QuerySet[Job]:
-    lately = timezone.now() - FAILED_LATELY
-    return own_rows(request, Job.all_tenants.filter(state=Job.State.FAILED, finished__gte=lately))
-
-
-def _unusable(request: HttpRequest) -> QuerySet[JobRow]:
-    """Of models that are kept up, what a re-embedding failed at and nobody has embedded or deleted since."""
-    failed = JobRow.all_tenants.filter(job__kind=Job.Kind.REEMBED, outcome=JobRow.Outcome.FAILED)
-    named = failed.annotate(model=KeyTextTransform("model", "job__parameters"))
-    kept_up = named.filter(Q(model=F("tenant__model")) | Q(tenant__other_models__contains=[F("model")]))
-    said = Utterance.all_tenants.filter(pk=OuterRef("number"))
-    embedded = UtteranceEmbedding.all_tenants.filter(utterance=OuterRef("number"), model=OuterRef("model"))
-    return own_rows(request, kept_up.filter(Exists(said), ~Exists(embedded)))
-
-
-def _expiring(request: HttpRequest, kind: type[Usable]) -> QuerySet[Any]:
-    now = timezone.now()
-    return own_rows(request, kind.all_tenants.filter(enabled=True, expires__range=(now, now + EXPIRES_SOON)))

@@ -11,9 +11,7 @@ from django.http import HttpRequest
 
 from audio.store import BUNDLED
 from tenants.charts import Chart
-from tenants.console import is_platform_staff, membership_of, own_rows
-from tenants.models import UsageDay
-from tenants.services import default_model
+from tenants.models import Tenant, UsageDay
 from tenants.usage import Period, Usage, usage_of
 from voiceprints import attention
 from voiceprints.attention import Notice
@@ -22,10 +20,13 @@ from voiceprints.counting import number_of
 from voiceprints.decisions import calibration_in_force
 from voiceprints.models import EmbeddingModel, Library, Speaker, Utterance
 from voiceprints.queues import Queues, queues_now
+from voiceprints.shown import Shown, shown_to
+from voiceprints.tenant_sums import busiest
 from voiceprints.usage_charts import acceptance_percent, charts_of
 
 HOUR_SECONDS = 3600
 NEWEST_SHOWN = 5
+TENANTS_SHOWN = 10
 PERIODS: Final = (7, 30, 90)
 """In days, of which the reader chooses one."""
 USUAL_PERIOD: Final = 30
@@ -33,6 +34,7 @@ USUAL_PERIOD: Final = 30
 
 @dataclass(frozen=True)
 class Overview:
+    shown: Shown
     libraries: int
     enrolled: int
     enrolling: int
@@ -45,12 +47,20 @@ class Overview:
     calibration: Calibration
     notices: list[Notice]
     usage: Usage
-    sees_queues: bool
 
     @cached_property
     def queues(self) -> Queues | None:
         """None when Redis does not answer."""
         return queues_now()
+
+    @property
+    def of_platform(self) -> bool:
+        """And not of one tenant."""
+        return self.shown.tenant is None
+
+    @cached_property
+    def tenants(self) -> list[Tenant]:
+        return list(busiest(self.usage.period, limit=TENANTS_SHOWN))
 
     @property
     def audio_hours(self) -> float:
@@ -91,47 +101,39 @@ class Overview:
 
 def overview_for(request: HttpRequest) -> Overview:
     """As things are now: few queries, of which the sums over speakers and utterances take most of the time."""
-    speakers = own_rows(request, Speaker.all_tenants.all())
-    model, counts = _model_and_counts(request)
-    calibration = calibration_in_force(model.name)
-    enrollments = speakers.aggregate(
-        enrolled=Count("pk", filter=Q(status=Speaker.Status.ENROLLED)),
-        enrolling=Count("pk", filter=Q(status=Speaker.Status.ENROLLING)),
-        unfinished=attention.unfinished(),
-    )
-    counts |= {"unfinished": enrollments.pop("unfinished"), "uncalibrated": int(calibration.provisional)}
+    shown = shown_to(request)
+    model, counts = _model_and_counts(shown)
+    speakers = shown.rows(Speaker.all_tenants.all())
     return Overview(
+        shown=shown,
         libraries=counts["libraries"],
-        **enrollments,
-        **_kept(request),
+        **speakers.aggregate(
+            enrolled=Count("pk", filter=Q(status=Speaker.Status.ENROLLED)),
+            enrolling=Count("pk", filter=Q(status=Speaker.Status.ENROLLING)),
+        ),
+        **_kept(shown),
         newest=speakers.select_related("library").order_by("-created", "-id")[:NEWEST_SHOWN],
         model=model,
-        calibration=calibration,
+        calibration=calibration_in_force(model.name),
         notices=attention.notices(counts),
-        usage=usage_of(own_rows(request, UsageDay.all_tenants.all()), period_of(request)),
-        sees_queues=is_platform_staff(request),
+        usage=usage_of(shown.rows(UsageDay.all_tenants.all()), period_of(request)),
     )
 
 
-def _model_and_counts(request: HttpRequest) -> tuple[EmbeddingModel, dict[str, int]]:
+def _model_and_counts(shown: Shown) -> tuple[EmbeddingModel, dict[str, int]]:
     """What is counted in small tables comes with the model, in one query."""
-    rows = {"libraries": own_rows(request, Library.all_tenants.all()), **attention.rows_of_concern(request)}
-    numbers = {name: number_of(counted) for name, counted in rows.items()}
-    model = EmbeddingModel.objects.annotate(**numbers).get(pk=_model_of(request))
-    return model, {name: getattr(model, name) for name in rows}
+    found = {"libraries": shown.rows(Library.all_tenants.all()), **attention.concerns(shown)}
+    numbers = {name: number_of(rows) for name, rows in found.items() if isinstance(rows, QuerySet)}
+    model = EmbeddingModel.objects.annotate(**numbers).get(pk=shown.model)
+    return model, {name: getattr(model, name) if name in numbers else count for name, count in found.items()}
 
 
-def _kept(request: HttpRequest) -> dict[str, Any]:
-    return own_rows(request, Utterance.all_tenants.all()).aggregate(
+def _kept(shown: Shown) -> dict[str, Any]:
+    return shown.rows(Utterance.all_tenants.all()).aggregate(
         recordings=Count("pk"),
         audio_seconds=Sum("duration_seconds", default=0.0),
         stored_bytes=Sum("size_bytes", default=0),
     )
-
-
-def _model_of(request: HttpRequest) -> str:
-    membership = membership_of(request)
-    return membership.tenant.model if membership else default_model()
 
 
 def period_of(request: HttpRequest) -> Period:

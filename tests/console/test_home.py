@@ -25,6 +25,12 @@ def overview(client, **query):
     return client.get("/console/", query_params=query).context["overview"]
 
 
+def csv_of(client, query: str = "") -> list[str]:
+    """The tenants of its lines."""
+    content = client.get(f"/console/usage.csv{query}").content.decode()
+    return [line["tenant"] for line in csv.DictReader(io.StringIO(content))]
+
+
 def noticed(client) -> set[str]:
     return {notice.name for notice in overview(client).notices}
 
@@ -78,6 +84,30 @@ def test_a_member_of_another_tenant_sees_nothing_of_it(client_of, acme, acme_row
     page = theirs.get("/console/").content.decode()
     assert "SpeakerNotFound" not in page
     assert "acme" not in theirs.get("/console/usage.csv").content.decode()
+
+
+def test_platform_staff_see_every_tenant_or_the_one_they_choose(client_of, acme, globex, acme_rows):
+    used(acme, "enroll", count=3)
+    used(globex, "enroll", count=100)
+    staff = client_of("staff")
+    every = overview(staff)
+    assert (every.libraries, every.enrolled, every.recordings) == (1, 1, 2)
+    by_tenant = {one.slug: (one.requests, one.library_count, one.enrolled, one.recordings) for one in every.tenants}
+    assert by_tenant == {"globex": (100, 0, 0, 0), "acme": (3, 1, 1, 2)}
+    assert [one.slug for one in every.tenants] == ["globex", "acme"]
+    assert {one.slug: one.stored_bytes for one in every.tenants} == {"globex": 0, "acme": every.stored_bytes}
+
+    chosen = overview(staff, tenant="globex")
+    assert (chosen.libraries, chosen.enrolled, chosen.recordings, chosen.stored_bytes) == (0, 0, 0, 0)
+    assert sum(chosen.usage.counts.values()) == 100
+    assert set(csv_of(staff, "?tenant=globex")) == {"globex"}
+    assert staff.get("/console/?tenant=nobody").status_code == 404
+
+
+@pytest.mark.parametrize("page", ["", "usage.csv"])
+def test_a_member_chooses_no_other_tenant(page, client_of, acme_rows):
+    assert client_of("owner").get(f"/console/{page}?tenant=acme").status_code == 200
+    assert client_of("globex").get(f"/console/{page}?tenant=acme").status_code == 404
 
 
 @pytest.mark.parametrize(("asked", "shown"), [("7", 7), ("90", 90), ("", 30), ("8", 30), ("²", 30)])
