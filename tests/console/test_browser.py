@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 import pytest
@@ -35,6 +36,18 @@ def sign_in(page: Page, tenant: Tenant, role: Role = Role.OWNER) -> None:
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Log in").click()
     expect(page.locator("#figure-libraries")).to_be_visible()
+
+
+def picture(page: Page, name: str) -> None:
+    """In light and dark, for docs/images, where SCREENSHOTS names a folder."""
+    folder = os.environ.get("SCREENSHOTS")
+    if not folder:
+        return
+    page.set_viewport_size({"width": 1280, "height": 900})
+    for scheme in ("light", "dark"):
+        page.evaluate("dark => document.documentElement.classList.toggle('dark', dark)", scheme == "dark")
+        page.screenshot(path=f"{folder}/{name}-{scheme}.png", full_page=True, animations="disabled")
+    page.evaluate("() => document.documentElement.classList.remove('dark')")
 
 
 def test_a_speaker_is_found_heard_and_deleted(page, acme, people, recordings_folder):
@@ -85,7 +98,8 @@ def test_a_recording_can_be_sought_in(page, acme, people):
     )
 
 
-def test_usage_is_drawn_and_stands_in_a_table_beside(page, acme):
+def test_usage_is_drawn_and_stands_in_a_table_beside(page, acme, people):
+    a_month_of(acme)
     used(acme, "verify", outcome="accepted", count=7)
     sign_in(page, acme)
     answered = page.locator("[data-chart=answered-data]")
@@ -94,6 +108,7 @@ def test_usage_is_drawn_and_stands_in_a_table_beside(page, acme):
     pixels = "canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data"
     assert canvas.evaluate(f"canvas => {pixels}.some(Boolean)")
     expect(answered.locator("table")).to_be_hidden()
+    picture(page, "console-home")
     answered.locator("summary").click()
     expect(answered.get_by_role("row").last.get_by_role("cell")).to_have_text(["0", "7", "0"])
 
@@ -102,6 +117,18 @@ def test_usage_is_drawn_and_stands_in_a_table_beside(page, acme):
     with page.expect_download() as download:
         page.get_by_role("link", name="Download as CSV").click()
     assert "accepted" in download.value.path().read_text()
+
+
+def a_month_of(tenant: Tenant) -> None:
+    """Up to yesterday."""
+    for ago in range(1, 30):
+        much = 3 + ago % 7 * (30 - ago)
+        used(tenant, "enroll", count=1 + much // 2, days_ago=ago, milliseconds=180)
+        used(tenant, "verify", outcome="accepted", count=4 * much, days_ago=ago, milliseconds=90 + ago)
+        used(tenant, "verify", outcome="rejected", count=1 + much // 8, days_ago=ago, milliseconds=240)
+        used(tenant, "identify", outcome="accepted", count=2 * much, days_ago=ago, dialect="abcpen", milliseconds=140)
+        used(tenant, "identify", outcome="refused", reason="NotEnoughSpeech", count=1 + much // 6, days_ago=ago)
+        used(tenant, "verify", outcome="refused", reason="SpeakerNotFound", count=1 + much // 9, days_ago=ago)
 
 
 def test_a_chart_takes_other_colours_in_the_dark(page, acme):
