@@ -31,6 +31,7 @@ JOBS: Final = "jobs"
 """Stands in place of a dialect for what jobs did."""
 CONSOLE: Final = "console"
 """Stands there for what people did at the console."""
+NO_REQUESTS: Final = (JOBS, CONSOLE)
 
 # Of several processes that add to the same rows, each takes them in the same order. A tenant may be gone by now.
 ADD = """

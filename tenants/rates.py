@@ -24,7 +24,7 @@ from redis.commands.core import Script
 from redis.retry import Retry
 
 from tenants.context import acting_as
-from tenants.metering import JOBS
+from tenants.metering import NO_REQUESTS
 from tenants.models import Tenant
 
 WINDOW_SECONDS: Final = 60
@@ -152,9 +152,9 @@ def requests_today(tenant: Tenant) -> int:
 
 
 def stored_requests(tenant: Tenant, day: date) -> int:
-    """Those that came in, without what jobs did."""
+    """Those that came in, without what jobs did and people at the console."""
     with acting_as(tenant):
-        came = tenant.usage_days.filter(day=day).exclude(dialect=JOBS).exclude(reason__in=REFUSED_UNCOUNTED)
+        came = tenant.usage_days.filter(day=day).exclude(dialect__in=NO_REQUESTS).exclude(reason__in=REFUSED_UNCOUNTED)
         total: int = came.aggregate(total=Sum("count", default=0))["total"]
     return total
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 from redis import RedisError
 
 from tenants import rates
-from tenants.metering import JOBS
+from tenants.metering import NO_REQUESTS
 from tenants.models import Tenant, UsageDay
 from tenants.quotas import NEAR_END, Quota, Standing
 from voiceprints import jobs
@@ -37,8 +37,9 @@ def near_their_end(tenants: QuerySet[Tenant]) -> QuerySet[Tenant]:
     In the view of whoever may see what these tenants have.
     """
     had = StockChange.all_tenants.filter(tenant_id=OuterRef("pk")).order_by().values("tenant_id")
-    today = UsageDay.all_tenants.filter(tenant=OuterRef("pk"), day=timezone.localdate()).exclude(dialect=JOBS)
-    came = today.exclude(reason__in=rates.REFUSED_UNCOUNTED).order_by().values("tenant")
+    today = UsageDay.all_tenants.filter(tenant=OuterRef("pk"), day=timezone.localdate())
+    came = today.exclude(dialect__in=NO_REQUESTS).exclude(reason__in=rates.REFUSED_UNCOUNTED)
+    came = came.order_by().values("tenant")
     counted = tenants.alias(
         had_speakers=Subquery(had.annotate(total=Sum("speakers")).values("total")),
         had_bytes=Subquery(had.annotate(total=Sum("stored_bytes")).values("total")),

@@ -156,6 +156,7 @@ def test_a_redis_that_was_restarted_takes_the_day_from_the_usage_that_was_stored
     used(acme, "enroll", count=3, outcome="refused", reason="SpeakerExists")
     used(acme, "verify", count=100, outcome="refused", reason="DayExhausted")
     used(acme, "enroll", count=100, dialect="jobs")
+    used(acme, "enroll", count=100, dialect="console")
     used(acme, "verify", count=100, days_ago=1)
     REDIS.stop()
     with pytest.raises(redis.RedisError):

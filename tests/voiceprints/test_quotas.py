@@ -97,6 +97,7 @@ def test_whoever_has_asked_nine_tenths_of_a_day_is_near_its_end(acme, globex):
     used(acme, "verify", count=50, outcome="refused", reason="DayExhausted")
     used(acme, "verify", count=50, days_ago=1)
     used(acme, "enroll", count=50, dialect="jobs")
+    used(acme, "enroll", count=50, dialect="console")
     assert near() == []
     used(acme, "enroll", count=1)
     assert near() == ["acme"]
