@@ -15,6 +15,9 @@ class Outcome(models.TextChoices):
 class Action(models.TextChoices):
     TENANT_OPENED = "tenant.opened", _("tenant opened")
     TENANT_CHANGED = "tenant.changed", _("tenant changed")
+    TENANT_LEAVING = "tenant.leaving", _("tenant closed, to be erased")
+    TENANT_RESTORED = "tenant.restored", _("tenant restored")
+    TENANT_ERASED = "tenant.erased", _("tenant erased")
     CREDENTIAL_ISSUED = "credential.issued", _("credential issued")
     CREDENTIAL_ROTATED = "credential.rotated", _("credential rotated")
     CREDENTIAL_ENABLED = "credential.enabled", _("credential enabled")

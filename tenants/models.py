@@ -132,6 +132,8 @@ class Tenant(models.Model):
     """Of these, the one that answered before, to go back to; "" for none."""
     switched = models.DateTimeField(null=True, editable=False)
     """When another model last came to answer."""
+    erased_from = models.DateTimeField(_("erased from"), null=True, editable=False)
+    """From then on everything of the tenant goes for good; None for one that stays."""
     two_factor_required = models.BooleanField(
         _("two-factor sign-in required"),
         default=False,

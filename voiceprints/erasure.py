@@ -8,8 +8,7 @@ keep, and only when all of that is gone the audit trail says so and a receipt is
 from __future__ import annotations
 
 import logging
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -22,10 +21,11 @@ from redis import RedisError
 
 from tenants.actions import Action
 from tenants.context import acting_as, acting_as_platform
-from tenants.models import AuditEvent, Tenant
+from tenants.models import Tenant
 from tenants.origins import Origin, coming_from, origin
 from tenants.trail import note
-from voiceprints import gallery, receipts, recordings, traces, work
+from voiceprints import gallery, leaving, receipts, recordings, traces, work
+from voiceprints.erasing_steps import counted, erasures_of, keep, locked, recordings_of, sign, summed
 from voiceprints.errors import ErasureNotFound, ErasureUnfinished, SpeakerNotFound
 from voiceprints.models import Erasure, Job, Library, Speaker
 from voiceprints.paging import Order, Page, Position, page_of
@@ -64,23 +64,31 @@ def go_on(tenant: Tenant, erasure_id: int) -> Erasure:
     """To the end, from wherever it is. Raises ErasureNotFound, and StorageFailed when a file resists."""
     erasure = find_erasure(tenant, erasure_id)
     with coming_from(Origin(**erasure.origin)):
+        if erasure.kind == Kind.TENANT:
+            leaving.erase(tenant, erasure)
+            return erasure
         if erasure.state == State.BEGUN:
             _remove_rows(tenant, erasure)
         if erasure.state == State.REMOVING:
             _look_through_jobs(tenant, erasure)
             _remove_the_rest(tenant, erasure)
         if erasure.state == State.REMOVED:
-            _sign(tenant, erasure)
+            sign(erasure, tenant.slug)
     return erasure
 
 
 def find_erasure(tenant: Tenant, erasure_id: int) -> Erasure:
     """Raises ErasureNotFound."""
     with acting_as(tenant):
-        erasure = _erasures_of(tenant).filter(pk=erasure_id).first()
+        erasure = erasures_of(tenant).filter(pk=erasure_id).first()
     if erasure is None:
         raise ErasureNotFound(erasure_id=erasure_id)
     return erasure
+
+
+def newest_of(tenant: Tenant) -> Erasure:
+    with acting_as(tenant):
+        return erasures_of(tenant).latest("pk")
 
 
 def receipt_of(tenant: Tenant, erasure_id: int) -> dict[str, Any]:
@@ -101,11 +109,12 @@ def page_erasures(
     limit: int = 50,
 ) -> Page[Erasure]:
     with acting_as(tenant):
-        return page_of(_erasures_of(tenant).filter(**where), order, after=after, limit=limit)
+        return page_of(erasures_of(tenant).filter(**where), order, after=after, limit=limit)
 
 
 def tend() -> int:
-    """Send again those that somebody left unfinished; returns how many."""
+    """Begin with tenants whose time has come, and send again what somebody left unfinished; returns how many."""
+    leaving.begin_due()
     with acting_as_platform():
         unfinished = list(Erasure.all_tenants.exclude(state=State.DONE).values_list("tenant_id", "pk"))
     for tenant_id, erasure_id in unfinished:
@@ -146,17 +155,17 @@ def _begin(tenant: Tenant, kind: Erasure.Kind, external_id: str, library: int | 
 def _remove_rows(tenant: Tenant, erasure: Erasure) -> None:
     """From here on nobody finds the speaker any more."""
     with acting_as(tenant):
-        if _locked(tenant, erasure).state != State.BEGUN:
+        if locked(erasure).state != State.BEGUN:
             return
         named = tenant.speakers.named(erasure.subject)
         speakers = named if erasure.library is None else named.filter(library=erasure.library)
         chosen = list(speakers.select_for_update(of=["self"]).order_by("pk").values_list("pk", flat=True))
-        files = _recordings_of(tenant, chosen)
-        counts = _counted(tenant, chosen)
+        files = recordings_of(tenant, chosen)
+        counts = counted(tenant, chosen)
         gallery.drop_speakers(tenant, tenant.speakers.filter(pk__in=chosen))
         jobs, uploads = traces.forget_jobs(tenant, erasure.subject)
-        counts = _sum(counts | {"files": len(files)}, jobs)
-        _keep(erasure, state=State.REMOVING, paths=[*files, *uploads], counts=counts)
+        counts = summed(counts | {"files": len(files)}, jobs)
+        keep(erasure, state=State.REMOVING, paths=[*files, *uploads], counts=counts)
         transaction.on_commit(lambda: dispatch(tenant.pk, erasure.pk), robust=True)
 
 
@@ -175,20 +184,20 @@ def _look_through_jobs(tenant: Tenant, erasure: Erasure) -> None:
 
 def _drop_files(tenant: Tenant, erasure: Erasure, job_id: int) -> None:
     with acting_as(tenant):
-        current = _locked(tenant, erasure)
+        current = locked(erasure)
         counts, paths = traces.drop_files(tenant, job_id)
         held = [held for held in current.held if held != job_id]
-        _keep(erasure, paths=[*current.paths, *paths], counts=_sum(current.counts, counts), held=held)
+        keep(erasure, paths=[*current.paths, *paths], counts=summed(current.counts, counts), held=held)
 
 
 def _let_go_on(tenant: Tenant, erasure: Erasure, job_id: int) -> None:
     with acting_as(tenant):
-        current = _locked(tenant, erasure)
+        current = locked(erasure)
         if job_id in current.held:
             waiting = {"state": Job.State.QUEUED, "dispatched": timezone.now()}
             tenant.jobs.filter(pk=job_id, state=Job.State.PAUSED).update(**waiting)
             transaction.on_commit(lambda: _send(tenant, [job_id]), robust=True)
-        _keep(erasure, held=[held for held in current.held if held != job_id])
+        keep(erasure, held=[held for held in current.held if held != job_id])
 
 
 def _remove_the_rest(tenant: Tenant, erasure: Erasure) -> None:
@@ -196,79 +205,13 @@ def _remove_the_rest(tenant: Tenant, erasure: Erasure) -> None:
     recordings.remove_now(tenant, erasure.paths)
     elsewhere = traces.forget_elsewhere(tenant, erasure.subject)
     with acting_as(tenant):
-        current = _locked(tenant, erasure)
+        current = locked(erasure)
         if current.state != State.REMOVING:
             erasure.refresh_from_db()
             return
-        counts = _sum(current.counts, elsewhere)
-        _keep(erasure, state=State.REMOVED, subject="", paths=[], counts=counts)
+        counts = summed(current.counts, elsewhere)
+        keep(erasure, state=State.REMOVED, subject="", paths=[], counts=counts)
         note(tenant, Action.ERASURE_DONE, erasure_target(erasure), digest=erasure.digest, removed=counts)
-
-
-def _sign(tenant: Tenant, erasure: Erasure) -> None:
-    """The event in the audit trail is part of what is signed, so it was committed before."""
-    with acting_as(tenant):
-        if _locked(tenant, erasure).state != State.REMOVED:
-            erasure.refresh_from_db()
-            return
-        now = timezone.now()
-        said = _said(tenant, erasure) | {"done": now.isoformat(), "audit": _event_of(tenant, erasure)}
-        _keep(erasure, state=State.DONE, done=now, receipt=receipts.signed(said))
-
-
-def _said(tenant: Tenant, erasure: Erasure) -> dict[str, Any]:
-    by = erasure.origin
-    return {
-        "erasure": erasure.pk,
-        "kind": str(erasure.kind),
-        "tenant": {"id": tenant.pk, "slug": tenant.slug},
-        "library": erasure.library,
-        "subject": {"digest": erasure.digest, "salt": erasure.salt, "digest_with": receipts.DIGEST},
-        "begun": erasure.created.isoformat(),
-        "by": {"kind": by["kind"], "id": by["number"], "interface": by["interface"]},
-        "removed": dict(erasure.counts),
-    }
-
-
-def _event_of(tenant: Tenant, erasure: Erasure) -> dict[str, Any]:
-    events = AuditEvent.all_tenants.filter(tenant_id=tenant.pk, action=Action.ERASURE_DONE)
-    event = events.get(object_kind="erasure", object_number=erasure.pk)
-    return {"chain": event.tenant_id, "number": event.number, "digest": bytes(event.digest).hex()}
-
-
-def _recordings_of(tenant: Tenant, speakers: Sequence[int]) -> list[str]:
-    said = tenant.utterances.filter(speaker__in=speakers).exclude(recording="")
-    return list(said.values_list("recording", flat=True))
-
-
-def _counted(tenant: Tenant, speakers: Sequence[int]) -> dict[str, int]:
-    return {
-        "speakers": len(speakers),
-        "utterances": tenant.utterances.filter(speaker__in=speakers).count(),
-        "embeddings": tenant.utterance_embeddings.filter(utterance__speaker__in=speakers).count(),
-        "voiceprints": tenant.voiceprints.filter(speaker__in=speakers).count(),
-    }
-
-
-def _sum(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
-    total = Counter(one)
-    total.update(other)
-    return dict(total)
-
-
-def _erasures_of(tenant: Tenant) -> QuerySet[Erasure]:
-    return Erasure.all_tenants.filter(tenant_id=tenant.pk)
-
-
-def _locked(tenant: Tenant, erasure: Erasure) -> Erasure:
-    """As it is now, nobody else's to change until the transaction ends."""
-    return _erasures_of(tenant).select_for_update().get(pk=erasure.pk)
-
-
-def _keep(erasure: Erasure, **changes: Any) -> None:
-    for name, value in changes.items():
-        setattr(erasure, name, value)
-    erasure.save(update_fields=list(changes))
 
 
 def _send(tenant: Tenant, jobs: Sequence[int]) -> None:

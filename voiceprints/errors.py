@@ -240,6 +240,22 @@ class ErasureUnfinished(VoiceprintError):
         super().__init__(f"the erasure is not done yet: {state}")
 
 
+class TenantStays(VoiceprintError):
+    """What was not closed to be erased cannot be restored."""
+
+    def __init__(self, *, slug: str) -> None:
+        self.slug = slug
+        super().__init__(f"tenant {slug!r} is not to be erased")
+
+
+class TenantErasing(VoiceprintError):
+    """The time to restore it is over."""
+
+    def __init__(self, *, slug: str) -> None:
+        self.slug = slug
+        super().__init__(f"tenant {slug!r} is being erased or gone")
+
+
 class ModelNotFound(VoiceprintError):
     """No model of that name was ever made known here."""
 

@@ -450,6 +450,7 @@ class Erasure(models.Model):
     class Kind(models.TextChoices):
         SPEAKER = "speaker", _("speaker")
         PERSON = "person", _("person in all libraries")
+        TENANT = "tenant", _("the whole tenant")
 
     class State(models.TextChoices):
         BEGUN = "begun", _("begun")
@@ -466,7 +467,7 @@ class Erasure(models.Model):
     library = models.BigIntegerField(null=True)
     """Of one speaker alone."""
     subject = EncryptedTextField(blank=True)
-    """The external id; "" once nothing more has to be looked for."""
+    """The external id, or the slug of a tenant; "" once nothing more has to be looked for."""
     salt = models.CharField(max_length=64)
     digest = models.CharField(max_length=64)
     """Of the external id, as `receipts.digest_of` makes it."""

@@ -24,7 +24,7 @@ from django.core.files.base import ContentFile, File
 from django.core.files.storage import storages
 from django.db import Error as DatabaseFailed
 from django.db import OperationalError, connection, transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from tenants.context import acting_as, acting_as_platform
@@ -180,10 +180,11 @@ def sweep() -> int:
 
 
 def remove_now(tenant: Tenant, paths: Sequence[str]) -> None:
-    """These files, which nobody claims any more. Raises StorageFailed when one of them resists."""
+    """These files, which nobody claims any more, and whatever else is due. Raises StorageFailed when one resists."""
     while True:
         with acting_as(tenant):
-            tried, gone = _remove_doomed(DoomedRecording.all_tenants.filter(path__in=paths))
+            chosen = Q(path__in=paths) | Q(not_before__lte=timezone.now())
+            tried, gone = _remove_doomed(DoomedRecording.all_tenants.filter(chosen))
         if gone < tried:
             raise StorageFailed(f"{tried - gone} files could not be removed")
         if tried == 0:
@@ -219,6 +220,15 @@ def _asked(statement: str) -> Any:
     with connection.cursor() as cursor:
         cursor.execute(statement)
         return cursor.description and cursor.fetchone()[0]
+
+
+def remove_all_of(tenant: Tenant) -> int:
+    """Files that are doomed or planned of a tenant who is gone: how many. Raises StorageFailed when one resists."""
+    with acting_as(tenant):
+        DoomedRecording.all_tenants.update(not_before=timezone.now())
+        paths = list(DoomedRecording.all_tenants.values_list("path", flat=True))
+    remove_now(tenant, paths)
+    return len(paths)
 
 
 def _remove_now_or_later(tenant: Tenant, paths: Sequence[str]) -> None:

@@ -21,6 +21,7 @@ from tenants import metering, metrics
 from tenants.cleaning import clean
 from tenants.models import Tenant
 from tenants.origins import coming_from, for_request, of_job
+from tenants.sealing import TrailBroken
 from voiceprints import (
     batches,
     bulk,
@@ -196,12 +197,11 @@ def tend_erasures() -> int:
 @shared_task(name=erasure.GO_ON)
 def go_on_erasing(tenant_id: int, erasure_id: int) -> None:
     """What cannot be done now is tried again when erasures are tended."""
-    tenant = Tenant.objects.filter(pk=tenant_id).first()
-    if tenant is None:
-        return
+    # Of one that is gone already something may be left to do.
+    tenant = Tenant.objects.filter(pk=tenant_id).first() or Tenant(pk=tenant_id)
     try:
         erasure.go_on(tenant, erasure_id)
-    except (ErasureNotFound, StorageFailed, redis.RedisError) as error:
+    except (ErasureNotFound, StorageFailed, TrailBroken, redis.RedisError) as error:
         logger.warning("an erasure waits: %s", type(error).__name__)
 
 

@@ -30,8 +30,11 @@ from voiceprints.results import LibraryKey
 SAID = "jsonb_path_exists({column}, '$.** ? (@ == $id)', jsonb_build_object('id', %s::text))"
 ANY_LIBRARY = LibraryKey("any")
 
-Forget = Callable[[Tenant, str], int]
-"""Forgets what is kept about an external id; returns how much that was. It opens its own transactions."""
+Forget = Callable[[Tenant, str | None], int]
+"""Forgets what is kept about an external id, or for None all of the tenant's; returns how much that was.
+
+It opens its own transactions.
+"""
 _elsewhere: dict[str, Forget] = {}
 
 
@@ -40,7 +43,7 @@ def kept_elsewhere(name: str, forget: Forget) -> None:
     _elsewhere[name] = forget
 
 
-def forget_elsewhere(tenant: Tenant, external_id: str) -> dict[str, int]:
+def forget_elsewhere(tenant: Tenant, external_id: str | None) -> dict[str, int]:
     return {name: forget(tenant, external_id) for name, forget in _elsewhere.items()}
 
 

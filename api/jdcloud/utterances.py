@@ -111,12 +111,15 @@ def refused_on_failure(tenant: Tenant, number: PacketNumber) -> Iterator[None]:
         failing.pop_all()
 
 
-def forget(tenant: Tenant, user: str) -> int:
-    """Close all utterances of a user, whatever has come of them; returns how many. Raises redis.RedisError."""
+def forget(tenant: Tenant, user: str | None) -> int:
+    """Close all utterances of a user, or of everybody, whatever has come of them; returns how many.
+
+    Raises redis.RedisError.
+    """
     mine = [
         record
         for record in connection().scan_iter(match=f"{_keys_of(tenant)}:request:*", count=SCANNED_AT_ONCE)
-        if connection().hget(record, "user") == user.encode()
+        if user is None or connection().hget(record, "user") == user.encode()
     ]
     for record in mine:
         _evaluate(scripts.CLOSE, tenant, record.decode().rpartition(":")[2], {})

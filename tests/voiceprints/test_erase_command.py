@@ -8,6 +8,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from tenants.context import acting_as
+from tenants.models import Tenant
 from tests.cast import KEN, LIBRARY, OTHER_TAG, SUSAN, audio
 from voiceprints import erasure, receipts, services
 
@@ -96,3 +97,32 @@ def test_receipts_of_an_earlier_key_verify_on(acme, people, capsys, tmp_path, se
 def test_an_erasure_that_was_vacuumed_says_so(how, acme, people, capsys):
     said(capsys, "person", "acme", SUSAN, "--yes", *how)
     assert erasure.page_erasures(acme, where={}).rows[0].vacuumed
+
+
+# --- A whole tenant --------------------------------------------------------------------------------------------------
+
+
+def test_a_tenant_is_closed_and_restored(acme, people, capsys):
+    assert json.loads(said(capsys, "tenant", "acme", "--yes"))["erased_from"]
+    assert not Tenant.objects.get(slug="acme").active
+    call_command("restore_tenant", "acme")
+    restored = Tenant.objects.get(slug="acme")
+    assert (restored.active, restored.erased_from) == (True, None)
+    assert len(left(acme)) == 4
+    with pytest.raises(CommandError, match="not to be erased"):
+        call_command("restore_tenant", "acme")
+
+
+def test_a_tenant_without_grace_is_erased_at_once(acme, people, capsys):
+    document = json.loads(said(capsys, "tenant", "acme", "--grace-days", "0", "--yes", "--vacuum"))
+    assert receipts.is_about(document, "acme")
+    assert document["receipt"]["by"]["interface"] == "manage.py erase"
+    assert document["receipt"]["removed"]["speakers"] == 4
+    assert not Tenant.objects.filter(slug="acme").exists()
+
+
+@pytest.mark.parametrize("days", ["-1", "366"])
+def test_a_grace_that_cannot_be_is_refused(days, acme, people):
+    with pytest.raises(CommandError, match="0 to 365"):
+        call_command("erase", "tenant", "acme", "--grace-days", days, "--yes")
+    assert Tenant.objects.get(slug="acme").active

@@ -20,7 +20,18 @@ from tenants.context import acting_as, acting_as_platform
 from tenants.models import AuditEvent, Guesses, Role, Scope, SecondFactor
 from tests.cast import KEN, LIBRARY, SUSAN, WEI, audio
 from tests.second_model import TINY
-from voiceprints import bulk, curation, decisions, erasure, generations, installed, recordings, retention, services
+from voiceprints import (
+    bulk,
+    curation,
+    decisions,
+    erasure,
+    generations,
+    installed,
+    leaving,
+    recordings,
+    retention,
+    services,
+)
 from voiceprints.calibration import provisional
 from voiceprints.models import Job
 from voiceprints.results import LibraryKey, Turn
@@ -43,6 +54,7 @@ MODULES = (
     decisions,
     retention,
     erasure,
+    leaving,
 )
 CHANGES_NOTHING = {
     access: "default_model find_credential known_credential find_token",
@@ -59,7 +71,8 @@ CHANGES_NOTHING = {
     installed: "store refuse_disagreement most_used refuse_other_vectors usage_of",
     decisions: "decision_for calibration_in_force calibrations_in_force forget_calibrations shipped_calibration",
     retention: "periods_of own_periods look look_at_library foresee foresee_library keeps_recordings",
-    erasure: "find_erasure receipt_of page_erasures tend dispatch",
+    erasure: "find_erasure newest_of receipt_of page_erasures tend dispatch",
+    leaving: "",
 }
 # Parts of others, which tell; when a key was last used; a first start, which is two deeds; and the end of an erasure,
 # which is several transactions (test_erasure.py).
@@ -70,6 +83,8 @@ TOLD_BY_OTHERS = {
     access.provision,
     signed_in.end_other_sessions,
     erasure.go_on,
+    leaving.begin_due,
+    leaving.erase,
 }
 
 TABLE = {}
@@ -502,6 +517,17 @@ def _(world):
 @changes(erasure.erase_person, Action.ERASURE_BEGUN)
 def _(world):
     return lambda: erasure.erase_person(world.acme, SUSAN)
+
+
+@changes(leaving.close, Action.TENANT_LEAVING)
+def _(world):
+    return lambda: leaving.close(world.acme)
+
+
+@changes(leaving.restore, Action.TENANT_RESTORED)
+def _(world):
+    leaving.close(world.acme)
+    return lambda: leaving.restore(world.acme)
 
 
 @changes(decisions.store_calibration, Action.MODEL_CALIBRATED)

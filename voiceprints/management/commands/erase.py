@@ -2,13 +2,15 @@ from __future__ import annotations
 
 import json
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
 from tenants.management.base import AttributedCommand, tenant_named
-from voiceprints import erasure, receipts, vacuuming
+from tenants.models import Tenant
+from voiceprints import erasure, leaving, receipts, vacuuming
 from voiceprints.errors import VoiceprintError
 from voiceprints.models import Erasure
 
@@ -28,7 +30,12 @@ class Command(AttributedCommand):
         person = deeds.add_parser("person", help="whoever has the external id, in all libraries of the tenant")
         person.add_argument("tenant")
         person.add_argument("external_id")
-        for parser_of_deed in (speaker, person):
+        tenant = deeds.add_parser(
+            "tenant", help="close a tenant at once, and erase everything once its time has passed"
+        )
+        tenant.add_argument("tenant")
+        tenant.add_argument("--grace-days", type=int, default=leaving.GRACE.days, help="until then it can be restored")
+        for parser_of_deed in (speaker, person, tenant):
             _add_assent(parser_of_deed)
         listed = deeds.add_parser("list", help="the erasures of a tenant, newest first")
         listed.add_argument("tenant")
@@ -54,12 +61,24 @@ class Command(AttributedCommand):
         tenant = tenant_named(options["tenant"])
         libraries = tenant.libraries.within(options["org_id"], options["tag_id"])
         _refuse_without_assent(options)
-        return _done(options, erasure.erase_speaker(tenant, libraries, options["external_id"]))
+        return _done(options, tenant, erasure.erase_speaker(tenant, libraries, options["external_id"]))
 
     def _person(self, options: dict[str, Any]) -> str:
         tenant = tenant_named(options["tenant"])
         _refuse_without_assent(options)
-        return _done(options, erasure.erase_person(tenant, options["external_id"]))
+        return _done(options, tenant, erasure.erase_person(tenant, options["external_id"]))
+
+    def _tenant(self, options: dict[str, Any]) -> str:
+        """Its end comes by itself; without any time to wait, now."""
+        tenant, days = tenant_named(options["tenant"]), options["grace_days"]
+        _refuse_without_assent(options)
+        if not 0 <= days <= leaving.LONGEST_GRACE.days:
+            raise CommandError(f"the grace may be 0 to {leaving.LONGEST_GRACE.days} days")
+        closed = leaving.close(tenant, grace=timedelta(days=days))
+        if days:
+            return json.dumps({"tenant": closed.slug, "erased_from": str(closed.erased_from)})
+        leaving.begin_due()
+        return _done(options, tenant, erasure.newest_of(tenant))
 
     def _list(self, options: dict[str, Any]) -> str:
         found = erasure.page_erasures(tenant_named(options["tenant"]), where={}, limit=sys.maxsize - 1).rows
@@ -104,9 +123,8 @@ def _refuse_without_assent(options: dict[str, Any]) -> None:
         raise CommandError("there is no way back from this; say --yes if you mean it")
 
 
-def _done(options: dict[str, Any], begun: Erasure) -> str:
+def _done(options: dict[str, Any], tenant: Tenant, begun: Erasure) -> str:
     """The receipt, once everything is gone."""
-    tenant = tenant_named(options["tenant"])
     done = erasure.go_on(tenant, begun.pk)
     if options["vacuum"]:
         vacuuming.vacuum_erased(full=options["vacuum"] == "full")
