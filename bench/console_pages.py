@@ -80,6 +80,7 @@ PAGES = [
     ("erasures/", [STAFF]),
     ("erasures/{tenant}/", EVERYBODY),
     ("erasures/{tenant}/begin/", EVERYBODY),
+    ("erasures/{tenant}/tenant/", EVERYBODY),
     ("erasures/{tenant}/begin/?speaker={speaker}", EVERYBODY),
     ("try/", EVERYBODY),
     ("try/?library={library}", EVERYBODY),

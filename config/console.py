@@ -113,6 +113,8 @@ class ConsoleSite(UnfoldAdminSite):
             path("erasures/", self.admin_view(erasure_views.home), name="erasures"),
             path("erasures/<slug:slug>/", self.admin_view(erasure_views.tenant_erasures), name="tenant_erasures"),
             path("erasures/<slug:slug>/begin/", self.admin_view(erasure_views.begin), name="erase"),
+            path("erasures/<slug:slug>/tenant/", self.admin_view(erasure_views.leave), name="leave"),
+            path("erasures/<slug:slug>/tenant/restore/", self.admin_view(erasure_views.restore), name="restore_tenant"),
             path("erasures/<slug:slug>/<int:erasure_id>/receipt.json", receipt, name="erasure_receipt"),
         ]
 

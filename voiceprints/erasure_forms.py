@@ -7,13 +7,40 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
-from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
+from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from tenants.models import Tenant
+from voiceprints.leaving import GRACE, LONGEST_GRACE
 from voiceprints.models import Library
 from voiceprints.speaking_forms import LONGEST_ID
 
 NOT_REMEMBERED = {"autocomplete": "off", "spellcheck": "false"}
+
+
+class LeavingForm(forms.Form):
+    grace_days = forms.IntegerField(
+        label=_("Days until everything is erased"),
+        min_value=1,
+        max_value=LONGEST_GRACE.days,
+        initial=GRACE.days,
+        widget=UnfoldAdminIntegerFieldWidget,
+        help_text=_("Until then the staff of the platform can restore it."),
+    )
+    typed = forms.CharField(
+        label=_("Type the slug of the tenant"),
+        max_length=63,
+        widget=UnfoldAdminTextInputWidget(attrs=NOT_REMEMBERED),
+    )
+
+    def __init__(self, tenant: Tenant, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._slug = tenant.slug
+
+    def clean_typed(self) -> str:
+        typed: str = self.cleaned_data["typed"]
+        if typed != self._slug:
+            raise ValidationError(_("This is not the slug of the tenant."))
+        return typed
 
 
 class ErasureForm(forms.Form):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any
 
 from django.contrib import messages
@@ -10,7 +11,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from tenants.console import (
     is_platform_staff,
@@ -23,8 +24,8 @@ from tenants.console import (
     refuse_unless,
 )
 from tenants.models import Tenant
-from voiceprints import erasure
-from voiceprints.erasure_forms import ErasureForm
+from voiceprints import erasure, leaving
+from voiceprints.erasure_forms import ErasureForm, LeavingForm
 from voiceprints.errors import ErasureNotFound, ErasureUnfinished, VoiceprintError
 from voiceprints.models import Erasure
 from voiceprints.pages import page
@@ -75,6 +76,36 @@ def begin(request: HttpRequest, slug: str) -> HttpResponse:
             return _form_page(request, tenant, form)
     messages.success(request, _("The speaker is gone. The receipt follows once everything else is gone, too."))
     return redirect(f"{_list_address(tenant)}#erasure-{begun.pk}")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def leave(request: HttpRequest, slug: str) -> HttpResponse:
+    """For good once the time has passed; whoever works in the tenant is out at once."""
+    tenant = own_tenant(request, slug)
+    refuse_unless(may_manage_access(request))
+    form = LeavingForm(tenant, request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            leaving.close(tenant, grace=timedelta(days=form.cleaned_data["grace_days"]))
+        except VoiceprintError as refusal:
+            form.add_error(None, in_words(refusal))
+        else:
+            messages.success(request, _("The tenant is closed."))
+            return redirect("admin:index")
+    about = {"title": _("Erase the tenant"), "tenant": tenant, "form": form, "back": _list_address(tenant)}
+    return page(request, "leave", about | {"may_restore": is_platform_staff(request)})
+
+
+@require_POST
+def restore(request: HttpRequest, slug: str) -> HttpResponse:
+    refuse_unless(is_platform_staff(request))
+    tenant = own_tenant(request, slug)
+    try:
+        leaving.restore(tenant)
+        messages.success(request, _("The tenant is restored."))
+    except VoiceprintError as refusal:
+        messages.error(request, in_words(refusal))
+    return redirect("admin:leave", tenant.slug)
 
 
 @require_safe

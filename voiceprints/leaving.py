@@ -71,6 +71,12 @@ def begin_due() -> list[Erasure]:
     return begun
 
 
+def gone() -> list[Erasure]:
+    """Of tenants, whether or not they are done, newest first."""
+    with acting_as_platform():
+        return list(Erasure.all_tenants.filter(kind=Erasure.Kind.TENANT).order_by("-pk"))
+
+
 def erase(tenant: Tenant, erasure: Erasure) -> None:
     """To the end, from wherever it is. Raises StorageFailed, redis.RedisError, and TrailBroken for a broken chain."""
     while erasure.state == State.BEGUN:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tenants.context import acting_as
+from tenants.models import Tenant
 from tests.console.people import enrolled
 from voiceprints import receipts
 
@@ -77,3 +78,42 @@ def test_another_tenant_erases_nobody_of_acme(client_of, acme, people):
     assert client.post(own, chosen).context["form"].errors["library"]
     assert client.get(f"{own}?speaker={people.pk}").context["form"]["external_id"].value() is None
     assert len(left(acme)) == 3
+
+
+# --- A whole tenant --------------------------------------------------------------------------------------------------
+
+LEAVE = "/console/erasures/acme/tenant/"
+
+
+def leaves(tenant):
+    return Tenant.objects.get(pk=tenant.pk).erased_from is not None
+
+
+def test_an_owner_closes_the_tenant_and_is_out(client_of, acme, people):
+    owner = client_of("owner")
+    owner.post(LEAVE, {"typed": "acme", "grace_days": "30"})
+    assert leaves(acme)
+    assert owner.get(LEAVE).status_code in {302, 404}
+    assert len(left(acme)) == 3
+
+
+def test_the_staff_restores_it(client_of, acme, people):
+    staff = client_of("staff")
+    staff.post(LEAVE, {"typed": "acme", "grace_days": "30"})
+    assert f"{LEAVE}restore/" in staff.get(LEAVE).content.decode()
+    staff.post(f"{LEAVE}restore/")
+    assert not leaves(acme)
+    assert Tenant.objects.get(pk=acme.pk).active
+
+
+@pytest.mark.parametrize("said", [{"typed": "Acme"}, {"typed": "globex"}, {"typed": "acme", "grace_days": "0"}])
+def test_no_tenant_is_closed_by_mistake(said, client_of, acme, people):
+    client_of("owner").post(LEAVE, {"grace_days": "30"} | said)
+    assert not leaves(acme)
+
+
+def test_another_tenant_closes_its_own_and_no_other(client_of, acme, people):
+    client = client_of("globex")
+    assert client.post(LEAVE, {"typed": "acme", "grace_days": "30"}).status_code == 404
+    assert client.post(f"{LEAVE}restore/").status_code == 403
+    assert not leaves(acme)

@@ -119,6 +119,10 @@ def test_a_tenant_without_grace_is_erased_at_once(acme, people, capsys):
     assert document["receipt"]["by"]["interface"] == "manage.py erase"
     assert document["receipt"]["removed"]["speakers"] == 4
     assert not Tenant.objects.filter(slug="acme").exists()
+    (one,) = map(json.loads, said(capsys, "list", "platform").splitlines())
+    assert json.loads(said(capsys, "receipt", "platform", str(one["id"]))) == document
+    with pytest.raises(CommandError, match="no erasure"):
+        call_command("erase", "receipt", "platform", str(one["id"] + 1))
 
 
 @pytest.mark.parametrize("days", ["-1", "366"])

@@ -72,7 +72,7 @@ CHANGES_NOTHING = {
     decisions: "decision_for calibration_in_force calibrations_in_force forget_calibrations shipped_calibration",
     retention: "periods_of own_periods look look_at_library foresee foresee_library keeps_recordings",
     erasure: "find_erasure newest_of receipt_of page_erasures tend dispatch",
-    leaving: "",
+    leaving: "gone",
 }
 # Parts of others, which tell; when a key was last used; a first start, which is two deeds; and the end of an erasure,
 # which is several transactions (test_erasure.py).

@@ -11,10 +11,11 @@ from django.core.management.base import CommandError, CommandParser
 from tenants.management.base import AttributedCommand, tenant_named
 from tenants.models import Tenant
 from voiceprints import erasure, leaving, receipts, vacuuming
-from voiceprints.errors import VoiceprintError
+from voiceprints.errors import ErasureNotFound, VoiceprintError
 from voiceprints.models import Erasure
 
 VACUUMS = ("plain", "full")
+PLATFORM = "platform"
 
 
 class Command(AttributedCommand):
@@ -30,17 +31,15 @@ class Command(AttributedCommand):
         person = deeds.add_parser("person", help="whoever has the external id, in all libraries of the tenant")
         person.add_argument("tenant")
         person.add_argument("external_id")
-        tenant = deeds.add_parser(
-            "tenant", help="close a tenant at once, and erase everything once its time has passed"
-        )
+        tenant = deeds.add_parser("tenant", help="close a tenant at once, and erase everything once its time is over")
         tenant.add_argument("tenant")
         tenant.add_argument("--grace-days", type=int, default=leaving.GRACE.days, help="until then it can be restored")
         for parser_of_deed in (speaker, person, tenant):
             _add_assent(parser_of_deed)
-        listed = deeds.add_parser("list", help="the erasures of a tenant, newest first")
-        listed.add_argument("tenant")
+        listed = deeds.add_parser("list", help="the erasures of a tenant, or of tenants, newest first")
+        listed.add_argument("tenant", help=f"or {PLATFORM}: of tenants that are gone")
         receipt = deeds.add_parser("receipt", help="print the receipt of an erasure again")
-        receipt.add_argument("tenant")
+        receipt.add_argument("tenant", help=f"or {PLATFORM}: of a tenant that is gone")
         receipt.add_argument("erasure", type=int)
         verify = deeds.add_parser("verify", help="whether a receipt is ours and as it was")
         verify.add_argument("receipt", type=Path)
@@ -81,11 +80,20 @@ class Command(AttributedCommand):
         return _done(options, tenant, erasure.newest_of(tenant))
 
     def _list(self, options: dict[str, Any]) -> str:
+        if options["tenant"] == PLATFORM:
+            return "\n".join(json.dumps(_as_plain(one)) for one in leaving.gone())
         found = erasure.page_erasures(tenant_named(options["tenant"]), where={}, limit=sys.maxsize - 1).rows
         return "\n".join(json.dumps(_as_plain(one)) for one in found)
 
     def _receipt(self, options: dict[str, Any]) -> str:
-        return _shown(erasure.receipt_of(tenant_named(options["tenant"]), options["erasure"]))
+        number = options["erasure"]
+        if options["tenant"] == PLATFORM:
+            owner = next((Tenant(pk=one.tenant_id) for one in leaving.gone() if one.pk == number), None)
+        else:
+            owner = tenant_named(options["tenant"])
+        if owner is None:
+            raise ErasureNotFound(erasure_id=number)
+        return _shown(erasure.receipt_of(owner, number))
 
     def _verify(self, options: dict[str, Any]) -> str:
         document = receipts.read(options["receipt"].read_bytes())
