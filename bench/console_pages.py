@@ -81,6 +81,8 @@ PAGES = [
     ("erasures/{tenant}/", EVERYBODY),
     ("erasures/{tenant}/begin/", EVERYBODY),
     ("erasures/{tenant}/tenant/", EVERYBODY),
+    ("opt-outs/", [STAFF]),
+    ("opt-outs/{tenant}/", EVERYBODY),
     ("erasures/{tenant}/begin/?speaker={speaker}", EVERYBODY),
     ("try/", EVERYBODY),
     ("try/?library={library}", EVERYBODY),

@@ -33,6 +33,7 @@ from voiceprints import (
     job_views,
     library_views,
     model_views,
+    optout_views,
     quota_views,
     retention_views,
     speaker_views,
@@ -113,6 +114,11 @@ class ConsoleSite(UnfoldAdminSite):
             path("erasures/", self.admin_view(erasure_views.home), name="erasures"),
             path("erasures/<slug:slug>/", self.admin_view(erasure_views.tenant_erasures), name="tenant_erasures"),
             path("erasures/<slug:slug>/begin/", self.admin_view(erasure_views.begin), name="erase"),
+            path("opt-outs/", self.admin_view(optout_views.home), name="opt_outs"),
+            path("opt-outs/<slug:slug>/", self.admin_view(optout_views.tenant_opt_outs), name="tenant_opt_outs"),
+            path(
+                "opt-outs/<slug:slug>/<int:opt_out_id>/lift/", self.admin_view(optout_views.lift), name="lift_opt_out"
+            ),
             path("erasures/<slug:slug>/tenant/", self.admin_view(erasure_views.leave), name="leave"),
             path("erasures/<slug:slug>/tenant/restore/", self.admin_view(erasure_views.restore), name="restore_tenant"),
             path("erasures/<slug:slug>/<int:erasure_id>/receipt.json", receipt, name="erasure_receipt"),
@@ -202,7 +208,7 @@ def subheader(request: HttpRequest) -> Any:
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     trying = [TRY_IT] if may_change(request) else []
     groups = [_group(_("Voiceprints"), HOME, LIBRARIES, SPEAKERS, *trying, JOBS, MODELS, THRESHOLDS, RETENTION)]
-    access = [CREDENTIALS, TOKENS, MEMBERS, INVITATIONS, QUOTAS] if may_manage_access(request) else []
+    access = [CREDENTIALS, TOKENS, MEMBERS, INVITATIONS, QUOTAS, OPT_OUTS] if may_manage_access(request) else []
     if may_read_audit(request):
         groups.append(_group(_("Access"), *access, AUDIT, ERASURES))
     if is_platform_staff(request):
@@ -225,6 +231,7 @@ INVITATIONS = (_("Invitations"), "mail", "admin:tenants_invitation_changelist")
 QUOTAS = (_("Quotas"), "speed", "admin:quotas")
 AUDIT = (_("Audit"), "history", "admin:audit")
 ERASURES = (_("Erasures"), "delete_forever", "admin:erasures")
+OPT_OUTS = (_("Opt-outs"), "person_off", "admin:opt_outs")
 TENANTS = (_("Tenants"), "apartment", "admin:tenants_tenant_changelist")
 USERS = (_("Users"), "manage_accounts", "admin:auth_user_changelist")
 LOCK_OUTS = (_("Lock-outs"), "lock_clock", "admin:tenants_guesses_changelist")

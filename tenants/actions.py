@@ -58,6 +58,8 @@ class Action(models.TextChoices):
     RETENTION_CHANGED = "retention.changed", _("retention changed")
     RECORDINGS_EXPIRED = "recordings.expired", _("recordings expired")
     ENROLLMENTS_EXPIRED = "enrollments.expired", _("incomplete enrollments expired")
+    OPTED_OUT = "opt_out.added", _("opted out")
+    OPT_OUT_LIFTED = "opt_out.lifted", _("opt-out lifted")
     ERASURE_BEGUN = "erasure.begun", _("erasure begun")
     ERASURE_DONE = "erasure.done", _("erasure done")
     RECORDING_FETCHED = "recording.fetched", _("recording listened to")

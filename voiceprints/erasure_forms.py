@@ -43,6 +43,36 @@ class LeavingForm(forms.Form):
         return typed
 
 
+class OptOutForm(forms.Form):
+    external_id = forms.CharField(
+        label=_("Who opts out"),
+        max_length=LONGEST_ID,
+        strip=False,
+        widget=UnfoldAdminTextInputWidget(attrs=NOT_REMEMBERED),
+        help_text=_("The id of the speaker. It is not kept, and whoever is enrolled under it is erased."),
+    )
+    library: forms.ModelChoiceField[Library] = forms.ModelChoiceField(
+        label=_("Where"),
+        queryset=None,
+        required=False,
+        empty_label=_("in all libraries"),
+        widget=UnfoldAdminSelectWidget,
+    )
+    typed = forms.CharField(
+        label=_("Type the id once more"),
+        max_length=LONGEST_ID,
+        strip=False,
+        widget=UnfoldAdminTextInputWidget(attrs=NOT_REMEMBERED),
+    )
+
+    def __init__(self, tenant: Tenant, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["library"].queryset = tenant.libraries.all()  # type: ignore[attr-defined]
+
+    def clean_typed(self) -> str:
+        return _typed_again(self)
+
+
 class ErasureForm(forms.Form):
     external_id = forms.CharField(
         label=_("Whom"),
@@ -71,7 +101,11 @@ class ErasureForm(forms.Form):
         self.fields["library"].queryset = tenant.libraries.all()  # type: ignore[attr-defined]
 
     def clean_typed(self) -> str:
-        typed: str = self.cleaned_data["typed"]
-        if typed != self.cleaned_data.get("external_id"):
-            raise ValidationError(_("This is not the id above."))
-        return typed
+        return _typed_again(self)
+
+
+def _typed_again(form: forms.Form) -> str:
+    typed: str = form.cleaned_data["typed"]
+    if typed != form.cleaned_data.get("external_id"):
+        raise ValidationError(_("This is not the id above."))
+    return typed

@@ -240,6 +240,20 @@ class ErasureUnfinished(VoiceprintError):
         super().__init__(f"the erasure is not done yet: {state}")
 
 
+class OptedOut(VoiceprintError):
+    """Whoever bears the name does not want to be enrolled. It does not say who that is."""
+
+    def __init__(self) -> None:
+        super().__init__("this speaker has opted out of being enrolled")
+
+
+class OptOutNotFound(VoiceprintError):
+    """No such opt-out."""
+
+    def __init__(self) -> None:
+        super().__init__("no such opt-out")
+
+
 class TenantStays(VoiceprintError):
     """What was not closed to be erased cannot be restored."""
 

@@ -15,7 +15,7 @@ from audio.results import Embedding
 from tenants.actions import Action
 from tenants.models import Tenant
 from tenants.trail import note
-from voiceprints import recordings, stock
+from voiceprints import optouts, recordings, stock
 from voiceprints.errors import LibraryNotFound, SpeakerExists, SpeakerNotFound, SpeakersExist, UtteranceNotFound
 from voiceprints.inserting import insert
 from voiceprints.models import Library, Speaker, Utterance, UtteranceEmbedding, Voiceprint
@@ -36,6 +36,7 @@ WITH library AS (
 ), inserted AS (
     INSERT INTO voiceprints_speaker (tenant_id, library_id, external_id, info, status, created, completed)
     SELECT tenant_id, id, %s, %s, %s, %s, %s FROM library
+    WHERE NOT EXISTS (SELECT FROM voiceprints_optout AS kept_out WHERE tenant_id = %s AND digest = ANY(%s))
     ON CONFLICT (library_id, external_id) DO NOTHING
     RETURNING id
 )
@@ -70,7 +71,7 @@ def admit(
     """The speaker of that name, nobody else's to change, and the embeddings of those utterances that count on.
 
     The library and the speaker are made when they are new, the speaker as the `newcomer` it would be. Raises
-    SpeakerExists, and LibraryNotFound where there is none to be made or when it is deleted this moment.
+    SpeakerExists, OptedOut, and LibraryNotFound where there is none to be made or when it is deleted this moment.
     """
     for _ in range(TRIES_TO_ADMIT):
         if inserted := _inserted(tenant, key, newcomer):
@@ -79,6 +80,7 @@ def admit(
         known = named.select_for_update(of=["self"]).first()
         if known:
             return known, _what_counts_on(known, newcomer.info, when_enrolled)
+        optouts.refuse(tenant, key, newcomer.external_id)
         if create_library:
             library_for(tenant, key)
         else:
@@ -233,7 +235,7 @@ def forget_utterance(speaker: Speaker, utterance_id: int) -> None:
 def move(tenant: Tenant, speakers: QuerySet[Speaker], key: LibraryKey) -> int:
     """To another library, with their voiceprints; returns how many. What they said stays where it lies.
 
-    Raises LibraryNotFound, and SpeakersExist for names that are taken there, moving nobody.
+    Raises LibraryNotFound, OptedOut, and SpeakersExist for names that are taken there, moving nobody.
     """
     # Everybody locks speakers before their library. The lock keeps new names out until all have moved in.
     people = list(speakers.select_related("library").select_for_update(of=["self"]).order_by("pk"))
@@ -242,6 +244,8 @@ def move(tenant: Tenant, speakers: QuerySet[Speaker], key: LibraryKey) -> int:
     if library is None:
         raise LibraryNotFound(org_id=key.org_id, tag_id=key.tag_id)
     _refuse_taken_names(library, moving)
+    for external_id in moving.values():
+        optouts.refuse(tenant, key, external_id)
     tenant.speakers.filter(pk__in=moving).update(library=library)
     tenant.voiceprints.filter(speaker__in=moving).update(library=library)
     for speaker in people:
@@ -303,13 +307,17 @@ def embedding_row(utterance: Utterance, model: str, embedding: Embedding) -> Utt
 
 
 def _inserted(tenant: Tenant, key: LibraryKey, newcomer: Speaker) -> Speaker | None:
-    """None without such a library, or when it has one of that name. Raises LibraryNotFound: just deleted."""
+    """None without such a library, when it has one of that name, or for whoever opted out.
+
+    Raises LibraryNotFound: just deleted.
+    """
     about: dict[str, Any] = {"external_id": newcomer.external_id, "info": newcomer.info, "status": newcomer.status}
     about["created"] = timezone.now()
     about["completed"] = about["created"] if newcomer.enrolled else None
     try:
         with connection.cursor() as cursor:
-            cursor.execute(INSERT_SPEAKER, [tenant.pk, key.org_id, key.tag_id, *about.values()])
+            blocking = optouts.blocking(tenant, key, newcomer.external_id)
+            cursor.execute(INSERT_SPEAKER, [tenant.pk, key.org_id, key.tag_id, *about.values(), tenant.pk, blocking])
             row = cursor.fetchone()
     except IntegrityError:
         raise LibraryNotFound(org_id=key.org_id, tag_id=key.tag_id) from None

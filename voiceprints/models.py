@@ -441,6 +441,28 @@ class JobRow(models.Model):
         return f"line {self.number} of job {self.job_id}"
 
 
+class OptOut(models.Model):
+    """That nobody of a name is to be enrolled, in one library or, without an `org_id`, in any. It names nobody."""
+
+    tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="opt_outs", verbose_name=_("tenant"))
+    org_id = models.CharField(_("organisation"), max_length=64, blank=True)
+    tag_id = models.CharField(_("tag"), max_length=64, blank=True)
+    digest = models.CharField(max_length=64)
+    """A keyed one of the tenant, the library and the external id (voiceprints/optouts.py)."""
+    created = models.DateTimeField(_("created"), auto_now_add=True)
+
+    all_tenants = models.Manager["OptOut"]()
+
+    class Meta:
+        verbose_name = _("opt-out")
+        verbose_name_plural = _("opt-outs")
+        ordering = ["tenant_id", "created", "id"]
+        constraints = [models.UniqueConstraint(fields=["tenant", "digest"], name="one_opt_out_per_digest")]
+
+    def __str__(self) -> str:
+        return f"opt-out {self.pk}"
+
+
 class Erasure(models.Model):
     """That somebody is erased for good: how far it is, and in the end a signed receipt. docs/erasure.md tells about it.
 

@@ -21,7 +21,7 @@ from tenants.context import acting_as
 from tenants.generations import keeping_models
 from tenants.models import Tenant
 from tenants.trail import note
-from voiceprints import agreement, gallery, jobs, metrics, recordings, retention, stock, turns
+from voiceprints import agreement, gallery, jobs, metrics, optouts, recordings, retention, stock, turns
 from voiceprints.decisions import decision_for
 from voiceprints.errors import (
     LibraryNotFound,
@@ -72,9 +72,9 @@ def enroll(
     """Add utterances of a speaker, who is new or still enrolling, and complete the enrollment once there are enough.
 
     Raises SpeakerExists for a speaker enrolled already, unless `when_enrolled` says what to do; without
-    `create_library` LibraryNotFound; and SpeakerMismatch where the tenant refuses utterances that disagree. A `probe`
-    is kept to be compared by name and is never found by a search. `also` is done in the transaction that stores the
-    enrollment, and what it raises undoes it. Like all that stores a recording, raises SpeakersExhausted and
+    `create_library` LibraryNotFound; OptedOut; and SpeakerMismatch where the tenant refuses utterances that disagree. A
+    `probe` is kept to be compared by name and is never found by a search. `also` is done in the transaction that stores
+    the enrollment, and what it raises undoes it. Like all that stores a recording, raises SpeakersExhausted and
     StorageExhausted.
     """
     complete = len(audios) >= required_utterances
@@ -82,6 +82,7 @@ def enroll(
     newcomer = Speaker(external_id=external_id, info=info, status=Speaker.Status.PROBE if probe else status)
 
     def refuse_in_vain() -> None:
+        optouts.refuse(tenant, key, external_id)
         if not create_library:
             gallery.find_library(tenant, key)
         if when_enrolled is WhenEnrolled.REFUSE:
@@ -117,6 +118,7 @@ def enroll_turn(
     """
 
     def refuse_untimely() -> None:
+        optouts.refuse(tenant, key, external_id)
         turns.refuse_untimely(tenant, within, external_id, turn)
         _refuse_newcomer(tenant, tenant.speakers.in_libraries(within).named(external_id))
 

@@ -50,6 +50,7 @@ from voiceprints.errors import (
     ManifestRefused,
     ModelUnusable,
     NothingToRetry,
+    OptedOut,
     StorageFailed,
     TooBusy,
     UploadsGone,
@@ -310,6 +311,8 @@ class Run:
     def record(self, number: int, outcome: JobRow.Outcome, **said: Any) -> None:
         """A line is done, in the caller's transaction."""
         self.keep(done=F("done") + 1, attempts=0)
+        if (said.get("problem") or {}).get("kind") == OptedOut.__name__:
+            said["external_id"] = ""
         self.tenant.job_rows.create(job=self.job, number=number, outcome=outcome, **said)
         if outcome != JobRow.Outcome.UNCHANGED:
             count_enrollment(self.tenant, said.get("problem"))

@@ -37,6 +37,7 @@ from voiceprints.errors import (
     EngineFailed,
     EngineUnreachable,
     LibraryNotFound,
+    OptedOut,
     QuotaExhausted,
     SpeakerMismatch,
     SpeakerNotEnrolled,
@@ -198,6 +199,7 @@ ANSWERS: dict[type[BaseException], Answer] = {
     NothingSaid: business(61001, "speech data is empty."),
     # Who is meant.
     SpeakerNotFound: business(63004, "vpr not enrolled.", "not_enrolled"),
+    OptedOut: business(63005, "vpr other error."),
     SpeakerNotEnrolled: business(0, "", "enrolling"),
     # What is heard.
     SpeakerMismatch: OTHER_ERROR,

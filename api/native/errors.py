@@ -55,6 +55,8 @@ from voiceprints.errors import (
     ManifestRefused,
     ModelUnusable,
     NothingToRetry,
+    OptedOut,
+    OptOutNotFound,
     Outdated,
     RecordingNotFound,
     RowRefused,
@@ -185,6 +187,8 @@ ANSWERS: dict[type[BaseException], Problem] = {
     KeyInUse: Problem(
         "idempotency-key-in-use", 409, "The first request with this key is still under way", unspoken, headers=soon
     ),
+    OptedOut: Problem("opted-out", 403, "The speaker does not want to be enrolled"),
+    OptOutNotFound: Problem("opt-out-not-found", 404, "No such opt-out", unspoken),
     Outdated: Problem("precondition-failed", 412, "It has changed since it was read", unspoken),
     TooLarge: Problem("too-large", 413, "The body or a recording in it is too large", members=numbers),
     UnsupportedMediaType: Problem(

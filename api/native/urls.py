@@ -9,6 +9,7 @@ from api.native.audit import AuditViewSet
 from api.native.documentation import JsonViewSet, PageViewSet, YamlViewSet
 from api.native.erasures import ErasureKeyViewSet, ErasureViewSet
 from api.native.jobs import ExportViewSet, ImportViewSet, JobFileViewSet, JobViewSet
+from api.native.opt_outs import OptOutViewSet
 from api.native.quota import QuotaViewSet
 from api.native.retention import LibraryRetentionViewSet, RetentionViewSet
 from api.native.usage import UsageViewSet
@@ -48,6 +49,12 @@ urlpatterns = [
     path("api/v1/jobs/<row:job_id>/retry", JobViewSet.as_view({"post": "retry"})),
     path("api/v1/jobs/<row:job_id>/rows", JobViewSet.as_view({"get": "rows"})),
     path("api/v1/jobs/<row:job_id>/file", JobFileViewSet.as_view({"get": "download"})),
+    path("api/v1/opt-outs", OptOutViewSet.as_view({"get": "list", "post": "create"})),
+    path(
+        "api/v1/opt-outs/<row:opt_out_id>",
+        OptOutViewSet.as_view({"get": "retrieve", "delete": "destroy"}),
+        name="native-opt-out",
+    ),
     path("api/v1/speakers", SpeakerViewSet.as_view({"get": "list"})),
     path("api/v1/speakers/move", SpeakerViewSet.as_view({"post": "move"})),
     path("api/v1/speakers/<row:speaker_id>", SpeakerViewSet.as_view(ONE), name="native-speaker"),

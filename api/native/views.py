@@ -18,6 +18,7 @@ from voiceprints import bulk, curation, reports, services
 from voiceprints.errors import (
     LibraryExists,
     LibraryNotFound,
+    OptedOut,
     Outdated,
     RecordingNotFound,
     SpeakerExists,
@@ -225,6 +226,7 @@ class RecognitionViewSet(NativeViewSet):
             SpeakerExists,
             SpeakerMismatch,
             LibraryNotFound,
+            OptedOut,
             SpeakersExhausted,
             StorageExhausted,
         ),

@@ -27,6 +27,7 @@ from api.protocol import (
 from audio.errors import AudioError
 from tenants.rates import RateLimited
 from voiceprints.errors import (
+    OptedOut,
     QuotaExhausted,
     SpeakerMismatch,
     SpeakerNotEnrolled,
@@ -104,6 +105,7 @@ OTHER_VOICES = BusinessAnswer("LOGINC_ERROR", "文件不是同一人的声音，
 TOO_MANY_IDS = BusinessAnswer("LOGINC_ERROR", "一次最多比对100条，请重试")
 BAD_REQUEST = BusinessAnswer("LOGINC_ERROR", "请求参数错误，请重试")
 QUOTA_EXHAUSTED = BusinessAnswer("LOGINC_ERROR", "已达到配额上限，请联系管理员")
+OPTED_OUT = BusinessAnswer("LOGINC_ERROR", "该用户已拒绝注册声纹，请勿重试")
 SYSTEM_ERROR = BusinessAnswer("SYSTEM_ERROR", "系统错误，请重试")
 
 GATEWAY_ANSWERS: Mapping[type[BaseException], Answer] = {
@@ -133,6 +135,7 @@ ANSWERS: Mapping[type[BaseException], Answer] = {
     AudioError: BAD_FILE,
     VoiceprintError: SYSTEM_ERROR,
     QuotaExhausted: QUOTA_EXHAUSTED,
+    OptedOut: OPTED_OUT,
     SpeakerMismatch: OTHER_VOICES,
     SpeakerNotFound: UNKNOWN_ID,
     SpeakerNotEnrolled: UNKNOWN_ID,

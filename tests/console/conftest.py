@@ -20,7 +20,7 @@ from tenants.origins import BY_ITSELF, coming_from
 from tenants.services import issue_token
 from tests.archives import zipped
 from tests.console.people import client_for, enrolled, member
-from voiceprints import erasure, recordings, work
+from voiceprints import erasure, opting_out, recordings, work
 from voiceprints.errors import RowRefused
 from voiceprints.failures import to_wire
 from voiceprints.models import Job
@@ -81,6 +81,7 @@ def acme_rows(acme: Tenant, acme_credential: Credential) -> SimpleNamespace:
         utterance=utterances[0],
         job=job,
         erasure=erased,
+        opt_out=opting_out.opt_out(acme, "unwilling").opt_out,
         export=export,
         credential=acme_credential,
         token=issue_token(acme, scopes=["read"])[0],

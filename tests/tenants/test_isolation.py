@@ -19,6 +19,7 @@ from voiceprints.models import (
     Job,
     JobRow,
     Library,
+    OptOut,
     Speaker,
     Utterance,
     UtteranceEmbedding,
@@ -59,6 +60,7 @@ def rows_of(tenant, django_user_model):
             tenant=tenant, day="2030-01-01", operation=Operation.VERIFY, dialect="x", outcome="ok", count=1, latency=[1]
         )
         KeptAnswer.all_tenants.create(tenant=tenant, token=token, key="key", expires="2030-01-01T00:00Z")
+        OptOut.all_tenants.create(tenant=tenant, digest="d")
         return {model: model._default_manager.get().pk for model in OWNED}
 
 

@@ -28,6 +28,7 @@ from voiceprints import (
     generations,
     installed,
     leaving,
+    opting_out,
     recordings,
     retention,
     services,
@@ -55,6 +56,7 @@ MODULES = (
     retention,
     erasure,
     leaving,
+    opting_out,
 )
 CHANGES_NOTHING = {
     access: "default_model find_credential known_credential find_token",
@@ -73,6 +75,7 @@ CHANGES_NOTHING = {
     retention: "periods_of own_periods look look_at_library foresee foresee_library keeps_recordings",
     erasure: "find_erasure newest_of receipt_of page_erasures tend dispatch",
     leaving: "gone",
+    opting_out: "find_opt_out page_opt_outs",
 }
 # Parts of others, which tell; when a key was last used; a first start, which is two deeds; and the end of an erasure,
 # which is several transactions (test_erasure.py).
@@ -528,6 +531,17 @@ def _(world):
 def _(world):
     leaving.close(world.acme)
     return lambda: leaving.restore(world.acme)
+
+
+@changes(opting_out.opt_out, Action.OPTED_OUT)
+def _(world):
+    return lambda: opting_out.opt_out(world.acme, KEN)
+
+
+@changes(opting_out.lift, Action.OPT_OUT_LIFTED)
+def _(world):
+    added = opting_out.opt_out(world.acme, KEN).opt_out
+    return lambda: opting_out.lift(world.acme, added.pk)
 
 
 @changes(decisions.store_calibration, Action.MODEL_CALIBRATED)

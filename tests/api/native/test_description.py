@@ -22,6 +22,7 @@ from tests.api.native.client import Native, encoded
 from tests.cast import KEN, LIBRARY, SUSAN, WEI, audio, recording
 from voiceprints.bulk import begin_export
 from voiceprints.erasure import erase_person
+from voiceprints.opting_out import opt_out
 from voiceprints.services import enroll
 
 pytestmark = pytest.mark.django_db
@@ -30,7 +31,7 @@ AUDIO = [recording(SUSAN, 1), recording(KEN, 2), recording(WEI, 3)]
 FORM = "multipart/form-data"
 RECORDINGS = {"audio", "one", "other"}
 AUDIO_IN_JSON = [encoded(content) for content in AUDIO]
-LISTINGS = ["LibraryQuery", "SpeakerQuery", "UtteranceQuery", "JobQuery", "RowQuery", "ErasureQuery"]
+LISTINGS = ["LibraryQuery", "SpeakerQuery", "UtteranceQuery", "JobQuery", "RowQuery", "ErasureQuery", "OptOutQuery"]
 CURSORS = {listing: str(Cursor(listing, "created", ["2026-01-01T00:00:00+00:00", 7])) for listing in LISTINGS}
 
 schemathesis.openapi.format("byte", st.sampled_from(AUDIO_IN_JSON))
@@ -77,6 +78,7 @@ def rows(acme: Tenant) -> dict[str, int]:
         "speaker_id": speaker.pk,
         "utterance_id": enrollment.utterances[0].pk,
         "job_id": begin_export(acme, LIBRARY).pk,
+        "opt_out_id": opt_out(acme, "nobody").opt_out.pk,
         "erasure_id": erase_person(acme, "ken").pk,
     }
 

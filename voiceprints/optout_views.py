@@ -1,0 +1,85 @@
+"""The console's page about opt-outs: how many there are, adding one, and lifting one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from tenants.console import (
+    is_platform_staff,
+    may_manage_access,
+    membership_of,
+    opens_own_transactions,
+    own_tenant,
+    own_view,
+    refuse_unless,
+)
+from tenants.models import Tenant
+from voiceprints import opting_out
+from voiceprints.erasure_forms import OptOutForm
+from voiceprints.errors import OptOutNotFound
+from voiceprints.opting_out import OLDEST_FIRST
+from voiceprints.pages import LARGEST_KEY, page
+from voiceprints.paging import Order
+from voiceprints.results import LibraryKey
+
+SHOWN = 50
+NEWEST_FIRST = Order(OLDEST_FIRST.fields, descending=True)
+
+
+@require_safe
+def home(request: HttpRequest) -> HttpResponse:
+    """A member's own tenant; platform staff choose one."""
+    refuse_unless(may_manage_access(request))
+    membership = membership_of(request)
+    if not is_platform_staff(request) and membership:
+        return redirect(_address(membership.tenant))
+    chosen = {"title": _("Opt-outs"), "tenants": Tenant.objects.all(), "view": "admin:tenant_opt_outs"}
+    return page(request, "choose_tenant", chosen)
+
+
+@opens_own_transactions
+@require_http_methods(["GET", "HEAD", "POST"])
+def tenant_opt_outs(request: HttpRequest, slug: str) -> HttpResponse:
+    """An erasure is several transactions."""
+    with own_view(request):
+        tenant = own_tenant(request, slug)
+        refuse_unless(may_manage_access(request))
+        form = OptOutForm(tenant, request.POST or None)
+        if request.method != "POST" or not form.is_valid():
+            return _page(request, tenant, form)
+    library = form.cleaned_data["library"]
+    key = LibraryKey(library.org_id, library.tag_id) if library else LibraryKey("")
+    added = opting_out.opt_out(tenant, form.cleaned_data["external_id"], key)
+    messages.success(request, _("Whoever was enrolled is erased.") if added.erasure else _("Nobody was enrolled."))
+    return redirect(_address(tenant))
+
+
+@require_POST
+def lift(request: HttpRequest, slug: str, opt_out_id: int) -> HttpResponse:
+    tenant = own_tenant(request, slug)
+    refuse_unless(may_manage_access(request))
+    try:
+        opting_out.lift(tenant, min(opt_out_id, LARGEST_KEY))
+    except OptOutNotFound:
+        raise Http404 from None
+    messages.success(request, _("The opt-out is lifted."))
+    return redirect(_address(tenant))
+
+
+def _page(request: HttpRequest, tenant: Tenant, form: OptOutForm) -> HttpResponse:
+    asked = request.GET.get("before", "")
+    before = {"pk__lt": int(asked)} if asked.isascii() and asked.isdigit() and len(asked) < 19 else {}
+    found = opting_out.page_opt_outs(tenant, where=before, order=NEWEST_FIRST, limit=SHOWN)
+    shown: dict[str, Any] = {"opt_outs": found.rows, "older": found.rows[-1].pk if found.last else None}
+    return page(request, "opt_outs", {"title": _("Opt-outs"), "tenant": tenant, "form": form} | shown)
+
+
+def _address(tenant: Tenant) -> str:
+    return reverse("admin:tenant_opt_outs", args=[tenant.slug])
