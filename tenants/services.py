@@ -40,7 +40,12 @@ def create_tenant(slug: str, *, name: str = "", app_id: str = "") -> Credential:
 
 
 def change_tenant(tenant: Tenant, changed: Collection[str]) -> None:
-    """Store these fields and no others, which somebody may be changing at this moment."""
+    """Store these fields and no others, which somebody may be changing at this moment.
+
+    Who is opened again is not to be erased any more.
+    """
+    if "active" in changed and tenant.active:
+        tenant.erased_from, changed = None, {*changed, "erased_from"}
     with acting_as_platform():
         before = Tenant.objects.values(*changed).get(pk=tenant.pk)
         tenant.save(update_fields=changed)

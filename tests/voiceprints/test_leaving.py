@@ -11,7 +11,7 @@ from tenants import sealing
 from tenants.context import acting_as, acting_as_platform
 from tenants.models import AuditEvent, Role, Tenant
 from tenants.rates import count_request
-from tenants.services import create_tenant, issue_token
+from tenants.services import change_tenant, create_tenant, issue_token
 from tests import searching
 from tests.api.jdcloud.client import Jdcloud, halves
 from tests.api.native.client import Native, encoded, problem
@@ -143,6 +143,15 @@ def test_the_trail_of_a_tenant_that_is_gone_is_empty_and_still_verifies(acme, at
         assert not AuditEvent.all_tenants.filter(tenant_id=acme.pk).exists()
     assert sealing.verify(acme.pk).intact
     assert sealing.verify(0).intact
+
+
+def test_a_tenant_that_is_opened_on_its_page_does_not_leave_any_more(acme):
+    closed = leaving.close(acme, grace=NOW)
+    for active in (True, False):
+        closed.active = active
+        change_tenant(closed, ["active"])
+    assert erasure.tend() == 0
+    assert Tenant.objects.get(pk=acme.pk).erased_from is None
 
 
 def test_what_is_being_erased_is_not_restored(acme):
