@@ -83,6 +83,7 @@ PAGES = [
     ("erasures/{tenant}/tenant/", EVERYBODY),
     ("opt-outs/", [STAFF]),
     ("opt-outs/{tenant}/", EVERYBODY),
+    ("opt-outs/{tenant}/consent/", EVERYBODY),
     ("erasures/{tenant}/begin/?speaker={speaker}", EVERYBODY),
     ("try/", EVERYBODY),
     ("try/?library={library}", EVERYBODY),

@@ -116,6 +116,7 @@ class ConsoleSite(UnfoldAdminSite):
             path("erasures/<slug:slug>/begin/", self.admin_view(erasure_views.begin), name="erase"),
             path("opt-outs/", self.admin_view(optout_views.home), name="opt_outs"),
             path("opt-outs/<slug:slug>/", self.admin_view(optout_views.tenant_opt_outs), name="tenant_opt_outs"),
+            path("opt-outs/<slug:slug>/consent/", self.admin_view(optout_views.consent), name="consent"),
             path(
                 "opt-outs/<slug:slug>/<int:opt_out_id>/lift/", self.admin_view(optout_views.lift), name="lift_opt_out"
             ),

@@ -132,6 +132,16 @@ class Tenant(models.Model):
     """Of these, the one that answered before, to go back to; "" for none."""
     switched = models.DateTimeField(null=True, editable=False)
     """When another model last came to answer."""
+    consent_required = models.BooleanField(
+        _("consent required"),
+        default=False,
+        editable=False,
+        help_text=_("An enrollment needs a reference to the consent of the speaker."),
+    )
+    consent_elsewhere = ArrayField(
+        models.CharField(max_length=32), verbose_name=_("consent taken elsewhere"), default=list, editable=False
+    )
+    """Interfaces whose clients ask for consent before they enroll anybody, and do not tell."""
     erased_from = models.DateTimeField(_("erased from"), null=True, editable=False)
     """From then on everything of the tenant goes for good; None for one that stays."""
     two_factor_required = models.BooleanField(

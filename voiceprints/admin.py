@@ -30,6 +30,7 @@ from tenants.console import (
 )
 from voiceprints import curation
 from voiceprints.confirmation import carry_out, confirmation_page, is_confirmed, is_meant
+from voiceprints.consents import consent_of
 from voiceprints.counting import CountingChangeList, Counts, counts_of
 from voiceprints.filters import LibraryFilter, OrganisationFilter
 from voiceprints.findings import HEADINGS, lines
@@ -159,6 +160,7 @@ class SpeakerAdmin(RemovableAdmin):
         speaker = context["original"]
         about = {"speaker": speaker, "may_change": may_change(request), "may_listen": may_listen(request)}
         about["may_erase"] = may_manage_access(request)
+        about |= {"consent": consent_of(speaker), "consent_required": speaker.tenant.consent_required}
         return super().render_change_form(request, context | about | {"page": speaker_page(request, speaker)}, **kwargs)
 
     def get_urls(self) -> list[URLPattern]:

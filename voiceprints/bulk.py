@@ -27,6 +27,7 @@ from voiceprints import (
     serving,
     work,
 )
+from voiceprints.consents import Given
 from voiceprints.errors import GenerationNotFound, JobFileNotFound, JobNotFound
 from voiceprints.models import Job, JobRow
 from voiceprints.paging import Order, Page, Position, page_of
@@ -63,6 +64,8 @@ def begin_enrollment(
 
     Raises TooBusy when the tenant has too many jobs under way, StorageFailed, and what reading the recordings raises.
     """
+    consent: Given | None = options.pop("consent", None)
+    options["consent"] = consent and consent.to_wire()
     parameters = {
         "key": asdict(key),
         "external_id": external_id,
@@ -227,7 +230,9 @@ def run_enrollment(run: Run) -> None:
 
 
 def _options(said: dict[str, Any]) -> dict[str, Any]:
-    return said | ({"when_enrolled": WhenEnrolled(said["when_enrolled"])} if "when_enrolled" in said else {})
+    given = said.get("consent")
+    options = said | {"consent": Given.from_wire(given) if given else None}
+    return options | ({"when_enrolled": WhenEnrolled(said["when_enrolled"])} if "when_enrolled" in said else {})
 
 
 def _audio(about: dict[str, Any], path: str) -> AudioInput:

@@ -7,9 +7,16 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
-from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
+from unfold.widgets import (
+    UnfoldAdminCheckboxSelectMultipleWidget,
+    UnfoldAdminIntegerFieldWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextInputWidget,
+    UnfoldBooleanSwitchWidget,
+)
 
 from tenants.models import Tenant
+from voiceprints.consents import COMMANDS, CONSOLE
 from voiceprints.leaving import GRACE, LONGEST_GRACE
 from voiceprints.models import Library
 from voiceprints.speaking_forms import LONGEST_ID
@@ -41,6 +48,24 @@ class LeavingForm(forms.Form):
         if typed != self._slug:
             raise ValidationError(_("This is not the slug of the tenant."))
         return typed
+
+
+class ConsentForm(forms.Form):
+    required = forms.BooleanField(
+        label=_("Enroll nobody without a reference to their consent"), required=False, widget=UnfoldBooleanSwitchWidget
+    )
+    elsewhere = forms.MultipleChoiceField(
+        label=_("Consent is taken elsewhere by"),
+        required=False,
+        widget=UnfoldAdminCheckboxSelectMultipleWidget,
+        help_text=_("Clients of these interfaces ask for it before they enroll anybody, and cannot tell here."),
+    )
+
+    def __init__(self, tenant: Tenant, names: dict[str, str], data: Any) -> None:
+        rules = {"required": tenant.consent_required, "elsewhere": tenant.consent_elsewhere}
+        super().__init__(data, initial=rules)
+        beside = {CONSOLE: _("Console"), COMMANDS: _("Commands")}
+        self.fields["elsewhere"].choices = list((names | beside).items())  # type: ignore[attr-defined]
 
 
 class OptOutForm(forms.Form):

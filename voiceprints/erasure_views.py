@@ -64,7 +64,7 @@ def begin(request: HttpRequest, slug: str) -> HttpResponse:
     with own_view(request):
         tenant = own_tenant(request, slug)
         refuse_unless(may_manage_access(request))
-        form = ErasureForm(tenant, request.POST or None, initial=_initial(request, tenant))
+        form = ErasureForm(tenant, request.POST or None, initial=chosen_speaker(request, tenant))
         ready = request.method == "POST" and form.is_valid()
         if not ready:
             return _form_page(request, tenant, form)
@@ -127,7 +127,7 @@ def _begun(tenant: Tenant, said: dict[str, Any]) -> Erasure:
     return erasure.erase_speaker(tenant, tenant.libraries.filter(pk=said["library"].pk), said["external_id"])
 
 
-def _initial(request: HttpRequest, tenant: Tenant) -> dict[str, Any]:
+def chosen_speaker(request: HttpRequest, tenant: Tenant) -> dict[str, Any]:
     """The speaker from whose page somebody comes."""
     wanted = request.GET.get("speaker", "")
     number = int(wanted) if wanted.isascii() and wanted.isdigit() and len(wanted) < 19 else 0

@@ -240,6 +240,13 @@ class ErasureUnfinished(VoiceprintError):
         super().__init__(f"the erasure is not done yet: {state}")
 
 
+class ConsentMissing(VoiceprintError):
+    """The tenant enrolls nobody without a reference to their consent."""
+
+    def __init__(self) -> None:
+        super().__init__("a reference to the consent of the speaker is needed")
+
+
 class OptedOut(VoiceprintError):
     """Whoever bears the name does not want to be enrolled. It does not say who that is."""
 

@@ -33,7 +33,7 @@ from tenants.context import acting_as
 from tenants.generations import keeping_models
 from tenants.models import Tenant
 from tenants.trail import note
-from voiceprints import gallery, recordings, retention, services, work
+from voiceprints import consents, gallery, recordings, retention, services, work
 from voiceprints.archives import Archive, fit_name
 from voiceprints.errors import (
     ArchiveRefused,
@@ -410,6 +410,7 @@ class Restoring:
                     raise _ModelsChanged
                 newcomer = Speaker(external_id=speaker.external_id, info=speaker.info, status=speaker.status)
                 row, _ = gallery.admit(self.tenant, self.key, newcomer, self.when_enrolled, create_library=True)
+                consents.record(self.tenant, row, None)
                 known = [
                     KnownUtterance(
                         path,

@@ -441,6 +441,32 @@ class JobRow(models.Model):
         return f"line {self.number} of job {self.job_id}"
 
 
+class Consent(models.Model):
+    """That a speaker agreed to be enrolled: where that is written, and through whom it came."""
+
+    tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="consents", verbose_name=_("tenant"))
+    speaker = models.OneToOneField(Speaker, models.CASCADE, related_name="consent", verbose_name=_("speaker"))
+    reference = models.CharField(_("reference"), max_length=200, blank=True)
+    """"" where the interface takes the consent elsewhere."""
+    version = models.CharField(_("version"), max_length=64, blank=True)
+    source = models.CharField(_("source"), max_length=64, blank=True)
+    given = models.DateTimeField(_("given"), null=True)
+    interface = models.CharField(_("interface"), max_length=32)
+    by_kind = models.CharField(max_length=16)
+    by_number = models.BigIntegerField(null=True)
+    """Who told, as `Origin` says."""
+    created = models.DateTimeField(_("created"), auto_now_add=True)
+
+    all_tenants = models.Manager["Consent"]()
+
+    class Meta:
+        verbose_name = _("consent")
+        verbose_name_plural = _("consents")
+
+    def __str__(self) -> str:
+        return f"consent {self.pk}"
+
+
 class OptOut(models.Model):
     """That nobody of a name is to be enrolled, in one library or, without an `org_id`, in any. It names nobody."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import messages
+from django.contrib import admin, messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -22,7 +22,9 @@ from tenants.console import (
 )
 from tenants.models import Tenant
 from voiceprints import opting_out
-from voiceprints.erasure_forms import OptOutForm
+from voiceprints.consents import set_rules
+from voiceprints.erasure_forms import ConsentForm, OptOutForm
+from voiceprints.erasure_views import chosen_speaker
 from voiceprints.errors import OptOutNotFound
 from voiceprints.opting_out import OLDEST_FIRST
 from voiceprints.pages import LARGEST_KEY, page
@@ -51,7 +53,7 @@ def tenant_opt_outs(request: HttpRequest, slug: str) -> HttpResponse:
     with own_view(request):
         tenant = own_tenant(request, slug)
         refuse_unless(may_manage_access(request))
-        form = OptOutForm(tenant, request.POST or None)
+        form = OptOutForm(tenant, request.POST or None, initial=chosen_speaker(request, tenant))
         if request.method != "POST" or not form.is_valid():
             return _page(request, tenant, form)
     library = form.cleaned_data["library"]
@@ -59,6 +61,19 @@ def tenant_opt_outs(request: HttpRequest, slug: str) -> HttpResponse:
     added = opting_out.opt_out(tenant, form.cleaned_data["external_id"], key)
     messages.success(request, _("Whoever was enrolled is erased.") if added.erasure else _("Nobody was enrolled."))
     return redirect(_address(tenant))
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def consent(request: HttpRequest, slug: str) -> HttpResponse:
+    """Whether the tenant enrolls nobody without it."""
+    tenant = own_tenant(request, slug)
+    refuse_unless(may_manage_access(request))
+    form = ConsentForm(tenant, admin.site.dialect_names(), request.POST or None)  # type: ignore[attr-defined]
+    if form.is_valid():
+        set_rules(tenant, **form.cleaned_data)
+        messages.success(request, _("The rules about consent are changed."))
+        return redirect(_address(tenant))
+    return page(request, "consent", {"title": _("Consent"), "form": form, "back": _address(tenant), "tenant": tenant})
 
 
 @require_POST

@@ -23,6 +23,7 @@ from audio.errors import (
 from voiceprints.errors import (
     AnalysisTimedOut,
     ArchiveRefused,
+    ConsentMissing,
     EmbeddingUnfinished,
     EngineFailed,
     EngineUnreachable,
@@ -113,6 +114,7 @@ REFUSALS = {
     NobodyEnrolled: gettext_lazy("Nobody is enrolled in this library."),
     LibraryNotFound: gettext_lazy("There is no such library any more."),
     UtteranceNotFound: gettext_lazy("This recording was deleted meanwhile."),
+    ConsentMissing: gettext_lazy("Say where the consent of the speaker is found: nobody is enrolled without it."),
     OptedOut: gettext_lazy("This speaker has opted out of being enrolled."),
     OptOutNotFound: gettext_lazy("There is no such opt-out."),
     TenantErasing: gettext_lazy("The tenant is being erased or gone: there is no way back."),

@@ -21,7 +21,8 @@ from tenants.context import acting_as
 from tenants.generations import keeping_models
 from tenants.models import Tenant
 from tenants.trail import note
-from voiceprints import agreement, gallery, jobs, metrics, optouts, recordings, retention, stock, turns
+from voiceprints import agreement, consents, gallery, jobs, metrics, optouts, recordings, retention, stock, turns
+from voiceprints.consents import Given
 from voiceprints.decisions import decision_for
 from voiceprints.errors import (
     LibraryNotFound,
@@ -67,15 +68,16 @@ def enroll(
     when_enrolled: WhenEnrolled = WhenEnrolled.REFUSE,
     create_library: bool = True,
     probe: bool = False,
+    consent: Given | None = None,
     also: Callable[[Enrollment], object] = lambda _: None,
 ) -> Enrollment:
     """Add utterances of a speaker, who is new or still enrolling, and complete the enrollment once there are enough.
 
     Raises SpeakerExists for a speaker enrolled already, unless `when_enrolled` says what to do; without
-    `create_library` LibraryNotFound; OptedOut; and SpeakerMismatch where the tenant refuses utterances that disagree. A
-    `probe` is kept to be compared by name and is never found by a search. `also` is done in the transaction that stores
-    the enrollment, and what it raises undoes it. Like all that stores a recording, raises SpeakersExhausted and
-    StorageExhausted.
+    `create_library` LibraryNotFound; OptedOut; ConsentMissing; and SpeakerMismatch where the tenant refuses utterances
+    that disagree. A `probe` is kept to be compared by name and is never found by a search. `also` is done in the
+    transaction that stores the enrollment, and what it raises undoes it. Like all that stores a recording, raises
+    SpeakersExhausted and StorageExhausted.
     """
     complete = len(audios) >= required_utterances
     status = Speaker.Status.ENROLLED if complete else Speaker.Status.ENROLLING
@@ -83,6 +85,7 @@ def enroll(
 
     def refuse_in_vain() -> None:
         optouts.refuse(tenant, key, external_id)
+        consents.refuse_missing(tenant, tenant.speakers.in_library(key).named(external_id), consent)
         if not create_library:
             gallery.find_library(tenant, key)
         if when_enrolled is WhenEnrolled.REFUSE:
@@ -92,6 +95,7 @@ def enroll(
 
     def store(measured: list[Measured]) -> Enrollment:
         speaker, earlier = gallery.admit(tenant, key, newcomer, when_enrolled, create_library=create_library)
+        consents.record(tenant, speaker, consent)
         agreement.refuse_another_voice(tenant, speaker, earlier, [analysis for analysis, _ in measured])
         enrollment = gallery.add_utterances(tenant, speaker, earlier, measured, required_utterances)
         _note_said(tenant, Action.ENROLLED, enrollment, when_enrolled=when_enrolled)
@@ -119,11 +123,13 @@ def enroll_turn(
 
     def refuse_untimely() -> None:
         optouts.refuse(tenant, key, external_id)
+        consents.refuse_missing(tenant, tenant.speakers.in_libraries(within).named(external_id), None)
         turns.refuse_untimely(tenant, within, external_id, turn)
         _refuse_newcomer(tenant, tenant.speakers.in_libraries(within).named(external_id))
 
     def store(measured: list[Measured]) -> Enrollment:
         speaker, earlier = turns.take(tenant, within, key, external_id, turn)
+        consents.record(tenant, speaker, None)
         turns.refuse_another_voice(speaker, earlier, measured[0][0])
         enrollment = gallery.add_utterances(tenant, speaker, earlier, measured, turn.turns)
         _note_said(tenant, Action.ENROLLED, enrollment, turn=turn.number, turns=turn.turns)

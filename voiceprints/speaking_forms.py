@@ -67,6 +67,7 @@ class OneRecordingForm(SpeakingForm):
 class EnrollmentForm(SpeakingForm):
     external_id = forms.CharField(max_length=LONGEST_ID)
     info = forms.CharField(required=False, max_length=4000)
+    consent = forms.CharField(required=False, max_length=200)
 
     def clean_external_id(self) -> str:
         external_id: str = self.cleaned_data["external_id"]

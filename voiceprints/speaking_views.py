@@ -20,6 +20,7 @@ from audio.errors import AudioError
 from tenants.console import may_change, opens_own_transactions, own_view, refuse_unless
 from tenants.models import Operation
 from voiceprints import services
+from voiceprints.consents import Given
 from voiceprints.console_use import counted
 from voiceprints.errors import VoiceprintError
 from voiceprints.models import Speaker
@@ -41,14 +42,14 @@ def enroll(request: HttpRequest, library_id: int) -> HttpResponse:
         back = reverse("admin:voiceprints_library_change", args=[library.pk])
         title = _("Enroll a speaker in %(library)s") % {"library": library}
         if request.method != "POST":
-            return page(request, "enroll", {"title": title, "back": back})
+            wanted = {"consent_required": library.tenant.consent_required}
+            return page(request, "enroll", {"title": title, "back": back} | wanted)
 
     @counted(library.tenant, Operation.ENROLL)
     def enrolled(said: dict[str, Any]) -> Enrollment:
         key = LibraryKey(library.org_id, library.tag_id)
-        return services.enroll(
-            library.tenant, key, said["external_id"], said["audio"], info=said["info"], create_library=False
-        )
+        about = {"info": said["info"], "consent": Given(said["consent"]) if said["consent"] else None}
+        return services.enroll(library.tenant, key, said["external_id"], said["audio"], **about, create_library=False)
 
     return _spoken(request, EnrollmentForm(request.POST, request.FILES), enrolled, request.path)
 

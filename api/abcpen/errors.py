@@ -18,6 +18,7 @@ from audio.errors import AudioError, Undecodable
 from tenants.rates import RateLimited
 from voiceprints.errors import (
     AnalysisTimedOut,
+    ConsentMissing,
     EngineFailed,
     EngineUnreachable,
     LibraryNotFound,
@@ -79,6 +80,7 @@ ANSWERS: dict[type[BaseException], Answer] = {
     RecordingNotFound: replace(INVALID_PARAMETER, detail=nothing, http_status=404),
     MethodNotAllowed: replace(INVALID_PARAMETER, detail=lambda _: "method", http_status=405),
     Unacceptable: ILLEGAL_PARAMETER,
+    ConsentMissing: ILLEGAL_PARAMETER,
     OptedOut: ILLEGAL_PARAMETER,
     SpeakerExists: ILLEGAL_PARAMETER,
     SpeakerMismatch: replace(ILLEGAL_PARAMETER, detail=lambda _: "the voice is not that of the earlier recordings"),

@@ -18,6 +18,7 @@ from audio.errors import AudioError, TooLarge
 from tenants.rates import RateLimited
 from voiceprints.errors import (
     AnalysisTimedOut,
+    ConsentMissing,
     EngineFailed,
     EngineUnreachable,
     LibraryNotFound,
@@ -103,6 +104,7 @@ ANSWERS: dict[type[BaseException], Answer] = {
     SpeakerNotFound: UNKNOWN_USER,
     SpeakerNotEnrolled: INCOMPLETE,
     NobodyEnrolled: NOBODY,
+    ConsentMissing: INVALID_PARAMETER,
     OptedOut: INVALID_PARAMETER,
     SpeakerMismatch: MISMATCH,
     AudioError: UNUSABLE_AUDIO,

@@ -24,6 +24,7 @@ from audio.errors import AudioError, TooLarge
 from tenants.rates import RateLimited
 from voiceprints.errors import (
     AnalysisTimedOut,
+    ConsentMissing,
     EngineFailed,
     EngineUnreachable,
     LibraryNotFound,
@@ -135,6 +136,7 @@ ANSWERS: dict[type[BaseException], Answer | GatewayAnswer] = {
     LibraryNotFound: NOT_FOUND,
     SpeakerNotFound: NOT_FOUND,
     SpeakerNotEnrolled: NOT_FOUND,
+    ConsentMissing: NOT_CREATED,
     OptedOut: NOT_CREATED,
     AudioError: INVALID_AUDIO,
     SpeakerMismatch: INVALID_AUDIO,

@@ -34,6 +34,7 @@ from audio.errors import (
 from tenants.rates import DayExhausted, RateLimited
 from voiceprints.errors import (
     AnalysisTimedOut,
+    ConsentMissing,
     EngineFailed,
     EngineUnreachable,
     LibraryNotFound,
@@ -199,6 +200,7 @@ ANSWERS: dict[type[BaseException], Answer] = {
     NothingSaid: business(61001, "speech data is empty."),
     # Who is meant.
     SpeakerNotFound: business(63004, "vpr not enrolled.", "not_enrolled"),
+    ConsentMissing: business(63005, "vpr other error."),
     OptedOut: business(63005, "vpr other error."),
     SpeakerNotEnrolled: business(0, "", "enrolling"),
     # What is heard.

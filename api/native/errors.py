@@ -38,6 +38,7 @@ from tenants.rates import DayExhausted, RateLimited
 from voiceprints.errors import (
     AnalysisTimedOut,
     ArchiveRefused,
+    ConsentMissing,
     EmbeddingUnfinished,
     EngineFailed,
     EngineUnreachable,
@@ -186,6 +187,9 @@ ANSWERS: dict[type[BaseException], Problem] = {
     ErasureUnfinished: Problem("erasure-unfinished", 409, "The erasure is not done yet", members=numbers, headers=soon),
     KeyInUse: Problem(
         "idempotency-key-in-use", 409, "The first request with this key is still under way", unspoken, headers=soon
+    ),
+    ConsentMissing: Problem(
+        "consent-missing", 403, "The tenant enrolls nobody without a reference to their consent", unspoken
     ),
     OptedOut: Problem("opted-out", 403, "The speaker does not want to be enrolled"),
     OptOutNotFound: Problem("opt-out-not-found", 404, "No such opt-out", unspoken),

@@ -13,6 +13,7 @@ from api.native.fields import Integer, Lines, Moment, Recording, Switch, Text
 from api.native.operations import Strict
 from api.native.paging import Cursor, CursorField
 from audio.results import RawPcm
+from voiceprints.consents import Given
 from voiceprints.models import Speaker
 from voiceprints.paging import Order, Page
 from voiceprints.results import AudioInput, Identification, LibraryKey, WhenEnrolled
@@ -216,6 +217,15 @@ class Enrolling(Heard):
         help_text="When the speaker is enrolled already: refuse, replace all they said, or add to it.",
     )
     create_library = Switch(default=True, help_text="Whether a library that is not there is made.")
+    consent_reference = Text(
+        max_length=200,
+        allow_blank=True,
+        default="",
+        help_text="Where the speaker's consent is found, such as the number of a form. A tenant may ask for it.",
+    )
+    consent_version = Text(max_length=64, allow_blank=True, default="", help_text="Of what was consented to.")
+    consent_source = Text(max_length=64, allow_blank=True, default="", help_text="How it was given.")
+    consent_given = Moment(required=False, help_text="When it was given.")
 
     @classmethod
     def arguments(cls, sent: dict[str, Any]) -> dict[str, Any]:
@@ -227,7 +237,13 @@ class Enrolling(Heard):
             "required_utterances": sent["required_utterances"],
             "when_enrolled": WhenEnrolled(sent["when_enrolled"]),
             "create_library": sent["create_library"],
+            "consent": cls.consent(sent),
         }
+
+    @staticmethod
+    def consent(sent: Mapping[str, Any]) -> Given | None:
+        about = {name: sent.get(f"consent_{name}") for name in ("reference", "version", "source", "given")}
+        return Given(**about) if about["reference"] else None  # type: ignore[arg-type]
 
 
 class Moving(Strict):

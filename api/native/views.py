@@ -16,6 +16,7 @@ from audio.errors import AudioError
 from tenants.models import Operation
 from voiceprints import bulk, curation, reports, services
 from voiceprints.errors import (
+    ConsentMissing,
     LibraryExists,
     LibraryNotFound,
     OptedOut,
@@ -226,6 +227,7 @@ class RecognitionViewSet(NativeViewSet):
             SpeakerExists,
             SpeakerMismatch,
             LibraryNotFound,
+            ConsentMissing,
             OptedOut,
             SpeakersExhausted,
             StorageExhausted,

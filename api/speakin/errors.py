@@ -27,6 +27,7 @@ from api.protocol import (
 from audio.errors import AudioError
 from tenants.rates import RateLimited
 from voiceprints.errors import (
+    ConsentMissing,
     OptedOut,
     QuotaExhausted,
     SpeakerMismatch,
@@ -105,6 +106,7 @@ OTHER_VOICES = BusinessAnswer("LOGINC_ERROR", "文件不是同一人的声音，
 TOO_MANY_IDS = BusinessAnswer("LOGINC_ERROR", "一次最多比对100条，请重试")
 BAD_REQUEST = BusinessAnswer("LOGINC_ERROR", "请求参数错误，请重试")
 QUOTA_EXHAUSTED = BusinessAnswer("LOGINC_ERROR", "已达到配额上限，请联系管理员")
+NO_CONSENT = BusinessAnswer("LOGINC_ERROR", "缺少说话人的同意凭证，请联系管理员")
 OPTED_OUT = BusinessAnswer("LOGINC_ERROR", "该用户已拒绝注册声纹，请勿重试")
 SYSTEM_ERROR = BusinessAnswer("SYSTEM_ERROR", "系统错误，请重试")
 
@@ -135,6 +137,7 @@ ANSWERS: Mapping[type[BaseException], Answer] = {
     AudioError: BAD_FILE,
     VoiceprintError: SYSTEM_ERROR,
     QuotaExhausted: QUOTA_EXHAUSTED,
+    ConsentMissing: NO_CONSENT,
     OptedOut: OPTED_OUT,
     SpeakerMismatch: OTHER_VOICES,
     SpeakerNotFound: UNKNOWN_ID,

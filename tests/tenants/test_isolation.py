@@ -15,6 +15,7 @@ from tenants.isolation import refuse_unsafe_database
 from tenants.models import Credential, Membership, Operation, Tenant, UsageDay
 from tenants.services import issue_token
 from voiceprints.models import (
+    Consent,
     DoomedRecording,
     Job,
     JobRow,
@@ -61,6 +62,7 @@ def rows_of(tenant, django_user_model):
         )
         KeptAnswer.all_tenants.create(tenant=tenant, token=token, key="key", expires="2030-01-01T00:00Z")
         OptOut.all_tenants.create(tenant=tenant, digest="d")
+        Consent.all_tenants.create(tenant=tenant, speaker=speaker, interface="x", by_kind="user")
         return {model: model._default_manager.get().pk for model in OWNED}
 
 

@@ -22,6 +22,7 @@ from tests.cast import KEN, LIBRARY, SUSAN, WEI, audio
 from tests.second_model import TINY
 from voiceprints import (
     bulk,
+    consents,
     curation,
     decisions,
     erasure,
@@ -57,6 +58,7 @@ MODULES = (
     erasure,
     leaving,
     opting_out,
+    consents,
 )
 CHANGES_NOTHING = {
     access: "default_model find_credential known_credential find_token",
@@ -76,6 +78,7 @@ CHANGES_NOTHING = {
     erasure: "find_erasure newest_of receipt_of page_erasures tend dispatch",
     leaving: "gone",
     opting_out: "find_opt_out page_opt_outs",
+    consents: "refuse_missing consent_of interface",
 }
 # Parts of others, which tell; when a key was last used; a first start, which is two deeds; and the end of an erasure,
 # which is several transactions (test_erasure.py).
@@ -87,6 +90,7 @@ TOLD_BY_OTHERS = {
     signed_in.end_other_sessions,
     erasure.go_on,
     leaving.begin_due,
+    consents.record,
     leaving.erase,
 }
 
@@ -531,6 +535,11 @@ def _(world):
 def _(world):
     leaving.close(world.acme)
     return lambda: leaving.restore(world.acme)
+
+
+@changes(consents.set_rules, Action.TENANT_CHANGED)
+def _(world):
+    return lambda: consents.set_rules(world.acme, required=True, elsewhere=["abcpen"])
 
 
 @changes(opting_out.opt_out, Action.OPTED_OUT)

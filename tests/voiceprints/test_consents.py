@@ -1,0 +1,118 @@
+"""Where a tenant wants it, nobody is enrolled without a reference to their consent, which is kept beside them."""
+
+from __future__ import annotations
+
+import pytest
+
+from tenants.context import acting_as
+from tenants.models import Tenant
+from tests.api.native.client import Native, problem
+from tests.cast import KEN, LIBRARY, SUSAN, audio, recording
+from tests.console.people import client_for, enrolled
+from voiceprints import bulk, consents, services
+from voiceprints.consents import Given
+from voiceprints.errors import ConsentMissing
+from voiceprints.results import Turn
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+PAGE = "/console/opt-outs/acme/consent/"
+
+
+@pytest.fixture
+def strict(acme):
+    consents.set_rules(acme, required=True, elsewhere=[])
+    return acme
+
+
+@pytest.fixture
+def native(client, acme):
+    return Native(client, acme)
+
+
+def consent_of(tenant, name=SUSAN):
+    with acting_as(tenant):
+        return tenant.consents.filter(speaker__external_id=name).first()
+
+
+def test_nobody_is_enrolled_without_a_reference(strict, recordings_folder):
+    with pytest.raises(ConsentMissing):
+        services.enroll(strict, LIBRARY, SUSAN, [audio(SUSAN)])
+    with pytest.raises(ConsentMissing):
+        turn = {"turn": Turn(1, 3), "within": strict.libraries.all()}
+        services.enroll_turn(strict, LIBRARY, SUSAN, audio(SUSAN), **turn)
+    with acting_as(strict):
+        assert not strict.speakers.exists()
+    assert not [path for path in recordings_folder.rglob("*") if path.is_file()]
+
+
+def test_a_reference_is_kept_with_who_told_and_when(strict, native):
+    sent = {"consent_reference": "form 17", "consent_version": "2", "consent_source": "paper"}
+    sent["consent_given"] = "2026-01-02T03:04:05Z"
+    assert native.enroll(SUSAN, recording(SUSAN), **sent).status_code == 201
+    kept = consent_of(strict)
+    assert (kept.reference, kept.version, kept.source, kept.given.year) == ("form 17", "2", "paper", 2026)
+    assert (kept.interface, kept.by_kind) == ("native", "token")
+
+
+def test_a_program_without_one_is_told_so(strict, native):
+    assert problem(native.enroll(SUSAN, recording(SUSAN))) == (403, "consent-missing")
+
+
+def test_more_utterances_need_no_second_reference(strict):
+    given = Given("form 17")
+    services.enroll(strict, LIBRARY, SUSAN, [audio(SUSAN)], required_utterances=2, consent=given)
+    services.enroll(strict, LIBRARY, SUSAN, [audio(SUSAN, 2)], required_utterances=2)
+    services.update(strict, LIBRARY, SUSAN, [audio(SUSAN, 3)], merge=True)
+    assert consent_of(strict).reference == "form 17"
+
+
+def test_where_it_is_taken_elsewhere_the_interface_stands_for_it(acme, native):
+    consents.set_rules(acme, required=True, elsewhere=["native"])
+    assert native.enroll(SUSAN, recording(SUSAN)).status_code == 201
+    kept = consent_of(acme)
+    assert (kept.reference, kept.interface) == ("", "native")
+    with pytest.raises(ConsentMissing):
+        services.enroll(Tenant.objects.get(pk=acme.pk), LIBRARY, KEN, [audio(KEN)])
+
+
+def test_an_enrollment_nobody_waits_for_keeps_the_reference(strict):
+    bulk.begin_enrollment(strict, LIBRARY, SUSAN, [audio(SUSAN)], answer="native", consent=Given("form 17"))
+    assert consent_of(strict).reference == "form 17"
+
+
+def test_a_tenant_that_asks_for_none_enrolls_as_before(acme, globex, strict):
+    services.enroll(globex, LIBRARY, SUSAN, [audio(SUSAN)])
+    assert consent_of(globex) is None
+
+
+def test_a_consent_goes_with_its_speaker(strict):
+    services.enroll(strict, LIBRARY, SUSAN, [audio(SUSAN)], consent=Given("form 17"))
+    services.delete_speaker(strict, strict.libraries.all(), SUSAN)
+    with acting_as(strict):
+        assert not strict.consents.exists()
+
+
+def test_the_console_sets_the_rules_and_shows_what_was_told(acme, globex):
+    owner = client_for("owner", acme, globex)
+    owner.post(PAGE, {"required": "on", "elsewhere": ["abcpen"]})
+    changed = Tenant.objects.get(pk=acme.pk)
+    assert (changed.consent_required, changed.consent_elsewhere) == (True, ["abcpen"])
+    enrollment = services.enroll(changed, LIBRARY, SUSAN, [audio(SUSAN)], consent=Given("form 17"))
+    page = owner.get(f"/console/voiceprints/speaker/{enrollment.speaker.pk}/change/").content.decode()
+    assert "form 17" in page
+    assert f"/console/opt-outs/acme/?speaker={enrollment.speaker.pk}" in page
+    form = owner.get(f"/console/opt-outs/acme/?speaker={enrollment.speaker.pk}").context["form"]
+    assert form["external_id"].value() == SUSAN
+
+
+def test_another_tenant_sets_no_rules_of_acme_and_sees_no_consent(acme, globex):
+    speaker, _ = enrolled(acme, "alice")
+    client = client_for("globex", acme, globex)
+    assert client.post(PAGE, {"required": "on"}).status_code == 404
+    assert not Tenant.objects.get(pk=acme.pk).consent_required
+    with acting_as(acme):
+        consents.record(acme, speaker, Given("form 17"))
+    with acting_as(globex):
+        assert not globex.consents.exists()
+        assert not type(consent_of(acme, "alice")).all_tenants.exists()

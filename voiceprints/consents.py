@@ -1,0 +1,82 @@
+"""The consent of speakers: a reference to what they signed, kept beside them, and asked for where the tenant wants it.
+
+Clients of vendors have no place for it. A tenant may say of an interface that consent is taken elsewhere before anybody
+speaks there; then an enrollment through it stands for that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.models import QuerySet
+
+from tenants.models import Tenant
+from tenants.origins import origin
+from tenants.services import change_tenant
+from voiceprints.errors import ConsentMissing
+from voiceprints.models import Consent, Speaker
+
+CONSOLE, COMMANDS = "console", "manage.py"
+"""Interfaces beside the dialects."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """`reference`: where the consent is found; `version`: of what was consented to; `source`: how it was given."""
+
+    reference: str
+    version: str = ""
+    source: str = ""
+    given: datetime | None = None
+
+    def to_wire(self) -> dict[str, Any]:
+        return asdict(self) | {"given": self.given and self.given.isoformat()}
+
+    @classmethod
+    def from_wire(cls, said: dict[str, Any]) -> Given:
+        return cls(**said | {"given": said["given"] and datetime.fromisoformat(said["given"])})
+
+
+def set_rules(tenant: Tenant, *, required: bool, elsewhere: Collection[str]) -> None:
+    """Whether an enrollment needs a consent, and through which interfaces it is taken elsewhere."""
+    tenant.consent_required, tenant.consent_elsewhere = required, sorted(elsewhere)
+    change_tenant(tenant, ["consent_required", "consent_elsewhere"])
+
+
+def refuse_missing(tenant: Tenant, bearers: QuerySet[Speaker], given: Given | None) -> None:
+    """Before anything is measured in vain. Raises ConsentMissing."""
+    if _is_wanted(tenant, given) and not _is_elsewhere(tenant) and not bearers.filter(consent__isnull=False).exists():
+        raise ConsentMissing
+
+
+def record(tenant: Tenant, speaker: Speaker, given: Given | None) -> None:
+    """In the transaction that stores an enrollment. Raises ConsentMissing."""
+    if given is None and (not _is_wanted(tenant, given) or tenant.consents.filter(speaker=speaker).exists()):
+        return
+    if given is None and not _is_elsewhere(tenant):
+        raise ConsentMissing
+    by = origin()
+    about = asdict(given or Given("")) | {"interface": interface(), "by_kind": by.kind, "by_number": by.number}
+    tenant.consents.update_or_create(speaker=speaker, defaults=about)
+
+
+def consent_of(speaker: Speaker) -> Consent | None:
+    """In a transaction that sees it."""
+    found: Consent | None = speaker.tenant.consents.filter(speaker=speaker).first()
+    return found
+
+
+def interface() -> str:
+    """Through which somebody comes: a dialect, the console, or a command, whichever it is."""
+    return origin().interface.partition(" ")[0]
+
+
+def _is_wanted(tenant: Tenant, given: Given | None) -> bool:
+    return tenant.consent_required and given is None
+
+
+def _is_elsewhere(tenant: Tenant) -> bool:
+    return interface() in tenant.consent_elsewhere
