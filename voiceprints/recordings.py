@@ -185,14 +185,14 @@ def remove_now(tenant: Tenant, paths: Sequence[str]) -> None:
         with acting_as(tenant):
             chosen = Q(path__in=paths) | Q(not_before__lte=timezone.now())
             tried, gone = _remove_doomed(DoomedRecording.all_tenants.filter(chosen))
-        if gone < tried:
-            raise StorageFailed(f"{tried - gone} files could not be removed")
+        if tried and not gone:
+            raise StorageFailed(f"{tried} files could not be removed")
         if tried == 0:
             break
     with acting_as(tenant):
-        # What a sweep has in hand this moment may still fail.
+        # What a sweep has in hand this moment may still fail, and while a backup is being made nothing goes.
         if DoomedRecording.all_tenants.filter(path__in=paths).exists():
-            raise StorageFailed("somebody else is removing files")
+            raise StorageFailed("files are left to be removed")
 
 
 @contextmanager
