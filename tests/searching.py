@@ -9,6 +9,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from django.db import connection
 
 from config import embedded, settings
@@ -26,6 +27,11 @@ def dump(*options: str) -> str:
 
 def dumped_without(*tables: str) -> str:
     return dump(*(f"--exclude-table-data={table}" for table in tables))
+
+
+def vector(embedding: Any) -> str:
+    """How it begins in a dump."""
+    return "[" + ",".join(str(np.float32(number)) for number in embedding[:3])
 
 
 def files(folder: Path) -> dict[str, bytes]:

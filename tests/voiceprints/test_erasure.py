@@ -95,7 +95,7 @@ def biometrics(tenant):
         digests = list(said.values_list("source_digest", flat=True))
         vectors = [*UtteranceEmbedding.all_tenants.filter(utterance__in=said).values_list("embedding", flat=True)]
         vectors += Voiceprint.all_tenants.filter(speaker__external_id=SUBJECT).values_list("embedding", flat=True)
-    shown = ["[" + ",".join(f"{number:.9g}" for number in vector[:3])[:24] for vector in vectors]
+    shown = [searching.vector(embedding) for embedding in vectors]
     assert paths
     assert vectors
     return SimpleNamespace(paths=paths, contents=contents, digests=digests, vectors=shown)
