@@ -29,7 +29,7 @@ from tenants.models import BUNDLED_MODEL, AuditEvent, Consistency, Credential, T
 from tests.cast import KEN, SUSAN, recording, silence, wav
 from tests.servers import POSTGRES, REDIS, through_the_queue
 from tests.shared_data import expectations, shared
-from voiceprints import generations, installed, jobs, opting_out
+from voiceprints import generations, installed, jobs
 from voiceprints.models import Utterance
 
 # Whose voice the bundled model takes for nearest to SUSAN's.
@@ -151,14 +151,6 @@ class Contract(Promises):
         self.needs("verify")
         verdicts = {name: enrolled.verify(name, recording(voice, 4)) for name in [SUSAN, KEN]}
         assert verdicts == {name: Told(DONE, name == voice) for name in [SUSAN, KEN]}
-
-    def test_whoever_opted_out_is_not_enrolled(self, us: Speaking, acme: Tenant) -> None:
-        self.needs("names")
-        opting_out.opt_out(acme, SUSAN)
-        assert us.enroll(SUSAN, *self.utterances(SUSAN)).outcome != DONE
-        with acting_as(acme):
-            assert not acme.speakers.exists()
-        assert us.enroll(KEN, *self.utterances(KEN)).done
 
     def test_nobody_is_accepted_as_an_unknown_speaker(self, enrolled: Speaking) -> None:
         self.needs("verify")

@@ -86,7 +86,7 @@ def outcome_of(reply, value_of):
 
 class Speakin(Promises):
     # Who is compared with whom is told in scores, of several at once.
-    lacks = frozenset({"list", "delete", "verdicts", "names"})
+    lacks = frozenset({"list", "delete", "verdicts"})
     utterances_to_enroll = 3
     # Every registration makes an id of its own.
     enrolling_twice = DONE

@@ -10,7 +10,7 @@ from tenants.isolation import isolate
 class Migration(migrations.Migration):
     dependencies = [
         ("tenants", "0014_leaving"),
-        ("voiceprints", "0016_leaving"),
+        ("voiceprints", "0017_leaving"),
     ]
 
     operations = [

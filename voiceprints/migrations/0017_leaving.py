@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("voiceprints", "0015_erasures"),
+        ("voiceprints", "0016_storage_findings"),
     ]
 
     operations = [

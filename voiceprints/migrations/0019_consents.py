@@ -10,7 +10,7 @@ from tenants.isolation import isolate, same_tenant
 class Migration(migrations.Migration):
     dependencies = [
         ("tenants", "0015_consents"),
-        ("voiceprints", "0017_opt_outs"),
+        ("voiceprints", "0018_opt_outs"),
     ]
 
     operations = [
