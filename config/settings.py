@@ -17,7 +17,7 @@ from celery.schedules import crontab
 from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
 from django.urls import reverse_lazy
-from environs import Env, EnvError, validate
+from environs import EnvError, FileAwareEnv, validate
 
 from config.home import stored_secret
 
@@ -34,12 +34,16 @@ EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 
 # --- Reading the environment -----------------------------------------------------------------------------------------
 
-env = Env()
+# The value of NAME may be the content of the file that NAME_FILE names, as container platforms hand out secrets.
+env = FileAwareEnv(strip_whitespace=True)
 
 
 def required_in_production(name: str) -> str:
     """The text of `name`, or "" outside production, where the caller has a default of its own."""
-    value = env.str(name, "").strip()
+    try:
+        value = env.str(name, "").strip()
+    except ValueError as error:
+        raise ImproperlyConfigured(str(error)) from None
     if PRODUCTION and not value:
         raise ImproperlyConfigured(f"{name} must be set when OPENVPR_PRODUCTION is on")
     return value
@@ -194,7 +198,7 @@ try:
     STAFF_NEED_TWO_FACTORS = env.bool("OPENVPR_STAFF_TWO_FACTOR", False)
     S3_BUCKET = env.str("OPENVPR_S3_BUCKET", "")
     S3_ENDPOINT = env.str("OPENVPR_S3_ENDPOINT", "")
-except EnvError as error:
+except (EnvError, ValueError) as error:
     raise ImproperlyConfigured(str(error)) from None
 
 MODELS = HOME / "models"

@@ -36,6 +36,26 @@ def test_nothing_needs_to_be_set(tmp_path):
     assert start(tmp_path).returncode == 0
 
 
+def test_a_secret_may_be_the_content_of_a_file(tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_text("s" * 50 + "\n")
+    from_files = {f"{name}_FILE": str(tmp_path / name.lower()) for name in ("DATABASE_URL", "OPENVPR_FIELD_KEYS")}
+    for name, file in from_files.items():
+        with open(file, "w") as opened:
+            opened.write(PRODUCTION[name.removesuffix("_FILE")] + "\n")
+    given = {name: value for name, value in PRODUCTION.items() if f"{name}_FILE" not in from_files}
+    del given["OPENVPR_SECRET_KEY"]
+    shown = start(tmp_path, **given, **from_files, OPENVPR_SECRET_KEY_FILE=str(secret)).stdout
+    assert f"SECRET_KEY = '{'s' * 50}'" in shown
+    assert "db.example.com" in shown
+
+
+def test_a_file_that_cannot_be_read_is_named_in_one_line(tmp_path):
+    refused = start(tmp_path, OPENVPR_SECRET_KEY_FILE=str(tmp_path / "none"))
+    assert (refused.returncode, len(refused.stderr.splitlines())) == (1, 1)
+    assert "OPENVPR_SECRET_KEY_FILE" in refused.stderr
+
+
 @pytest.mark.parametrize(
     ("name", "nonsense"),
     [
