@@ -25,6 +25,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 VERSION = tomllib.loads((BASE_DIR / "pyproject.toml").read_text())["project"]["version"]
 MEBIBYTE = 1024 * 1024
 SHORTEST_SECRET_KEY = 32
+DAY = 24 * 3600
 LONGEST_LINK_SECONDS = 10 * 365 * 24 * 3600
 BULK_JOBS = 16
 """Jobs that one bulk process runs at once."""
@@ -178,6 +179,10 @@ try:
     JOBS_PER_TENANT = env.int("OPENVPR_JOBS_PER_TENANT", 200, validate=validate.Range(1, 100_000))
     JOBS_KEPT_DAYS = env.int("OPENVPR_JOBS_KEPT_DAYS", 30, validate=validate.Range(1, 3650))
     AUDIT_KEPT_DAYS = env.int("OPENVPR_AUDIT_KEPT_DAYS", 0, validate=validate.Range(0, 36_500))
+    ANSWERS_KEPT_SECONDS = env.int("OPENVPR_ANSWERS_KEPT_SECONDS", DAY, validate=validate.Range(60, 30 * DAY))
+    SESSION_COOKIE_AGE = env.int("OPENVPR_SESSION_SECONDS", DAY // 2, validate=validate.Range(300, 30 * DAY))
+    FAILURES_KEPT_SECONDS = env.int("OPENVPR_FAILURES_KEPT_SECONDS", DAY, validate=validate.Range(3600, 30 * DAY))
+    CLEANUPS_KEPT_DAYS = env.int("OPENVPR_CLEANUPS_KEPT_DAYS", 90, validate=validate.Range(1, 3650))
     STRAYS_KEPT_DAYS = env.int("OPENVPR_STRAYS_KEPT_DAYS", 7, validate=validate.Range(0, 3650))
     EXPORT_KEPT_SECONDS = env.int("OPENVPR_EXPORT_KEPT_SECONDS", 24 * 3600, validate=validate.Range(60, 30 * 24 * 3600))
     UPLOADS_KEPT_SECONDS = env.int(
@@ -361,7 +366,6 @@ if EMAIL_URL:
 SESSION_ENGINE = "tenants.sessions"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
-SESSION_COOKIE_AGE = 12 * 3600
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BEHIND_TLS_PROXY
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"

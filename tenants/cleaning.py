@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
+from django.conf import settings
 from django.db import connection
 from django.db.models import QuerySet
 from django.utils import timezone
@@ -22,7 +23,6 @@ from tenants.models import CleanupRun
 logger = logging.getLogger("openvpr.cleanup")
 
 ROWS_AT_ONCE: Final = 500
-RUNS_KEPT_FOR: Final = timedelta(days=90)
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,8 @@ def delete_rows(rows: QuerySet[Any]) -> Iterator[int]:
 
 
 def forget_old_runs(tally: Tally) -> None:
-    for count in delete_rows(CleanupRun.objects.filter(started__lt=timezone.now() - RUNS_KEPT_FOR)):
+    kept_since = timezone.now() - timedelta(days=settings.CLEANUPS_KEPT_DAYS)
+    for count in delete_rows(CleanupRun.objects.filter(started__lt=kept_since)):
         tally.add(runs=count)
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import connection
@@ -31,7 +32,6 @@ FREE_BY_ADDRESS = 30
 FIRST_PAUSE = timedelta(seconds=30)
 LONGEST_PAUSE = timedelta(hours=1)
 MOST_DOUBLINGS = 20
-FORGOTTEN_AFTER = timedelta(days=1)
 
 # No row comes back while a pause lasts. Where there is none it ends with the last attempt: of many at once each has its
 # own time, and who is counted last may have come first.
@@ -103,7 +103,7 @@ def lift(guesses: Guesses) -> None:
 
 
 def sweep() -> int:
-    return sum(delete_rows(Guesses.objects.filter(last__lt=timezone.now() - FORGOTTEN_AFTER)))
+    return sum(delete_rows(Guesses.objects.filter(last__lt=timezone.now() - _forgotten_after())))
 
 
 def _count(key: str, free: int, *, user: AbstractBaseUser | None = None, address: str = "") -> str:
@@ -113,7 +113,7 @@ def _count(key: str, free: int, *, user: AbstractBaseUser | None = None, address
         "user": user.pk if user else None,
         "address": address,
         "now": now,
-        "forgotten": now - FORGOTTEN_AFTER,
+        "forgotten": now - _forgotten_after(),
         "free": free,
         "first": FIRST_PAUSE,
         "longest": LONGEST_PAUSE,
@@ -124,6 +124,10 @@ def _count(key: str, free: int, *, user: AbstractBaseUser | None = None, address
         if cursor.fetchone():
             return key
     raise TooManyGuesses(until=_paused_until(key))
+
+
+def _forgotten_after() -> timedelta:
+    return timedelta(seconds=settings.FAILURES_KEPT_SECONDS)
 
 
 def _paused_until(key: str) -> datetime:

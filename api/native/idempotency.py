@@ -13,6 +13,7 @@ import re
 from datetime import timedelta
 from typing import IO, Any
 
+from django.conf import settings
 from django.db import Error as DatabaseFailed
 from django.db import connection
 from django.http import HttpRequest, HttpResponse, UnreadablePostError
@@ -32,7 +33,6 @@ logger = logging.getLogger(__name__)
 
 KEY, REPLAYED = "Idempotency-Key", "Idempotency-Replayed"
 FIT_KEY = re.compile(r"[\x21-\x7e]{1,255}")
-KEPT_FOR = timedelta(hours=24)
 KEPT_HEADERS = ("Location", "ETag", "Cache-Control", "Preference-Applied", "Allow", "Accept")
 # The other half of the advisory lock's name, so that it meets nobody else's.
 LOCKS = 0x1DE7
@@ -203,7 +203,8 @@ def _row_of(tenant: Tenant, token: AccessToken, key: str) -> KeptAnswer | None:
     now = timezone.now()
     with acting_as(tenant):
         named.filter(expires__lte=now).delete()
-        fresh = KeptAnswer(tenant=tenant, token=token, key=key, expires=now + KEPT_FOR)
+        expires = now + timedelta(seconds=settings.ANSWERS_KEPT_SECONDS)
+        fresh = KeptAnswer(tenant=tenant, token=token, key=key, expires=expires)
         tenant.kept_answers.bulk_create([fresh], ignore_conflicts=True)
         return named.first()
 

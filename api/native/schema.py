@@ -43,8 +43,9 @@ RECORDING = {"type": "string", "format": "byte", "contentEncoding": "base64", "m
 FILE = {"type": "string", "format": "binary"}
 CURSOR = {"type": "string", "format": "cursor"}
 IDEMPOTENCY_KEY = (
-    "Names the request, so that it is done once however often it is sent. A repetition within 24 hours gets the first "
-    "answer, with `Idempotency-Replayed`. Answers of 429 and 5xx are not kept."
+    "Names the request, so that it is done once however often it is sent. A repetition within 24 hours (or as "
+    "long as the installation keeps answers) gets the first answer, with `Idempotency-Replayed`. Answers of 429 and "
+    "5xx are not kept."
 )
 PREFER = "`respond-async`: do not wait; the answer is a job, whose result is what would have been answered."
 NOT_MODIFIED = "It is in a version that `If-None-Match` names."
