@@ -16,7 +16,7 @@ logger = logging.getLogger("openvpr.beat")
 LOOK_AGAIN_SECONDS = 2.0
 
 
-class Scheduler(DatabaseScheduler):  # type: ignore[misc] - it has no types
+class Scheduler(DatabaseScheduler):  # type: ignore[misc]  # it has no types
     """What the settings name is put into the database once; from then on the row counts, whatever became of it."""
 
     def setup_schedule(self) -> None:

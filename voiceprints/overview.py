@@ -125,7 +125,8 @@ def _model_and_counts(shown: Shown) -> tuple[EmbeddingModel, dict[str, int]]:
     found = {"libraries": shown.rows(Library.all_tenants.all()), **attention.concerns(shown)}
     numbers = {name: number_of(rows) for name, rows in found.items() if isinstance(rows, QuerySet)}
     model = EmbeddingModel.objects.annotate(**numbers).get(pk=shown.model)
-    return model, {name: getattr(model, name) if name in numbers else count for name, count in found.items()}
+    counts = {name: count for name, count in found.items() if not isinstance(count, QuerySet)}
+    return model, counts | {name: getattr(model, name) for name in numbers}
 
 
 def _kept(shown: Shown) -> dict[str, Any]:

@@ -140,7 +140,8 @@ def pairs_of(chosen: Chosen) -> Pairs:
 
 def cosines_of(vectors: Embedding, pairs: Pairs) -> Figures:
     one, other = pairs.rows.T
-    return np.einsum("ij,ij->i", vectors[one], vectors[other]).astype(np.float64)
+    cosines: Figures = np.einsum("ij,ij->i", vectors[one], vectors[other]).astype(np.float64)
+    return cosines
 
 
 def _known(tenant: Tenant, model: str) -> QuerySet[Voiceprint]:

@@ -105,9 +105,12 @@ def _heard(tenant: Tenant, model: str, drawn: dict[int, int]) -> _Heard:
         rows[speaker].append((utterance, seconds))
     people = sorted((one for one in drawn if one in rows), key=lambda one: len(rows[one]) < 2)[:SPEAKERS_HEARD]
     chosen = [(*row, place, drawn[one]) for place, one in enumerate(people) for row in rows[one][:HEARD_OF_EACH]]
-    utterances, seconds, speakers, libraries = zip(*chosen, strict=True) if chosen else ((), (), (), ())
-    integers = (np.array(column, dtype=np.int64) for column in (utterances, speakers, libraries))
-    return _Heard(*integers, np.array(seconds, dtype=np.float64))
+    return _Heard(
+        utterances=np.array([one[0] for one in chosen], dtype=np.int64),
+        seconds=np.array([one[1] for one in chosen], dtype=np.float64),
+        speakers=np.array([one[2] for one in chosen], dtype=np.int64),
+        libraries=np.array([one[3] for one in chosen], dtype=np.int64),
+    )
 
 
 def _vectors(tenant: Tenant, model: str, utterances: NDArray[np.int64]) -> Embedding:

@@ -37,7 +37,7 @@ EXPLAINED: Final = {
         "When the time is over the recording goes. What was measured in it and the voiceprint stay, so the speaker is "
         "recognised as before; but nobody can listen to it, and another model cannot be given it to hear."
     ),
-    "probes": gettext_lazy("What SpeakIn clients keep to compare it by name. It goes with all that was kept of it."),
+    "probes": gettext_lazy("What clients leave here only to compare it by name. It goes with all that was kept of it."),
     "enrollments": gettext_lazy(
         "Speakers who said less than an enrollment needs. They go, with what they said, when nothing came for so long."
     ),

@@ -27,7 +27,8 @@ class Command(AttributedCommand):
 
     def handle(self, *args: Any, dry_run: bool, at_once: bool, **options: Any) -> str | None:
         if options["csv"]:
-            return self._listed()
+            self._listed()
+            return None
         try:
             return json.dumps(asdict(strays.look_through(timezone.now(), keep=False) if dry_run else swept(at_once)))
         except (StorageFailed, NotOurStorage) as error:
