@@ -267,9 +267,9 @@ class Voiceprint(models.Model):
         indexes = [
             models.Index(fields=["library", "model"], name="voiceprints_of_a_library"),
             models.Index(
-                fields=["tenant", "model", "speaker"],
+                fields=["tenant", "model", "library", "speaker"],
                 condition=Q(library__isnull=False),
-                name="voiceprints_of_a_model",
+                name="voiceprints_by_model",
             ),
         ]
 

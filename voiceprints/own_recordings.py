@@ -63,6 +63,11 @@ class Extent:
     each: int
 
 
+THOROUGH: Final = Extent(drawn=2000, speakers=1000, each=10)
+# So few that a page may ask for them, which has to read all of them from the disk.
+QUICK: Final = Extent(drawn=600, speakers=400, each=4)
+
+
 @dataclass(frozen=True)
 class Chosen:
     """A row per utterance: its id, the number of its speaker from 0, its library, and its seconds of speech."""
@@ -75,6 +80,10 @@ class Chosen:
     @property
     def speaker_count(self) -> int:
         return len(np.unique(self.speakers))
+
+    @property
+    def median_seconds(self) -> float:
+        return float(np.median(self.seconds)) if len(self.seconds) else 0.0
 
 
 @dataclass(frozen=True)
@@ -104,7 +113,7 @@ def choose(tenant: Tenant, models: Sequence[str], libraries: Sequence[int], exte
     said = {
         "tenant": tenant.pk,
         "models": list(models),
-        "heard": len(models),
+        "heard": len(set(models)),
         "speakers": _drawn(tenant, models[-1], libraries, extent.drawn),
         "most": extent.each,
     }
@@ -140,8 +149,7 @@ def pairs_of(chosen: Chosen) -> Pairs:
 
 def cosines_of(vectors: Embedding, pairs: Pairs) -> Figures:
     one, other = pairs.rows.T
-    cosines: Figures = np.einsum("ij,ij->i", vectors[one], vectors[other]).astype(np.float64)
-    return cosines
+    return np.asarray(np.einsum("ij,ij->i", vectors[one], vectors[other]), dtype=np.float64)
 
 
 def _known(tenant: Tenant, model: str) -> QuerySet[Voiceprint]:

@@ -210,8 +210,9 @@ def _steps(calibration: Calibration, own: OwnTrials, rates: Sequence[float]) -> 
 
 
 def out_of(rate: float, words: Callable[[int, int], str]) -> str:
-    """A rate as so many of a hundred, or of more where that would be none."""
-    base = next((base for base in BASES if rate * base >= 0.95), BASES[0] if rate == 0 else BASES[-1])
+    """A rate as so many of a hundred, or of more where a whole number of these would say another rate."""
+    near = (base for base in BASES if abs(round(rate * base) - rate * base) <= 0.1 * rate * base)
+    base = next(near, BASES[-1])
     return words(base, round(rate * base))
 
 

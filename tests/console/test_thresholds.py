@@ -20,8 +20,9 @@ from voiceprints import generations
 from voiceprints.calibration import provisional
 from voiceprints.decisions import calibration_in_force
 from voiceprints.evaluation import ScoredTrials, points_at, wilson_interval
+from voiceprints.own_recordings import Extent
 from voiceprints.own_trials import own_trials
-from voiceprints.threshold_page import RATES, figure, step_at, threshold_page
+from voiceprints.threshold_page import RATES, figure, out_of, step_at, threshold_page
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -76,7 +77,7 @@ def test_a_pair_is_accepted_where_a_comparison_would_be(crowd):
 
 
 def test_the_same_people_are_drawn_each_time(crowd, monkeypatch):
-    monkeypatch.setattr("voiceprints.own_trials.SPEAKERS_LOOKED_AT", 4)
+    monkeypatch.setattr("voiceprints.own_trials.QUICK", Extent(drawn=4, speakers=4, each=3))
     calibration = calibration_in_force("ge2e")
     first, second = own_trials(crowd, calibration), own_trials(crowd, calibration)
     assert first.speakers == 4
@@ -86,7 +87,7 @@ def test_the_same_people_are_drawn_each_time(crowd, monkeypatch):
 def test_who_said_more_than_one_recording_is_heard_first(crowd, monkeypatch):
     for number, voice in enumerate(VOICES):
         enrolled(crowd, f"single {number}", voice)
-    monkeypatch.setattr("voiceprints.own_trials.SPEAKERS_HEARD", len(VOICES))
+    monkeypatch.setattr("voiceprints.own_trials.QUICK", Extent(drawn=100, speakers=len(VOICES), each=3))
     assert own_trials(crowd, calibration_in_force("ge2e")).trials.targets == 3 * len(VOICES)
 
 
@@ -164,6 +165,14 @@ def test_each_place_of_the_slider_is_on_the_page(client_of, crowd):
     assert found[0]["strangers"] == "Of 10000 strangers 1 gets in."
 
 
+@pytest.mark.parametrize(
+    ("rate", "words"),
+    [(0, "0/100"), (0.01, "1/100"), (0.012, "12/1000"), (0.063, "6/100"), (0.00012, "1/10000"), (1, "100/100")],
+)
+def test_a_rate_is_told_in_people_as_nearly_as_it_can_be(rate, words):
+    assert out_of(rate, lambda base, count: f"{count}/{base}") == words
+
+
 def test_without_scripts_a_form_shows_a_place(client_of, crowd):
     client = client_of("viewer")
     page = text(client.get(f"{PAGE}?step={RATES.index(0.05)}"))
@@ -194,7 +203,7 @@ def test_the_page_takes_as_many_queries_for_many_speakers_as_for_few(who, client
 def queries(client) -> int:
     with CaptureQueriesContext(connection) as captured:
         assert client.get(PAGE).status_code == 200
-    asked = [one["sql"] for one in captured if "voiceprints_modelcalibration" not in one["sql"]]
+    asked = [one["sql"] for one in captured if "calibration" not in one["sql"]]
     return len([sql for sql in asked if sql.startswith("SELECT") and "set_config" not in sql])
 
 
