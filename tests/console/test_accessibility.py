@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from django.test import Client
 from playwright.sync_api import Page, expect
+from pytest_django.live_server_helper import LiveServer
 
+from tests.cast import VOICES
 from tests.console.people import enrolled
 from tests.console.test_permissions import LISTS, ROWS, address
 from voiceprints import generations
@@ -40,10 +43,24 @@ def is_page(response) -> bool:
 
 @pytest.mark.parametrize("colours", ["light", "dark"])
 def test_no_page_shuts_anybody_out(colours, staff, pages, page, live_server):
-    page.context.add_cookies([{"name": "sessionid", "value": staff.session.session_key, "url": live_server.url}])
+    sign_in(staff, page, live_server)
     page.emulate_media(color_scheme=colours)
     found = {where: faults(page, where) for where in pages}
     assert {where: what for where, what in found.items() if what} == {}
+
+
+@pytest.mark.parametrize("colours", ["light", "dark"])
+def test_nor_do_thresholds_with_curves(colours, staff, acme, page, live_server):
+    for voice in VOICES:
+        enrolled(acme, voice, voice, utterances=2)
+    sign_in(staff, page, live_server)
+    page.emulate_media(color_scheme=colours)
+    assert faults(page, "/console/thresholds/acme/") == []
+    assert page.locator(".det path.curve").is_visible()
+
+
+def sign_in(client: Client, page: Page, live_server: LiveServer) -> None:
+    page.context.add_cookies([{"name": "sessionid", "value": client.session.session_key, "url": live_server.url}])
 
 
 @pytest.mark.parametrize("colours", ["light", "dark"])
