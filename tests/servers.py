@@ -12,6 +12,9 @@ from django.conf import settings
 
 from config import embedded
 
+# A busy machine takes its time to write everything down.
+PATIENCE_SECONDS = 120
+
 
 class Server:
     def __init__(self, prepare: Callable[[], None], command: Callable[[], list[str]], wait: Callable[[], None]) -> None:
@@ -31,7 +34,15 @@ class Server:
     def stop(self, how: int = signal.SIGINT) -> None:
         assert self.process
         self.process.send_signal(how)
-        self.process.wait(30)
+        self.process.wait(PATIENCE_SECONDS)
+
+    @contextmanager
+    def down(self) -> Iterator[None]:
+        self.stop()
+        try:
+            yield
+        finally:
+            self.start(self.account)
 
 
 REDIS = Server(embedded.prepare_redis, embedded.redis_command, embedded.wait_for_redis)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import timedelta
+from typing import Any
 
 from django.db.models import QuerySet
 from django.utils import timezone
@@ -61,7 +62,7 @@ def begin_due() -> list[Erasure]:
     begun = []
     for tenant in Tenant.objects.filter(erased_from__lte=timezone.now()).order_by("pk"):
         salt = receipts.new_salt()
-        about = {"subject": tenant.slug, "salt": salt, "digest": receipts.digest_of(tenant.slug, salt)}
+        about: dict[str, Any] = {"subject": tenant.slug, "salt": salt, "digest": receipts.digest_of(tenant.slug, salt)}
         with acting_as_platform():
             due = Tenant.objects.select_for_update().filter(pk=tenant.pk, erased_from__lte=timezone.now())
             if due.exists() and not _erasures_of(tenant).exists():

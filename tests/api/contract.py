@@ -30,7 +30,9 @@ from tests.cast import KEN, SUSAN, recording, silence, wav
 from tests.servers import POSTGRES, REDIS, through_the_queue
 from tests.shared_data import expectations, shared
 from voiceprints import generations, installed, jobs
+from voiceprints.consents import set_rules
 from voiceprints.models import Utterance
+from voiceprints.opting_out import opt_out
 
 # Whose voice the bundled model takes for nearest to SUSAN's.
 STRANGER = "callum"
@@ -305,6 +307,31 @@ class Contract(Promises):
         assert us.enroll(SUSAN, *self.utterances(SUSAN)).outcome == UNAVAILABLE
         assert not [path for path in recordings_folder.rglob("*") if path.is_file()]
 
+    def test_a_tenant_that_wants_consent_enrolls_nobody_without(
+        self, us: Speaking, acme: Tenant, recordings_folder: Any
+    ) -> None:
+        set_rules(acme, required=True, elsewhere=[])
+        assert not us.enroll(SUSAN, *self.utterances(SUSAN)).done
+        with acting_as(acme):
+            assert not acme.speakers.exists()
+        assert not [path for path in recordings_folder.rglob("*") if path.is_file()]
+
+    def test_consent_may_be_taken_elsewhere(self, us: Speaking, acme: Tenant) -> None:
+        set_rules(acme, required=True, elsewhere=settings.DIALECTS)
+        assert us.enroll(SUSAN, *self.utterances(SUSAN)).done
+
+    def test_nobody_is_enrolled_under_a_name_that_opted_out(self, us: Speaking, acme: Tenant) -> None:
+        """A vendor that makes the names itself never makes one twice."""
+        assert us.enroll(SUSAN, *self.utterances(SUSAN)).done
+        with acting_as(acme):
+            (name,) = acme.speakers.values_list("external_id", flat=True)
+        opt_out(acme, name)
+        told = us.enroll(SUSAN, *self.utterances(SUSAN))
+        with acting_as(acme):
+            names = list(acme.speakers.values_list("external_id", flat=True))
+        assert name not in names
+        assert told.done == bool(names)
+
     def test_the_audit_trail_tells_who_enrolled_whom_and_from_where(self, enrolled: Speaking, acme: Tenant) -> None:
         with acting_as(acme):
             told = list(AuditEvent.all_tenants.filter(object_kind="speaker"))
@@ -406,7 +433,7 @@ class Outages(Promises):
             assert self.recognised(enrolled, SUSAN).outcome == UNAVAILABLE
 
     def test_redis_down(self, enrolled: Speaking) -> None:
-        with through_the_queue(), down(REDIS):
+        with through_the_queue(), REDIS.down():
             assert self.recognised(enrolled, SUSAN).outcome == UNAVAILABLE
         assert self.recognised(enrolled, SUSAN).done
 
@@ -427,24 +454,15 @@ class Outages(Promises):
 
     def test_redis_down_for_a_tenant_whose_requests_are_counted(self, enrolled: Speaking, acme: Tenant) -> None:
         Tenant.objects.filter(pk=acme.pk).update(requests_per_second=1000)
-        with down(REDIS):
+        with REDIS.down():
             assert self.recognised(enrolled, SUSAN).outcome == UNAVAILABLE
         assert self.recognised(enrolled, SUSAN).done
 
     def test_database_down(self, enrolled: Speaking) -> None:
-        with down(POSTGRES):
+        with POSTGRES.down():
             assert self.recognised(enrolled, SUSAN).outcome == UNAVAILABLE
         connection.close()
         assert self.recognised(enrolled, SUSAN).done
-
-
-@contextmanager
-def down(server: Any) -> Iterator[None]:
-    server.stop()
-    try:
-        yield
-    finally:
-        server.start(server.account)
 
 
 @cache

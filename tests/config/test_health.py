@@ -96,21 +96,15 @@ def test_a_machine_that_embeds_without_the_models_makes_it_unready(client, every
 
 
 def test_redis_down(client, everybody):
-    REDIS.stop()
-    try:
+    with REDIS.down():
         status, said, wrong = told(client)
-    finally:
-        REDIS.start(REDIS.account)
     assert (status, said) == (503, "not ready")
     assert wrong == {"redis": "down"} | dict.fromkeys([jobs.EMBED, "model", *BEHIND], "unknown")
 
 
 def test_database_down(client, everybody):
-    POSTGRES.stop()
-    try:
+    with POSTGRES.down():
         assert told(client) == (503, "not ready", {"database": "down"})
-    finally:
-        POSTGRES.start(POSTGRES.account)
     assert told(client)[0] == 200
 
 
@@ -177,11 +171,8 @@ def test_the_clock_says_that_it_lives_when_it_sends_something_and_not_each_time(
 
 
 def test_nobody_is_troubled_by_a_sign_of_life_that_cannot_be_given():
-    REDIS.stop()
-    try:
+    with REDIS.down():
         heartbeats.Ticking()(sender="voiceprints.tend_jobs")
-    finally:
-        REDIS.start(REDIS.account)
 
 
 def test_models_that_tenants_use_must_lie_here_whole_and_as_the_database_knows_them(acme, tiny):

@@ -123,12 +123,9 @@ def test_what_there_is_now_is_told(client, acme):
 
 @pytest.mark.parametrize("server", [REDIS, POSTGRES], ids=["redis", "postgres"])
 def test_what_is_away_is_left_out_and_the_rest_told(client, server):
-    server.stop()
-    try:
+    with server.down():
         READINESS.forget()
         found = samples(client)
-    finally:
-        server.start(server.account)
     assert found["openvpr_part_up", "redis" if server is REDIS else "database"] == 0
     assert (("openvpr_queue_messages", "embed") in found) is (server is POSTGRES)
     assert (("openvpr_tenants_near_quota",) in found) is (server is REDIS)

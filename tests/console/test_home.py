@@ -12,7 +12,6 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from tenants.context import acting_as
-from tests.api.contract import down
 from tests.console.people import enrolled
 from tests.servers import REDIS
 from tests.usage import used
@@ -180,7 +179,7 @@ def test_platform_staff_see_what_waits_and_members_do_not(client_of):
 @pytest.mark.django_db(transaction=True)
 def test_home_is_there_while_redis_is_not(client_of):
     staff = client_of("staff")
-    with down(REDIS):
+    with REDIS.down():
         assert b"Redis does not answer" in staff.get("/console/").content
 
 

@@ -88,8 +88,5 @@ def test_another_tenants_quotas_are_not_there(client_of, acme, globex):
 
 def test_the_page_opens_while_redis_is_away(client_of, acme):
     client = client_of("owner")
-    REDIS.stop()
-    try:
+    with REDIS.down():
         assert client.get("/console/quotas/acme/").status_code == 200
-    finally:
-        REDIS.start(REDIS.account)

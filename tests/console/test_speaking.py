@@ -8,7 +8,6 @@ from django.db import connection
 
 from tenants.context import acting_as
 from tenants.models import Tenant
-from tests.api.contract import down
 from tests.cast import recording, wav
 from tests.console.people import enrolled
 from tests.servers import REDIS, through_the_queue
@@ -188,6 +187,6 @@ def test_what_is_spoken_into_the_console_is_counted_for_the_tenant_whose_library
 
 
 def test_what_no_worker_can_measure_is_counted_as_failed(client_of, acme, alice):
-    with through_the_queue(), down(REDIS):
+    with through_the_queue(), REDIS.down():
         client_of("operator").post(f"/console/speakers/{alice.pk}/recordings/", {"audio": file("susan", 2)})
     assert counted(acme) == {("update", "console", "failed", "EngineUnreachable"): 1}

@@ -13,7 +13,6 @@ from tenants.context import acting_as
 from tenants.latency import BOUNDS_MS, STEPS, percentile_ms
 from tenants.metering import Meter, Storing, Use
 from tenants.models import Operation, Tenant, UsageDay
-from tests.api.contract import down
 from tests.servers import POSTGRES
 from tests.threads import all_at_once
 
@@ -93,7 +92,7 @@ def test_threads_that_count_at_once_lose_nothing(acme):
 def test_what_cannot_be_stored_is_kept_until_it_can(acme):
     meter = Meter()
     meter.count(use_of(acme), 1)
-    with down(POSTGRES):
+    with POSTGRES.down():
         meter.store()
         meter.count(use_of(acme), 1)
     connection.close()

@@ -158,10 +158,8 @@ def test_a_redis_that_was_restarted_takes_the_day_from_the_usage_that_was_stored
     used(acme, "enroll", count=100, dialect="jobs")
     used(acme, "enroll", count=100, dialect="console")
     used(acme, "verify", count=100, days_ago=1)
-    REDIS.stop()
-    with pytest.raises(redis.RedisError):
+    with REDIS.down(), pytest.raises(redis.RedisError):
         count_request(acme)
-    REDIS.start(REDIS.account)
     assert requests_today(acme) == 7
     assert let_in(acme, 20) == 3
 

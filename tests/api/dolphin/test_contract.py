@@ -17,6 +17,7 @@ from tests.api.contract import (
 )
 from tests.api.dolphin.client import (
     DONE_ALREADY,
+    INVALID,
     NOBODY,
     NOT_UNREGISTERED,
     SERVICE_ERROR,
@@ -35,6 +36,7 @@ OUTCOMES = {
     DONE_ALREADY: EXISTS,
     UNUSABLE: UNUSABLE_AUDIO,
     UNKNOWN: NOT_FOUND,
+    INVALID: REFUSED,
     NOT_UNREGISTERED: NOT_FOUND,
     NOBODY: DONE,
     SERVICE_ERROR: UNAVAILABLE,

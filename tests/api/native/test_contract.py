@@ -24,6 +24,8 @@ OUTCOMES = {
     "invalid-token": REFUSED,
     "tenant-closed": REFUSED,
     "api-closed": REFUSED,
+    "consent-missing": REFUSED,
+    "opted-out": REFUSED,
     "speaker-exists": EXISTS,
     "speaker-not-found": NOT_FOUND,
     "rate-limited": UNAVAILABLE,

@@ -57,11 +57,8 @@ def test_who_has_no_requests_left_today_may_still_ask_how_many(native, acme):
 
 
 def test_what_redis_cannot_tell_is_not_known(native):
-    REDIS.stop()
-    try:
+    with REDIS.down():
         assert standings(native)["concurrent_analyses"] == (16, None, None)
-    finally:
-        REDIS.start(REDIS.account)
 
 
 def test_a_tenant_is_told_of_itself(native, stranger, acme):

@@ -75,10 +75,7 @@ def test_the_limit_holds_for_all_dialects_together(client, limited, acme_credent
 
 
 def test_a_tenant_whose_requests_nobody_can_count_is_told_so_and_others_are_served(client, limited, globex):
-    REDIS.stop()
-    try:
+    with REDIS.down():
         assert problem(Native(client, limited).get("speakers")) == (503, "unavailable")
         assert Native(client, globex).get("speakers").status_code == 200
-    finally:
-        REDIS.start(REDIS.account)
     assert Native(client, limited).get("speakers").status_code == 200

@@ -28,6 +28,7 @@ UNKNOWN_ID = refusal("vecid错误，请重试")
 OTHER_VOICES = refusal("文件不是同一人的声音，请重试")
 TOO_MANY_IDS = refusal("一次最多比对100条，请重试")
 BAD_REQUEST = refusal("请求参数错误，请重试")
+NO_CONSENT = refusal("缺少说话人的同意凭证，请联系管理员")
 QUOTA_EXHAUSTED = refusal("已达到配额上限，请联系管理员")
 SYSTEM_ERROR = refusal("系统错误，请重试", "SYSTEM_ERROR")
 

@@ -8,6 +8,7 @@ from django.utils import timezone
 from tests.api.contract import DONE, NOT_FOUND, REFUSED, UNAVAILABLE, UNUSABLE_AUDIO, Contract, Outages, Promises, Told
 from tests.api.speakin.client import (
     BAD_FILE,
+    NO_CONSENT,
     NOBODYS_ID,
     OTHER_VOICES,
     QUOTA_EXHAUSTED,
@@ -23,6 +24,7 @@ OUTCOMES = [
     (OTHER_VOICES, UNUSABLE_AUDIO),
     (TOO_FEW_FILES, UNUSABLE_AUDIO),
     (UNKNOWN_ID, NOT_FOUND),
+    (NO_CONSENT, REFUSED),
     (QUOTA_EXHAUSTED, UNAVAILABLE),
     (SYSTEM_ERROR, UNAVAILABLE),
 ]
