@@ -38,6 +38,13 @@ def test_the_speaker_is_identified_with_margin_and_quality(client_of, library):
     assert "s of speech" in page
 
 
+def test_without_any_library_it_is_said_what_is_missing(client_of, acme):
+    page = client_of("operator").get("/console/try/").content.decode()
+    assert "There is no library yet" in page
+    assert "/console/voiceprints/library/add/" in page
+    assert 'name="audio"' not in page
+
+
 def test_a_stranger_is_nobody(client_of, library):
     assert "Nobody in the library, as far as can be heard." in tried(client_of("owner"), library, audio=file("klaus"))
 
