@@ -8,7 +8,9 @@ from django.contrib.auth import get_user_model
 from django.db import connection, transaction
 from django.utils import timezone
 
-from tenants.context import acting_as
+from tenants.context import acting_as, acting_as_platform
+from tenants.invitations import invite
+from tenants.latency import STEPS
 from tenants.models import BUNDLED_MODEL, Membership, Role, Tenant
 from tenants.services import create_tenant
 from voiceprints.models import EmbeddingModel, Job
@@ -21,6 +23,8 @@ ANOTHER, A_THIRD = "another", "a-third"
 UNUSABLE = 2000
 """Recordings at which the job with another model failed."""
 OPENERS, MEMBERS, TENANTS = 1000, 1000, 2000
+JOBS, EVENTS = 2000, 10_000
+DAYS_OF_USAGE = 90
 
 # Half of all speakers are in the first library, as in an installation with one large customer.
 LIBRARY_ROWS = """
@@ -89,7 +93,36 @@ INSERT INTO tenants_accesstoken (tenant_id, label, scopes, digest, enabled, crea
 SELECT %(tenant)s, 'token ' || n, ARRAY['read'], md5(n::text) || md5(%(tenant)s::text), true, now()
 FROM generate_series(1, %(openers)s) AS n
 """
-STATEMENTS = [LIBRARY_ROWS, SPEAKER_ROWS, UTTERANCE_ROWS, DIRECTIONS, CREDENTIAL_ROWS, TOKEN_ROWS]
+JOB_ROWS = """
+INSERT INTO voiceprints_job (tenant_id, kind, state, parameters, begun_by, origin, inputs, done, total, output, created,
+       finished, attempts)
+SELECT %(tenant)s, CASE n %% 2 WHEN 0 THEN 'import' ELSE 'export' END,
+       CASE n %% 10 WHEN 0 THEN 'failed' ELSE 'succeeded' END, '{}', 'olga', '{}', '[]', 100, 100, '',
+       now() - n * interval '1 hour', now() - n * interval '1 hour', 0
+FROM generate_series(1, %(jobs)s) AS n
+"""
+# The chain's trigger says number, time and digests.
+EVENT_ROWS = """
+INSERT INTO tenants_auditevent (tenant_id, number, at, actor_kind, actor_name, interface, address, request_id, action,
+       outcome, object_kind, object_number, object_name, org_id, tag_id, details, previous, digest)
+SELECT %(tenant)s, 0, now(), 'credential', 'key-' || n %% 1000, 'abcpen', '203.0.113.7', md5(n::text),
+       'speaker.enrolled', 'done', 'speaker', n, 'speaker-' || lpad(n::text, 6, '0'), 'organisation 0', 'tag 1', '{}',
+       '', ''
+FROM generate_series(1, %(events)s) AS n
+"""
+# Of the tenant by every kind of request, of each of the others by two.
+USAGE_ROWS = """
+INSERT INTO tenants_usageday (tenant_id, day, operation, dialect, outcome, reason, count, latency)
+SELECT tenant.id, current_date - ago, operation, dialect, outcome, CASE outcome WHEN 'refused' THEN reason ELSE '' END,
+       100, array_fill(6::bigint, ARRAY[%(steps)s])
+FROM tenants_tenant AS tenant, generate_series(0, %(days)s - 1) AS ago,
+     unnest(ARRAY['enroll', 'verify', 'identify', 'update', 'delete']) AS operation,
+     unnest(ARRAY['native', 'abcpen', 'iflytek', 'console']) AS dialect,
+     (VALUES ('ok', ''), ('accepted', ''), ('refused', 'NotEnoughSpeech'), ('refused', 'SpeakerNotFound'))
+     AS ended (outcome, reason)
+WHERE tenant.id = %(tenant)s OR (operation IN ('enroll', 'verify') AND dialect = 'abcpen' AND outcome = 'ok')
+"""
+STATEMENTS = [LIBRARY_ROWS, SPEAKER_ROWS, UTTERANCE_ROWS, DIRECTIONS, CREDENTIAL_ROWS, TOKEN_ROWS, JOB_ROWS, EVENT_ROWS]
 
 
 def filled(slug: str) -> Tenant:
@@ -130,6 +163,10 @@ def _figures(tenant: Tenant) -> dict[str, int]:
         "dimension": DIMENSION,
         "unusable": UNUSABLE,
         "openers": OPENERS,
+        "jobs": JOBS,
+        "events": EVENTS,
+        "days": DAYS_OF_USAGE,
+        "steps": STEPS,
     }
 
 
@@ -143,8 +180,11 @@ def _job(tenant: Tenant, model: str, state: str) -> Job:
 def _fill_platform(tenant: Tenant) -> None:
     user_model = get_user_model()
     users = user_model.objects.bulk_create(user_model(username=f"member {number}") for number in range(MEMBERS))
+    invite(tenant, role=Role.VIEWER)
     with acting_as(tenant):
         Membership.all_tenants.bulk_create(Membership(tenant=tenant, user=user, role=Role.VIEWER) for user in users)
     Tenant.objects.bulk_create(
         Tenant(slug=f"tenant-{number}", name=f"Tenant {number}", app_id=f"app-{number}") for number in range(TENANTS)
     )
+    with acting_as_platform(), connection.cursor() as cursor:
+        cursor.execute(USAGE_ROWS, _figures(tenant))
