@@ -21,6 +21,7 @@ from django.utils.translation import ngettext_lazy
 from tenants.console import may_enter, may_manage_access, own_tenants
 from tenants.models import AccessToken, Credential, Tenant
 from voiceprints.decisions import calibration_in_force
+from voiceprints.expiry import expiring_recordings
 from voiceprints.models import Job, JobRow, Speaker, Utterance, UtteranceEmbedding
 from voiceprints.quotas import near_their_end
 from voiceprints.shown import Shown
@@ -28,6 +29,7 @@ from voiceprints.shown import Shown
 UNFINISHED_AFTER: Final = timedelta(days=1)
 FAILED_LATELY: Final = timedelta(days=7)
 EXPIRES_SOON: Final = timedelta(days=14)
+GOES_SOON: Final = timedelta(days=7)
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,10 @@ def _unusable(shown: Shown) -> QuerySet[JobRow]:
     said = Utterance.all_tenants.filter(pk=OuterRef("number"))
     embedded = UtteranceEmbedding.all_tenants.filter(utterance=OuterRef("number"), model=OuterRef("model"))
     return shown.rows(kept_up.filter(Exists(said), ~Exists(embedded)))
+
+
+def _expiring_recordings(shown: Shown) -> QuerySet[Utterance]:
+    return shown.rows(expiring_recordings(GOES_SOON))
 
 
 def _near_quota(shown: Shown) -> QuerySet[Tenant]:
@@ -123,6 +129,15 @@ CONCERNS: Final = {
         ),
         _unusable,
         "admin:models",
+    ),
+    "expiring_recordings": Concern(
+        ngettext_lazy(
+            "%(count)d recording goes within a week: its time is over.",
+            "%(count)d recordings go within a week: their time is over.",
+            "count",
+        ),
+        _expiring_recordings,
+        "admin:retention",
     ),
     "near_quota": Concern(
         ngettext_lazy(

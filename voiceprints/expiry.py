@@ -14,7 +14,20 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from django.db import connection
-from django.db.models import Min
+from django.db.models import (
+    Case,
+    DateTimeField,
+    DurationField,
+    ExpressionWrapper,
+    F,
+    Func,
+    Min,
+    QuerySet,
+    Subquery,
+    Value,
+    When,
+)
+from django.db.models.functions import Least
 from django.utils import timezone
 
 from tenants.actions import Action
@@ -23,7 +36,7 @@ from tenants.context import acting_as
 from tenants.models import Tenant
 from tenants.trail import note
 from voiceprints import gallery, recordings
-from voiceprints.models import Library
+from voiceprints.models import Library, Utterance
 from voiceprints.targets import library_target
 
 RECORDINGS_AT_ONCE: Final = 500
@@ -138,9 +151,27 @@ def due_in(library: Library, now: datetime | None = None) -> int:
     return _count(f"{RECORDINGS} AND library.id = %(library)s", values)
 
 
-def expiring_recordings(tenant: Tenant, within: timedelta, now: datetime | None = None) -> int:
-    """How many recordings will go within that time, those that are due already among them. Inside acting_as."""
-    return _count(RECORDINGS, {"tenant": tenant.pk, "now": (now or timezone.now()) + within})
+def expiring_recordings(within: timedelta) -> QuerySet[Utterance]:
+    """Of all tenants: what can still be heard and will go within that time, or is due already.
+
+    Nothing younger than the shortest period is looked at, which the index knows.
+    """
+    soon = timezone.now() + within
+    own, of_library = "speaker__library__own_period", "speaker__library__recordings_kept_days"
+    shortest = Least(_shortest(Tenant.objects.all()), _shortest(Library.all_tenants.all()))
+    old = Utterance.all_tenants.exclude(recording="").filter(created__lte=_that_long_before(soon, shortest))
+    ruled = old.annotate(kept_days=Case(When(**{own: True}, then=of_library), default="tenant__recordings_kept_days"))
+    return ruled.filter(created__lte=_that_long_before(soon, F("kept_days")))
+
+
+def _shortest(ruled: QuerySet[Any]) -> Subquery:
+    days = Func(F("recordings_kept_days"), function="MIN")
+    return Subquery(ruled.order_by().annotate(days=days).values("days"))
+
+
+def _that_long_before(moment: datetime, days: Any) -> Any:
+    period = ExpressionWrapper(days * Value(timedelta(days=1)), output_field=DurationField())
+    return ExpressionWrapper(Value(moment) - period, output_field=DateTimeField())
 
 
 def _expire_next(tenant: Tenant, place: Place, now: datetime, tally: Tally) -> Place | None:

@@ -219,8 +219,8 @@ def test_what_will_go_soon_can_be_counted(acme):
     enrolled(acme)
     retention.change(acme, recordings=10)
     with acting_as(acme):
-        assert expiry.expiring_recordings(acme, timedelta(days=9)) == 0
-        assert expiry.expiring_recordings(acme, timedelta(days=10, hours=1)) == 1
+        assert expiry.expiring_recordings(timedelta(days=9)).count() == 0
+        assert expiry.expiring_recordings(timedelta(days=10, hours=1)).count() == 1
 
 
 @pytest.mark.parametrize("days", [-1, 36_501])
