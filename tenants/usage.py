@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import csv
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cached_property
-from typing import Any, Final, NamedTuple, TextIO
+from typing import Final, NamedTuple, TextIO
 
 from django.db.models import QuerySet, Sum
 from django.utils import timezone
@@ -142,39 +142,24 @@ def added(latencies: Iterable[Sequence[int]]) -> list[int]:
 
 
 def usage_of(rows: QuerySet[UsageDay], period: Period) -> Usage:
-    """Two queries, however much there is."""
-    within = period.of(rows).order_by()
-    counted = within.values_list("day", "operation", "outcome", "reason").annotate(Sum("count"))
+    """One query, however much there is."""
     steps = {f"step_{step}": Sum(f"latency__{step}") for step in range(STEPS)}
-    timed = within.values_list("day", "operation").annotate(**steps)
-    return Usage(
-        period,
-        Counter({Kind(*kind): count for *kind, count in counted}),
-        {(day, operation): latency for day, operation, *latency in timed},
-    )
+    kinds = period.of(rows).order_by().values_list(*Kind._fields)
+    counts: Counter[Kind] = Counter()
+    latencies: defaultdict[tuple[date, str], list[Sequence[int]]] = defaultdict(list)
+    for day, operation, outcome, reason, count, *latency in kinds.annotate(Sum("count"), **steps):
+        counts[Kind(day, operation, outcome, reason)] = count
+        latencies[day, operation].append(latency)
+    return Usage(period, counts, {day_of: added(each) for day_of, each in latencies.items()})
 
 
 def write_csv(file: TextIO, rows: QuerySet[UsageDay], period: Period) -> None:
     """A line for each row; times of requests only, of jobs there are none."""
     writer = csv.writer(file)
     writer.writerow(CSV_COLUMNS)
-    ordered = period.of(rows).select_related("tenant").order_by("tenant__slug", *ORDER)
-    writer.writerows(_lines(ordered))
-
-
-def _lines(rows: Iterable[UsageDay]) -> Iterator[list[Any]]:
-    for row in rows:
-        times = [_rounded(percentile_ms(row.latency, percent)) for percent in (50, 95)]
-        yield [
-            row.tenant.slug,
-            row.day.isoformat(),
-            row.operation,
-            row.dialect,
-            row.outcome,
-            row.reason,
-            row.count,
-            *times,
-        ]
+    ordered = period.of(rows).order_by("tenant__slug", *ORDER)
+    for *said, latency in ordered.values_list("tenant__slug", *ORDER, "count", "latency").iterator():
+        writer.writerow([*said, *(_rounded(percentile_ms(latency, percent)) for percent in (50, 95))])
 
 
 def _rounded(milliseconds: float | None) -> str:

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final
+from typing import Final
 
-from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from audio.store import BUNDLED
 from tenants.charts import Chart
-from tenants.models import Tenant, UsageDay
+from tenants.models import UsageDay
 from tenants.usage import Period, Usage, usage_of
 from voiceprints import attention
 from voiceprints.attention import Notice
 from voiceprints.calibration import QUOTED_FALSE_ACCEPT_RATE, Calibration
 from voiceprints.counting import number_of
 from voiceprints.decisions import calibration_in_force
-from voiceprints.models import EmbeddingModel, Library, Speaker, Utterance
+from voiceprints.models import EmbeddingModel, Library, Speaker
 from voiceprints.queues import Queues, queues_now
 from voiceprints.shown import Shown, shown_to
-from voiceprints.tenant_sums import busiest
+from voiceprints.tenant_sums import Asking, Kept, busiest, kept_by_tenant
 from voiceprints.usage_charts import acceptance_percent, charts_of
 
 HOUR_SECONDS = 3600
@@ -36,11 +36,8 @@ USUAL_PERIOD: Final = 30
 class Overview:
     shown: Shown
     libraries: int
-    enrolled: int
-    enrolling: int
-    recordings: int
-    audio_seconds: float
-    stored_bytes: int
+    kept: dict[int, Kept]
+    """By tenant."""
     newest: QuerySet[Speaker]
     model: EmbeddingModel
     """The tenant's; for platform staff the one that new tenants begin with."""
@@ -59,12 +56,16 @@ class Overview:
         return self.shown.tenant is None
 
     @cached_property
-    def tenants(self) -> list[Tenant]:
-        return list(busiest(self.usage.period, limit=TENANTS_SHOWN))
+    def sums(self) -> Kept:
+        return sum(self.kept.values(), Kept())
+
+    @cached_property
+    def tenants(self) -> list[Asking]:
+        return busiest(self.usage.period, self.kept, limit=TENANTS_SHOWN)
 
     @property
     def audio_hours(self) -> float:
-        return self.audio_seconds / HOUR_SECONDS
+        return self.sums.audio_seconds / HOUR_SECONDS
 
     @property
     def days(self) -> int:
@@ -107,11 +108,7 @@ def overview_for(request: HttpRequest) -> Overview:
     return Overview(
         shown=shown,
         libraries=counts["libraries"],
-        **speakers.aggregate(
-            enrolled=Count("pk", filter=Q(status=Speaker.Status.ENROLLED)),
-            enrolling=Count("pk", filter=Q(status=Speaker.Status.ENROLLING)),
-        ),
-        **_kept(shown),
+        kept=kept_by_tenant(shown),
         newest=speakers.select_related("library").order_by("-created", "-id")[:NEWEST_SHOWN],
         model=model,
         calibration=calibration_in_force(model.name),
@@ -127,14 +124,6 @@ def _model_and_counts(shown: Shown) -> tuple[EmbeddingModel, dict[str, int]]:
     model = EmbeddingModel.objects.annotate(**numbers).get(pk=shown.model)
     counts = {name: count for name, count in found.items() if not isinstance(count, QuerySet)}
     return model, counts | {name: getattr(model, name) for name in numbers}
-
-
-def _kept(shown: Shown) -> dict[str, Any]:
-    return shown.rows(Utterance.all_tenants.all()).aggregate(
-        recordings=Count("pk"),
-        audio_seconds=Sum("duration_seconds", default=0.0),
-        stored_bytes=Sum("size_bytes", default=0),
-    )
 
 
 def period_of(request: HttpRequest) -> Period:

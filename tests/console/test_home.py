@@ -15,7 +15,10 @@ from tenants.context import acting_as
 from tests.console.people import enrolled
 from tests.servers import REDIS
 from tests.usage import used
+from voiceprints import retention
 from voiceprints.models import Job, JobRow, Speaker
+from voiceprints.retention import OwnPeriod
+from voiceprints.tenant_sums import Kept
 
 pytestmark = pytest.mark.django_db
 
@@ -78,7 +81,7 @@ def test_a_member_of_another_tenant_sees_nothing_of_it(client_of, acme, acme_row
     used(acme, "verify", outcome="refused", reason="SpeakerNotFound")
     theirs = client_of("globex")
     found = overview(theirs)
-    assert (found.enrolled, found.recordings, found.stored_bytes, found.notices) == (0, 0, 0, [])
+    assert (found.sums, found.notices) == (Kept(), [])
     assert (found.usage.counts, found.usage.latencies) == ({}, {})
     page = theirs.get("/console/").content.decode()
     assert "SpeakerNotFound" not in page
@@ -90,14 +93,13 @@ def test_platform_staff_see_every_tenant_or_the_one_they_choose(client_of, acme,
     used(globex, "enroll", count=100)
     staff = client_of("staff")
     every = overview(staff)
-    assert (every.libraries, every.enrolled, every.recordings) == (1, 1, 2)
-    by_tenant = {one.slug: (one.requests, one.library_count, one.enrolled, one.recordings) for one in every.tenants}
-    assert by_tenant == {"globex": (100, 0, 0, 0), "acme": (3, 1, 1, 2)}
-    assert [one.slug for one in every.tenants] == ["globex", "acme"]
-    assert {one.slug: one.stored_bytes for one in every.tenants} == {"globex": 0, "acme": every.stored_bytes}
+    assert (every.libraries, every.sums.enrolled, every.sums.recordings) == (1, 1, 2)
+    told = [(one.slug, one.requests, one.libraries, one.kept.enrolled, one.kept.recordings) for one in every.tenants]
+    assert told == [("globex", 100, 0, 0, 0), ("acme", 3, 1, 1, 2)]
+    assert [one.kept.stored_bytes for one in every.tenants] == [0, every.sums.stored_bytes]
 
     chosen = overview(staff, tenant="globex")
-    assert (chosen.libraries, chosen.enrolled, chosen.recordings, chosen.stored_bytes) == (0, 0, 0, 0)
+    assert (chosen.libraries, chosen.sums) == (0, Kept())
     assert sum(chosen.usage.counts.values()) == 100
     assert set(csv_of(staff, "?tenant=globex")) == {"globex"}
     assert staff.get("/console/?tenant=nobody").status_code == 404
@@ -116,7 +118,7 @@ def test_a_reader_chooses_among_periods(asked, shown, client_of):
 
 def test_home_tells_how_much_room_the_recordings_take(client_of, acme, acme_rows, recordings_folder):
     on_disk = sum(file.stat().st_size for file in recordings_folder.rglob("*.flac"))
-    assert overview(client_of("owner")).stored_bytes == on_disk > 0
+    assert overview(client_of("owner")).sums.stored_bytes == on_disk > 0
 
 
 def test_an_enrollment_that_does_not_go_on_is_noticed_after_a_day(client_of, acme, acme_rows):
@@ -153,6 +155,16 @@ def test_a_recording_that_could_not_be_embedded_is_noticed_while_its_model_is_ke
     acme.other_models = ["dropped"]
     acme.save()
     assert "unusable" in noticed(owner)
+
+
+def test_recordings_that_go_soon_are_noticed(client_of, acme, acme_rows):
+    owner = client_of("owner")
+    assert "expiring_recordings" not in noticed(owner)
+    retention.change(acme, recordings=8)
+    assert "expiring_recordings" not in noticed(owner)
+    retention.change_library(acme, acme_rows.library.pk, OwnPeriod(6))
+    assert {"expiring_recordings"} == noticed(client_of("viewer"))
+    assert noticed(client_of("globex")) == set()
 
 
 def test_access_that_ends_soon_is_noticed_by_whoever_manages_it(client_of, acme, acme_rows):

@@ -47,8 +47,8 @@ def shape(address: str) -> str:
 
 @pytest.mark.django_db
 def test_every_page_is_measured(client_of, acme_rows):
-    """A recording or an archive, which is handed out as it lies, is no page."""
-    stored = ("audio/flac", "application/zip")
+    """A recording, an archive or a receipt, which is handed out as it lies, is no page."""
+    stored = ("audio/flac", "application/zip", "application/json")
     pages = {f"{model._meta.app_label}/{model._meta.model_name}/" for model in admin.site._registry}
     for client in [client_of("owner"), client_of("staff")]:
         replies = {one: client.get(address(one, acme_rows)) for one in LISTS | ROWS}
