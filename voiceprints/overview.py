@@ -122,8 +122,8 @@ def _model_and_counts(shown: Shown) -> tuple[EmbeddingModel, dict[str, int]]:
     found = {"libraries": shown.rows(Library.all_tenants.all()), **attention.concerns(shown)}
     numbers = {name: number_of(rows) for name, rows in found.items() if isinstance(rows, QuerySet)}
     model = EmbeddingModel.objects.annotate(**numbers).get(pk=shown.model)
-    counts = {name: count for name, count in found.items() if not isinstance(count, QuerySet)}
-    return model, counts | {name: getattr(model, name) for name in numbers}
+    counted = {name: getattr(model, name) for name in numbers}
+    return model, counted | {name: count for name, count in found.items() if isinstance(count, int)}
 
 
 def period_of(request: HttpRequest) -> Period:

@@ -38,8 +38,8 @@ def near_their_end(tenants: QuerySet[Tenant]) -> QuerySet[Tenant]:
     """
     had = StockChange.all_tenants.filter(tenant_id=OuterRef("pk")).order_by().values("tenant_id")
     today = UsageDay.all_tenants.filter(tenant=OuterRef("pk"), day=timezone.localdate())
-    counting = today.exclude(dialect__in=NO_REQUESTS).exclude(reason__in=rates.REFUSED_UNCOUNTED)
-    came = counting.order_by().values("tenant")
+    requests = today.exclude(dialect__in=NO_REQUESTS).exclude(reason__in=rates.REFUSED_UNCOUNTED)
+    came = requests.order_by().values("tenant")
     counted = tenants.alias(
         had_speakers=Subquery(had.annotate(total=Sum("speakers")).values("total")),
         had_bytes=Subquery(had.annotate(total=Sum("stored_bytes")).values("total")),
