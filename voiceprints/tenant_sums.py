@@ -66,7 +66,10 @@ def busiest(period: Period, kept: Mapping[int, Kept], *, limit: int) -> list[Ask
         libraries=Coalesce(Subquery(libraries.annotate(number=Count("pk")).values("number")), 0),
     ).order_by("-requests", "tenant__slug")
     names = ("tenant", "tenant__slug", "tenant__name", "requests", "libraries")
-    return [Asking(*said, kept.get(tenant, Kept())) for tenant, *said in found.values_list(*names)[:limit]]
+    return [
+        Asking(slug, name, requests, libraries, kept.get(tenant, Kept()))
+        for tenant, slug, name, requests, libraries in found.values_list(*names)[:limit]
+    ]
 
 
 def _by_tenant(rows: QuerySet[Any], **sums: Any) -> dict[int, dict[str, Any]]:
