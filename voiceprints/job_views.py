@@ -24,6 +24,7 @@ from tenants.console import (
     own_tenant,
     refuse_unless,
 )
+from tenants.context import acting_as
 from tenants.models import Tenant
 from voiceprints import bulk
 from voiceprints.confirmation import CONFIRMED, is_confirmed
@@ -62,7 +63,8 @@ def tenant_jobs(request: HttpRequest, slug: str) -> HttpResponse:
 def job(request: HttpRequest, slug: str, job_id: int) -> HttpResponse:
     tenant = own_tenant(request, slug)
     try:
-        shown = job_page(tenant, job_id, after=request.GET.get("after", ""))
+        with acting_as(tenant):
+            shown = job_page(tenant, job_id, after=request.GET.get("after", ""))
     except JobNotFound:
         raise Http404 from None
     may = {"may_act": _may_act(request, shown.progress.job), "may_fetch": may_change(request)}
@@ -80,8 +82,9 @@ def progress(request: HttpRequest, slug: str, job_id: int) -> HttpResponse:
 @require_safe
 def failures(request: HttpRequest, slug: str, job_id: int) -> HttpResponse:
     tenant = own_tenant(request, slug)
-    _found(tenant, job_id)
-    content = failed_lines(tenant, job_id).encode("utf-8-sig")
+    with acting_as(tenant):
+        _found(tenant, job_id)
+        content = failed_lines(tenant, job_id).encode("utf-8-sig")
     headers = {"Content-Disposition": f'attachment; filename="job-{job_id}-failed.csv"'}
     return HttpResponse(content, content_type="text/csv; charset=utf-8", headers=headers)
 

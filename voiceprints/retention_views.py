@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_http_methods, require_safe
 
 from tenants.console import is_platform_staff, may_manage_access, membership_of, own_tenant, refuse_unless
+from tenants.context import acting_as
 from tenants.models import Tenant
 from voiceprints import retention
 from voiceprints.confirmation import CONFIRMED, is_confirmed
@@ -109,10 +110,11 @@ def home(request: HttpRequest) -> HttpResponse:
 @require_safe
 def tenant_retention(request: HttpRequest, slug: str) -> HttpResponse:
     tenant = own_tenant(request, slug)
-    ruled = retention.look(tenant)
+    with acting_as(tenant):
+        ruled = retention.look(tenant)
+        libraries = [OwnRule(library) for library in retention.own_periods(tenant)]
     overdue = asdict(ruled.due)
     rules = [Rule(what, days, overdue[what]) for what, days in asdict(ruled.periods).items()]
-    libraries = [OwnRule(library) for library in retention.own_periods(tenant)]
     about = {"title": _("Retention"), "tenant": tenant, "rules": rules, "libraries": libraries}
     return page(request, "retention", about | {"may_manage": may_manage_access(request)})
 
