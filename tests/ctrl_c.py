@@ -19,13 +19,24 @@ def stopped_when(condition: Callable[[], object]) -> Iterator[list[str]]:
     """Pressed as soon as this holds. What is run inside must end with one line, which lies in the list afterwards."""
     said: list[str] = []
     thread = threading.Thread(target=_press, args=[condition, threading.main_thread().ident])
-    thread.start()
-    with pytest.raises(CommandError) as ended:
-        yield said
-    thread.join()
+    with _listening():
+        thread.start()
+        with pytest.raises(CommandError) as ended:
+            yield said
+        thread.join()
     assert ended.value.returncode == STOPPED
     said += str(ended.value).splitlines()
     assert len(said) == 1
+
+
+@contextmanager
+def _listening() -> Iterator[None]:
+    """A shell lets what it runs in the background ignore Ctrl-C, and so the tests."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _press(condition: Callable[[], object], whose: int) -> None:
