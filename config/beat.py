@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import time
 from typing import Any
 
@@ -49,12 +50,25 @@ def _entry(**about: Any) -> dict[str, Any]:
 
 
 def _wait_for_database() -> None:
-    while True:
-        try:
-            PeriodicTask.objects.exists()
-        except DatabaseFailed as error:
-            logger.warning("the clock waits for the database: %s", type(error).__name__)
-            connection.close()
+    """Until then there is no schedule to be saved, which is what Celery does when it is told to stop."""
+    before = {which: signal.signal(which, _leave) for which in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        while not _is_there():
             time.sleep(LOOK_AGAIN_SECONDS)
-        else:
-            return
+    finally:
+        for which, handler in before.items():
+            signal.signal(which, handler)
+
+
+def _is_there() -> bool:
+    try:
+        PeriodicTask.objects.exists()
+    except DatabaseFailed as error:
+        logger.warning("the clock waits for the database: %s", type(error).__name__)
+        connection.close()
+        return False
+    return True
+
+
+def _leave(*_: Any) -> None:
+    raise SystemExit

@@ -31,7 +31,7 @@ def dumped_without(*tables: str) -> str:
 
 def vector(embedding: Any) -> str:
     """How it begins in a dump."""
-    return "[" + ",".join(str(np.float32(number)) for number in embedding[:3])
+    return "[" + ",".join(str(np.float32(number)).removesuffix(".0") for number in embedding[:3])
 
 
 def files(folder: Path) -> dict[str, bytes]:
