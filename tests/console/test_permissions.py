@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from types import SimpleNamespace
 
 import pytest
@@ -221,7 +222,7 @@ def reply(client: Client, page: str, rows: SimpleNamespace) -> tuple[int, str, l
     response = client.get(address(page, rows))
     said = [str(message) for message in get_messages(response.wsgi_request)]
     for name, row in vars(rows).items():
-        said = [text.replace(str(row.pk), name) for text in said]
+        said = [re.sub(rf"\b{row.pk}\b", name, text) for text in said]
     return response.status_code, response.headers.get("Location", ""), said
 
 
