@@ -174,8 +174,6 @@ class Utterance(models.Model):
             )
         ]
         indexes = [
-            # All that the sums on the console's home page ask for.
-            models.Index(fields=["tenant"], include=["size_bytes", "duration_seconds"], name="utterances_summed_up"),
             models.Index(
                 fields=["id"],
                 condition=Q(size_bytes__isnull=True) & ~Q(recording=""),
@@ -195,7 +193,7 @@ class Utterance(models.Model):
 
 
 class StockChange(models.Model):
-    """How many speakers and bytes of recordings came to a tenant, or went: added up, what it has.
+    """How many speakers and recordings came to a tenant, or went: added up, what it has.
 
     Triggers write it in the transaction that stores or removes (voiceprints/stock.py). It points at no tenant, so that
     one can be removed with all it has.
@@ -204,6 +202,8 @@ class StockChange(models.Model):
     tenant_id = models.BigIntegerField(db_index=True)
     speakers = models.BigIntegerField()
     stored_bytes = models.BigIntegerField()
+    recordings = models.BigIntegerField(default=0, db_default=0)
+    audio_milliseconds = models.BigIntegerField(default=0, db_default=0)
 
     all_tenants = models.Manager["StockChange"]()
 

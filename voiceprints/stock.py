@@ -22,11 +22,11 @@ FOLD = """
 WITH folded AS (
     DELETE FROM voiceprints_stockchange WHERE tenant_id IN (
         SELECT tenant_id FROM voiceprints_stockchange GROUP BY tenant_id HAVING count(*) > 1
-    ) RETURNING tenant_id, speakers, stored_bytes
+    ) RETURNING tenant_id, speakers, stored_bytes, recordings, audio_milliseconds
 )
-INSERT INTO voiceprints_stockchange (tenant_id, speakers, stored_bytes)
-SELECT tenant_id, sum(speakers), sum(stored_bytes) FROM folded GROUP BY tenant_id
-HAVING sum(speakers) <> 0 OR sum(stored_bytes) <> 0
+INSERT INTO voiceprints_stockchange (tenant_id, speakers, stored_bytes, recordings, audio_milliseconds)
+SELECT tenant_id, sum(speakers), sum(stored_bytes), sum(recordings), sum(audio_milliseconds)
+FROM folded GROUP BY tenant_id HAVING sum(speakers) <> 0 OR sum(stored_bytes) <> 0 OR sum(recordings) <> 0
 """
 
 

@@ -60,10 +60,37 @@ SELECT set_config('app.platform', '', true);
 
 
 def counted() -> RunSQL:
-    """The migration step that counts what is there, and from then on what comes and goes."""
+    """The migration step that counts the speakers and bytes that are there, and from then on what comes and goes."""
     made: list[Any] = [WHAT_IS_THERE, SPEAKERS, BYTES, RESIZED, RESIZING]
     made += [
         f"CREATE TRIGGER {name} AFTER {event} ON {table} REFERENCING {seen} FOR EACH STATEMENT EXECUTE FUNCTION {deed}"
         for name, (event, table, seen, deed) in TRIGGERS.items()
     ]
     return RunSQL(made, [f"DROP FUNCTION openvpr_stock_{name} CASCADE" for name in ("speakers", "bytes", "resized")])
+
+
+RECORDINGS: Final = f"INSERT INTO {CHANGES} (tenant_id, speakers, stored_bytes, recordings, audio_milliseconds)"
+# In whole milliseconds, so that what goes takes away exactly what came.
+SAID: Final = "sum(size_bytes), count(*), sum(round(duration_seconds * 1000))"
+RECORDINGS_TOO = f"""
+CREATE OR REPLACE FUNCTION openvpr_stock_bytes() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    {RECORDINGS} SELECT tenant_id, 0, sign * coalesce(stored, 0), sign * said, sign * heard
+    FROM (SELECT tenant_id, TG_ARGV[0]::int, {SAID} FROM changed GROUP BY tenant_id)
+    AS all_of_it (tenant_id, sign, stored, said, heard);
+    RETURN NULL;
+END $$
+"""  # noqa: S608 - of constants
+RECORDINGS_THERE = f"""
+SELECT set_config('app.platform', 'on', true);
+LOCK TABLE voiceprints_utterance IN SHARE ROW EXCLUSIVE MODE;
+{RECORDINGS} SELECT tenant_id, 0, 0, said, heard
+FROM (SELECT tenant_id, {SAID} FROM voiceprints_utterance GROUP BY tenant_id)
+AS all_of_it (tenant_id, stored, said, heard);
+SELECT set_config('app.platform', '', true);
+"""  # noqa: S608 - of constants
+
+
+def recordings_counted() -> RunSQL:
+    """The migration step that counts the recordings as well, and how long they are."""
+    return RunSQL([RECORDINGS_THERE, RECORDINGS_TOO], [BYTES.replace("CREATE", "CREATE OR REPLACE", 1)])

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass
-from typing import Any
 
-from django.db.models import Count, OuterRef, Q, QuerySet, Subquery, Sum
-from django.db.models.functions import Coalesce
+from django.db.models import Count, Sum
 
 from tenants.models import UsageDay
 from tenants.usage import Period
-from voiceprints.models import Library, Speaker, Utterance
+from voiceprints.counting import counts_of
+from voiceprints.models import Library, Speaker, StockChange
 from voiceprints.shown import Shown
 
 
@@ -41,36 +41,24 @@ class Asking:
 
 
 def kept_by_tenant(shown: Shown) -> dict[int, Kept]:
-    """Two queries, however many tenants there are."""
-    enrolled, enrolling = (Q(status=status) for status in (Speaker.Status.ENROLLED, Speaker.Status.ENROLLING))
-    speakers = _by_tenant(
-        shown.rows(Speaker.all_tenants.all()),
-        enrolled=Count("pk", filter=enrolled),
-        enrolling=Count("pk", filter=enrolling),
-    )
-    said = _by_tenant(
-        shown.rows(Utterance.all_tenants.all()),
-        recordings=Count("pk"),
-        audio_seconds=Sum("duration_seconds", default=0.0),
-        stored_bytes=Sum("size_bytes", default=0),
-    )
-    return {tenant: Kept(**sums, **said.get(tenant, {})) for tenant, sums in speakers.items()}
+    """Two queries that read little, however much there is: what came and went was counted when it did."""
+    enrolling = shown.rows(Speaker.all_tenants.filter(status=Speaker.Status.ENROLLING)).order_by()
+    unfinished = Counter(dict(enrolling.values_list("tenant").annotate(Count("pk"))))
+    changes = StockChange.all_tenants.all()
+    counted = changes.filter(tenant_id=shown.tenant.pk) if shown.tenant else changes
+    sums = (Sum(name) for name in ("speakers", "recordings", "audio_milliseconds", "stored_bytes"))
+    return {
+        tenant: Kept(speakers - unfinished[tenant], unfinished[tenant], recordings, milliseconds / 1000, stored_bytes)
+        for tenant, speakers, recordings, milliseconds, stored_bytes in counted.values_list("tenant_id").annotate(*sums)
+    }
 
 
 def busiest(period: Period, kept: Mapping[int, Kept], *, limit: int) -> list[Asking]:
-    """Those that asked for most."""
-    libraries = Library.all_tenants.filter(tenant=OuterRef("tenant")).order_by().values("tenant")
-    asked = period.of(UsageDay.all_tenants.all()).order_by().values("tenant", "tenant__slug", "tenant__name")
-    found = asked.annotate(
-        requests=Sum("count"),
-        libraries=Coalesce(Subquery(libraries.annotate(number=Count("pk")).values("number")), 0),
-    ).order_by("-requests", "tenant__slug")
-    names = ("tenant", "tenant__slug", "tenant__name", "requests", "libraries")
+    """Those that asked for most. Their libraries are counted once it is known who they are."""
+    asked = period.of(UsageDay.all_tenants.all()).order_by().values_list("tenant", "tenant__slug", "tenant__name")
+    found = list(asked.annotate(requests=Sum("count")).order_by("-requests", "tenant__slug")[:limit])
+    libraries = counts_of(Library.all_tenants.all(), "tenant", [tenant for tenant, *_ in found])
     return [
-        Asking(slug, name, requests, libraries, kept.get(tenant, Kept()))
-        for tenant, slug, name, requests, libraries in found.values_list(*names)[:limit]
+        Asking(slug, name, requests, libraries.get(tenant, 0), kept.get(tenant, Kept()))
+        for tenant, slug, name, requests in found
     ]
-
-
-def _by_tenant(rows: QuerySet[Any], **sums: Any) -> dict[int, dict[str, Any]]:
-    return {one.pop("tenant"): one for one in rows.order_by().values("tenant").annotate(**sums)}

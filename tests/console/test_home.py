@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from datetime import timedelta
 
 import pytest
 from django.db import connection
+from django.db.models import Sum
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from tenants.context import acting_as
+from tests.cast import LIBRARY, audio
 from tests.console.people import enrolled
 from tests.servers import REDIS
 from tests.usage import used
-from voiceprints import retention
+from voiceprints import retention, services
 from voiceprints.models import Job, JobRow, Speaker
 from voiceprints.retention import OwnPeriod
 from voiceprints.tenant_sums import Kept
@@ -103,6 +106,22 @@ def test_platform_staff_see_every_tenant_or_the_one_they_choose(client_of, acme,
     assert sum(chosen.usage.counts.values()) == 100
     assert set(csv_of(staff, "?tenant=globex")) == {"globex"}
     assert staff.get("/console/?tenant=nobody").status_code == 404
+
+
+def test_home_tells_of_what_is_there_and_of_nothing_that_went(client_of, acme, acme_rows):
+    enrolled(acme, "bob", "ken", utterances=2)
+    services.enroll(acme, LIBRARY, "ken", [audio("ken")], required_utterances=2)
+    services.enroll(acme, LIBRARY, "probe", [audio("wei")], probe=True)
+    services.delete_speaker(acme, acme.libraries.all(), "bob")
+    with acting_as(acme):
+        sums = acme.utterances.aggregate(seconds=Sum("duration_seconds"), stored=Sum("size_bytes"))
+        people = Counter(acme.speakers.values_list("status", flat=True))
+        said = acme.utterances.count()
+    assert people == {"enrolled": 1, "enrolling": 1, "probe": 1}
+    for who in ("viewer", "staff"):
+        kept = overview(client_of(who)).sums
+        assert (kept.enrolled, kept.enrolling, kept.recordings, kept.stored_bytes) == (1, 1, said, sums["stored"])
+        assert kept.audio_seconds == pytest.approx(sums["seconds"], abs=0.01)
 
 
 @pytest.mark.parametrize("page", ["", "usage.csv"])

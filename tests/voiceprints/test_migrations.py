@@ -7,15 +7,15 @@ from django.db.models import Sum
 from tenants.context import acting_as
 from tests.cast import LIBRARY, SUSAN, audio
 from voiceprints import services
+from voiceprints.models import StockChange
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
 def updated():
-    """The tables as they were, and from the call on as they are."""
-    call_command("migrate", "voiceprints", "0007_generations", verbosity=0)
-    yield lambda: call_command("migrate", verbosity=0)
+    """To be called with a migration, after which the tables are as they were before; and again for how they are."""
+    yield lambda name="": call_command("migrate", *(["voiceprints", name] if name else []), verbosity=0)
     call_command("migrate", verbosity=0)
 
 
@@ -30,9 +30,30 @@ def tenants(acme, globex):
 
 
 def test_every_tenants_voiceprints_learn_how_much_speech_they_are_made_of(tenants, updated):
+    updated("0007_generations")
     updated()
     for tenant in tenants:
         with acting_as(tenant):
             said = tenant.utterances.aggregate(seconds=Sum("speech_seconds"))["seconds"]
             assert said > 0
             assert tenant.voiceprints.get().speech_seconds == pytest.approx(said)
+
+
+def test_the_recordings_that_are_there_are_counted_and_taken_away_as_they_go(tenants, updated):
+    updated("0020_own_recordings")
+    updated()
+    for tenant in tenants:
+        with acting_as(tenant):
+            said = tenant.utterances.aggregate(seconds=Sum("duration_seconds"))["seconds"]
+        counted = stock_sums(tenant)
+        assert counted["recordings"] == 2
+        assert counted["audio_milliseconds"] == pytest.approx(1000 * said, abs=1)
+        services.delete_speaker(tenant, tenant.libraries.all(), SUSAN)
+        assert set(stock_sums(tenant).values()) == {0}
+
+
+def stock_sums(tenant):
+    with acting_as(tenant):
+        return StockChange.all_tenants.aggregate(
+            **{name: Sum(name) for name in ("speakers", "stored_bytes", "recordings", "audio_milliseconds")}
+        )
