@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cached_property
-from typing import Final, NamedTuple, TextIO
+from typing import Any, Final, NamedTuple
 
 from django.db.models import QuerySet, Sum
 from django.utils import timezone
 
+from tenants.context import acting_as, acting_as_platform
 from tenants.latency import STEPS, percentile_ms
-from tenants.models import Operation, UsageDay
+from tenants.models import Operation, Tenant, UsageDay
 
 Outcome = UsageDay.Outcome
 
@@ -153,13 +155,25 @@ def usage_of(rows: QuerySet[UsageDay], period: Period) -> Usage:
     return Usage(period, counts, {day_of: added(each) for day_of, each in latencies.items()})
 
 
-def write_csv(file: TextIO, rows: QuerySet[UsageDay], period: Period) -> None:
-    """A line for each row; times of requests only, of jobs there are none."""
-    writer = csv.writer(file)
-    writer.writerow(CSV_COLUMNS)
-    ordered = period.of(rows).order_by("tenant__slug", *ORDER)
-    for *said, latency in ordered.values_list("tenant__slug", *ORDER, "count", "latency").iterator():
-        writer.writerow([*said, *(_rounded(percentile_ms(latency, percent)) for percent in (50, 95))])
+def as_csv(tenant: Tenant | None, period: Period) -> Iterator[str]:
+    """A line for each row of the tenant, or of all; times of requests only, of jobs there are none.
+
+    A portion and a transaction for each day, so that nobody who reads slowly keeps one open.
+    """
+    yield _lines([CSV_COLUMNS])
+    for day in period.days:
+        with acting_as(tenant) if tenant else acting_as_platform():
+            rows = UsageDay.all_tenants.filter(day=day, **{"tenant": tenant} if tenant else {})
+            found = list(rows.order_by("tenant__slug", *ORDER).values_list("tenant__slug", *ORDER, "count", "latency"))
+        yield _lines(
+            [*said, *(_rounded(percentile_ms(latency, percent)) for percent in (50, 95))] for *said, latency in found
+        )
+
+
+def _lines(rows: Iterable[Sequence[Any]]) -> str:
+    text = io.StringIO()
+    csv.writer(text).writerows(rows)
+    return text.getvalue()
 
 
 def _rounded(milliseconds: float | None) -> str:

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, StreamingHttpResponse
 from django.views.decorators.http import require_safe
 
-from tenants.models import UsageDay
-from tenants.usage import write_csv
+from tenants.console import opens_own_transactions, own_view
+from tenants.usage import as_csv
 from voiceprints.overview import period_of
 from voiceprints.shown import shown_to
 
 
+@opens_own_transactions
 @require_safe
-def usage_csv(request: HttpRequest) -> HttpResponse:
-    """Of what the home page shows."""
-    period, shown = period_of(request), shown_to(request)
-    whose = shown.tenant.slug if shown.tenant else "openvpr"
-    name = f"usage-{whose}-{period.first}-{period.last}.csv"
-    response = HttpResponse(
-        content_type="text/csv; charset=utf-8", headers={"Content-Disposition": f'attachment; filename="{name}"'}
-    )
-    write_csv(response, shown.rows(UsageDay.all_tenants.all()), period)  # type: ignore[arg-type]
-    return response
+def usage_csv(request: HttpRequest) -> StreamingHttpResponse:
+    """Of what the home page shows, streamed as it is read."""
+    with own_view(request):
+        period, tenant = period_of(request), shown_to(request).tenant
+    name = f"usage-{tenant.slug if tenant else 'openvpr'}-{period.first}-{period.last}.csv"
+    attached = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return StreamingHttpResponse(as_csv(tenant, period), content_type="text/csv; charset=utf-8", headers=attached)

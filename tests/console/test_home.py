@@ -32,7 +32,7 @@ def overview(client, **query):
 
 def csv_of(client, query: str = "") -> list[str]:
     """The tenants of its lines."""
-    content = client.get(f"/console/usage.csv{query}").content.decode()
+    content = client.get(f"/console/usage.csv{query}").getvalue().decode()
     return [line["tenant"] for line in csv.DictReader(io.StringIO(content))]
 
 
@@ -88,7 +88,7 @@ def test_a_member_of_another_tenant_sees_nothing_of_it(client_of, acme, acme_row
     assert (found.usage.counts, found.usage.latencies) == ({}, {})
     page = theirs.get("/console/").content.decode()
     assert "SpeakerNotFound" not in page
-    assert "acme" not in theirs.get("/console/usage.csv").content.decode()
+    assert "acme" not in theirs.get("/console/usage.csv").getvalue().decode()
 
 
 def test_platform_staff_see_every_tenant_or_the_one_they_choose(client_of, acme, globex, acme_rows):
@@ -220,9 +220,9 @@ def test_usage_is_downloaded_as_csv(client_of, acme, globex):
     used(acme, "enroll", days_ago=20)
     reply = client_of("viewer").get("/console/usage.csv?days=7")
     assert "usage-acme-" in reply["Content-Disposition"]
-    lines = list(csv.DictReader(io.StringIO(reply.content.decode())))
+    lines = list(csv.DictReader(io.StringIO(reply.getvalue().decode())))
     assert [(line["tenant"], line["day"], line["count"]) for line in lines] == [("acme", day.isoformat(), "3")]
-    everybody = client_of("staff").get("/console/usage.csv?days=7").content.decode()
+    everybody = client_of("staff").get("/console/usage.csv?days=7").getvalue().decode()
     assert "globex" in everybody
 
 

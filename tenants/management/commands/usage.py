@@ -6,10 +6,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from tenants.context import acting_as, acting_as_platform
 from tenants.management.base import tenant_named
-from tenants.models import UsageDay
-from tenants.usage import Period, write_csv
+from tenants.usage import Period, as_csv
 
 DAYS_BY_DEFAULT = 30
 
@@ -28,11 +26,5 @@ class Command(BaseCommand):
     def handle(self, *args: Any, tenant: str | None, first: date, last: date, **options: Any) -> None:
         if first > last:
             raise CommandError("--from must not lie after --to")
-        period = Period(first, last)
-        if tenant is None:
-            with acting_as_platform():
-                write_csv(sys.stdout, UsageDay.all_tenants.all(), period)
-        else:
-            owner = tenant_named(tenant)
-            with acting_as(owner):
-                write_csv(sys.stdout, owner.usage_days.all(), period)
+        for lines in as_csv(tenant_named(tenant) if tenant else None, Period(first, last)):
+            sys.stdout.write(lines)
