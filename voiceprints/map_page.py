@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from django.urls import reverse
+from django.utils.html import escape
+from django.utils.safestring import SafeString
 
 from tenants.context import acting_as
 from tenants.models import Tenant
 from voiceprints.decisions import decision_for
 from voiceprints.maps import Pair, near_duplicates, on_a_plane, outliers
 from voiceprints.models import Library
+from voiceprints.own_recordings import drawn, known
+from voiceprints.vectors import read_vectors, sent
 
 MOST_MAPPED = 2000
 LISTED = 20
 WIDTH, HEIGHT, MARGIN = 720, 440, 16
+SHAPES = {
+    "plain": '<circle cx="{x}" cy="{y}" r="4"/>',
+    "duplicate": '<circle cx="{x}" cy="{y}" r="6"/>',
+    "outlier": '<rect x="-5" y="-5" width="10" height="10" transform="translate({x} {y}) rotate(45)"/>',
+}
 
 
 @dataclass(frozen=True)
@@ -30,6 +40,13 @@ class Point:
     @property
     def address(self) -> str:
         return speaker_address(self.speaker)
+
+    @property
+    def drawing(self) -> SafeString:
+        """As SVG. There may be thousands, of which a template makes it many times more slowly."""
+        shape = SHAPES[self.kind].format(x=self.x, y=self.y)
+        about = f'href="{self.address}" tabindex="-1" aria-label="{escape(self.name)}" class="{self.kind}"'
+        return SafeString(f"<a {about}>{shape}</a>")
 
 
 @dataclass(frozen=True)
@@ -67,14 +84,14 @@ class LibraryMap:
 def map_of(tenant: Tenant, library: Library) -> LibraryMap | None:
     """None when fewer than two have a voiceprint of the tenant's model."""
     with acting_as(tenant):
-        of_model = tenant.voiceprints.of_model(tenant.model).in_libraries([library]).order_by("speaker_id")
-        enrolled = list(of_model.values_list("pk", flat=True))
-        if len(enrolled) < 2:
+        enrolled = known(tenant, tenant.model).filter(library=library).count()
+        if enrolled < 2:
             return None
-        chosen = of_model.filter(pk__in=_spread(enrolled))
-        rows = list(chosen.values_list("speaker_id", "speaker__external_id", "embedding", "speech_seconds"))
-    speakers, names, embeddings, seconds = (list(column) for column in zip(*rows, strict=True))
-    voiceprints = np.stack([np.asarray(one, dtype=np.float32) for one in embeddings])
+        chosen = drawn(tenant, tenant.model, [library.pk], MOST_MAPPED)
+        voices = tenant.voiceprints.of_model(tenant.model).filter(speaker__in=chosen).order_by("speaker_id")
+        rows = list(voices.values_list("speaker_id", "speaker__external_id", "speech_seconds", sent("embedding")))
+    speakers, names, seconds, embeddings = (list(column) for column in zip(*rows, strict=True))
+    voiceprints = read_vectors(embeddings)
     doubles = near_duplicates(voiceprints, seconds, decision_for(tenant, tenant.model), LISTED)
     unlike = outliers(voiceprints)
     plane, share = on_a_plane(voiceprints)
@@ -86,7 +103,7 @@ def map_of(tenant: Tenant, library: Library) -> LibraryMap | None:
     ]
     return LibraryMap(
         library=library,
-        enrolled=len(enrolled),
+        enrolled=enrolled,
         points=points,
         duplicates=[Duplicates(points[pair.one], points[pair.other], pair) for pair in doubles.nearest],
         duplicate_count=doubles.count,
@@ -97,14 +114,13 @@ def map_of(tenant: Tenant, library: Library) -> LibraryMap | None:
 
 
 def speaker_address(speaker_id: int) -> str:
-    return reverse("admin:voiceprints_speaker_change", args=[speaker_id])
+    return _address_of("SPEAKER").replace("SPEAKER", str(speaker_id))
 
 
-def _spread(keys: list[int]) -> list[int]:
-    """At most MOST_MAPPED of them, evenly."""
-    if len(keys) <= MOST_MAPPED:
-        return keys
-    return [keys[place] for place in np.linspace(0, len(keys) - 1, MOST_MAPPED).astype(int)]
+@cache
+def _address_of(speaker: str) -> str:
+    """Looked up once, and not for each of thousands."""
+    return reverse("admin:voiceprints_speaker_change", args=[speaker])
 
 
 def _scaled(plane: np.ndarray) -> np.ndarray:

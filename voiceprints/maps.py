@@ -63,10 +63,12 @@ def near_duplicates(voiceprints: Embedding, seconds: list[float], decision: Deci
     for block in np.split(everybody, range(BLOCK, len(voiceprints), BLOCK)):
         bars = [decision.bar(seconds[place]) for place in block]
         bases, slopes = (np.array([getattr(bar, name) for bar in bars]) for name in ("base", "per_log_second"))
-        cosines = np.clip(voiceprints[block] @ voiceprints.T, -1, 1)
-        thresholds = (bases[:, None] + slopes[:, None] * features).clip(-EXTREME_THRESHOLD, EXTREME_THRESHOLD)
-        found = np.nonzero((cosines >= thresholds) & (everybody > block[:, None]))
-        ones, others = block[found[0]], found[1]
+        # Of each pair once: whoever comes before has been held against these already.
+        rest = everybody[block[0] :]
+        cosines = np.clip(voiceprints[block] @ voiceprints[rest].T, -1, 1)
+        thresholds = (bases[:, None] + slopes[:, None] * features[rest]).clip(-EXTREME_THRESHOLD, EXTREME_THRESHOLD)
+        found = np.nonzero((cosines >= thresholds) & (rest > block[:, None]))
+        ones, others = block[found[0]], rest[found[1]]
         count += len(ones)
         doubled[ones] = doubled[others] = True
         nearest += _nearest(cosines[found], thresholds[found], ones, others, most)

@@ -26,6 +26,7 @@ from voiceprints.confirmation import CONFIRMED, is_confirmed
 from voiceprints.errors import VoiceprintError
 from voiceprints.model_changes import DEEDS, Deed, RateRefused, model_in
 from voiceprints.model_page import models_page, progress_of
+from voiceprints.own_recordings import QUICK
 from voiceprints.refusals import in_words
 from voiceprints.side_by_side import report
 
@@ -59,7 +60,7 @@ def progress(request: HttpRequest, slug: str) -> HttpResponse:
 def compare(request: HttpRequest, slug: str) -> HttpResponse:
     tenant = own_tenant(request, slug)
     try:
-        found = report(tenant, tenant.model, model_in(request.GET))
+        found = report(tenant, tenant.model, model_in(request.GET), QUICK)
     except VoiceprintError as refusal:
         return _refused(request, tenant, refusal)
     return _page(request, "model_comparison", _about(request, tenant) | {"comparison": comparison_of(found)})

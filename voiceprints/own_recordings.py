@@ -19,15 +19,13 @@ from audio.results import Embedding
 from tenants.models import Tenant
 from voiceprints.evaluation import Figures, Labels
 from voiceprints.models import Voiceprint
+from voiceprints.vectors import read_vectors
 
 # Of the largest. Strangers are drawn within a library: in two of them the same person may have an entry each.
 MOST_LIBRARIES: Final = 10
 MOST_PAIRS: Final = 20_000
 # Of smaller libraries every pair is looked at.
 ALL_PAIRS_UP_TO: Final = 200
-
-# Before its numbers pgvector sends the dimension, and two bytes that mean nothing yet.
-VECTOR_HEADER_BYTES: Final = 4
 
 # Per speaker, so that of one who said thousands of things only the first few are looked at.
 HEARD = """
@@ -44,7 +42,7 @@ CROSS JOIN LATERAL (
     ORDER BY utterance.id LIMIT %(most)s
 ) AS said ORDER BY drawn.place, said.id
 """
-# As bytes: numbers written out in decimals take many times as long to read. In the order in which they lie on the disk.
+# In the order in which they lie on the disk.
 VECTORS = """
 SELECT model, utterance_id, vector_send(embedding) FROM voiceprints_utteranceembedding
 WHERE tenant_id = %(tenant)s AND model = ANY(%(models)s::text[]) AND utterance_id = ANY(%(utterances)s::bigint[])
@@ -102,9 +100,21 @@ class Pairs:
         return int((~self.same).sum())
 
 
+def known(tenant: Tenant, model: str) -> QuerySet[Voiceprint]:
+    """Read out of an index alone, as long as nothing but library and speaker is asked for."""
+    found: QuerySet[Voiceprint] = tenant.voiceprints.filter(model=model, library__isnull=False)
+    return found
+
+
+def drawn(tenant: Tenant, model: str, libraries: Sequence[int], most: int) -> list[int]:
+    """At most so many speakers of these libraries."""
+    found = known(tenant, model).filter(library__in=libraries).values_list("speaker", flat=True)
+    return list(found.order_by(Func("speaker", function="hashint8"), "speaker")[:most])
+
+
 def libraries_of(tenant: Tenant, model: str) -> list[int]:
     """Those with somebody whom the model knows, with the most of them first."""
-    counted = _known(tenant, model).order_by().values("library").annotate(count=Count("*"))
+    counted = known(tenant, model).order_by().values("library").annotate(count=Count("*"))
     return list(counted.order_by("-count", "library").values_list("library", flat=True))
 
 
@@ -114,7 +124,7 @@ def choose(tenant: Tenant, models: Sequence[str], libraries: Sequence[int], exte
         "tenant": tenant.pk,
         "models": list(models),
         "heard": len(set(models)),
-        "speakers": _drawn(tenant, models[-1], libraries, extent.drawn),
+        "speakers": drawn(tenant, models[-1], libraries, extent.drawn),
         "most": extent.each,
     }
     found = np.array(_rows(HEARD, said), dtype=ROW)
@@ -130,8 +140,9 @@ def embeddings_of(tenant: Tenant, chosen: Chosen, models: Sequence[str]) -> dict
     said = {"tenant": tenant.pk, "models": list(models), "utterances": chosen.numbers.tolist()}
     sent: dict[str, dict[int, bytes]] = {model: {} for model in models}
     for model, utterance, vector in _rows(VECTORS, said):
-        sent[model][utterance] = vector[VECTOR_HEADER_BYTES:]
-    return {model: _in_order(vectors, chosen) for model, vectors in sent.items() if vectors}
+        sent[model][utterance] = vector
+    numbers = chosen.numbers.tolist()
+    return {model: read_vectors(vectors[one] for one in numbers) for model, vectors in sent.items() if vectors}
 
 
 def pairs_of(chosen: Chosen) -> Pairs:
@@ -150,23 +161,6 @@ def pairs_of(chosen: Chosen) -> Pairs:
 def cosines_of(vectors: Embedding, pairs: Pairs) -> Figures:
     one, other = pairs.rows.T
     return np.asarray(np.einsum("ij,ij->i", vectors[one], vectors[other]), dtype=np.float64)
-
-
-def _known(tenant: Tenant, model: str) -> QuerySet[Voiceprint]:
-    """Read out of an index alone, as long as nothing but library and speaker is asked for."""
-    known: QuerySet[Voiceprint] = tenant.voiceprints.filter(model=model, library__isnull=False)
-    return known
-
-
-def _drawn(tenant: Tenant, model: str, libraries: Sequence[int], most: int) -> list[int]:
-    known = _known(tenant, model).filter(library__in=libraries)
-    drawn = known.order_by(Func("speaker", function="hashint8"), "speaker")
-    return list(drawn.values_list("speaker", flat=True)[:most])
-
-
-def _in_order(vectors: dict[int, bytes], chosen: Chosen) -> Embedding:
-    content = b"".join(vectors[number] for number in chosen.numbers.tolist())
-    return np.frombuffer(content, dtype=">f4").astype(np.float32).reshape(len(vectors), -1)
 
 
 def _rows(statement: str, said: dict[str, Any]) -> list[tuple[Any, ...]]:

@@ -17,6 +17,7 @@ from voiceprints.own_recordings import (
     MOST_LIBRARIES,
     THOROUGH,
     Chosen,
+    Extent,
     Pairs,
     choose,
     cosines_of,
@@ -80,10 +81,10 @@ class Report:
         return tuple(name for name, found in findings.items() if found)
 
 
-def report(tenant: Tenant, old: str, new: str) -> Report:
+def report(tenant: Tenant, old: str, new: str, extent: Extent = THOROUGH) -> Report:
     """Both models on the same pairs, the same ones each time as long as nobody says more. Raises GenerationNotFound."""
     with acting_as(tenant):
-        chosen = choose(tenant, (old, new), libraries_of(tenant, new)[:MOST_LIBRARIES], THOROUGH)
+        chosen = choose(tenant, (old, new), libraries_of(tenant, new)[:MOST_LIBRARIES], extent)
         if not len(chosen.numbers):
             _refuse_unheard(tenant, (old, new))
         embeddings = embeddings_of(tenant, chosen, (old, new))
