@@ -184,22 +184,25 @@ class Measured:
     address: str
     status: int
     queries: int
+    first: float
     median: float
     p95: float
 
     @property
     def kept(self) -> bool:
-        return self.status == 200 and self.queries <= MOST_QUERIES and self.p95 <= MOST_MILLISECONDS
+        slowest = max(self.first, self.p95)
+        return self.status == 200 and self.queries <= MOST_QUERIES and slowest <= MOST_MILLISECONDS
 
     def __str__(self) -> str:
-        figures = f"{self.median:7.0f} {self.p95:7.0f} ms {self.queries:4} queries"
+        figures = f"{self.first:7.0f} {self.median:7.0f} {self.p95:7.0f} ms {self.queries:4} queries"
         return f"  {self.who:6} {self.address:62} {figures}  {'' if self.kept else f'NO ({self.status})'}"
 
 
 def main() -> int:
     began = time.monotonic()
     tenant = filled("bench-console")
-    title(f"Pages of the console, {tenant.slug} (filled in {time.monotonic() - began:.0f} s): median, p95 of {ROUNDS}")
+    title(f"Pages of the console, {tenant.slug}, filled in {time.monotonic() - began:.0f} s")
+    print(f"  of each the first request, and median and p95 of {ROUNDS} more")
     wanted = sys.argv[1] if len(sys.argv) > 1 else ""
     found = []
     for one in measured(tenant, wanted):
@@ -226,14 +229,18 @@ def measured(tenant: Tenant, wanted: str) -> Iterable[Measured]:
 
 def measure(client: Client, who: str, address: str) -> Measured:
     path = f"/console/{address}"
-    client.get(path)
+    first = milliseconds(lambda: read(client, path))
     with CaptureQueriesContext(connection) as captured:
         status = client.get(path).status_code
     asked = [query for query in captured if not query["sql"].startswith(TRANSACTION_CONTROL)]
-    times = [milliseconds(lambda: client.get(path)) for _ in range(ROUNDS)]
-    return Measured(
-        who, address, status, len(asked), float(np.median(times)), float(np.percentile(times, 95, method="higher"))
-    )
+    times = [milliseconds(lambda: read(client, path)) for _ in range(ROUNDS)]
+    p95 = float(np.percentile(times, 95, method="higher"))
+    return Measured(who, address, status, len(asked), first, float(np.median(times)), p95)
+
+
+def read(client: Client, path: str) -> None:
+    """To the end of what it streams."""
+    client.get(path).getvalue()
 
 
 def client_of_owner(tenant: Tenant) -> Client:
