@@ -169,7 +169,8 @@ class SpeakerAdmin(RemovableAdmin):
         return [path(address, view, name="voiceprints_speaker_remove_recording"), *super().get_urls()]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Speaker]:
-        return super().get_queryset(request).select_related("library", "tenant")
+        # A library that is joined is looked up for each of the many rows that are sorted out.
+        return super().get_queryset(request).select_related("tenant").prefetch_related("library")
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Speaker], search_term: str

@@ -41,7 +41,7 @@ def confirmation_page(
         "button": undertaking.button,
         "lead": _("This removes for good:"),
         "consequences": in_words(undertaking.foresee(chosen)),
-        "names": [str(one) for one in chosen[:NAMES_SHOWN]],
+        "names": [str(one) for one in chosen.prefetch_related(None)[:NAMES_SHOWN]],
         "more": max(0, count - NAMES_SHOWN),
         "repeated": selection(request),
         "typed": undertaking.typed(chosen),

@@ -63,7 +63,7 @@ def _question(
     context = admin.site.each_context(request) | {
         "title": _("Move to another library"),
         "question": question % {"count": count},
-        "names": [str(one) for one in speakers[:NAMES_SHOWN]],
+        "names": [str(one) for one in speakers.prefetch_related(None)[:NAMES_SHOWN]],
         "more": max(0, count - NAMES_SHOWN),
         "libraries": libraries[:CHOICES_OFFERED],
         "repeated": selection(request),
