@@ -10,9 +10,7 @@ from django.conf import settings
 from audio.encoders import SpeakerEncoder, open_encoder
 from audio.onnx import Execution
 from audio.store import ModelStore
-
-# Each process keeps so many loaded: several tenants' models, or two while a tenant changes from one to the other.
-ENCODERS_KEPT = 3
+from voiceprints.installed import ENCODERS_KEPT
 
 
 def encoder(name: str) -> SpeakerEncoder:

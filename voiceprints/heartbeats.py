@@ -15,7 +15,7 @@ from django.db import Error as DatabaseFailed
 from django.db import connection as database
 
 from audio.errors import ModelError
-from voiceprints import engines, installed
+from voiceprints import installed
 from voiceprints.jobs import EMBED, connection
 
 logger = logging.getLogger(__name__)
@@ -106,7 +106,7 @@ def quietly(deed: Callable[[], object]) -> None:
 def models_are_usable() -> bool:
     """Whether those that tenants use most lie on this machine, whole and as the database knows them."""
     try:
-        return all(_is_usable(name) for name in installed.most_used(engines.ENCODERS_KEPT))
+        return all(_is_usable(name) for name in installed.most_used())
     except DatabaseFailed:
         # Who asks whether we are ready hears of the database as well.
         return True

@@ -25,6 +25,8 @@ from voiceprints import gallery
 from voiceprints.errors import ModelInUse
 from voiceprints.models import EmbeddingModel, UtteranceEmbedding, Voiceprint
 
+# Each process keeps so many loaded: several tenants' models, or two while a tenant changes from one to the other.
+ENCODERS_KEPT: Final = 3
 # How long a worker may go on with weights although others were registered. No recording waits for a query.
 FRESH_SECONDS: Final = 5.0
 _agreed_until: dict[tuple[str, int, str], float] = {}
@@ -66,7 +68,7 @@ def _agree(name: str, dimension: int, sha256: str) -> None:
         )
 
 
-def most_used(limit: int) -> list[str]:
+def most_used(limit: int = ENCODERS_KEPT) -> list[str]:
     """What a worker should have at hand before the first recording comes."""
     used = Counter(name for tenant in Tenant.objects.filter(active=True) for name in tenant.models)
     return [name for name, _ in used.most_common(limit)] or [default_model()]

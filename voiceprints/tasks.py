@@ -131,7 +131,7 @@ def _load_most_used() -> None:
 
 def _most_used() -> list[str]:
     try:
-        return installed.most_used(engines.ENCODERS_KEPT)
+        return installed.most_used()
     except DatabaseFailed:
         return [BUNDLED.name]
 

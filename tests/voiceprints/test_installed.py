@@ -63,12 +63,12 @@ def test_an_encoder_is_loaded_once(small):
 
 
 def test_no_more_encoders_stay_loaded_than_are_needed(tmp_path):
-    for number in range(engines.ENCODERS_KEPT + 2):
+    for number in range(installed.ENCODERS_KEPT + 2):
         weights = write_network(tmp_path / "w.onnx", seed=number)
         installed.install(weights, card_of(weights, f"m{number}"))
         engines.encoder(f"m{number}")
 
-    assert engines._loaded.cache_info().currsize == engines.ENCODERS_KEPT
+    assert engines._loaded.cache_info().currsize == installed.ENCODERS_KEPT
 
 
 def test_weights_that_were_exchanged_are_loaded_anew(small, tmp_path):
