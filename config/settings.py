@@ -259,7 +259,6 @@ REDIS_SOCKET = HOME / "run" / "redis.sock"
 
 if EMBEDDED_POSTGRES:
     DATABASE: dict[str, Any] = {
-        "ENGINE": "django.db.backends.postgresql",
         "HOST": str(POSTGRES_DATA),
         "NAME": "openvpr",
         "USER": "openvpr",
@@ -273,7 +272,9 @@ else:
             "DATABASE_URL must be an address like postgresql://user:password@host/name"
         ) from None
 
-DATABASES = {"default": DATABASE | {"CONN_MAX_AGE": 600, "CONN_HEALTH_CHECKS": True}}
+DATABASES = {
+    "default": DATABASE | {"ENGINE": "tenants.postgresql", "CONN_MAX_AGE": 600, "CONN_HEALTH_CHECKS": True},
+}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = f"unix://{REDIS_SOCKET}" if EMBEDDED_REDIS else redis_url(env.str("REDIS_URL"))

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, connection
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, Model, OuterRef, QuerySet
 from django.utils import timezone
 
 from audio.results import Embedding
@@ -17,7 +17,7 @@ from tenants.models import Tenant
 from tenants.trail import note
 from voiceprints import optouts, recordings, stock
 from voiceprints.errors import LibraryNotFound, SpeakerExists, SpeakerNotFound, SpeakersExist, UtteranceNotFound
-from voiceprints.inserting import insert
+from voiceprints.inserting import Deed, insert
 from voiceprints.models import Library, Speaker, Utterance, UtteranceEmbedding, Voiceprint
 from voiceprints.results import Enrollment, KnownUtterance, LibraryKey, Measured, Removal, WhenEnrolled
 from voiceprints.scoring import voiceprint_of
@@ -107,7 +107,6 @@ def add_utterances(
     embeddings of those utterances of the speaker that count on. Whoever is enrolled stays so. Raises SpeakersExhausted
     and StorageExhausted where the tenant would have more than it may.
     """
-    recordings.claim([path for _, path in measured if path])
     utterances = [
         Utterance(
             tenant_id=speaker.tenant_id,
@@ -122,18 +121,19 @@ def add_utterances(
         )
         for analysis, path in measured
     ]
-    insert(utterances)
-    embeddings = [
-        embedding_row(utterance, model, embedding)
+    said = [
+        (utterance, [embedding_row(utterance, model, embedding) for model, embedding in analysis.embeddings.items()])
         for (analysis, _), utterance in zip(measured, utterances, strict=True)
-        for model, embedding in analysis.embeddings.items()
     ]
+    embeddings = [row for _, rows in said for row in rows]
     enrollment = Enrollment(
         speaker, tuple(utterances), required_utterances, (*earlier, *embeddings), tenant.answering_models
     )
     complete = enrollment.utterance_count >= required_utterances or (speaker.enrolled and bool(earlier))
     models = _models_to_write(tenant, speaker, complete=complete)
-    _write_voiceprints(tenant, speaker, enrollment.embeddings, models, along_with=embeddings)
+    along_with = [group for utterance, rows in said for group in ([utterance], rows)]
+    claiming = recordings.claiming(path for _, path in measured if path)
+    _write_voiceprints(tenant, speaker, enrollment.embeddings, models, along_with=along_with, after=claiming)
     stock.refuse_too_much(tenant, newcomer=speaker.is_new, recorded=any(path for _, path in measured))
     return enrollment
 
@@ -353,15 +353,16 @@ def _write_voiceprints(
     embeddings: Iterable[UtteranceEmbedding],
     models: set[str],
     *,
-    along_with: Sequence[UtteranceEmbedding] = (),
+    along_with: Sequence[Sequence[Model]] = (),
+    after: Deed | None = None,
 ) -> None:
-    """One voiceprint for each of these models, and the status that follows; embeddings that are new go along."""
+    """One voiceprint for each of these models, and the status that follows; rows that are new go along, first."""
     by_model: dict[str, Embeddings] = {}
     for embedding in embeddings:
         if embedding.model in models:
             by_model.setdefault(embedding.model, []).append(embedding)
     voiceprints = [_voiceprint(speaker, model, rows) for model, rows in by_model.items()]
-    insert(along_with, voiceprints, on_conflict=REPLACING_VOICEPRINT)
+    insert(*along_with, voiceprints, on_conflict=REPLACING_VOICEPRINT, after=after)
     known = not by_model.keys().isdisjoint(tenant.answering_models)
     _set_status(speaker, Speaker.Status.ENROLLED if known else Speaker.Status.ENROLLING)
 

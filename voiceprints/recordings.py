@@ -31,6 +31,7 @@ from tenants.context import acting_as, acting_as_platform
 from tenants.models import Tenant
 from voiceprints import jobs
 from voiceprints.errors import BackupInterrupted, BackupUnderWay, StorageFailed
+from voiceprints.inserting import Deed, insert
 from voiceprints.models import DoomedRecording
 
 logger = logging.getLogger(__name__)
@@ -146,12 +147,18 @@ def read(path: str, limit_bytes: int = -1) -> bytes:
 
 def claim(paths: Iterable[str]) -> None:
     """Keep these files, in the transaction that stores their rows."""
+    insert(after=claiming(paths))
+
+
+def claiming(paths: Iterable[str]) -> Deed | None:
+    """The same, to be done in one round trip with what stores the rows."""
     wanted = list(paths)
-    with connection.cursor() as cursor:
-        cursor.execute(STRIKE, [wanted])
-        struck = cursor.rowcount
-    if struck != len(wanted):
-        raise StorageFailed("a recording was swept before its row was stored")
+
+    def met(struck: int) -> None:
+        if struck != len(wanted):
+            raise StorageFailed("a recording was swept before its row was stored")
+
+    return Deed(STRIKE, [wanted], met) if wanted else None
 
 
 def let_go(tenant: Tenant, paths: Iterable[str]) -> None:
