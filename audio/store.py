@@ -21,6 +21,8 @@ from typing import Any, Final
 from audio.catalogue import GE2E
 from audio.errors import ModelExists, ModelMissing, UnusableModel, WeightsChanged
 
+# Each process keeps so many loaded: several tenants' models, or two while a tenant changes from one to the other.
+ENCODERS_KEPT: Final = 3
 WEIGHTS: Final = "model.onnx"
 CARD: Final = "card.json"
 PRIVATE_FILE: Final = 0o600

@@ -1,4 +1,7 @@
-"""From the name of a model to the encoder that embeds with it. No database is asked, and no model loaded until used."""
+"""From the name of a model to the encoder that embeds with it. No database is asked, and no model loaded until used.
+
+Processes that know no Django app import this to measure lists of recordings, so it must not lead to tables.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,7 @@ from django.conf import settings
 
 from audio.encoders import SpeakerEncoder, open_encoder
 from audio.onnx import Execution
-from audio.store import ModelStore
-from voiceprints.installed import ENCODERS_KEPT
+from audio.store import ENCODERS_KEPT, ModelStore
 
 
 def encoder(name: str) -> SpeakerEncoder:

@@ -13,7 +13,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from audio.errors import ModelMissing, WeightsChanged
-from audio.store import BUNDLED, ModelCard, ModelStore
+from audio.store import BUNDLED, ENCODERS_KEPT, ModelCard, ModelStore
 from tenants.actions import Action
 from tenants.context import acting_as_platform
 from tenants.generations import changing_models, store_models
@@ -25,8 +25,6 @@ from voiceprints import gallery
 from voiceprints.errors import ModelInUse
 from voiceprints.models import EmbeddingModel, UtteranceEmbedding, Voiceprint
 
-# Each process keeps so many loaded: several tenants' models, or two while a tenant changes from one to the other.
-ENCODERS_KEPT: Final = 3
 # How long a worker may go on with weights although others were registered. No recording waits for a query.
 FRESH_SECONDS: Final = 5.0
 _agreed_until: dict[tuple[str, int, str], float] = {}

@@ -8,7 +8,7 @@ import pytest
 
 from audio.errors import ModelMissing, WeightsChanged
 from audio.onnx import sha256_of
-from audio.store import ModelCard
+from audio.store import ENCODERS_KEPT, ModelCard
 from tenants.context import acting_as
 from tenants.models import Tenant
 from tenants.services import create_tenant, default_model
@@ -63,12 +63,12 @@ def test_an_encoder_is_loaded_once(small):
 
 
 def test_no_more_encoders_stay_loaded_than_are_needed(tmp_path):
-    for number in range(installed.ENCODERS_KEPT + 2):
+    for number in range(ENCODERS_KEPT + 2):
         weights = write_network(tmp_path / "w.onnx", seed=number)
         installed.install(weights, card_of(weights, f"m{number}"))
         engines.encoder(f"m{number}")
 
-    assert engines._loaded.cache_info().currsize == installed.ENCODERS_KEPT
+    assert engines._loaded.cache_info().currsize == ENCODERS_KEPT
 
 
 def test_weights_that_were_exchanged_are_loaded_anew(small, tmp_path):
