@@ -21,6 +21,7 @@ from redis import RedisError
 
 from tenants.actions import Action
 from tenants.context import acting_as, acting_as_platform
+from tenants.locks import one_at_a_time
 from tenants.models import Tenant
 from tenants.origins import Origin, coming_from, origin
 from tenants.trail import note
@@ -146,15 +147,15 @@ def _begin(tenant: Tenant, kind: Erasure.Kind, external_id: str, library: int | 
         origin=asdict(origin()),
         held=traces.hold_imports(tenant),
     )
-    exports = traces.begin_exports_anew(tenant)
     note(tenant, Action.ERASURE_BEGUN, erasure_target(erasure), digest=erasure.digest)
-    transaction.on_commit(lambda: _send(tenant, exports), robust=True)
     return erasure
 
 
 def _remove_rows(tenant: Tenant, erasure: Erasure) -> None:
-    """From here on nobody finds the speaker any more."""
+    """From here on nobody finds the speaker any more, and whoever has read them into an export has lost it."""
     with acting_as(tenant):
+        # Until the end of the transaction, in which the speaker can still be read, nobody begins an export.
+        one_at_a_time(tenant, work.JOBS)
         if locked(erasure).state != State.BEGUN:
             return
         named = tenant.speakers.named(erasure.subject)
@@ -165,7 +166,9 @@ def _remove_rows(tenant: Tenant, erasure: Erasure) -> None:
         gallery.drop_speakers(tenant, tenant.speakers.filter(pk__in=chosen))
         jobs, uploads = traces.forget_jobs(tenant, erasure.subject)
         counts = summed(counts | {"files": len(files)}, jobs)
+        exports = traces.begin_exports_anew(tenant)
         keep(erasure, state=State.REMOVING, paths=[*files, *uploads], counts=counts)
+        transaction.on_commit(lambda: _send(tenant, exports), robust=True)
         transaction.on_commit(lambda: dispatch(tenant.pk, erasure.pk), robust=True)
 
 

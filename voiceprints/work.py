@@ -63,6 +63,8 @@ logger = logging.getLogger(__name__)
 
 RUN_JOB = "voiceprints.run_job"
 QUEUE = "bulk"
+JOBS = "jobs"
+"""What a tenant does with them one at a time: submitting and claiming."""
 BEAT_SECONDS = 3.0
 GIVEN_UP_AFTER = timedelta(seconds=15)
 # Whoever could not say so while the database was away does, before another claims its job.
@@ -124,7 +126,7 @@ def submit(
     """
     paths = list(inputs)
     with acting_as(tenant):
-        one_at_a_time(tenant, "jobs")
+        one_at_a_time(tenant, JOBS)
         _refuse_too_many(tenant)
         recordings.claim(paths)
         submitted = {"kind": kind, "parameters": parameters, "inputs": paths, "begun_by": by}
@@ -239,7 +241,7 @@ def retry(tenant: Tenant, job_id: int) -> Job:
     Raises JobNotFound, JobUnderWay, NothingToRetry, UploadsGone, TooBusy.
     """
     with acting_as(tenant):
-        one_at_a_time(tenant, "jobs")
+        one_at_a_time(tenant, JOBS)
         job = _locked(tenant, job_id)
         refuse_to_retry(job)
         if job.kind != Job.Kind.EXPORT and not job.inputs:
@@ -450,7 +452,7 @@ def claimed(tenant_id: int, job_id: int) -> Run | None:
     run = Run(tenant, Job(pk=job_id), uuid.uuid4())
     now = timezone.now()
     with acting_as(tenant):
-        one_at_a_time(tenant, "jobs")
+        one_at_a_time(tenant, JOBS)
         running = tenant.jobs.filter(state=Job.State.RUNNING, heartbeat__gt=now - GIVEN_UP_AFTER)
         if running.exclude(pk=job_id).count() >= RUNNING_PER_TENANT:
             tenant.jobs.filter(pk=job_id, state=Job.State.QUEUED).update(dispatched=None)
@@ -471,7 +473,7 @@ def dispatch_next(tenant: Tenant) -> None:
     """The tenant's oldest job that found no room, now that another has ended."""
     with acting_as(tenant):
         # Whoever is just finding no room has written it down before we look.
-        one_at_a_time(tenant, "jobs")
+        one_at_a_time(tenant, JOBS)
         waiting = tenant.jobs.without_room().select_for_update(skip_locked=True)
         oldest = waiting.order_by("created", "pk").first()
         if oldest is None:

@@ -6,6 +6,7 @@ import json
 from types import SimpleNamespace
 
 import pytest
+from django.db import OperationalError, connection
 from django.utils import timezone
 
 from api.native.models import KeptAnswer
@@ -281,6 +282,25 @@ def test_an_export_under_way_begins_anew_without_them(acme, recordings_folder):
         anew = work.claimed(acme.pk, job.pk)
         anew.succeed(bulk.RUNNERS[Job.Kind.EXPORT](anew))
     assert bulk.find_job(acme, job.pk).result["speakers"] == 1
+
+
+def test_an_export_that_read_them_while_an_erasure_was_broken_off_is_lost(acme, recordings_folder):
+    enroll(acme, SUSAN, SUSAN)
+    with through_the_queue():
+        with connection.execute_wrapper(_deleting_no_speaker), pytest.raises(OperationalError):
+            erasure.erase_person(acme, SUSAN)
+        run = work.claimed(acme.pk, bulk.begin_export(acme, LIBRARY, recordings=True).pk)
+        product = bulk.RUNNERS[Job.Kind.EXPORT](run)
+        erasure.go_on(acme, erasure.newest_of(acme).pk)
+        with pytest.raises(work.JobLost):
+            run.succeed(product)
+    assert places_of(SUSAN, recordings_folder) == []
+
+
+def _deleting_no_speaker(execute, statement, *arguments):
+    if statement.startswith('DELETE FROM "voiceprints_speaker"'):
+        raise OperationalError
+    return execute(statement, *arguments)
 
 
 def test_an_enrollment_that_waits_for_a_worker_enrolls_nobody(acme, recordings_folder):
