@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
 from django.conf import settings
-from django.db import connection
 from django.db.models import QuerySet
 from django.utils import timezone
 
 from tenants.context import acting_as_platform
+from tenants.locks import alone
 from tenants.models import CleanupRun
 
 logger = logging.getLogger("openvpr.cleanup")
@@ -45,8 +44,8 @@ Deed = Callable[[Tally], object]
 
 def clean(job: str, deed: Deed) -> CleanupRun | None:
     """Do it and tell what came of it; None when somebody else is at it. What the deed raises is noted and raised."""
-    with _alone(job) as alone:
-        if not alone:
+    with alone(f"clean-up {job}") as mine:
+        if not mine:
             logger.info("clean-up job=%s runs already", job)
             return None
         run = CleanupRun.objects.create(job=job)
@@ -91,21 +90,3 @@ def _end(run: CleanupRun, problem: str = "") -> None:
     removed = " ".join(f"{what}={count}" for what, count in sorted(run.counts.items())) or "nothing"
     level = logging.ERROR if problem else logging.INFO if run.counts else logging.DEBUG
     logger.log(level, "clean-up job=%s seconds=%.1f %s %s", run.job, seconds, removed, problem)
-
-
-@contextmanager
-def _alone(job: str) -> Iterator[bool]:
-    """Whether nobody else has it until the block ends: a lock of the connection, which a dead process does not keep."""
-    name = f"clean-up {job}"
-    alone = bool(_asked("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", name))
-    try:
-        yield alone
-    finally:
-        if alone:
-            _asked("SELECT pg_advisory_unlock(hashtextextended(%s, 0))", name)
-
-
-def _asked(question: str, name: str) -> Any:
-    with connection.cursor() as cursor:
-        cursor.execute(question, [name])
-        return cursor.fetchone()[0]

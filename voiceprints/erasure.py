@@ -21,7 +21,7 @@ from redis import RedisError
 
 from tenants.actions import Action
 from tenants.context import acting_as, acting_as_platform
-from tenants.locks import one_at_a_time
+from tenants.locks import alone, one_at_a_time
 from tenants.models import Tenant
 from tenants.origins import Origin, coming_from, origin
 from tenants.trail import note
@@ -61,9 +61,17 @@ def erase_person(tenant: Tenant, external_id: str) -> Erasure:
     return erasure
 
 
-def go_on(tenant: Tenant, erasure_id: int) -> Erasure:
-    """To the end, from wherever it is. Raises ErasureNotFound, and StorageFailed when a file resists."""
-    erasure = find_erasure(tenant, erasure_id)
+def go_on(tenant: Tenant, erasure_id: int, *, patiently: bool = True) -> Erasure:
+    """To the end, from wherever it is. Where somebody else is at it, that is waited for, or else left to them.
+
+    Raises ErasureNotFound, and StorageFailed when a file resists.
+    """
+    with alone(f"erasure {erasure_id}", patiently=patiently) as mine:
+        erasure = find_erasure(tenant, erasure_id)
+        return _to_its_end(tenant, erasure) if mine else erasure
+
+
+def _to_its_end(tenant: Tenant, erasure: Erasure) -> Erasure:
     with coming_from(Origin(**erasure.origin)):
         if erasure.kind == Kind.TENANT:
             leaving.erase(tenant, erasure)

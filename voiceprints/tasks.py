@@ -200,7 +200,7 @@ def go_on_erasing(tenant_id: int, erasure_id: int) -> None:
     # Of one that is gone already something may be left to do.
     tenant = Tenant.objects.filter(pk=tenant_id).first() or Tenant(pk=tenant_id)
     try:
-        erasure.go_on(tenant, erasure_id)
+        erasure.go_on(tenant, erasure_id, patiently=False)
     except (ErasureNotFound, StorageFailed, TrailBroken, redis.RedisError) as error:
         logger.warning("an erasure waits: %s", type(error).__name__)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import timedelta
 
 import pytest
@@ -20,7 +21,7 @@ from tests.console.people import member
 from tests.servers import through_the_queue
 from tests.voiceprints.test_crashes import killed_at, killing_storage, measured_before
 from tests.voiceprints.test_erasure import imported
-from voiceprints import bulk, erasure, leaving, receipts, services, work
+from voiceprints import bulk, erasure, leaving, receipts, services, tasks, work
 from voiceprints.errors import TenantErasing, TenantStays
 from voiceprints.jobs import connection as redis
 from voiceprints.models import Erasure
@@ -189,6 +190,35 @@ def test_whoever_runs_a_job_of_a_tenant_that_goes_has_lost_it(acme, recordings_f
         with pytest.raises(work.JobLost):
             run.progress(1)
     assert rows_of(acme.pk).keys() <= STAY
+
+
+def test_of_two_workers_who_erase_a_tenant_one_counts_what_went(acme, recordings_folder):
+    services.enroll(acme, LIBRARY, SUSAN, [audio(SUSAN)])
+    leaving.close(acme, grace=NOW)
+    leaving.begin_due()
+    with ThreadPoolExecutor(2) as pool:
+        with acting_as(acme):
+            acme.speakers.select_for_update(of=["self"]).get()
+            workers = [pool.submit(_go_on, acme, newest().pk) for _ in range(2)]
+            while _waiting() + sum(worker.done() for worker in workers) < len(workers):
+                wait(workers, timeout=0.05)
+        for worker in workers:
+            worker.result()
+    assert newest().receipt["receipt"]["removed"]["speakers"] == 1
+
+
+def _go_on(tenant, erasure_id):
+    try:
+        tasks.go_on_erasing(tenant.pk, erasure_id)
+    finally:
+        connection.close()
+
+
+def _waiting():
+    """How many wait for somebody else's lock."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        return cursor.fetchone()[0]
 
 
 def test_a_tenants_erasure_killed_along_the_way_is_brought_to_its_end(
