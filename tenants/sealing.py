@@ -7,19 +7,22 @@ the key of the seals is derived from the field keys. docs/audit.md says what tha
 from __future__ import annotations
 
 import hashlib
+import heapq
 import hmac
 import json
 import logging
 from base64 import urlsafe_b64decode
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from functools import cache
+from operator import attrgetter
 from typing import Final
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import Exists, Q, QuerySet
 from django.db.models.expressions import RawSQL
 from django.utils import timezone
 
@@ -48,6 +51,16 @@ class Link:
 
 BEGINNING = Link()
 Head = Link | None
+_number_of = attrgetter("number")
+
+
+@dataclass(frozen=True)
+class Line:
+    """An event: its own link, the digest it hangs on, and what it says."""
+
+    link: Link
+    previous: bytes
+    text: str
 
 
 @dataclass(frozen=True)
@@ -63,9 +76,10 @@ class Problem:
 
 @dataclass
 class Verdict:
-    """Of one chain. `sealed`: up to which event a seal of ours says so."""
+    """Of one chain. `begins`: after which event; `sealed`: up to which event a seal of ours says so."""
 
     chain: int
+    begins: Link = BEGINNING
     events: int = 0
     last: Link = BEGINNING
     sealed: int = 0
@@ -104,35 +118,39 @@ def chains() -> list[int]:
 
 
 def verify(chain: int, anchors: Iterable[Link] = ()) -> Verdict:
-    """All of a chain. `anchors`: what it is known to have been, from somewhere else."""
+    """All of a chain, a page at a time. `anchors`: what it is known to have been, from somewhere else."""
+    anchored = sorted(anchors, key=_number_of)
+
+    def look(begins: Link) -> Verdict:
+        verdict = Verdict(chain, begins)
+        known = heapq.merge(_our_seals(verdict), anchored, key=_number_of)
+        _walk(verdict, (link for link in known if link.number >= begins.number))
+        return verdict
+
+    verdict = _looked_at(chain, _checkpoint, look)
+    problems = [asdict(problem) for problem in verdict.problems]
     with acting_as_platform():
-        seals = list(AuditSeal.all_tenants.filter(tenant_id=chain).order_by("number"))
-        verdict = Verdict(chain)
-        ours = [seal for seal in seals if _is_ours(seal, verdict)]
-        trimmed = max((seal for seal in ours if seal.checkpoint), key=lambda seal: seal.number, default=None)
-        begins = Link(trimmed.number, bytes(trimmed.digest)) if trimmed else BEGINNING
-        known = {seal.number: bytes(seal.digest) for seal in ours} | {one.number: one.digest for one in anchors}
-        _walk(verdict, begins, {number: digest for number, digest in known.items() if number >= begins.number})
-        verdict.sealed = max((seal.number for seal in ours), default=0)
-        found = [problem.__dict__ for problem in verdict.problems]
-        checked = {"number": verdict.last.number, "at": timezone.now(), "problems": found}
+        checked = {"number": verdict.last.number, "at": timezone.now(), "problems": problems}
         AuditCheck.all_tenants.update_or_create(tenant_id=chain, defaults=checked)
     return verdict
 
 
 def seal(chain: int) -> Verdict:
     """Put a seal on what came since the last one, unless it does not hang together."""
-    with acting_as_platform():
-        newest = AuditSeal.all_tenants.filter(tenant_id=chain).order_by("number").last()
-        begins = Link(newest.number, bytes(newest.digest)) if newest else BEGINNING
-        verdict = Verdict(chain, sealed=begins.number)
-        _walk(verdict, begins, {})
-        if verdict.problems:
-            logger.error("chain %s is broken and not sealed: %s", chain, verdict.problems[0])
-        elif verdict.events:
+
+    def look(begins: Link) -> Verdict:
+        verdict = Verdict(chain, begins, sealed=begins.number)
+        _walk(verdict, iter(()))
+        return verdict
+
+    verdict = _looked_at(chain, _newest_seal, look)
+    if verdict.problems:
+        logger.error("chain %s is broken and not sealed: %s", chain, verdict.problems[0])
+    elif verdict.events:
+        with acting_as_platform():
             _put_seal(chain, verdict.last, checkpoint=False)
-            verdict.sealed = verdict.last.number
-            logger.info("sealed chain=%s number=%s digest=%s", chain, verdict.last.number, verdict.last.digest.hex())
+        verdict.sealed = verdict.last.number
+        logger.info("sealed chain=%s number=%s digest=%s", chain, verdict.last.number, verdict.last.digest.hex())
     return verdict
 
 
@@ -149,14 +167,15 @@ def trim(chain: int, before: datetime) -> int:
     if not verdict.intact:
         raise TrailBroken(verdict)
     with acting_as_platform():
-        old = AuditEvent.all_tenants.filter(tenant_id=chain, at__lt=before).order_by("number").last()
+        old = AuditEvent.all_tenants.filter(tenant_id=chain, at__lt=before).order_by("at", "number").last()
         if old is None:
             return 0
         doomed = AuditEvent.all_tenants.filter(tenant_id=chain, number__lte=old.number)
         # Of one that broke off, the checkpoint is there already and was told of.
         if not AuditSeal.all_tenants.filter(tenant_id=chain, number__gte=old.number, checkpoint=True).exists():
             _put_seal(chain, Link(old.number, bytes(old.digest)), checkpoint=True)
-            note(_tenant_of(chain), Action.TRAIL_TRIMMED, up_to=old.number, events=doomed.count(), before=before)
+            events = old.number - verdict.begins.number
+            note(_tenant_of(chain), Action.TRAIL_TRIMMED, up_to=old.number, events=events, before=before)
     gone = _deleted(doomed)
     with acting_as_platform():
         AuditSeal.all_tenants.filter(tenant_id=chain, number__lt=old.number).delete()
@@ -175,46 +194,84 @@ def _deleted(doomed: QuerySet[AuditEvent]) -> int:
         gone += len(batch)
 
 
-def _walk(verdict: Verdict, begins: Link, known: dict[int, bytes]) -> None:
-    """From the event after `begins` to the head, in one look at the database; every digest in `known` must be met."""
-    last, head, seen = begins, None, {begins.number: begins.digest}
-    for number, previous, digest, text, ended in _lines(verdict.chain, begins.number):
-        head = ended
-        if number > last.number + 1:
-            verdict.complain(last.number + 1, f"missing up to {number - 1}")
-        elif previous != last.digest:
-            verdict.complain(number, "does not hang on the one before")
-        if hashlib.sha256(previous + text.encode()).digest() != digest:
-            verdict.complain(number, "altered")
-        if number in known:
-            seen[number] = digest
-        last = Link(number, digest)
-        verdict.events += 1
+def _looked_at(chain: int, begins: Callable[[int], Link], look: Callable[[Link], Verdict]) -> Verdict:
+    """Looked at again where the chain begins elsewhere by then: what was trimmed meanwhile is not missing."""
+    while True:
+        beginning = begins(chain)
+        verdict = look(beginning)
+        if verdict.intact or begins(chain) == beginning:
+            return verdict
+
+
+def _walk(verdict: Verdict, known: Iterator[Link]) -> None:
+    """From the event after the beginning to the head; every link in `known`, in their order, must be met."""
+    last, awaited = verdict.begins, _Awaited(verdict, known)
+    awaited.meet(last)
+    goes_on = True
+    while goes_on:
+        for line in _lines(verdict.chain, last.number):
+            if line.link.number > last.number + 1:
+                verdict.complain(last.number + 1, f"missing up to {line.link.number - 1}")
+            elif line.previous != last.digest:
+                verdict.complain(line.link.number, "does not hang on the one before")
+            if hashlib.sha256(line.previous + line.text.encode()).digest() != line.link.digest:
+                verdict.complain(line.link.number, "altered")
+            last = line.link
+            awaited.meet(last)
+            verdict.events += 1
+        head, goes_on = _end(verdict.chain, last.number)
     verdict.last = last
-    _hold_against_head(verdict, head or _head(verdict.chain))
-    for number, digest in sorted(known.items()):
-        if seen.get(number) != digest:
-            verdict.complain(number, "not what was sealed" if number in seen else "was sealed and is missing")
+    _hold_against_head(verdict, head)
+    awaited.miss_the_rest()
 
 
-def _lines(chain: int, beyond: int) -> Iterator[tuple[int, bytes, bytes, str, Head]]:
-    """Number, previous, digest and text of each event, and the head as the same look at the database saw it."""
-    heads = AuditHead.all_tenants.filter(tenant_id=OuterRef("tenant_id"))
-    rows = AuditEvent.all_tenants.filter(tenant_id=chain, number__gt=beyond).order_by("number")
-    told = rows.annotate(
-        text=RawSQL(linked_text(EVENTS), ()),  # noqa: S611 - of constants
-        head_number=Subquery(heads.values("number")),
-        head_digest=Subquery(heads.values("digest")),
-    )
-    columns = ("number", "previous", "digest", "text", "head_number", "head_digest")
-    for number, previous, digest, text, head_number, head_digest in told.values_list(*columns).iterator(LINES_AT_ONCE):
-        head = None if head_number is None else Link(head_number, bytes(head_digest))
-        yield number, bytes(previous), bytes(digest), text, head
+class _Awaited:
+    """What a walk along a chain must come to, in its order."""
+
+    def __init__(self, verdict: Verdict, links: Iterator[Link]) -> None:
+        self._verdict, self._links, self._next = verdict, links, next(links, None)
+
+    def meet(self, link: Link) -> None:
+        """The walk has come there."""
+        while self._next and self._next.number <= link.number:
+            if self._next.number < link.number:
+                self._miss(self._next)
+            elif self._next.digest != link.digest:
+                self._verdict.complain(link.number, "not what was sealed")
+            self._next = next(self._links, None)
+
+    def miss_the_rest(self) -> None:
+        while self._next:
+            self._miss(self._next)
+            self._next = next(self._links, None)
+
+    def _miss(self, link: Link) -> None:
+        self._verdict.complain(link.number, "was sealed and is missing")
 
 
-def _head(chain: int) -> Head:
-    found = AuditHead.all_tenants.filter(tenant_id=chain).first()
-    return Link(found.number, bytes(found.digest)) if found else None
+def _lines(chain: int, beyond: int) -> Iterator[Line]:
+    """Each page in a look at the database of its own, so that none is long however old the chain is."""
+    rows = AuditEvent.all_tenants.filter(tenant_id=chain).order_by("number")
+    told = rows.annotate(text=RawSQL(linked_text(EVENTS), ()))  # noqa: S611 - of constants
+    while True:
+        with acting_as_platform():
+            columns = told.filter(number__gt=beyond).values_list("number", "digest", "previous", "text")
+            page = [
+                Line(Link(number, bytes(digest)), bytes(previous), text)
+                for number, digest, previous, text in columns[:LINES_AT_ONCE]
+            ]
+        if not page:
+            return
+        yield from page
+        beyond = page[-1].link.number
+
+
+def _end(chain: int, last: int) -> tuple[Head, bool]:
+    """The head, and whether in the same look at the database there are events after the `last`."""
+    later = AuditEvent.all_tenants.filter(tenant_id=chain, number__gt=last)
+    with acting_as_platform():
+        found = AuditHead.all_tenants.filter(tenant_id=chain).annotate(goes_on=Exists(later)).first()
+    return (Link(found.number, bytes(found.digest)), found.goes_on) if found else (None, False)
 
 
 def _hold_against_head(verdict: Verdict, head: Head) -> None:
@@ -232,12 +289,45 @@ def _hold_against_head(verdict: Verdict, head: Head) -> None:
         verdict.complain(number, "not the one that the chain ended with")
 
 
-def _is_ours(seal: AuditSeal, verdict: Verdict) -> bool:
-    expected = [_mac(key, seal) for key in _keys()]
-    if any(hmac.compare_digest(mac, bytes(seal.mac)) for mac in expected):
-        return True
-    verdict.complain(seal.number, "carries a seal that is not ours")
-    return False
+def _our_seals(verdict: Verdict) -> Iterator[Link]:
+    """In their order, a page at a time: those that are there now, for what is sealed later may have been passed."""
+    seals = AuditSeal.all_tenants.filter(tenant_id=verdict.chain, number__lte=_newest_seal(verdict.chain).number)
+    left = seals.order_by("number", "checkpoint")
+    while True:
+        with acting_as_platform():
+            page = list(left[:LINES_AT_ONCE])
+        if not page:
+            return
+        for seal in page:
+            if _is_ours(seal):
+                verdict.sealed = seal.number
+                yield _link_of(seal)
+            else:
+                verdict.complain(seal.number, "carries a seal that is not ours")
+        last = page[-1]
+        same_number = Q(number=last.number, checkpoint__gt=last.checkpoint)
+        left = seals.filter(Q(number__gt=last.number) | same_number).order_by("number", "checkpoint")
+
+
+def _checkpoint(chain: int) -> Link:
+    """The newest of ours, under which the chain was trimmed."""
+    with acting_as_platform():
+        seals = list(AuditSeal.all_tenants.filter(tenant_id=chain, checkpoint=True).order_by("-number"))
+    return next((_link_of(seal) for seal in seals if _is_ours(seal)), BEGINNING)
+
+
+def _newest_seal(chain: int) -> Link:
+    with acting_as_platform():
+        newest = AuditSeal.all_tenants.filter(tenant_id=chain).order_by("number").last()
+    return _link_of(newest) if newest else BEGINNING
+
+
+def _link_of(seal: AuditSeal) -> Link:
+    return Link(seal.number, bytes(seal.digest))
+
+
+def _is_ours(seal: AuditSeal) -> bool:
+    return any(hmac.compare_digest(_mac(key, seal), bytes(seal.mac)) for key in _keys())
 
 
 def _put_seal(chain: int, link: Link, *, checkpoint: bool) -> None:
@@ -253,9 +343,14 @@ def _mac(key: bytes, seal: AuditSeal) -> bytes:
 
 def _keys() -> list[bytes]:
     """The first seals; the others are of field keys that were in use before."""
+    return _derived(tuple(settings.FIELD_KEYS))
+
+
+@cache
+def _derived(field_keys: tuple[str, ...]) -> list[bytes]:
     return [
         HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=LABEL).derive(urlsafe_b64decode(key))
-        for key in settings.FIELD_KEYS
+        for key in field_keys
     ]
 
 

@@ -40,8 +40,17 @@ def check_trail() -> None:
 
 def _check_trail(tally: Tally) -> None:
     for chain in sealing.chains():
-        verdict = sealing.verify(chain)
-        if not verdict.intact:
-            logger.error("chain %s is broken: %s", chain, verdict.problems[0])
-        elif settings.AUDIT_KEPT_DAYS:
-            tally.add(events=sealing.trim(chain, timezone.now() - timedelta(days=settings.AUDIT_KEPT_DAYS)))
+        try:
+            tally.add(events=_checked(chain))
+        except sealing.TrailBroken as broken:
+            logger.error("chain %s is broken: %s", chain, broken.verdict.problems[0])  # noqa: TRY400 - that says it all
+
+
+def _checked(chain: int) -> int:
+    """How many events were let go. Raises TrailBroken."""
+    if settings.AUDIT_KEPT_DAYS:
+        return sealing.trim(chain, timezone.now() - timedelta(days=settings.AUDIT_KEPT_DAYS))
+    verdict = sealing.verify(chain)
+    if not verdict.intact:
+        raise sealing.TrailBroken(verdict)
+    return 0

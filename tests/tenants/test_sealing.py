@@ -154,6 +154,56 @@ def test_a_seal_whose_event_was_cut_off_with_the_head_is_missed(chain):
     assert [problem.said for problem in sealing.verify(chain).problems] == ["was sealed and is missing"]
 
 
+@pytest.fixture
+def small_pages(monkeypatch):
+    monkeypatch.setattr(sealing, "LINES_AT_ONCE", 3)
+
+
+def sealed_at_every_event(tenant, count):
+    for _ in range(count):
+        noted(tenant)
+        sealing.seal(tenant.pk)
+
+
+@pytest.mark.parametrize("number", [1, 3, 4, 11])
+def test_page_by_page_nothing_escapes(acme, chain, small_pages, number):
+    sealed_at_every_event(acme, 10)
+    sealing.trim(chain, timezone.now())
+    sealed_at_every_event(acme, 10)
+    verdict = sealing.verify(chain)
+    assert (verdict.problems, verdict.sealed) == ([], verdict.last.number)
+    first = verdict.begins.number
+    tamper(f"UPDATE tenants_auditevent SET actor_name = 'x' WHERE tenant_id = {chain} AND number = {first + number}")
+    tamper(f"UPDATE tenants_auditseal SET mac = 'x' WHERE tenant_id = {chain} AND number = {first + 5}")
+    assert set(places(chain)) == {first + 5, first + number}
+
+
+def between(beginning, deed):
+    """Does the deed in another connection before the first statement that begins so."""
+    done = []
+
+    def around(execute, statement, *arguments):
+        if statement.startswith(beginning) and not done:
+            done.append(True)
+            all_at_once(deed)
+        return execute(statement, *arguments)
+
+    return connection.execute_wrapper(around)
+
+
+def test_an_event_that_comes_before_the_head_is_looked_at_breaks_nothing(acme, chain):
+    sealing.seal(chain)
+    with between('SELECT "tenants_audithead"', lambda: noted(acme)):
+        verdict = sealing.seal(chain)
+    assert (verdict.problems, verdict.events) == ([], 1)
+
+
+def test_a_chain_that_is_trimmed_while_it_is_verified_is_intact(acme, chain, small_pages):
+    with between('SELECT "tenants_auditevent"."number"', lambda: sealing.trim(chain, timezone.now())):
+        verdict = sealing.verify(chain)
+    assert (verdict.problems, verdict.begins.number > EVENTS) == ([], True)
+
+
 def test_a_seal_made_with_an_earlier_field_key_counts_on(chain, settings):
     sealing.seal_all()
     settings.FIELD_KEYS = ["MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=", *settings.FIELD_KEYS]
