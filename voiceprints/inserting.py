@@ -77,8 +77,9 @@ def _owner(row: Model, field: Field[Any, Any]) -> Model | None:
 
 def _number(row: Model, number: int) -> None:
     for field in _fields(type(row)):
-        if owner := _owner(row, field):
-            setattr(row, field.attname, owner.pk)
+        owner = _owner(row, field)
+        if owner and getattr(row, field.attname) is None:
+            setattr(row, field.name, owner)
     row.pk = number
     row._state.adding = False
 
