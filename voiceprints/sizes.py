@@ -24,8 +24,12 @@ def note_sizes() -> int:
         unknown = list(Utterance.all_tenants.unsized().order_by("pk")[:LOOKED_UP_AT_ONCE])
     found = [utterance for utterance in unknown if _look_up(utterance)]
     with acting_as_platform():
-        Utterance.all_tenants.bulk_update(found, ["size_bytes"], batch_size=LOOKED_UP_AT_ONCE)
-    return len(found)
+        # Whatever was let go meanwhile takes no room.
+        unsized = Utterance.all_tenants.unsized().filter(pk__in=[utterance.pk for utterance in found])
+        still = set(unsized.select_for_update(of=["self"]).values_list("pk", flat=True))
+        there = [utterance for utterance in found if utterance.pk in still]
+        Utterance.all_tenants.bulk_update(there, ["size_bytes"], batch_size=LOOKED_UP_AT_ONCE)
+    return len(there)
 
 
 def _look_up(utterance: Utterance) -> bool:

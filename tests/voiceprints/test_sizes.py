@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
+from django.core.files.storage import FileSystemStorage
 
 from tenants.context import acting_as
 from tests.cast import LIBRARY, SUSAN, audio
@@ -58,3 +59,17 @@ def test_what_the_storage_does_not_tell_waits(acme, utterances, recordings_folde
     recordings_folder.unlink()
     recordings_folder.with_name("elsewhere").rename(recordings_folder)
     assert note_sizes() == 2
+
+
+def test_a_recording_that_is_let_go_meanwhile_takes_no_room(acme, utterances, monkeypatch):
+    with acting_as(acme):
+        acme.utterances.update(size_bytes=None)
+
+    def let_go_and_told(storage, path):
+        with acting_as(acme):
+            acme.utterances.filter(recording=path).update(recording="", size_bytes=0)
+        return 1000
+
+    monkeypatch.setattr(FileSystemStorage, "size", let_go_and_told)
+    note_sizes()
+    assert sizes(acme) == [0, 0]
