@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,16 +17,15 @@ from itertools import islice
 from typing import Final
 
 from django.conf import settings
-from django.core.files.storage import storages
 from django.db.models import Q
 from django.utils import timezone
 
 from tenants.actions import Action
-from tenants.cleaning import Tally
+from tenants.cleaning import Tally, delete_rows
 from tenants.context import acting_as_platform
 from tenants.trail import note
 from voiceprints.models import DoomedRecording, Job, StorageFinding, Utterance
-from voiceprints.recordings import reading
+from voiceprints.recordings import remove_file
 from voiceprints.stored import PAGE, StoredFile, is_stored, stored_files
 
 logger = logging.getLogger("openvpr.cleanup")
@@ -65,8 +65,8 @@ def sweep(tally: Tally, now: datetime | None = None) -> Found:
     """
     begun = now or timezone.now()
     found = look_through(begun, keep=True)
-    with acting_as_platform():
-        StorageFinding.objects.filter(seen__lt=begun).delete()
+    forgotten = delete_rows(StorageFinding.objects.filter(seen__lt=begun))
+    deque(forgotten, maxlen=0)
     days = settings.STRAYS_KEPT_DAYS
     removed = remove_strays(tally, found, begun - timedelta(days=days)) if days else 0
     tally.add(lost=found.lost, strays=found.strays, foreign=found.foreign)
@@ -88,17 +88,19 @@ def look_through(now: datetime, *, keep: bool) -> Found:
 
 
 def remove_strays(tally: Tally, found: Found, found_before: datetime) -> int:
-    """Those that were written down before that moment, few at a time. Raises NotOurStorage."""
+    """Those that were written down before that moment, few at a time. What resists stays. Raises NotOurStorage."""
     if found.strays > found.files - found.strays - found.foreign:
         raise NotOurStorage(strays=found.strays, files=found.files)
-    removed = 0
+    removed, last = 0, 0
     while True:
         with acting_as_platform():
-            looked_at, gone = _remove_some(found_before)
+            due = StorageFinding.objects.filter(kind=Kind.STRAY, found__lte=found_before, pk__gt=last).order_by("pk")
+            batch = list(due.select_for_update(skip_locked=True)[:REMOVED_AT_ONCE])
+            gone = _remove(batch)
             tally.add(files=gone)
-        removed += gone
-        if not looked_at:
+        if not batch:
             return removed
+        removed, last = removed + gone, batch[-1].pk
 
 
 def _pages(files: Iterator[StoredFile]) -> Iterator[list[StoredFile]]:
@@ -106,18 +108,16 @@ def _pages(files: Iterator[StoredFile]) -> Iterator[list[StoredFile]]:
         yield page
 
 
-def _remove_some(found_before: datetime) -> tuple[int, int]:
-    due = StorageFinding.objects.filter(kind=Kind.STRAY, found__lte=found_before).order_by("pk")
-    batch = list(due.select_for_update(skip_locked=True)[:REMOVED_AT_ONCE])
-    known = _known([one.path for one in batch])
-    doomed = [one for one in batch if one.path not in known]
-    for one in doomed:
-        with reading(one.path):
-            storages["recordings"].delete(one.path)
-    StorageFinding.objects.filter(pk__in=[one.pk for one in batch]).delete()
-    if doomed:
-        note(None, Action.STRAYS_REMOVED, files=len(doomed), bytes=sum(one.size_bytes or 0 for one in doomed))
-    return len(batch), len(doomed)
+def _remove(findings: Sequence[StorageFinding]) -> int:
+    """Those that nobody speaks of by now; returns how many went. No more is said of others but those that resist."""
+    known = _known([one.path for one in findings])
+    doomed = [one for one in findings if one.path not in known]
+    stuck = {one.pk for one in doomed if not remove_file(one.path)}
+    gone = [one for one in doomed if one.pk not in stuck]
+    StorageFinding.objects.filter(pk__in={one.pk for one in findings} - stuck).delete()
+    if gone:
+        note(None, Action.STRAYS_REMOVED, files=len(gone), bytes=sum(one.size_bytes or 0 for one in gone))
+    return len(gone)
 
 
 def _without_rows(files: Sequence[StoredFile], now: datetime) -> Iterator[StorageFinding]:

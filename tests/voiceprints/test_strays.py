@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 from django.core.files.base import ContentFile
+from django.core.files.storage import FileSystemStorage
 from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.utils import timezone
@@ -56,6 +57,24 @@ def findings():
 
 def on_disk(folder):
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def test_a_file_that_resists_keeps_no_other_and_is_tried_again(enrolled, recordings_folder, monkeypatch):
+    stuck, _ = stray(), stray()
+    sweep()
+    delete = FileSystemStorage.delete
+
+    def delete_others(storage, path):
+        if path == stuck:
+            raise PermissionError
+        delete(storage, path)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(FileSystemStorage, "delete", delete_others)
+        assert sweep(timedelta(days=10)).removed == 1
+    assert on_disk(recordings_folder) == sorted([*enrolled, stuck])
+    assert findings() == [("stray", stuck)]
+    assert sweep(timedelta(days=11)).removed == 1
 
 
 def test_where_all_is_well_nothing_is_found(enrolled, recordings_folder):
