@@ -69,6 +69,12 @@ def consent_of(speaker: Speaker) -> Consent | None:
     return found
 
 
+def given_by(speaker: Speaker) -> Given | None:
+    """What was told, to be told elsewhere; None also where the interface took the consent. Sees as `consent_of`."""
+    kept = consent_of(speaker)
+    return Given(kept.reference, kept.version, kept.source, kept.given) if kept and kept.reference else None
+
+
 def interface() -> str:
     """Through which somebody comes: a dialect, the console, or a command, whichever it is."""
     return origin().interface.partition(" ")[0]

@@ -35,6 +35,7 @@ from tenants.models import Tenant
 from tenants.trail import note
 from voiceprints import consents, gallery, recordings, retention, services, work
 from voiceprints.archives import Archive, fit_name
+from voiceprints.consents import Given
 from voiceprints.errors import (
     ArchiveRefused,
     ManifestRefused,
@@ -141,20 +142,21 @@ class Export:
         said = self._read(speaker_id)
         if said is None:
             return False
-        speaker, utterances = said
+        speaker, consent, utterances = said
         with tempfile.SpooledTemporaryFile(IN_MEMORY_BYTES) as spool:
             sizes = [self._recording(row, spool, required=every_recording) for row in utterances]
             entries = list(self._utterances(archive, number, spool, utterances, sizes))
-        line = _speaker_line(speaker) | {"utterances": entries}
+        line = _speaker_line(speaker, consent) | {"utterances": entries}
         lines.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
         return True
 
-    def _read(self, speaker_id: int) -> tuple[Speaker, list[Utterance]] | None:
+    def _read(self, speaker_id: int) -> tuple[Speaker, Given | None, list[Utterance]] | None:
         with acting_as(self.run.tenant):
             speaker = self.run.tenant.speakers.filter(pk=speaker_id).first()
             if speaker is None:
                 return None
-            return speaker, list(speaker.utterances.order_by("pk").prefetch_related("embeddings"))
+            utterances = speaker.utterances.order_by("pk").prefetch_related("embeddings")
+            return speaker, consents.given_by(speaker), list(utterances)
 
     def _recording(self, utterance: Utterance, spool: Any, *, required: bool) -> int:
         """How many bytes of it now lie in the spool. Raises FileNotFoundError, StorageFailed."""
@@ -186,9 +188,9 @@ class Export:
             yield entry
 
 
-def _speaker_line(speaker: Speaker) -> dict[str, Any]:
+def _speaker_line(speaker: Speaker, consent: Given | None) -> dict[str, Any]:
     about = {"external_id": speaker.external_id, "info": speaker.info, "status": speaker.status}
-    return about | {"created": speaker.created.isoformat()}
+    return about | {"created": speaker.created.isoformat(), "consent": consent and consent.to_wire()}
 
 
 def _utterance_entry(utterance: Utterance) -> dict[str, Any]:
@@ -247,6 +249,7 @@ class ExportedSpeaker:
     status: Speaker.Status
     created: datetime
     utterances: tuple[ExportedUtterance, ...]
+    consent: Given | None
 
     def is_measured_with(self, models: Sequence[str]) -> bool:
         return all(utterance.embeddings.keys() >= set(models) for utterance in self.utterances)
@@ -410,7 +413,7 @@ class Restoring:
                     raise _ModelsChanged
                 newcomer = Speaker(external_id=speaker.external_id, info=speaker.info, status=speaker.status)
                 row, _ = gallery.admit(self.tenant, self.key, newcomer, self.when_enrolled, create_library=True)
-                consents.record(self.tenant, row, None)
+                consents.record(self.tenant, row, speaker.consent)
                 known = [
                     KnownUtterance(
                         path,
@@ -451,6 +454,7 @@ class Restoring:
             info=speaker.info,
             required_utterances=1 if complete else sys.maxsize,
             when_enrolled=self.when_enrolled,
+            consent=speaker.consent,
             also=written,
         )
 
@@ -500,7 +504,18 @@ def read_speaker(line: bytes, models: dict[str, int]) -> ExportedSpeaker:
         Speaker.Status(status),
         _moment(said.get("created")),
         tuple(_utterance(one, models) for one in utterances),
+        _consent(said.get("consent")),
     )
+
+
+def _consent(said: Any) -> Given | None:
+    """Exports of earlier versions tell of none."""
+    if said is None:
+        return None
+    if not isinstance(said, dict):
+        raise RowRefused("no JSON object", field="consent")
+    given = None if said.get("given") is None else _moment(said["given"], "consent")
+    return Given(required(said, "reference", ""), fit_text(said, "version", ""), fit_text(said, "source", ""), given)
 
 
 def _utterance(said: Any, models: dict[str, int]) -> ExportedUtterance:
@@ -539,9 +554,9 @@ def _flag(said: dict[str, Any], field: str, *, absent: bool) -> bool:
     return flag
 
 
-def _moment(text: Any) -> datetime:
+def _moment(text: Any, field: str = "created") -> datetime:
     """In UTC, and not to come. Raises RowRefused, also for one that in UTC falls out of the calendar."""
-    unfit = RowRefused("no date and time with its offset", field="created")
+    unfit = RowRefused("no date and time with its offset", field=field)
     try:
         moment = datetime.fromisoformat(text)
         in_utc = moment.astimezone(UTC)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import astuple
+from datetime import UTC, datetime
+
 import pytest
 
 from tenants.context import acting_as
 from tenants.models import Tenant
 from tests.api.native.client import Native, problem
+from tests.archives import zipped
 from tests.cast import KEN, LIBRARY, SUSAN, audio, recording
 from tests.console.people import client_for, enrolled
+from tests.voiceprints.test_exchange import exported, failures, members, restored
 from voiceprints import bulk, consents, services
 from voiceprints.consents import Given
 from voiceprints.errors import ConsentMissing
@@ -79,6 +85,29 @@ def test_where_it_is_taken_elsewhere_the_interface_stands_for_it(acme, native):
 def test_an_enrollment_nobody_waits_for_keeps_the_reference(strict):
     bulk.begin_enrollment(strict, LIBRARY, SUSAN, [audio(SUSAN)], answer="native", consent=Given("form 17"))
     assert consent_of(strict).reference == "form 17"
+
+
+@pytest.mark.parametrize("what", [{"embeddings": True}, {"recordings": True}])
+def test_a_reference_comes_along_with_an_export(acme, globex, what):
+    given = Given("form 17", "2", "paper", datetime(2026, 1, 2, tzinfo=UTC))
+    services.enroll(acme, LIBRARY, SUSAN, [audio(SUSAN)], consent=given)
+    services.enroll(acme, LIBRARY, KEN, [audio(KEN)])
+    consents.set_rules(globex, required=True, elsewhere=[])
+    brought = restored(globex, exported(acme, **what))
+    assert brought.result == {"enrolled": 1, "failed": 1}
+    kept = consent_of(globex)
+    assert (kept.reference, kept.version, kept.source, kept.given) == astuple(given)
+
+
+@pytest.mark.parametrize("consent", ["form 17", {"reference": ""}, {"reference": "a", "given": "yesterday"}])
+def test_a_consent_that_cannot_be_read_is_refused_with_its_speaker(acme, globex, consent):
+    services.enroll(acme, LIBRARY, SUSAN, [audio(SUSAN)])
+    files = members(exported(acme, embeddings=True))
+    speaker = json.loads(files["speakers.jsonl"]) | {"consent": consent}
+    brought = restored(globex, zipped(files | {"speakers.jsonl": json.dumps(speaker).encode()}))
+    assert failures(globex, brought) == ["RowRefused"]
+    with acting_as(globex):
+        assert not globex.speakers.exists()
 
 
 def test_a_tenant_that_asks_for_none_enrolls_as_before(acme, globex, strict):
