@@ -48,7 +48,7 @@ class Pulse:
     host: str
     age_seconds: int
     usable: bool
-    """Of who embeds: whether the speaker models that tenants use are there as they should be."""
+    """Of who embeds: whether the speaker models that answer for tenants are there as they should be."""
 
     @property
     def alive(self) -> bool:
@@ -104,9 +104,9 @@ def quietly(deed: Callable[[], object]) -> None:
 
 
 def models_are_usable() -> bool:
-    """Whether those that tenants use most lie on this machine, whole and as the database knows them."""
+    """Whether those that answer for most tenants lie on this machine, whole and as the database knows them."""
     try:
-        return all(_is_usable(name) for name in installed.most_used())
+        return all(_is_usable(name) for name in installed.most_answering())
     except DatabaseFailed:
         # Who asks whether we are ready hears of the database as well.
         return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -68,7 +69,16 @@ def _agree(name: str, dimension: int, sha256: str) -> None:
 
 def most_used(limit: int = ENCODERS_KEPT) -> list[str]:
     """What a worker should have at hand before the first recording comes."""
-    used = Counter(name for tenant in Tenant.objects.filter(active=True) for name in tenant.models)
+    return _most_used(limit, lambda tenant: tenant.models)
+
+
+def most_answering(limit: int = ENCODERS_KEPT) -> list[str]:
+    """What a worker cannot do without: an enrollment goes without a model that stands by."""
+    return _most_used(limit, lambda tenant: tenant.answering_models)
+
+
+def _most_used(limit: int, models_of: Callable[[Tenant], Iterable[str]]) -> list[str]:
+    used = Counter(name for tenant in Tenant.objects.filter(active=True) for name in models_of(tenant))
     return [name for name, _ in used.most_common(limit)] or [default_model()]
 
 

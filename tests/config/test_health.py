@@ -102,7 +102,9 @@ def test_redis_down(client, everybody):
     assert wrong == {"redis": "down"} | dict.fromkeys([jobs.EMBED, "model", *BEHIND], "unknown")
 
 
-def test_database_down(client, everybody):
+def test_database_down(client, everybody, monkeypatch):
+    # To stop a server may take longer than whoever said once that it is alive is believed.
+    monkeypatch.setattr(heartbeats, "DEAD_AFTER_SECONDS", heartbeats.FORGOTTEN_AFTER_SECONDS)
     with POSTGRES.down():
         assert told(client) == (503, "not ready", {"database": "down"})
     assert told(client)[0] == 200
@@ -175,7 +177,17 @@ def test_nobody_is_troubled_by_a_sign_of_life_that_cannot_be_given():
         heartbeats.Ticking()(sender="voiceprints.tend_jobs")
 
 
-def test_models_that_tenants_use_must_lie_here_whole_and_as_the_database_knows_them(acme, tiny):
+def test_a_model_that_answers_nobody_may_be_missing(acme, tiny):
+    acme.other_models = [tiny]
+    acme.save()
+    installed.store().weights_of(tiny).unlink()
+    assert heartbeats.models_are_usable()
+    acme.fallback_model = tiny
+    acme.save()
+    assert not heartbeats.models_are_usable()
+
+
+def test_models_that_answer_must_lie_here_whole_and_as_the_database_knows_them(acme, tiny):
     acme.model = tiny
     acme.save()
     assert heartbeats.models_are_usable()

@@ -72,13 +72,13 @@ CHANGES_NOTHING = {
     curation: "browse_libraries find_library browse_speakers find_speaker browse_utterances find_utterance",
     bulk: "answers_enrollments find_job page_jobs page_rows file_of",
     generations: "all_coverages coverage longest_request",
-    installed: "store refuse_disagreement most_used refuse_other_vectors registered usage_of",
+    installed: "store refuse_disagreement most_used most_answering refuse_other_vectors registered usage_of",
     decisions: "decision_for calibration_in_force calibrations_in_force forget_calibrations shipped_calibration",
     retention: "periods_of own_periods look look_at_library foresee foresee_library keeps_recordings",
     erasure: "find_erasure newest_of receipt_of page_erasures tend dispatch",
     leaving: "gone",
     opting_out: "find_opt_out page_opt_outs",
-    consents: "refuse_missing consent_of interface",
+    consents: "refuse_missing consent_of given_by interface",
 }
 # Parts of others, which tell; when a key was last used; a first start, which is two deeds; and the end of an erasure,
 # which is several transactions (test_erasure.py).
