@@ -38,7 +38,8 @@ def test_it_sets_what_it_is_told_to(acme):
 
 
 def test_a_dry_run_changes_nothing(acme, library):
-    assert told("set", "acme", "--recordings", "0", "--dry-run")["due"]["recordings"] == 1
+    said = told("set", "acme", "--recordings", "0", "--dry-run")
+    assert (said["due"]["recordings"], said["changed"]) == (1, False)
     words = ["--org-id", "acme", "--tag-id", "staff", "--recordings", "0", "--dry-run"]
     assert told("set", "acme", *words)["due"] == 1
     assert retention.periods_of(acme).recordings is None

@@ -39,9 +39,8 @@ class Command(AttributedCommand):
         owner = tenant_named(tenant)
         if what == "show":
             return json.dumps(shown(retention.look(owner)) | {"libraries": libraries_of(owner)}, ensure_ascii=False)
-        if options["org_id"] is not None:
-            return json.dumps(of_library(owner, options), ensure_ascii=False)
-        return json.dumps(of_tenant(owner, options), ensure_ascii=False)
+        ruled = of_tenant(owner, options) if options["org_id"] is None else of_library(owner, options)
+        return json.dumps(ruled | {"changed": not options["dry_run"]}, ensure_ascii=False)
 
 
 def of_tenant(tenant: Tenant, options: dict[str, Any]) -> dict[str, Any]:
