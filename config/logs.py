@@ -5,27 +5,34 @@ from __future__ import annotations
 import json
 import logging
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from django.conf import settings
 
 from tenants.origins import SAID, origin
+
+INVITATIONS: Final = f"{settings.CONSOLE_PATH}join/"
+"""Behind it stands the secret of a link."""
 
 
 class WithoutAddresses(logging.Filter):
     """Django repeats the address of a request that went wrong. Those of the API may be secrets or carry signatures.
 
     The edge of the API has a line of its own for each request, and one for each failure that it answered. So only what
-    broke elsewhere is kept, without the address.
+    broke elsewhere is kept, without the address. Those of the console are kept, but for the links of invitations.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
         request = getattr(record, "request", None)
-        if request is None or request.path.startswith(settings.CONSOLE_PATH):
+        if request is None or _may_be_written_down(request.path):
             return True
         status = getattr(record, "status_code", None)
         record.msg, record.args = "an answer with status %s", (status,)
         return record.levelno >= logging.ERROR and record.exc_info is not None
+
+
+def _may_be_written_down(path: str) -> bool:
+    return path.startswith(settings.CONSOLE_PATH) and not path.startswith(INVITATIONS)
 
 
 class JsonLines(logging.Formatter):

@@ -18,6 +18,7 @@ from config import settings as config_settings
 from config import urls
 from config.logs import JsonLines
 from config.telling import tell_that_it_runs
+from tenants import invitations
 from tenants.origins import Origin, coming_from
 from tenants.services import Provisioned, create_tenant
 
@@ -57,6 +58,17 @@ def test_what_broke_is_logged_without_the_address(broken, caplog):
 def test_addresses_of_the_console_are_logged(admin_client, caplog):
     assert admin_client.get("/console/nothing-here/").status_code == 404
     assert [line.getMessage() for line in lines(caplog)] == ["Not Found: /console/nothing-here/"]
+
+
+def test_the_secret_of_an_invitation_stays_out_of_the_log_when_its_link_breaks(monkeypatch, caplog):
+    def broken(_):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(invitations, "digest_of", broken)
+    assert Client(raise_request_exception=False).get("/console/join/such-secret/").status_code == 500
+    (line,) = lines(caplog)
+    assert (line.getMessage(), line.exc_info[0]) == ("an answer with status 500", ZeroDivisionError)
+    assert "such-secret" not in caplog.text
 
 
 def line_of(message="told", **about):
