@@ -17,7 +17,7 @@ from api.abcpen.auth import SignatureAuthentication
 from api.abcpen.errors import ANSWERS, RECORDING_ANSWERS, SUCCESS, Answer
 from api.abcpen.serializers import Fields
 from api.bodies import sent_form
-from api.protocol import DialectViewSet, Nowhere, public_address
+from api.protocol import DialectViewSet, Nowhere, public_address, refuse_closed_dialect
 from tenants.models import Operation
 from tenants.origins import ActorKind, identified
 from voiceprints import recordings, services
@@ -132,6 +132,7 @@ class LinkedRecordingViewSet(RecordingViewSet):
 
     def play_linked(self, request: Request, token: str, path: str) -> HttpResponseBase:
         self.tenant = tenant_of_link(token, path)
+        refuse_closed_dialect(self.tenant, self.dialect)
         identified(ActorKind.LINK)
         return self.recording(request._request, path)
 

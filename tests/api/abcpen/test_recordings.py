@@ -3,6 +3,7 @@
 import pytest
 
 from tenants.models import Tenant
+from tenants.services import choose_dialects
 from tests.api.abcpen.client import Abcpen, fetched
 from tests.cast import SUSAN, recording
 
@@ -97,3 +98,11 @@ def test_a_recording_can_only_be_fetched(client, address, method):
 def test_a_closed_tenant_cannot_fetch_its_recordings_by_signing(abcpen, path):
     Tenant.objects.filter(pk=abcpen.tenant.pk).update(active=False)
     assert abcpen.client.get(path, headers=abcpen.headers()).status_code == 403
+
+
+def test_an_address_that_was_given_out_ends_with_the_dialect(client, acme, address):
+    choose_dialects(acme, ["native"])
+    reply = fetched(client, address)
+    assert (reply.status_code, reply.json()["code"]) == (403, "10110")
+    choose_dialects(acme, ["abcpen", "native"])
+    assert fetched(client, address).status_code == 200
