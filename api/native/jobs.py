@@ -40,6 +40,7 @@ class JobViewSet(NativeViewSet):
         "list": Operation.READ,
         "retrieve": Operation.READ,
         "cancel": Operation.MANAGE,
+        "retry": Operation.MANAGE,
         "rows": Operation.READ,
     }
 

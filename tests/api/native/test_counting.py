@@ -47,6 +47,11 @@ def test_each_line_of_an_import_is_counted_unless_it_says_nothing_new(acme):
     assert counted() == {("enroll", "jobs", "ok", ""): 1, ("enroll", "jobs", "refused", "FileMissing"): 2}
 
 
+def test_a_job_that_is_done_again_is_counted_as_managed(native):
+    native.post("jobs/1/retry")
+    assert counted() == {("manage", "native", "refused", "JobNotFound"): 1}
+
+
 def test_what_is_refused_is_counted_with_the_reason_and_nothing_of_whoever_has_no_token(native: Native):
     native.post("verify", STAFF | {"external_id": "nobody", "audio": encoded(recording(WEI))})
     native.post("verify", {})
