@@ -7,13 +7,13 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.signals import user_logged_in, user_logged_out
-from django.db.models.signals import post_delete, post_save, pre_save
+from django.db.models.signals import post_delete, post_save, pre_delete, pre_save
 
 from tenants.actions import Action, Outcome
 from tenants.context import acting_as_platform, memberships_of
 from tenants.models import Membership, Tenant
 from tenants.origins import ActorKind, identified
-from tenants.targets import user_target
+from tenants.targets import member_target, user_target
 from tenants.trail import NOTHING, note
 
 NOTED_FIELDS = ("username", "password", "first_name", "last_name", "email", "is_active", "is_superuser", "is_staff")
@@ -27,6 +27,7 @@ def watch() -> None:
     user_logged_out.connect(note_sign_out, dispatch_uid="trail")
     pre_save.connect(remember, sender=users, dispatch_uid="trail")
     post_save.connect(note_saved, sender=users, dispatch_uid="trail")
+    pre_delete.connect(note_leaving, sender=users, dispatch_uid="trail")
     post_delete.connect(note_deleted, sender=users, dispatch_uid="trail")
 
 
@@ -79,6 +80,13 @@ def note_saved(instance: Any, created: bool, update_fields: Any = None, **_: Any
     said: dict[str, Any] = {field: getattr(instance, field) for field in SAID_FIELDS}
     with acting_as_platform():
         note(None, Action.USER_CREATED if created else Action.USER_CHANGED, user_target(instance), **about, **said)
+
+
+def note_leaving(instance: Any, **_: Any) -> None:
+    """In each tenant where the user works: the memberships go with the account."""
+    with acting_as_platform():
+        for membership in Membership.all_tenants.filter(user=instance.pk).select_related("tenant", "user"):
+            note(membership.tenant, Action.MEMBER_REMOVED, member_target(membership), role=membership.role)
 
 
 def note_deleted(instance: Any, **_: Any) -> None:

@@ -174,7 +174,7 @@ class OpenerAdmin(TenantAdmin):
         self._set_enabled(request, queryset, False)
 
     def _set_enabled(self, request: HttpRequest, queryset: QuerySet[Any], enabled: bool) -> None:
-        changed = list(queryset.select_related("tenant"))
+        changed = list(queryset.exclude(enabled=enabled).select_related("tenant"))
         for opener in changed:
             self.switch(opener, enabled=enabled)
         messages.success(request, ngettext("%d changed.", "%d changed.", len(changed)) % len(changed))
@@ -209,7 +209,8 @@ class CredentialAdmin(OpenerAdmin):
 
     def save_model(self, request: HttpRequest, obj: Credential, form: Any, change: bool) -> None:
         if change:
-            services.set_credential_enabled(obj, obj.enabled)
+            if form.has_changed():
+                services.set_credential_enabled(obj, obj.enabled)
             return
         issued = services.issue_credential(obj.tenant, key_id=obj.key_id, secret=obj.secret)
         obj.pk, obj.key_id = issued.pk, issued.key_id
@@ -310,7 +311,8 @@ class AccessTokenAdmin(OpenerAdmin):
 
     def save_model(self, request: HttpRequest, obj: AccessToken, form: Any, change: bool) -> None:
         if change:
-            services.change_token(obj, label=obj.label, enabled=obj.enabled)
+            if form.has_changed():
+                services.change_token(obj, label=obj.label, enabled=obj.enabled)
             return
         issued, plain = services.issue_token(obj.tenant, scopes=obj.scopes, label=obj.label, expires=obj.expires)
         obj.pk, obj.created = issued.pk, issued.created
@@ -372,7 +374,8 @@ class MembershipAdmin(TenantAdmin):
 
     def save_model(self, request: HttpRequest, obj: Membership, form: Any, change: bool) -> None:
         if change:
-            members.change_role(obj, obj.role)
+            if form.has_changed():
+                members.change_role(obj, obj.role)
         else:
             obj.pk = members.add_member(obj.tenant, obj.user, obj.role).pk
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 
 import pytest
+from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db import connection
 from django.test import Client
@@ -17,8 +19,9 @@ from tenants.actions import Action
 from tenants.auditing import Search
 from tenants.context import acting_as, acting_as_platform
 from tenants.models import AuditEvent, Role
+from tenants.services import issue_token
 from tenants.trail import Target, note
-from tests.console.people import PASSWORD, enrolled, member, signed_in
+from tests.console.people import PASSWORD, enrolled, join, member, signed_in
 from voiceprints.history import history_of
 
 pytestmark = pytest.mark.django_db
@@ -90,6 +93,45 @@ def test_an_account_that_is_made_or_changed_is_told_on_the_platform(db):
         made, changed = auditing.events_of(None).filter(object_name="nina").order_by("number")
     assert (made.action, changed.action, changed.details["fields"]) == ("user.created", "user.changed", ["password"])
     assert PASSWORD not in json.dumps(changed.details)
+
+
+def test_an_account_that_is_deleted_leaves_its_tenants_with_an_event(client_of, acme, globex):
+    nina = member(acme, Role.VIEWER, "nina").user
+    join(nina, globex, Role.OPERATOR)
+    client_of("staff").post(f"/console/auth/user/{nina.pk}/delete/", {"post": "yes"})
+    for tenant, role in ((acme, "viewer"), (globex, "operator")):
+        event = newest(tenant)
+        assert (event.action, event.object_name, event.actor_name) == ("member.removed", "nina", "root")
+        assert event.details == {"role": role}
+    with acting_as_platform():
+        assert auditing.events_of(None).latest("number").action == "user.deleted"
+
+
+@pytest.mark.parametrize("which", ["credential", "accesstoken", "membership"])
+def test_what_is_saved_as_it_was_is_no_event(which, client_of, acme, acme_rows):
+    token, _ = issue_token(acme, scopes=["read"], label="till")
+    with acting_as(acme):
+        viewer = acme.memberships.get(role=Role.VIEWER)
+    rows = {"credential": acme_rows.credential, "accesstoken": token, "membership": viewer}
+    forms = {"credential": {"enabled": "on"}, "accesstoken": {"enabled": "on", "label": "till"}}
+    before = newest(acme).number
+    address = f"/console/tenants/{which}/{rows[which].pk}/change/"
+    assert client_of("staff").post(address, forms.get(which, {"role": "viewer"})).status_code == 302
+    assert newest(acme).number == before
+
+
+def test_what_is_enabled_already_is_not_enabled_again(client_of, acme, acme_credential):
+    client, chosen = client_of("owner"), {"action": "enable", "_selected_action": [acme_credential.pk]}
+    before = newest(acme).number
+    client.post("/console/tenants/credential/", chosen)
+    assert newest(acme).number == before
+
+
+def test_the_documentation_names_every_action():
+    rows = [line for line in (settings.BASE_DIR / "docs" / "audit.md").read_text().splitlines() if line[:3] == "| `"]
+    named = [re.findall(r"`([a-z_.]+)`", row) for row in rows]
+    told = {f"{one}{other}" for row in named for one in row if one.endswith(".") for other in row} | set(sum(named, []))
+    assert set(Action.values) <= told
 
 
 @pytest.mark.parametrize(
