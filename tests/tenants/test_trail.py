@@ -8,11 +8,12 @@ from contextlib import suppress
 import pytest
 from django.db import DatabaseError, connection, transaction
 
+from tenants import sealing
 from tenants.actions import Action
 from tenants.chains import linked_text
 from tenants.context import acting_as, acting_as_platform
 from tenants.models import AuditEvent, AuditHead
-from tenants.trail import PLATFORM_CHAIN, NotInATransaction, Target, note
+from tenants.trail import FEW, PLATFORM_CHAIN, NotInATransaction, Target, note
 
 pytestmark = pytest.mark.django_db
 
@@ -44,6 +45,22 @@ def test_an_event_hangs_on_the_one_before(acme):
         ((text,),) = raw(f"SELECT {linked_text('e')} FROM tenants_auditevent e WHERE id = %s", second.pk)
     assert bytes(second.digest) == hashlib.sha256(bytes(first.digest) + text.encode()).digest()
     assert "ä" in text
+
+
+def test_of_very_many_in_one_transaction_each_hangs_on_the_one_before(acme, globex):
+    noted(acme)
+    noted(globex)
+    before = {who: len(events_of(who)) for who in (acme, globex, None)}
+    with acting_as_platform():
+        for number in range(FEW):
+            for who in (acme, globex):
+                note(who, Action.TENANT_CHANGED, number=number)
+        note(None, Action.TENANT_OPENED)
+    noted(acme, afterwards=True)
+    assert {who: len(events_of(who)) - before[who] for who in before} == {acme: FEW + 1, globex: FEW, None: 1}
+    assert [event.details["number"] for event in events_of(acme)[-FEW - 1 : -1]] == list(range(FEW))
+    for who in (acme, globex):
+        assert sealing.verify(sealing.chain_of(who)).intact
 
 
 def test_nothing_is_stored_of_a_transaction_that_is_undone(acme):
