@@ -49,6 +49,17 @@ ON CONFLICT (speaker_id, model) DO UPDATE SET
     speech_seconds = EXCLUDED.speech_seconds
 """
 
+# What hangs on them goes first. As the object-relational mapper would, which loads all that it removes.
+DELETE_UTTERANCES = """
+DELETE FROM voiceprints_utteranceembedding WHERE tenant_id = %(tenant)s AND utterance_id = ANY(%(doomed)s::bigint[]);
+DELETE FROM voiceprints_utterance WHERE tenant_id = %(tenant)s AND id = ANY(%(doomed)s::bigint[])
+"""
+DELETE_SPEAKERS = """
+DELETE FROM voiceprints_consent WHERE tenant_id = %(tenant)s AND speaker_id = ANY(%(doomed)s::bigint[]);
+DELETE FROM voiceprints_voiceprint WHERE tenant_id = %(tenant)s AND speaker_id = ANY(%(doomed)s::bigint[]);
+DELETE FROM voiceprints_speaker WHERE tenant_id = %(tenant)s AND id = ANY(%(doomed)s::bigint[])
+"""
+
 
 def find_library(tenant: Tenant, key: LibraryKey) -> Library:
     library: Library | None = tenant.libraries.within(key.org_id, key.tag_id).first()
@@ -238,14 +249,13 @@ def move(tenant: Tenant, speakers: QuerySet[Speaker], key: LibraryKey) -> int:
     Raises LibraryNotFound, OptedOut, and SpeakersExist for names that are taken there, moving nobody.
     """
     # Everybody locks speakers before their library. The lock keeps new names out until all have moved in.
-    people = list(speakers.select_related("library").select_for_update(of=["self"]).order_by("pk"))
+    people = locked_and_named(speakers)
     moving = {speaker.pk: speaker.external_id for speaker in people}
     library = tenant.libraries.within(key.org_id, key.tag_id).select_for_update().first()
     if library is None:
         raise LibraryNotFound(org_id=key.org_id, tag_id=key.tag_id)
     _refuse_taken_names(library, moving)
-    for external_id in moving.values():
-        optouts.refuse(tenant, key, external_id)
+    optouts.refuse_any(tenant, key, moving.values())
     tenant.speakers.filter(pk__in=moving).update(library=library)
     tenant.voiceprints.filter(speaker__in=moving).update(library=library)
     for speaker in people:
@@ -273,6 +283,12 @@ def set_info(speaker: Speaker, info: str) -> None:
         speaker.save(update_fields=["info"])
 
 
+def locked_and_named(speakers: QuerySet[Speaker]) -> list[Speaker]:
+    """With what the audit trail calls them, nobody else's to change until the transaction ends."""
+    named = speakers.select_related("library").only("tenant", "external_id", "library__org_id", "library__tag_id")
+    return list(named.select_for_update(of=["self"]).order_by("pk"))
+
+
 def locked_people(tenant: Tenant, libraries: Sequence[Library]) -> Counter[int]:
     """How many speakers each of the libraries has, nobody else's to change until the transaction ends."""
     people = tenant.speakers.in_libraries(libraries).select_for_update(of=["self"]).order_by("pk")
@@ -283,7 +299,7 @@ def drop_utterances(tenant: Tenant, utterances: QuerySet[Utterance]) -> int:
     """Rows now, files after the commit; returns how many."""
     rows = dict(utterances.values_list("pk", "recording"))
     recordings.let_go(tenant, filter(None, rows.values()))
-    tenant.utterances.filter(pk__in=rows).delete()
+    _delete(DELETE_UTTERANCES, tenant, rows)
     return len(rows)
 
 
@@ -291,9 +307,13 @@ def drop_speakers(tenant: Tenant, speakers: QuerySet[Speaker]) -> Removal:
     """With all they said."""
     doomed = list(speakers.select_for_update(of=["self"]).order_by("pk").values_list("pk", flat=True))
     said = drop_utterances(tenant, tenant.utterances.filter(speaker__in=doomed))
-    tenant.voiceprints.filter(speaker__in=doomed).delete()
-    tenant.speakers.filter(pk__in=doomed).delete()
+    _delete(DELETE_SPEAKERS, tenant, doomed)
     return Removal(speakers=len(doomed), recordings=said)
+
+
+def _delete(statements: str, tenant: Tenant, doomed: Iterable[int]) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(statements, {"tenant": tenant.pk, "doomed": list(doomed)})
 
 
 def embedding_row(utterance: Utterance, model: str, embedding: Embedding) -> UtteranceEmbedding:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hmac
 import json
 from base64 import urlsafe_b64decode
+from collections.abc import Iterable
 from functools import cache
 from typing import Final
 
@@ -29,6 +30,13 @@ EVERYWHERE: Final = LibraryKey("")
 def refuse(tenant: Tenant, key: LibraryKey, external_id: str) -> None:
     """Inside acting_as. Raises OptedOut."""
     if tenant.opt_outs.filter(digest__in=blocking(tenant, key, external_id)).exists():
+        raise OptedOut
+
+
+def refuse_any(tenant: Tenant, key: LibraryKey, external_ids: Iterable[str]) -> None:
+    """As `refuse` does one of them. Inside acting_as. Raises OptedOut."""
+    unwilling = set(tenant.opt_outs.values_list("digest", flat=True))
+    if unwilling and any(not unwilling.isdisjoint(blocking(tenant, key, one)) for one in external_ids):
         raise OptedOut
 
 

@@ -44,6 +44,9 @@ TRIED_AGAIN_AFTER = timedelta(hours=1)
 STORAGE_FAILURES = (OSError, BotoCoreError, ClientError)
 
 # As the object-relational mapper would, without its work: each enrollment waits for it.
+DOOM = """
+INSERT INTO voiceprints_doomedrecording (tenant_id, path, not_before) SELECT %s, unnest(%s::text[]), %s::timestamptz
+"""
 STRIKE = "DELETE FROM voiceprints_doomedrecording WHERE path = ANY(%s)"
 
 # A lock of the database, not of a row: backups have it alone, whoever removes files shares it.
@@ -165,13 +168,12 @@ def let_go(tenant: Tenant, paths: Iterable[str]) -> None:
     """Remove these files once the transaction that removes their rows was committed: a few at once, others soon."""
     doomed = list(paths)
     doom(tenant, doomed, not_before=timezone.now())
-    transaction.on_commit(lambda: _remove_now_or_later(tenant, doomed), robust=True)
+    transaction.on_commit(lambda: _remove_now_or_later(tenant, doomed[:SWEEP_BATCH]), robust=True)
 
 
 def doom(tenant: Tenant, paths: Iterable[str], *, not_before: datetime) -> None:
-    DoomedRecording.all_tenants.bulk_create(
-        DoomedRecording(tenant=tenant, path=path, not_before=not_before) for path in paths
-    )
+    with connection.cursor() as cursor:
+        cursor.execute(DOOM, [tenant.pk, list(paths), not_before])
 
 
 def sweep() -> int:

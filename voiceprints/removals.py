@@ -32,12 +32,13 @@ class Undertaking:
 
 
 def remove_speakers(speakers: QuerySet[Speaker]) -> Removal:
-    names: dict[Library, list[str]] = defaultdict(list)
-    for speaker in speakers.select_related("library__tenant"):
-        names[speaker.library].append(speaker.external_id)
+    names: dict[int, list[str]] = defaultdict(list)
+    for library, external_id in speakers.order_by().values_list("library", "external_id"):
+        names[library].append(external_id)
+    libraries = Library.all_tenants.select_related("tenant").in_bulk(names)
     return _sum(
-        services.delete_speakers(library.tenant, library.tenant.libraries.filter(pk=library.pk), external_ids)
-        for library, external_ids in names.items()
+        services.delete_speakers(library.tenant, library.tenant.libraries.filter(pk=library.pk), names[library.pk])
+        for library in libraries.values()
     )
 
 

@@ -380,7 +380,7 @@ def delete_speakers(tenant: Tenant, libraries: QuerySet[Library], external_ids: 
     """Those of the names that are there, with everything they said. Unknown names are passed over."""
     with acting_as(tenant):
         named = tenant.speakers.in_libraries(libraries).filter(external_id__in=list(external_ids))
-        doomed = list(named.select_related("library").select_for_update(of=["self"]).order_by("pk"))
+        doomed = gallery.locked_and_named(named)
         for speaker in doomed:
             note(tenant, Action.SPEAKER_DELETED, speaker_target(speaker))
         return gallery.drop_speakers(tenant, tenant.speakers.filter(pk__in=[speaker.pk for speaker in doomed]))
