@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 
 import pytest
@@ -36,18 +35,6 @@ def sign_in(page: Page, tenant: Tenant, role: Role = Role.OWNER) -> None:
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Log in").click()
     expect(page.locator("#figure-libraries")).to_be_visible()
-
-
-def picture(page: Page, name: str) -> None:
-    """In light and dark, for docs/images, where SCREENSHOTS names a folder."""
-    folder = os.environ.get("SCREENSHOTS")
-    if not folder:
-        return
-    page.set_viewport_size({"width": 1280, "height": 900})
-    for scheme in ("light", "dark"):
-        page.evaluate("dark => document.documentElement.classList.toggle('dark', dark)", scheme == "dark")
-        page.screenshot(path=f"{folder}/{name}-{scheme}.png", full_page=True, animations="disabled")
-    page.evaluate("() => document.documentElement.classList.remove('dark')")
 
 
 def test_a_speaker_is_found_heard_and_deleted(page, acme, people, recordings_folder):
@@ -108,7 +95,6 @@ def test_usage_is_drawn_and_stands_in_a_table_beside(page, acme, people):
     pixels = "canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data"
     assert canvas.evaluate(f"canvas => {pixels}.some(Boolean)")
     expect(answered.locator("table")).to_be_hidden()
-    picture(page, "console-home")
     answered.locator("summary").click()
     expect(answered.get_by_role("row").last.get_by_role("cell")).to_have_text(["0", "7", "0"])
 

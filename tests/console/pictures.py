@@ -1,0 +1,22 @@
+"""Pictures of the console for the documents, made where SCREENSHOTS names a folder."""
+
+from __future__ import annotations
+
+import os
+
+from playwright.sync_api import Page
+
+DESK, PHONE = {"width": 1280, "height": 900}, {"width": 360, "height": 740}
+
+
+def picture(page: Page, name: str) -> None:
+    """Of the page as it is now: in light and dark, and as wide as a phone."""
+    folder = os.environ.get("SCREENSHOTS")
+    if not folder:
+        return
+    for kind, size, dark in (("light", DESK, False), ("dark", DESK, True), ("phone", PHONE, False)):
+        page.set_viewport_size(size)
+        page.evaluate("dark => document.documentElement.classList.toggle('dark', dark)", dark)
+        page.wait_for_timeout(300)
+        page.screenshot(path=f"{folder}/{name}-{kind}.png", full_page=True, animations="disabled")
+    page.set_viewport_size(DESK)
