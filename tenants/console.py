@@ -219,6 +219,12 @@ class TenantAdmin(ConsoleAdmin):
         fields = super().get_readonly_fields(request, obj)
         return [*fields, "tenant", *self.fixed_fields] if obj else [*fields]
 
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """Where there is but one tenant, platform staff need not look for it."""
+        tenants = list(own_tenants(request)[:2])
+        alone = {"tenant": tenants[0].pk} if len(tenants) == 1 else {}
+        return alone | super().get_changeform_initial_data(request)
+
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> type[TenantForm]:
         form: type[TenantForm] = super().get_form(request, obj, change, **kwargs)
         membership = membership_of(request)

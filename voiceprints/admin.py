@@ -133,6 +133,11 @@ class LibraryAdmin(RemovableAdmin):
             key = LibraryKey(obj.org_id, obj.tag_id)
             obj.pk = curation.make_library(obj.tenant, key, name=obj.name, info=obj.info).library.pk
 
+    def response_add(self, request: HttpRequest, obj: Library, post_url_continue: str | None = None) -> HttpResponse:
+        """To its page, where people are enrolled."""
+        super().response_add(request, obj, post_url_continue)
+        return redirect(self.page_address(obj.pk))
+
     @display(description=_("speakers"), ordering="speaker_count")
     def how_many_speakers(self, library: Any) -> str:
         address = reverse("admin:voiceprints_speaker_changelist", query={"library": library.pk})

@@ -11,6 +11,7 @@ from django.http import HttpRequest
 
 from audio.store import BUNDLED
 from tenants.charts import Chart
+from tenants.console import may_change
 from tenants.models import UsageDay
 from tenants.usage import Period, Usage, usage_of
 from voiceprints import attention
@@ -62,6 +63,11 @@ class Overview:
     @cached_property
     def tenants(self) -> list[Asking]:
         return busiest(self.usage.period, self.kept, limit=TENANTS_SHOWN)
+
+    @property
+    def may_begin(self) -> bool:
+        """The reader may enroll somebody, and nobody has yet."""
+        return may_change(self.shown.request) and not (self.sums.enrolled or self.sums.enrolling)
 
     @property
     def audio_hours(self) -> float:
