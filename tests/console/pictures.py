@@ -17,6 +17,11 @@ def picture(page: Page, name: str) -> None:
     for kind, size, dark in (("light", DESK, False), ("dark", DESK, True), ("phone", PHONE, False)):
         page.set_viewport_size(size)
         page.evaluate("dark => document.documentElement.classList.toggle('dark', dark)", dark)
-        page.wait_for_timeout(300)
+        # As high as it is, or what sticks to the foot of a window would lie across the middle; and once more, because
+        # what then comes into view for the first time makes it higher.
+        for _ in range(2):
+            height = page.evaluate("document.documentElement.scrollHeight")
+            page.set_viewport_size({"width": size["width"], "height": max(size["height"], height)})
+            page.wait_for_load_state("networkidle")
+            page.wait_for_timeout(300)
         page.screenshot(path=f"{folder}/{name}-{kind}.png", full_page=True, animations="disabled")
-    page.set_viewport_size(DESK)

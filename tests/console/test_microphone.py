@@ -14,6 +14,7 @@ from tenants.context import acting_as
 from tests.cast import wav_of
 from tests.console.conftest import ARGUMENTS
 from tests.console.people import enrolled
+from tests.console.pictures import picture
 from tests.console.test_accessibility import faults_of
 from tests.console.test_browser import english_words, sign_in
 
@@ -96,6 +97,7 @@ def test_a_voice_is_tried_by_microphone_in_both_languages(language, page, acme):
         page.get_by_role("button", name=_("Try it")).click()
         expect(page.get_by_text(_("It is %(speaker)s, as far as can be heard.") % {"speaker": "alice"})).to_be_visible()
         expect(page.locator(".candidates li")).to_have_count(2)
+        picture(page, "console-try" if language == "en" else "console-try-zh")
         page.get_by_label(_("Is it this speaker?")).check()
         page.get_by_label(_("Id of the speaker")).fill("bob")
         page.get_by_role("button", name=_("Try it")).click()
