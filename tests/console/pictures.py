@@ -17,11 +17,12 @@ def picture(page: Page, name: str) -> None:
     for kind, size, dark in (("light", DESK, False), ("dark", DESK, True), ("phone", PHONE, False)):
         page.set_viewport_size(size)
         page.evaluate("dark => document.documentElement.classList.toggle('dark', dark)", dark)
-        # As high as it is, or what sticks to the foot of a window would lie across the middle; and once more, because
-        # what then comes into view for the first time makes it higher.
-        for _ in range(2):
-            height = page.evaluate("document.documentElement.scrollHeight")
+        # As high as it is, or what sticks to the foot of a window would lie across the middle. What then comes into
+        # view for the first time makes it higher still.
+        seen = 0
+        while (height := page.evaluate("document.documentElement.scrollHeight")) > seen:
+            seen = height
             page.set_viewport_size({"width": size["width"], "height": max(size["height"], height)})
             page.wait_for_load_state("networkidle")
-            page.wait_for_timeout(300)
+            page.wait_for_timeout(500)
         page.screenshot(path=f"{folder}/{name}-{kind}.png", full_page=True, animations="disabled")

@@ -71,7 +71,7 @@ TOO_WIDE = """() => {
 
 
 @pytest.fixture
-def busy(acme: Tenant, acme_rows: SimpleNamespace, tiny: str) -> SimpleNamespace:
+def busy(acme: Tenant, globex: Tenant, acme_rows: SimpleNamespace, tiny: str) -> SimpleNamespace:
     """A tenant with something to see on every page."""
     for voice in VOICES:
         enrolled(acme, voice, voice, utterances=3)
@@ -83,6 +83,8 @@ def busy(acme: Tenant, acme_rows: SimpleNamespace, tiny: str) -> SimpleNamespace
             status=Speaker.Status.ENROLLING, created=timezone.now() - timedelta(days=3)
         )
     Tenant.objects.filter(pk=acme.pk).update(max_speakers=15, requests_per_day=50_000)
+    for number, tenant in enumerate([acme, globex], 1001):
+        Tenant.objects.filter(pk=tenant.pk).update(app_id=str(number))
     retention.change(acme, recordings=365)
     retention.change_library(acme, acme_rows.library.pk, OwnPeriod(30))
     a_month_of(acme)
