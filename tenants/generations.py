@@ -29,10 +29,17 @@ def keeping_models(tenant: Tenant) -> Iterator[None]:
 
 
 @contextmanager
-def changing_models(tenant: Tenant) -> Iterator[None]:
-    """The same, to change them: nobody else stores vectors meanwhile, or changes them too."""
+def nobody_storing(tenant: Tenant) -> Iterator[None]:
+    """One transaction as the tenant: whoever stores vectors has ended or waits until this ends."""
     with acting_as(tenant):
         one_at_a_time(tenant, MODELS)
+        yield
+
+
+@contextmanager
+def changing_models(tenant: Tenant) -> Iterator[None]:
+    """One transaction as the tenant, to change its models: nobody else stores vectors meanwhile, or changes them too."""
+    with nobody_storing(tenant):
         # After the lock, so that what was changed before it was granted is seen.
         _take(tenant, Tenant.objects.values_list(*FIELDS).get(pk=tenant.pk))
         yield

@@ -7,6 +7,7 @@ from typing import Any
 
 from tenants.actions import Action
 from tenants.context import acting_as
+from tenants.generations import nobody_storing
 from tenants.models import Tenant
 from tenants.trail import Target, note
 from voiceprints import erasure, optouts
@@ -28,14 +29,17 @@ class Added:
 
 
 def opt_out(tenant: Tenant, external_id: str, key: LibraryKey = EVERYWHERE) -> Added:
-    """In the library, or everywhere. Said again it is the same opt-out."""
-    with acting_as(tenant):
+    """In the library, or everywhere. Said again it is the same opt-out.
+
+    Whoever is being stored at this moment was let in before, and is erased with the others.
+    """
+    with nobody_storing(tenant):
         known = tenant.opt_outs.filter(digest__in=optouts.digests(tenant, key, external_id)).first()
         added: OptOut = known or _added(tenant, external_id, key)
-    try:
-        return Added(added, _erased(tenant, external_id, key))
-    except SpeakerNotFound:
-        return Added(added, None)
+        try:
+            return Added(added, _erased(tenant, external_id, key))
+        except SpeakerNotFound:
+            return Added(added, None)
 
 
 def lift(tenant: Tenant, opt_out_id: int) -> None:

@@ -392,7 +392,8 @@ def move_speakers(tenant: Tenant, speaker_ids: Iterable[int], key: LibraryKey) -
     Their recordings stay under the paths that clients know. Returns how many moved. Raises LibraryNotFound, and
     SpeakersExist for names that are taken there.
     """
-    with acting_as(tenant):
+    # In here nobody opts out of the library before all have moved in.
+    with keeping_models(tenant):
         return gallery.move(tenant, tenant.speakers.without_probes().filter(pk__in=list(speaker_ids)), key)
 
 

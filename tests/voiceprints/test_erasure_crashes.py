@@ -14,7 +14,7 @@ from tests import searching
 from tests.cast import KEN, LIBRARY, SUSAN, audio
 from tests.voiceprints.test_crashes import killed_at, killing_storage, measured_before
 from tests.voiceprints.test_erasure import imported
-from voiceprints import bulk, erasure, receipts, services
+from voiceprints import bulk, erasure, opting_out, receipts, services
 from voiceprints.models import Erasure
 
 __all__ = ["killing_storage", "measured_before"]
@@ -63,3 +63,23 @@ def test_an_erasure_killed_at_any_step_is_brought_to_its_end(acme, killing_stora
             assert begun_and_killed > 20
             return
     pytest.fail("the erasure never ended")
+
+
+def test_an_opt_out_killed_at_any_step_leaves_nobody_enrolled(acme, killing_storage, measured_before):
+    listed_and_killed = 0
+    for step in range(MOST_STEPS):
+        services.enroll(acme, LIBRARY, SUSAN, [audio(SUSAN, 1)])
+        died = killed_at(step, lambda: opting_out.opt_out(acme, SUSAN))
+        erasure.tend()
+        with acting_as(acme):
+            listed, found = acme.opt_outs.first(), acme.speakers.named(SUSAN).exists()
+        assert bool(listed) is not found, f"half opted out after {step} steps"
+        listed_and_killed += died and bool(listed)
+        if not died:
+            assert listed_and_killed > 2
+            return
+        if listed:
+            opting_out.lift(acme, listed.pk)
+        else:
+            erasure.erase_person(acme, SUSAN)
+    pytest.fail("the opt-out never ended")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from threading import Event
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
 
 from tenants.context import acting_as
 from tests import searching
@@ -13,7 +15,8 @@ from tests.api.native.client import Native, problem
 from tests.archives import zipped
 from tests.cast import KEN, LIBRARY, OTHER_TAG, SUSAN, audio, recording
 from tests.console.people import client_for, enrolled
-from voiceprints import bulk, erasure, opting_out, recordings, services
+from tests.threads import all_at_once
+from voiceprints import bulk, erasure, gallery, opting_out, recordings, services
 from voiceprints.errors import OptedOut, OptOutNotFound
 from voiceprints.results import Turn, WhenEnrolled
 
@@ -36,6 +39,13 @@ def enroll(tenant, name, key=LIBRARY, **options):
     return services.enroll(tenant, key, name, [audio(SUSAN)], **options)
 
 
+def somebody_waits():
+    ours = "database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND {ours})")
+        return cursor.fetchone()[0]
+
+
 def people(tenant):
     with acting_as(tenant):
         return sorted(tenant.speakers.values_list("external_id", "library__tag_id"))
@@ -53,6 +63,26 @@ def test_whoever_opts_out_is_erased_and_not_enrolled_again(acme, recordings_fold
         services.enroll_turn(acme, LIBRARY, SUSAN, audio(SUSAN), **turn)
     assert people(acme) == []
     assert searching.files(recordings_folder) == {}
+
+
+def test_whoever_is_being_enrolled_while_they_opt_out_is_erased_as_well(acme, monkeypatch):
+    admitted, opted_out, admit = Event(), Event(), gallery.admit
+
+    def admit_and_wait(*arguments, **options):
+        speaker = admit(*arguments, **options)
+        admitted.set()
+        while not (opted_out.wait(0.02) or somebody_waits()):
+            pass
+        return speaker
+
+    def opt_out():
+        admitted.wait(30)
+        opting_out.opt_out(acme, SUSAN)
+        opted_out.set()
+
+    monkeypatch.setattr(gallery, "admit", admit_and_wait)
+    all_at_once(lambda: enroll(acme, SUSAN), opt_out)
+    assert people(acme) == []
 
 
 def test_the_list_names_nobody(acme):
