@@ -38,7 +38,7 @@ def nobody_storing(tenant: Tenant) -> Iterator[None]:
 
 @contextmanager
 def changing_models(tenant: Tenant) -> Iterator[None]:
-    """One transaction as the tenant, to change its models: nobody else stores vectors meanwhile, or changes them too."""
+    """One transaction as the tenant, to change its models: nobody else stores vectors meanwhile, or changes them."""
     with nobody_storing(tenant):
         # After the lock, so that what was changed before it was granted is seen.
         _take(tenant, Tenant.objects.values_list(*FIELDS).get(pk=tenant.pk))
