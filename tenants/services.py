@@ -130,14 +130,8 @@ def delete_credential(credential: Credential) -> None:
         credential.delete()
 
 
-def find_credential(key_id: str) -> Credential | None:
-    """The usable credential of that key id, with its tenant, whoever it belongs to and whether or not it is active."""
-    known = known_credential(key_id)
-    return known if known and known.usable else None
-
-
 def known_credential(key_id: str) -> Credential | None:
-    """The same, whether or not it is usable."""
+    """That of the key id, with its tenant, whoever it belongs to, and whether or not either may be used."""
     return opener_named(Credential, key_id)
 
 

@@ -13,7 +13,7 @@ from django.test import Client
 
 from config.client_setups import client_setups
 from tenants.models import Role, Scope
-from tenants.services import find_credential, issue_credential, issue_token
+from tenants.services import issue_credential, issue_token, known_credential
 from tests.api.dolphin.client import said
 from tests.console.people import member, signed_in
 
@@ -73,7 +73,7 @@ def test_the_shown_once_page_has_the_secret_in_place_and_later_pages_have_not(ac
     text = page.content.decode()
     assert text.count("very-secret") > 8
     assert "https://voice.example.com" in text
-    credential = find_credential("mine")
+    credential = known_credential("mine")
     later = client.get(f"/console/tenants/credential/{credential.pk}/clients/").content.decode()
     assert "very-secret" not in later
     assert "YOUR_SECRET" in later

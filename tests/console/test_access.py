@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from tenants.context import acting_as
 from tenants.models import ConsoleSession, Credential, Membership, Role, Tenant
-from tenants.services import find_credential
+from tenants.services import known_credential
 from tests.console.people import PASSWORD, join, member, signed_in
 
 pytestmark = pytest.mark.django_db
@@ -62,7 +62,7 @@ def test_a_disabled_credential_lets_nobody_in_until_enabled(client_of, acme_cred
     client = client_of("owner")
     for action, usable in [("disable", False), ("enable", True)]:
         client.post("/console/tenants/credential/", {"action": action, "_selected_action": [acme_credential.pk]})
-        assert (find_credential(acme_credential.key_id) is not None) is usable
+        assert known_credential(acme_credential.key_id).usable is usable
 
 
 def test_rotating_shows_the_successor_and_lets_the_old_one_end(client_of, acme, acme_credential):

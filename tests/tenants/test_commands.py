@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from tenants.context import acting_as, acting_as_platform
 from tenants.models import Credential, Tenant
-from tenants.services import find_credential, note_use
+from tenants.services import known_credential, note_use
 
 pytestmark = pytest.mark.django_db
 
@@ -27,7 +27,7 @@ def test_create_tenant_prints_everything_a_client_needs(capsys):
 def test_the_printed_secret_is_the_one_that_signs(capsys):
     run("create_tenant", "acme")
     printed = json.loads(capsys.readouterr().out)
-    assert find_credential(printed["key_id"]).secret == printed["secret"]
+    assert known_credential(printed["key_id"]).secret == printed["secret"]
 
 
 def test_a_slug_taken_is_refused_in_one_line(acme):
@@ -43,7 +43,7 @@ def test_a_refused_tenant_leaves_nothing(acme):
 
 def test_a_customer_keeps_the_keys_its_clients_have(acme, capsys):
     run("issue_credential", "acme", key_id="test1", secret="2258ACC4", app_id="595f23df")
-    found = find_credential("test1")
+    found = known_credential("test1")
     assert (found.secret, found.tenant.app_id) == ("2258ACC4", "595f23df")
 
 
@@ -62,22 +62,22 @@ def test_a_secret_is_encrypted_at_rest(acme_credential):
 def test_after_rotation_both_key_pairs_work(acme_credential, capsys):
     run("rotate_credential", "acme", acme_credential.key_id)
     successor = json.loads(capsys.readouterr().out)
-    assert find_credential(acme_credential.key_id)
-    assert find_credential(successor["key_id"])
+    assert known_credential(acme_credential.key_id).usable
+    assert known_credential(successor["key_id"]).usable
 
 
 def test_after_the_overlap_only_the_successor_works(acme_credential, capsys):
     run("rotate_credential", "acme", acme_credential.key_id, overlap_hours=0.0)
     successor = json.loads(capsys.readouterr().out)
-    assert find_credential(acme_credential.key_id) is None
-    assert find_credential(successor["key_id"])
+    assert not known_credential(acme_credential.key_id).usable
+    assert known_credential(successor["key_id"]).usable
 
 
-def test_a_disabled_key_is_not_found_until_it_is_enabled(acme_credential):
+def test_a_disabled_key_is_of_no_use_until_it_is_enabled(acme_credential):
     run("credential", "disable", "acme", acme_credential.key_id)
-    assert find_credential(acme_credential.key_id) is None
+    assert not known_credential(acme_credential.key_id).usable
     run("credential", "enable", "acme", acme_credential.key_id)
-    assert find_credential(acme_credential.key_id)
+    assert known_credential(acme_credential.key_id).usable
 
 
 def test_a_deleted_key_is_gone(acme_credential):
@@ -101,7 +101,7 @@ def test_use_is_noted_once_a_minute(acme_credential, acme):
     earlier = timezone.now() - timedelta(seconds=30)
     with acting_as(acme):
         acme.credentials.update(last_used=earlier)
-    note_use(find_credential(acme_credential.key_id))
+    note_use(known_credential(acme_credential.key_id))
     with acting_as(acme):
         assert acme.credentials.get().last_used == earlier
 
@@ -115,7 +115,7 @@ def test_an_overlap_that_makes_no_sense_is_refused(acme_credential, overlap):
 def test_a_second_rotation_does_not_revive_a_key_that_ended(acme_credential):
     run("rotate_credential", "acme", acme_credential.key_id, overlap_hours=0.0)
     run("rotate_credential", "acme", acme_credential.key_id, overlap_hours=1.0)
-    assert find_credential(acme_credential.key_id) is None
+    assert not known_credential(acme_credential.key_id).usable
 
 
 def test_a_refusal_names_the_field(acme):

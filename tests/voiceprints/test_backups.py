@@ -171,7 +171,7 @@ def test_by_command_into_a_home_of_its_own(acme_credential, fresh_database, reco
     assert elsewhere("audit", "verify").stdout.count("intact") == 2
     assert files_in(home / "recordings") == files_in(recordings_folder)
     # The secrets came along, so that of the credential can be read.
-    shown = f"from tenants.services import find_credential as f; print(f({acme_credential.key_id!r}).secret)"
+    shown = f"from tenants.services import known_credential as f; print(f({acme_credential.key_id!r}).secret)"
     assert elsewhere("shell", "--no-imports", "-c", shown).stdout.strip() == acme_credential.secret
     assert (home / "secrets" / "fields").read_text() == ",".join(configured.FIELD_KEYS)
     shown = elsewhere("backup", "secrets", said["file"], "--key-file", str(key)).stdout.splitlines()

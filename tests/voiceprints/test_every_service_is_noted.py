@@ -61,7 +61,7 @@ MODULES = (
     consents,
 )
 CHANGES_NOTHING = {
-    access: "default_model find_credential known_credential find_token",
+    access: "default_model known_credential find_token",
     members: "is_last_owner belongs_somewhere members_without_second_factor",
     invitations: "find_invitation sweep digest_of",
     second_factors: "has_second_factor begin begun recovery_codes_left passes",

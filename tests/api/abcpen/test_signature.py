@@ -5,7 +5,7 @@ from django.utils import timezone
 
 from api.abcpen import conf
 from api.abcpen.signature import old_signature, signature
-from tenants.services import create_tenant, find_credential, set_credential_enabled
+from tenants.services import create_tenant, known_credential, set_credential_enabled
 from tests.api.abcpen.client import signed
 from tests.clock import fixed
 
@@ -128,12 +128,12 @@ def test_the_signature_is_checked_before_any_parameter(client, vector_b):
 
 def test_using_a_key_is_noted(code):
     code(**HEADERS)
-    assert find_credential("test1").last_used == timezone.now()
+    assert known_credential("test1").last_used == timezone.now()
 
 
 def test_a_wrong_signature_is_no_use(code):
     code(**HEADERS | {"X-App-Signature": "wrong"})
-    assert find_credential("test1").last_used is None
+    assert known_credential("test1").last_used is None
 
 
 def test_the_old_signature_is_accepted_when_switched_on(code, monkeypatch):

@@ -9,7 +9,7 @@ from django.test import Client
 from django.utils import timezone
 
 from api.iflytek.signature import authorization, signature
-from tenants.services import find_credential, set_credential_enabled
+from tenants.services import known_credential, set_credential_enabled
 from tests.api.iflytek.client import HOST, OLDER_SERVICE, SERVICE, gateway_message, read, signed
 from tests.api.iflytek.conftest import VECTOR_KEY, VECTOR_SECRET
 from tests.clock import NEW_YEAR, fixed
@@ -305,12 +305,12 @@ def test_a_disabled_key_cannot_be_verified(outcome, vector):
 
 def test_using_a_key_is_noted(outcome):
     outcome(QUERY)
-    assert find_credential(VECTOR_KEY).last_used == timezone.now()
+    assert known_credential(VECTOR_KEY).last_used == timezone.now()
 
 
 def test_a_wrong_digest_is_no_use(outcome):
     outcome(changed(attributes(signature="wrong")))
-    assert find_credential(VECTOR_KEY).last_used is None
+    assert known_credential(VECTOR_KEY).last_used is None
 
 
 def test_one_tenants_key_never_opens_another(client, acme_credential, globex_credential):

@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from api.jdcloud.signature import DATE, Authorization, Sent, canonical_requests, is_signed, neuhub_sign
-from tenants.services import find_credential, set_credential_enabled
+from tenants.services import known_credential, set_credential_enabled
 from tests.api.jdcloud.client import UNLIMITED, VPR, Jdcloud, authorized, described, packet_headers, sha256, signed
 from tests.clock import NEW_YEAR, fixed
 
@@ -552,7 +552,7 @@ def test_one_sign_serves_many_calls(by_sign):
 @pytest.mark.parametrize("send", ["sender", "by_sign"])
 def test_using_a_key_is_noted(request, clock, send):
     request.getfixturevalue(send)()
-    assert find_credential("JDC_DEMOACCESSKEY").last_used == timezone.now()
+    assert known_credential("JDC_DEMOACCESSKEY").last_used == timezone.now()
 
 
 @pytest.mark.django_db

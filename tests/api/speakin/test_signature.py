@@ -4,7 +4,7 @@ import pytest
 from django.utils import timezone
 
 from api.speakin.signature import authorization, signature, signing_string
-from tenants.services import find_credential, set_credential_enabled
+from tenants.services import known_credential, set_credential_enabled
 from tests.api.speakin.client import UNKNOWN_ID, signed
 from tests.clock import NEW_YEAR, fixed
 
@@ -322,9 +322,9 @@ def test_a_body_above_the_limit_is_no_reason_not_to_ask_for_a_signature_first(cl
 
 def test_using_a_key_is_noted(asked):
     asked()
-    assert find_credential("AKIDexample").last_used == timezone.now()
+    assert known_credential("AKIDexample").last_used == timezone.now()
 
 
 def test_a_wrong_signature_is_no_use(asked):
     asked(HEADERS | {"Source": "other"})
-    assert find_credential("AKIDexample").last_used is None
+    assert known_credential("AKIDexample").last_used is None
