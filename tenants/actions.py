@@ -77,6 +77,7 @@ class Action(models.TextChoices):
     MODEL_REMOVED = "model.removed", _("model removed")
     DEFAULT_MODEL_CHOSEN = "model.default_chosen", _("default model chosen")
     MODEL_CALIBRATED = "model.calibrated", _("model calibrated")
+    CALIBRATION_DROPPED = "model.calibration_dropped", _("own calibration dropped")
     SCHEDULE_CHANGED = "schedule.changed", _("schedule changed")
     TRAIL_EXPORTED = "trail.exported", _("audit trail exported")
     TRAIL_TRIMMED = "trail.trimmed", _("audit trail trimmed")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -36,6 +36,15 @@ class Question:
 def acting_as(tenant: Tenant) -> Iterator[None]:
     """One transaction that sees and changes the rows of `tenant` alone. It may stand inside another, which returns."""
     with _seeing({"app.tenant": str(tenant.pk)}):
+        yield
+
+
+@contextmanager
+def reading_of(tenant: Tenant) -> Iterator[None]:
+    """For queries that begin at `tenant`: the view there is, where that shows its rows, or else `acting_as` it."""
+    view = _current.get()
+    shown = view["app.platform"] or view["app.tenant"] == str(tenant.pk)
+    with nullcontext() if shown and connection.in_atomic_block else acting_as(tenant):
         yield
 
 

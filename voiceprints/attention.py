@@ -20,7 +20,6 @@ from django.utils.translation import ngettext_lazy
 
 from tenants.console import may_enter, may_manage_access, own_tenants
 from tenants.models import AccessToken, Credential, Tenant
-from voiceprints.decisions import calibration_in_force
 from voiceprints.expiry import expiring_recordings
 from voiceprints.models import Job, JobRow, Speaker, Utterance, UtteranceEmbedding
 from voiceprints.quotas import near_their_end
@@ -55,7 +54,7 @@ class Notice:
 
 
 def _uncalibrated(shown: Shown) -> int:
-    return int(calibration_in_force(shown.model).provisional)
+    return int(shown.calibration.provisional)
 
 
 def _unfinished(shown: Shown) -> QuerySet[Speaker]:

@@ -1,8 +1,8 @@
 """From which cosine on two sides count as one speaker, for a tenant: its false accept rate on its model's calibration.
 
-A calibration is data. The one in force is the newest row that `manage.py calibrate` stored for the weights that the
-database knows; without any it is the one that ships with the model, and a model that has neither is read with caution,
-see `calibration.provisional`.
+A calibration is data. The one in force is the newest row that was stored for the weights that the database knows: the
+tenant's own, by `manage.py tenant_model`, or else the installation's, by `manage.py calibrate`. Without any it is the
+one that ships with the model, and a model that has neither is read with caution, see `calibration.provisional`.
 """
 
 from __future__ import annotations
@@ -13,16 +13,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+from django.db.models import Value
 
 from tenants.actions import Action
-from tenants.context import acting_as_platform
+from tenants.context import acting_as, acting_as_platform, reading_of
 from tenants.models import Tenant
 from tenants.targets import model_target
 from tenants.trail import note
 from voiceprints import calibration as calibrating
 from voiceprints.calibration import Bar, Calibration
-from voiceprints.models import ModelCalibration
+from voiceprints.models import ModelCalibration, OwnCalibration
 
 SHIPPED: Final = Path(__file__).parent / "calibrations"
 # How long another process may go on with an older calibration. No request waits for a query.
@@ -46,31 +48,38 @@ class Decision:
 
 
 @dataclass(frozen=True)
-class _Known:
+class _Found:
+    """`own`: the tenant's, and not the installation's."""
+
     calibration: Calibration
-    until: float
+    own: bool
 
 
-_known: dict[str, _Known] = {}
+_known: dict[tuple[int | None, str], tuple[_Found, float]] = {}
+"""By tenant, None for the installation, and model: what was found, and until when it counts."""
 
 
 def decision_for(tenant: Tenant, model: str) -> Decision:
-    return Decision(calibration_in_force(model), tenant.false_accept_rate)
+    return Decision(calibration_of(tenant, model), tenant.false_accept_rate)
+
+
+def calibration_of(tenant: Tenant, model: str) -> Calibration:
+    """What the tenant's comparisons are read by, as it was a few seconds ago at the earliest."""
+    return calibrations_of(tenant, [model])[model]
+
+
+def calibrations_of(tenant: Tenant, models: Sequence[str]) -> dict[str, Calibration]:
+    """The same of several: those that have to be looked at again are, in one query."""
+    return {model: found.calibration for model, found in _looked_up(tenant, models).items()}
+
+
+def has_own_calibration(tenant: Tenant, model: str) -> bool:
+    return _looked_up(tenant, [model])[model].own
 
 
 def calibration_in_force(model: str) -> Calibration:
-    """As it was a few seconds ago at the earliest."""
-    return calibrations_in_force([model])[model]
-
-
-def calibrations_in_force(models: Sequence[str]) -> dict[str, Calibration]:
-    """The same of several: those that have to be looked at again are, in one query."""
-    now = time.monotonic()
-    fresh = {model: known.calibration for model in models if (known := _known.get(model)) and known.until >= now}
-    newest = _newest([model for model in models if model not in fresh])
-    for model, calibration in newest.items():
-        _known[model] = _Known(calibration, now + FRESH_SECONDS)
-    return fresh | newest
+    """Where a tenant has none of its own."""
+    return _looked_up(None, [model])[model].calibration
 
 
 def store_calibration(calibration: Calibration) -> ModelCalibration:
@@ -80,6 +89,25 @@ def store_calibration(calibration: Calibration) -> ModelCalibration:
         note(None, Action.MODEL_CALIBRATED, model_target(calibration.model), calibration=row.pk)
     forget_calibrations()
     return row
+
+
+def store_own_calibration(tenant: Tenant, calibration: Calibration) -> OwnCalibration:
+    """In force for this tenant alone. Raises IntegrityError: unknown model."""
+    with acting_as(tenant):
+        row: OwnCalibration = tenant.calibrations.create(model_id=calibration.model, record=calibration.to_json())
+        note(tenant, Action.MODEL_CALIBRATED, model_target(calibration.model), own_calibration=row.pk)
+    forget_calibrations()
+    return row
+
+
+def drop_own_calibrations(tenant: Tenant, model: str) -> int:
+    """The installation's counts again; returns how many there were."""
+    with acting_as(tenant):
+        dropped, _ = tenant.calibrations.filter(model=model).delete()
+        if dropped:
+            note(tenant, Action.CALIBRATION_DROPPED, model_target(model), own_calibrations=dropped)
+    forget_calibrations()
+    return dropped
 
 
 def forget_calibrations() -> None:
@@ -96,16 +124,33 @@ def shipped_calibration(model: str) -> Calibration | None:
     return Calibration.from_json(json.loads(path.read_text()))
 
 
-def _newest(models: Sequence[str]) -> dict[str, Calibration]:
-    if not models:
-        return {}
-    stored: dict[str, Calibration] = {}
-    for row in ModelCalibration.objects.filter(model__in=models).select_related("model"):
-        if row.model_id not in stored:
-            calibration = Calibration.from_json(row.record)
-            if calibration.is_of(row.model.sha256):
-                stored[row.model_id] = calibration
-    return {model: stored.get(model) or _otherwise(model) for model in models}
+def _looked_up(tenant: Tenant | None, models: Sequence[str]) -> dict[str, _Found]:
+    now, whose = time.monotonic(), tenant.pk if tenant else None
+    fresh = {model: known[0] for model in models if (known := _known.get((whose, model))) and known[1] >= now}
+    newest = _newest(tenant, [model for model in models if model not in fresh])
+    _known.update({(whose, model): (found, now + FRESH_SECONDS) for model, found in newest.items()})
+    return fresh | newest
+
+
+def _newest(tenant: Tenant | None, models: Sequence[str]) -> dict[str, _Found]:
+    """None that was made with other weights than the database knows."""
+    stored: dict[str, _Found] = {}
+    for model, record, sha256, own in _rows(tenant, models) if models else ():
+        if model not in stored and (calibration := Calibration.from_json(record)).is_of(sha256):
+            stored[model] = _Found(calibration, own)
+    return {model: stored.get(model) or _Found(_otherwise(model), own=False) for model in models}
+
+
+def _rows(tenant: Tenant | None, models: Sequence[str]) -> list[tuple[str, Any, str, bool]]:
+    """(model, record, sha256 of the model's file, whether it is the tenant's own): own ones first, then the newest."""
+    columns = "model", "record", "model__sha256", "own"
+    installations = ModelCalibration.objects.filter(model__in=models).annotate(own=Value(False))
+    if tenant is None:
+        return list(installations.values_list(*columns))
+    own = tenant.calibrations.filter(model__in=models).annotate(own=Value(True))
+    every = [rows.order_by().values_list(*columns, "id") for rows in (own, installations)]
+    with reading_of(tenant):
+        return [row[:-1] for row in every[0].union(every[1], all=True).order_by("-own", "-id")]
 
 
 def _otherwise(model: str) -> Calibration:

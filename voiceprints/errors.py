@@ -325,6 +325,36 @@ class GenerationNotFound(VoiceprintError):
         super().__init__(f"no vectors of model {model!r} are kept up; begin with a re-embedding")
 
 
+class CalibratedAlready(VoiceprintError):
+    """The tenant has a calibration of its own of that model."""
+
+    def __init__(self, *, model: str) -> None:
+        self.model = model
+        super().__init__(f"there is an own calibration of {model!r} already; --replace makes a new one")
+
+
+class CalibrationNoBetter(VoiceprintError):
+    """Cllr, in bits: of what a tenant's own recordings teach about speakers held out, and of the installation's."""
+
+    def __init__(self, *, model: str, cllr: float, installations_cllr: float) -> None:
+        self.model, self.cllr, self.installations_cllr = model, cllr, installations_cllr
+        super().__init__(
+            f"an own calibration of {model!r} would be no better: Cllr {cllr:.4f} on speakers held out, and "
+            f"{installations_cllr:.4f} as the installation has it; --accept-worse takes it all the same"
+        )
+
+
+class TooFewPairs(VoiceprintError):
+    """A tenant's own recordings say too little; each figure with the least that is asked for."""
+
+    def __init__(self, *, targets: int, impostors: int, speakers: int, least: tuple[int, int, int]) -> None:
+        self.targets, self.impostors, self.speakers, self.least = targets, impostors, speakers, least
+        super().__init__(
+            f"{targets} pairs of one speaker, {impostors} of two of one library, {speakers} speakers: "
+            f"at least {least[0]}, {least[1]} and {least[2]} are needed"
+        )
+
+
 class GenerationIncomplete(VoiceprintError):
     """Of the tenant's `utterances` that have a recording, `missing` were not embedded with the model yet.
 

@@ -14,7 +14,7 @@ from tenants.models import Tenant
 from voiceprints import reembedding
 from voiceprints.calibration import Calibration
 from voiceprints.coverage import Coverage, coverages
-from voiceprints.decisions import calibrations_in_force
+from voiceprints.decisions import calibrations_of
 from voiceprints.job_page import Progress
 from voiceprints.models import EmbeddingModel
 
@@ -120,7 +120,7 @@ class ModelsPage:
 
 def models_page(tenant: Tenant) -> ModelsPage:
     rows = list(EmbeddingModel.objects.order_by("name"))
-    calibrations = calibrations_in_force([row.name for row in rows])
+    calibrations = calibrations_of(tenant, [row.name for row in rows])
     known = {
         row.name: KnownModel(row.name, row.dimension, calibrations[row.name], tenant.false_accept_rate) for row in rows
     }

@@ -54,6 +54,25 @@ class ModelCalibration(models.Model):
         return f"calibration {self.pk} of {self.model_id}"
 
 
+class OwnCalibration(models.Model):
+    """The same for one tenant, learned from its own recordings; it goes before that of the installation."""
+
+    tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="calibrations", verbose_name=_("tenant"))
+    model = models.ForeignKey(EmbeddingModel, models.CASCADE, related_name="+", verbose_name=_("model"))
+    record = models.JSONField(_("calibration"))
+    created = models.DateTimeField(_("created"), auto_now_add=True)
+
+    all_tenants = models.Manager["OwnCalibration"]()
+
+    class Meta:
+        verbose_name = _("own calibration")
+        verbose_name_plural = _("own calibrations")
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"own calibration {self.pk} of {self.model_id}"
+
+
 class Library(models.Model):
     tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="libraries", verbose_name=_("tenant"))
     org_id = models.CharField(_("organisation"), max_length=64)

@@ -18,7 +18,6 @@ from voiceprints import attention
 from voiceprints.attention import Notice
 from voiceprints.calibration import QUOTED_FALSE_ACCEPT_RATE, Calibration
 from voiceprints.counting import number_of
-from voiceprints.decisions import calibration_in_force
 from voiceprints.models import EmbeddingModel, Library, Speaker
 from voiceprints.queues import Queues, queues_now
 from voiceprints.shown import Shown, shown_to
@@ -117,7 +116,7 @@ def overview_for(request: HttpRequest) -> Overview:
         kept=kept_by_tenant(shown),
         newest=speakers.select_related("library").order_by("-created", "-id")[:NEWEST_SHOWN],
         model=model,
-        calibration=calibration_in_force(model.name),
+        calibration=shown.calibration,
         notices=attention.notices(counts),
         usage=usage_of(shown.rows(UsageDay.all_tenants.all()), period_of(request)),
     )

@@ -12,6 +12,8 @@ from django.http import HttpRequest
 from tenants.console import is_platform_staff, membership_of, own_rows, own_tenant
 from tenants.models import Tenant
 from tenants.services import default_model
+from voiceprints.calibration import Calibration
+from voiceprints.decisions import calibration_in_force, calibration_of
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,10 @@ class Shown:
     def model(self) -> str:
         """By which the tenant is answered; without one, by which new tenants will be."""
         return self.tenant.model if self.tenant else default_model()
+
+    @property
+    def calibration(self) -> Calibration:
+        return calibration_of(self.tenant, self.model) if self.tenant else calibration_in_force(self.model)
 
 
 def shown_to(request: HttpRequest) -> Shown:

@@ -15,7 +15,7 @@ from django.utils.translation import ngettext
 
 from tenants.models import Tenant
 from voiceprints.calibration import Calibration
-from voiceprints.decisions import calibration_in_force
+from voiceprints.decisions import calibration_of
 from voiceprints.evaluation import Interval, MeasuredPoint, det_curve, points_at
 from voiceprints.histograms import Drawing, Scale, drawing_of, scale_of
 from voiceprints.models import Library
@@ -183,7 +183,7 @@ class ThresholdPage:
 
 
 def threshold_page(tenant: Tenant, *, library: Library | None, chosen: int | None) -> ThresholdPage:
-    calibration = calibration_in_force(tenant.model)
+    calibration = calibration_of(tenant, tenant.model)
     own = own_trials(tenant, calibration, library)
     *steps, now = _steps(calibration, own, [*RATES, tenant.false_accept_rate])
     nearest = min(range(len(RATES)), key=lambda number: abs(np.log(RATES[number] / tenant.false_accept_rate)))
@@ -193,7 +193,7 @@ def threshold_page(tenant: Tenant, *, library: Library | None, chosen: int | Non
 
 def step_at(tenant: Tenant, far: float) -> tuple[Step, Step]:
     """What is in force, and what a rate would be, on all that the tenant has."""
-    calibration = calibration_in_force(tenant.model)
+    calibration = calibration_of(tenant, tenant.model)
     now, then = _steps(calibration, own_trials(tenant, calibration), [tenant.false_accept_rate, far])
     return now, then
 

@@ -37,7 +37,7 @@ def queries(client, address: str) -> int:
     with CaptureQueriesContext(connection) as captured:
         assert client.get(f"/console/{address}").status_code == 200
     # The calibration in force is looked up every few seconds, whoever asks.
-    asked = [query["sql"] for query in captured if "voiceprints_modelcalibration" not in query["sql"]]
+    asked = [query["sql"] for query in captured if "calibration" not in query["sql"]]
     return len([sql for sql in asked if not sql.startswith(TRANSACTION_CONTROL)])
 
 

@@ -9,7 +9,7 @@ from django.db import DatabaseError, connection, transaction
 
 from api.native.models import KeptAnswer
 from config.embedded import as_superuser
-from tenants.context import acting_as, acting_as_platform, memberships_of, naming_credential
+from tenants.context import acting_as, acting_as_platform, memberships_of, naming_credential, reading_of
 from tenants.invitations import invite
 from tenants.isolation import refuse_unsafe_database
 from tenants.models import Credential, Membership, Operation, Tenant, UsageDay
@@ -21,6 +21,7 @@ from voiceprints.models import (
     JobRow,
     Library,
     OptOut,
+    OwnCalibration,
     Speaker,
     Utterance,
     UtteranceEmbedding,
@@ -54,6 +55,7 @@ def rows_of(tenant, django_user_model):
         utterance = Utterance.all_tenants.create(tenant=tenant, speaker=speaker, recording=path, **quality)
         UtteranceEmbedding.all_tenants.create(utterance=utterance, **made_by)
         Voiceprint.all_tenants.create(library=library, speaker=speaker, utterance_count=1, speech_seconds=1, **made_by)
+        OwnCalibration.all_tenants.create(tenant=tenant, model_id="ge2e", record={})
         DoomedRecording.all_tenants.create(tenant=tenant, path=path, not_before="2030-01-01T00:00Z")
         job = Job.all_tenants.create(tenant=tenant, kind=Job.Kind.IMPORT)
         JobRow.all_tenants.create(tenant=tenant, job=job, number=1, outcome=JobRow.Outcome.FAILED)
@@ -180,6 +182,23 @@ def test_the_context_ends_with_its_transaction(acme_rows, acme):
     with acting_as(acme):
         pass
     assert not acme.speakers.exists()
+
+
+@pytest.mark.parametrize("outer", ["nothing", "the tenant", "the platform", "another tenant"])
+def test_a_tenants_rows_are_read_from_every_view(outer, acme_rows, acme, globex, django_user_model):
+    rows_of(globex, django_user_model)
+    views = {"the tenant": acting_as(acme), "the platform": acting_as_platform(), "another tenant": acting_as(globex)}
+    with views.get(outer, nullcontext()):
+        before = raw("SELECT current_setting('app.tenant', true), current_setting('app.platform', true)")
+        with reading_of(acme):
+            assert acme.speakers.get().pk == acme_rows[Speaker]
+        assert raw("SELECT current_setting('app.tenant', true), current_setting('app.platform', true)") == before
+
+
+@pytest.mark.parametrize("view", [acting_as_platform, lambda: acting_as(Tenant.objects.get())])
+def test_a_view_that_shows_them_already_is_not_told_again(view, acme_rows, acme, django_assert_num_queries):
+    with view(), django_assert_num_queries(1), reading_of(acme):
+        assert acme.speakers.count() == 1
 
 
 def test_naming_a_key_shows_that_credential_alone(acme_credential, globex_credential):

@@ -73,7 +73,8 @@ CHANGES_NOTHING = {
     bulk: "answers_enrollments find_job page_jobs page_rows file_of",
     generations: "all_coverages coverage longest_request",
     installed: "store refuse_disagreement most_used most_answering refuse_other_vectors registered usage_of",
-    decisions: "decision_for calibration_in_force calibrations_in_force forget_calibrations shipped_calibration",
+    decisions: "decision_for calibration_of calibrations_of has_own_calibration calibration_in_force "
+    "forget_calibrations shipped_calibration",
     retention: "periods_of own_periods look look_at_library foresee foresee_library keeps_recordings",
     erasure: "find_erasure newest_of receipt_of page_erasures tend dispatch",
     leaving: "gone",
@@ -566,6 +567,17 @@ def _(world):
 @changes(retention.change_library, Action.RETENTION_CHANGED)
 def _(world):
     return lambda: retention.change_library(world.acme, world.library.pk, OwnPeriod(0))
+
+
+@changes(decisions.store_own_calibration, Action.MODEL_CALIBRATED)
+def _(world):
+    return lambda: decisions.store_own_calibration(world.acme, provisional(TINY))
+
+
+@changes(decisions.drop_own_calibrations, Action.CALIBRATION_DROPPED)
+def _(world):
+    decisions.store_own_calibration(world.acme, provisional(TINY))
+    return lambda: decisions.drop_own_calibrations(world.acme, TINY)
 
 
 def services_of(module):

@@ -13,11 +13,13 @@ from django.core.management.base import CommandError, CommandParser
 from tenants.context import acting_as
 from tenants.management.base import AttributedCommand, tenant_named
 from tenants.models import Tenant
-from voiceprints import bulk, generations, reembedding, unusable
+from voiceprints import bulk, generations, own_calibration, reembedding, unusable
+from voiceprints.calibration import CalibrationRefused
 from voiceprints.coverage import Coverage, must_enroll_again
-from voiceprints.decisions import calibration_in_force
+from voiceprints.decisions import calibration_of, drop_own_calibrations, has_own_calibration
 from voiceprints.errors import GenerationIncomplete, VoiceprintError
 from voiceprints.models import Job
+from voiceprints.own_calibration import Recalibration, Standing
 from voiceprints.side_by_side import Report, Side, report
 
 MOST_LISTED = 1000
@@ -49,7 +51,7 @@ def status(tenant: Tenant, _: Options) -> Said:
 
 
 def show_report(tenant: Tenant, options: Options) -> Said:
-    return _reported(report(tenant, tenant.model, options["model"]))
+    return _reported(tenant, report(tenant, tenant.model, options["model"]))
 
 
 def who_must_enroll_again(tenant: Tenant, options: Options) -> Said:
@@ -69,7 +71,7 @@ def switch(tenant: Tenant, options: Options) -> Said:
     accepted = {name: options[name] for name in ("answer_with_old", "accept_failed")}
     found = generations.switch(tenant, options["model"], **accepted)
     said = {"model": tenant.model, "before": tenant.previous_model, "must_enroll_again": found.must_enroll_again}
-    return said | {"fallback_model": tenant.fallback_model, "provisional": _is_provisional(tenant.model)}
+    return said | {"fallback_model": tenant.fallback_model, "provisional": _is_provisional(tenant, tenant.model)}
 
 
 def roll_back(tenant: Tenant, _: Options) -> Said:
@@ -78,6 +80,19 @@ def roll_back(tenant: Tenant, _: Options) -> Said:
 
 def drop(tenant: Tenant, options: Options) -> Said:
     return {"dropped": options["model"], "vectors": generations.drop(tenant, options["model"])}
+
+
+def calibrate(tenant: Tenant, options: Options) -> Said:
+    accepted = {name: options[name] for name in ("replace", "accept_worse")}
+    try:
+        return _recalibrated(own_calibration.calibrate(tenant, options["model"] or tenant.model, **accepted))
+    except CalibrationRefused as error:
+        raise CommandError(str(error)) from None
+
+
+def uncalibrate(tenant: Tenant, options: Options) -> Said:
+    model = options["model"] or tenant.model
+    return {"model": model, "dropped": drop_own_calibrations(tenant, model)}
 
 
 def pause(tenant: Tenant, _: Options) -> Said:
@@ -100,6 +115,16 @@ def _model_argument(parser: ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL")
 
 
+def _own_model_argument(parser: ArgumentParser) -> None:
+    parser.add_argument("model", metavar="MODEL", nargs="?", help="the one that answers unless given")
+
+
+def _calibrate_arguments(parser: ArgumentParser) -> None:
+    _own_model_argument(parser)
+    parser.add_argument("--replace", action="store_true", help="although the tenant has one of its own already")
+    parser.add_argument("--accept-worse", action="store_true", help="although the installation's is no worse")
+
+
 def _switch_arguments(parser: ArgumentParser) -> None:
     _model_argument(parser)
     parser.add_argument(
@@ -115,11 +140,15 @@ def _switch_arguments(parser: ArgumentParser) -> None:
 def _generation(tenant: Tenant, coverage: Coverage) -> Said:
     with acting_as(tenant):
         job = reembedding.jobs_of(tenant, coverage.model).order_by("-pk").first()
-    return asdict(coverage) | {"provisional": _is_provisional(coverage.model), "job": _about(job) if job else None}
+    return asdict(coverage) | {
+        "provisional": _is_provisional(tenant, coverage.model),
+        "own_calibration": has_own_calibration(tenant, coverage.model),
+        "job": _about(job) if job else None,
+    }
 
 
-def _is_provisional(model: str) -> bool:
-    return calibration_in_force(model).provisional
+def _is_provisional(tenant: Tenant, model: str) -> bool:
+    return calibration_of(tenant, model).provisional
 
 
 def _about(job: Job) -> Said:
@@ -135,16 +164,16 @@ def _under_way(tenant: Tenant) -> Job:
     return job
 
 
-def _reported(found: Report) -> Said:
+def _reported(tenant: Tenant, found: Report) -> Said:
     about = {name: value for name, value in vars(found).items() if name != "sides"}
-    return about | {"warnings": found.warnings, "sides": [_side(one) for one in found.sides]}
+    return about | {"warnings": found.warnings, "sides": [_side(tenant, one) for one in found.sides]}
 
 
-def _side(side: Side) -> Said:
+def _side(tenant: Tenant, side: Side) -> Said:
     point = side.at_far
     return {
         "model": side.model,
-        "provisional": _is_provisional(side.model),
+        "provisional": _is_provisional(tenant, side.model),
         "eer": side.eer,
         "eer_interval": side.eer_interval,
         "eer_threshold": side.eer_threshold,
@@ -153,6 +182,34 @@ def _side(side: Side) -> Said:
         "frr": point.point.frr,
         "frr_interval": point.frr_interval,
         "histogram": asdict(side.histogram),
+    }
+
+
+def _recalibrated(found: Recalibration) -> Said:
+    known = found.provenance
+    return {
+        "model": found.calibration.model,
+        "targets": known.targets,
+        "impostors": known.impostors,
+        "speakers": known.speakers,
+        "asked_far": found.far,
+        "seconds": found.seconds,
+        "before": _standing(found.before),
+        "after": _standing(found.after),
+        "held_out": asdict(found.held_out) if found.held_out else None,
+    }
+
+
+def _standing(standing: Standing) -> Said:
+    measured = standing.at_far
+    return {
+        "eer": standing.quality.eer,
+        "cllr": standing.quality.cllr,
+        "threshold": standing.threshold,
+        "far": measured.point.far,
+        "far_interval": measured.far_interval,
+        "frr": measured.point.frr,
+        "frr_interval": measured.frr_interval,
     }
 
 
@@ -170,7 +227,7 @@ def _status_in_words(said: Said) -> str:
 
 
 def _figures(found: Said) -> Said:
-    return {name: value for name, value in found.items() if name not in {"job", "provisional"}}
+    return {name: value for name, value in found.items() if name not in {"job", "provisional", "own_calibration"}}
 
 
 def _generation_in_words(said: Said, model: str, found: Coverage, about: Said) -> str:
@@ -185,6 +242,7 @@ def _generation_in_words(said: Said, model: str, found: Coverage, about: Said) -
         f"{found.must_enroll_again} of {found.speakers} speakers must enroll again" if found.must_enroll_again else "",
         f"job {job['id']} {job['state']}, {job['done']} of {job['total'] or '?'}" if job else "",
         "not calibrated" if about["provisional"] else "",
+        "calibrated on own recordings" if about["own_calibration"] else "",
     ]
     return ", ".join(filter(None, words))
 
@@ -229,6 +287,39 @@ def _switch_in_words(said: Said) -> str:
     return f"{said['model']} answers now; {many} speakers it does not know are {fate}"
 
 
+def _recalibrated_in_words(said: Said) -> str:
+    lines = [
+        f"{said['model']} on {said['targets']} pairs of one speaker and {said['impostors']} of two, "
+        f"{said['speakers']} speakers",
+        *(f"{name:7}{_standing_in_words(said[name])}" for name in ("before", "after")),
+    ]
+    if held_out := said["held_out"]:
+        lines.append(
+            f"on speakers held out: EER {held_out['eer']:.2%}, Cllr {held_out['cllr']:.3f}, "
+            f"FRR {held_out['frr']:.2%} at FAR 1 %"
+        )
+    at = f"at a false accept rate of {said['asked_far']:.2%}, with {said['seconds']:.1f} s of speech on both sides"
+    return "\n".join([*lines, f"Thresholds are those {at}.", "In force for this tenant within seconds."])
+
+
+def _standing_in_words(said: Said) -> str:
+    return (
+        f"EER {said['eer']:.2%}, Cllr {said['cllr']:.3f}, threshold {said['threshold']:.3f}: "
+        f"FAR {said['far']:.2%} ({_interval(said['far_interval'])}), "
+        f"FRR {said['frr']:.2%} ({_interval(said['frr_interval'])})"
+    )
+
+
+def _interval(interval: tuple[float, float]) -> str:
+    low, high = interval
+    return f"{100 * low:.2f} to {100 * high:.2f}"
+
+
+def _uncalibrated_in_words(said: Said) -> str:
+    fate = "the installation's counts within seconds" if said["dropped"] else "there was none"
+    return f"{said['model']}: {said['dropped']} own calibrations dropped; {fate}"
+
+
 def _job_in_words(said: Said) -> str:
     return f"job {said['id']}: {said['state']}, {said['done']} of {said['total'] or '?'}"
 
@@ -267,6 +358,20 @@ ACTIONS = (
         _model_argument,
         drop,
         lambda said: f"{said['dropped']}: {said['vectors']} vectors deleted",
+    ),
+    Action(
+        "calibrate",
+        "learn from the tenant's own recordings what a model's cosines are worth, and decide by it, for this tenant",
+        _calibrate_arguments,
+        calibrate,
+        _recalibrated_in_words,
+    ),
+    Action(
+        "uncalibrate",
+        "drop what the tenant's own recordings taught: the installation's calibration counts again",
+        _own_model_argument,
+        uncalibrate,
+        _uncalibrated_in_words,
     ),
     Action("pause", "the embedding that is under way", _no_arguments, pause, _job_in_words),
     Action("resume", "the embedding that was paused", _no_arguments, resume, _job_in_words),
