@@ -32,13 +32,19 @@ def agreements(decision: Decision, earlier: Sequence[Said], new: Sequence[Said])
     )
 
 
+def deciding_model(tenant: Tenant, said: Sequence[UtteranceEmbedding]) -> str:
+    """By which a speaker who said this is answered: the first that has heard any of it."""
+    heard = {row.model for row in said}
+    return next((model for model in tenant.answering_models if model in heard), tenant.model)
+
+
 def refuse_another_voice(
     tenant: Tenant, speaker: Speaker, earlier: Sequence[UtteranceEmbedding], analyses: Sequence[Analysis]
 ) -> None:
     """Where the tenant wants it so, raise SpeakerMismatch for the first utterance that disagrees with those before."""
     if tenant.consistency != Consistency.REFUSE:
         return
-    model = tenant.model
+    model = deciding_model(tenant, earlier)
     before = [said_in(row) for row in earlier if row.model == model]
     now = [(analysis.embeddings[model], analysis.quality.speech_seconds) for analysis in analyses]
     for scored in agreements(decision_for(tenant, model), before, now):
@@ -46,14 +52,14 @@ def refuse_another_voice(
             raise SpeakerMismatch(external_id=speaker.external_id, score=scored.score, threshold=scored.threshold)
 
 
-def count_disagreements(tenant: Tenant, said: Sequence[Said]) -> int | None:
-    """How many utterances of one speaker do not sound like those before them.
+def count_disagreements(tenant: Tenant, model: str, said: Sequence[Said]) -> int | None:
+    """How many utterances of one speaker, as the model heard them, do not sound like those before them.
 
     None where there is nothing to compare, or the tenant does not mind.
     """
     if tenant.consistency == Consistency.ACCEPT or len(said) < 2:
         return None
-    found = agreements(decision_for(tenant, tenant.model), [], said)
+    found = agreements(decision_for(tenant, model), [], said)
     return sum(1 for scored in found if scored and not scored.accepted)
 
 

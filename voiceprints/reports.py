@@ -10,10 +10,10 @@ from audio.results import SpeechQuality
 from tenants.models import Consistency as Policy
 from tenants.models import Tenant
 from voiceprints import services
-from voiceprints.agreement import agreements, said_in
+from voiceprints.agreement import agreements, deciding_model, said_in
 from voiceprints.curation import SpeakerRow
-from voiceprints.decisions import Decision, decision_for
-from voiceprints.models import Utterance, UtteranceEmbedding
+from voiceprints.decisions import decision_for
+from voiceprints.models import Utterance
 from voiceprints.results import Candidate, Enrollment, Scored
 from voiceprints.scoring import voiceprint_of
 
@@ -73,7 +73,7 @@ def enrollment_report(tenant: Tenant, enrollment: Enrollment) -> EnrollmentRepor
     model = tenant.model
     rows = [row for row in enrollment.embeddings if row.model == model]
     consistencies = _consistencies({row.utterance_id: row.embedding for row in rows})
-    agreement = _agreements(decision_for(tenant, model), rows, new=len(enrollment.utterances))
+    agreement = _agreements(tenant, enrollment)
     newest = enrollment.utterances[-1]
     return EnrollmentReport(
         speaker=SpeakerRow(enrollment.speaker, enrollment.utterance_count, newest.pk, newest.created),
@@ -95,11 +95,14 @@ def enrollment_report(tenant: Tenant, enrollment: Enrollment) -> EnrollmentRepor
     )
 
 
-def _agreements(decision: Decision, rows: list[UtteranceEmbedding], *, new: int) -> dict[int, Scored | None]:
-    """Of the `new` last rows, by utterance."""
-    said = [said_in(row) for row in rows]
-    found = agreements(decision, said[:-new], said[-new:])
-    return dict(zip([row.utterance_id for row in rows[-new:]], found, strict=True))
+def _agreements(tenant: Tenant, enrollment: Enrollment) -> dict[int, Scored | None]:
+    """Of what was said now, by utterance."""
+    now = {utterance.pk for utterance in enrollment.utterances}
+    model = deciding_model(tenant, [row for row in enrollment.embeddings if row.utterance_id not in now])
+    heard = [row for row in enrollment.embeddings if row.model == model]
+    earlier, new = ([row for row in heard if (row.utterance_id in now) is said_now] for said_now in (False, True))
+    found = agreements(decision_for(tenant, model), [said_in(row) for row in earlier], [said_in(row) for row in new])
+    return dict(zip([row.utterance_id for row in new], found, strict=True))
 
 
 def _consistencies(said: dict[int, np.ndarray]) -> dict[int, Consistency]:

@@ -13,9 +13,9 @@ from django.urls import reverse
 
 from tenants.auditing import Line
 from tenants.console import may_read_audit
-from tenants.models import AuditEvent, Tenant
+from tenants.models import AuditEvent
 from voiceprints import wording
-from voiceprints.agreement import count_disagreements, said_in
+from voiceprints.agreement import count_disagreements, deciding_model, said_in
 from voiceprints.decisions import Decision, decision_for
 from voiceprints.gallery import embeddings_of
 from voiceprints.history import history_of
@@ -152,20 +152,22 @@ def speaker_page(request: HttpRequest, speaker: Speaker) -> SpeakerPage:
     recordings = [Said(numbers[utterance.pk], utterance) for utterance in utterances]
     tenant = speaker.tenant
     deeds = _in_a_row(history_of(speaker))
-    heard = [row for row in embeddings_of(speaker) if row.model == tenant.model]
+    said = embeddings_of(speaker)
+    model = deciding_model(tenant, said)
+    heard = [row for row in said if row.model == model]
     return SpeakerPage(
         recordings,
         len(numbers),
         number,
-        wording.agreement(count_disagreements(tenant, [said_in(row) for row in heard])),
-        matrix_of(tenant, heard, numbers),
+        wording.agreement(count_disagreements(tenant, model, [said_in(row) for row in heard])),
+        matrix_of(decision_for(tenant, model), heard, numbers),
         deeds[:DEEDS_SHOWN],
         len(deeds) > DEEDS_SHOWN,
         _audit_address(speaker) if may_read_audit(request) else "",
     )
 
 
-def matrix_of(tenant: Tenant, heard: Sequence[UtteranceEmbedding], numbers: Mapping[int, int]) -> Matrix | None:
+def matrix_of(decision: Decision, heard: Sequence[UtteranceEmbedding], numbers: Mapping[int, int]) -> Matrix | None:
     """`numbers`: of the speaker's utterances by their keys."""
     rows = heard[-MOST_COMPARED:][::-1]
     if len(rows) < 2:
@@ -173,7 +175,6 @@ def matrix_of(tenant: Tenant, heard: Sequence[UtteranceEmbedding], numbers: Mapp
     vectors = np.stack([np.asarray(row.embedding) for row in rows])
     cosines = np.clip(vectors @ vectors.T, -1, 1)
     seconds = [row.utterance.speech_seconds for row in rows]
-    decision = decision_for(tenant, tenant.model)
     return Matrix(
         tuple(
             Row(numbers[row.utterance_id], _cells(decision, cosines, seconds, place)) for place, row in enumerate(rows)

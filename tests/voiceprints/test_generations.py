@@ -17,7 +17,7 @@ from django.db import connection
 from django.utils import timezone
 
 from tenants.context import acting_as
-from tenants.models import BUNDLED_MODEL, Tenant
+from tenants.models import BUNDLED_MODEL, Consistency, Tenant
 from tests.cast import KEN, LIBRARY, OTHER_TAG, SUSAN, VOICES, WEI, audio
 from tests.second_model import install_tiny
 from tests.servers import through_the_queue
@@ -34,9 +34,11 @@ from voiceprints.errors import (
     ModelNotFound,
     ModelUnusable,
     NothingToRollBack,
+    SpeakerMismatch,
     SpeakerNotEnrolled,
 )
 from voiceprints.models import Job, UtteranceEmbedding, Voiceprint
+from voiceprints.reports import enrollment_report
 from voiceprints.results import Turn, WhenEnrolled
 from voiceprints.scoring import voiceprint_of
 
@@ -642,6 +644,20 @@ def test_whoever_speaks_again_goes_over_to_the_new_model(two_answer, tiny):
     enroll(two_answer, KEN, 2, when_enrolled=WhenEnrolled.ADD)
     assert services.verify(two_answer, two_answer.libraries.all(), KEN, audio(KEN, 3)).model == tiny
     assert every_voiceprint_is_the_mean_of_its_utterances(two_answer)
+
+
+def test_another_voice_is_noticed_by_the_model_that_knows_the_speaker(two_answer):
+    def added(voice, number):
+        key = {"when_enrolled": WhenEnrolled.ADD}
+        return services.enroll(again(two_answer), LIBRARY, KEN, [audio(voice, number)], **key)
+
+    Tenant.objects.update(consistency=Consistency.REFUSE)
+    with pytest.raises(SpeakerMismatch):
+        added(SUSAN, 3)
+    Tenant.objects.update(consistency=Consistency.WARN)
+    report = enrollment_report(again(two_answer), added(SUSAN, 3))
+    assert report.warnings == ("inconsistent", "near_duplicates")
+    assert not report.utterances[0].agreement.accepted
 
 
 def test_a_roll_back_ends_it(two_answer):
