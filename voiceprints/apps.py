@@ -24,4 +24,5 @@ def write_down_models(sender: AppConfig, using: str, **_: Any) -> None:
     """Rows may only carry a model that the database knows, with its dimension."""
     known = sender.get_model("EmbeddingModel")._default_manager.using(using)
     for model in CATALOGUE.values():
-        known.update_or_create(name=model.name, defaults={"dimension": model.dimension, "sha256": model.sha256})
+        row = {"dimension": model.dimension, "sha256": model.sha256, "engine": model.name}
+        known.update_or_create(name=model.name, defaults=row)

@@ -18,7 +18,6 @@ from audio.errors import ModelError, UnusableModel
 from audio.fetching import Progress
 from audio.onnx import sha256_of
 from audio.parity import Parity
-from audio.published import find_published
 from audio.results import Samples
 from audio.store import ModelCard
 from voiceprints import installed, obtaining
@@ -74,16 +73,15 @@ def import_checkpoint(source: Path, name: str, *, engine: str = "", licence: str
     `engine` is that of the published model of this name unless given. Raises ModelError, VoiceprintError.
     """
     conversion = _extra("conversion")
-    published = find_published(name)
     with _checkpoint_folder(source) as folder, tempfile.TemporaryDirectory() as drafts:
         checkpoint, draft = read_checkpoint(folder), Path(drafts) / "model.onnx"
         parity = conversion.convert(checkpoint, draft)
         card = obtaining.add(
             draft,
             name,
-            engine=engine or (published.engine if published else obtaining.ENGINE),
-            licence=licence or (published.licence if published else ""),
-            language=language or (published.language if published else ""),
+            engine=engine,
+            licence=licence,
+            language=language,
             source=f"checkpoint {source.name}",
             architecture=checkpoint.architecture,
             checkpoint_sha256=sha256_of(checkpoint.weights),

@@ -28,8 +28,8 @@ from voiceprints.models import EmbeddingModel, UtteranceEmbedding, Voiceprint
 
 # How long a worker may go on with weights although others were registered. No recording waits for a query.
 FRESH_SECONDS: Final = 5.0
-_agreed_until: dict[tuple[str, int, str], float] = {}
-"""By name, dimension and sha256, in seconds of the monotonic clock."""
+_agreed_until: dict[tuple[str, int, str, str], float] = {}
+"""By name, dimension, sha256 and engine, in seconds of the monotonic clock."""
 
 
 @dataclass(frozen=True)
@@ -51,20 +51,23 @@ def refuse_disagreement(name: str) -> None:
     Raises ModelMissing, UnusableModel, WeightsChanged.
     """
     card = store().find(name)
-    said = card.name, card.dimension, card.sha256
+    said = card.name, card.dimension, card.sha256, card.engine
     if _agreed_until.get(said, 0.0) <= time.monotonic():
-        _agree(*said)
+        _agree(card)
         _agreed_until[said] = time.monotonic() + FRESH_SECONDS
 
 
-def _agree(name: str, dimension: int, sha256: str) -> None:
-    known = EmbeddingModel.objects.filter(pk=name).first()
-    if known is None or (known.dimension, known.sha256 or sha256) != (dimension, sha256):
-        said = f"sha256 {known.sha256}, {known.dimension} numbers" if known else "nothing of it"
+def _agree(card: ModelCard) -> None:
+    known = EmbeddingModel.objects.filter(pk=card.name).first()
+    if known is None or not known.is_as(card):
         raise WeightsChanged(
-            f"{store().weights_of(name)} (sha256 {sha256}, {dimension} numbers) is not what the database knows as "
-            f"{name!r}: {said}; install the same file on every machine"
+            f"{store().weights_of(card.name)} ({_identity(card)}) is not what the database knows as {card.name!r}: "
+            f"{_identity(known) if known else 'nothing of it'}; install the same file on every machine"
         )
+
+
+def _identity(model: ModelCard | EmbeddingModel) -> str:
+    return f"sha256 {model.sha256}, {model.dimension} numbers, engine {model.engine or 'unknown'}"
 
 
 def most_used(limit: int = ENCODERS_KEPT) -> list[str]:
@@ -94,25 +97,23 @@ def register(card: ModelCard) -> None:
     with acting_as_platform():
         known = EmbeddingModel.objects.select_for_update().filter(pk=card.name).first()
         refuse_other_vectors(card)
-        if known is None:
-            EmbeddingModel.objects.create(name=card.name, dimension=card.dimension, sha256=card.sha256)
-        else:
-            EmbeddingModel.objects.filter(pk=card.name).update(dimension=card.dimension, sha256=card.sha256)
-        if known is None or (known.dimension, known.sha256) != (card.dimension, card.sha256):
+        row = {"dimension": card.dimension, "sha256": card.sha256, "engine": card.engine}
+        EmbeddingModel.objects.update_or_create(name=card.name, defaults=row)
+        if known is None or {name: getattr(known, name) for name in row} != row:
             said: dict[str, Any] = {"sha256": card.sha256, "before": known.sha256 if known else None}
             note(None, Action.MODEL_INSTALLED, model_target(card.name), **said)
 
 
 def refuse_other_vectors(card: ModelCard) -> None:
-    """Raises WeightsChanged when the database has vectors of that name that other weights made."""
+    """Raises WeightsChanged when the database has vectors of that name that were made in another way."""
     known = EmbeddingModel.objects.filter(pk=card.name).first()
-    if known is None or (known.sha256 or card.sha256, known.dimension) == (card.sha256, card.dimension):
+    if known is None or known.is_as(card):
         return
     vectors = _vectors_of(card.name)
     if vectors:
         raise WeightsChanged(
-            f"the database has {vectors} vectors of {card.name!r} made by weights with sha256 {known.sha256}; add this "
-            f"file, with sha256 {card.sha256}, under another name"
+            f"the database has {vectors} vectors of {card.name!r} made otherwise ({_identity(known)}); add this "
+            f"file ({_identity(card)}) under another name"
         )
 
 

@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from pgvector.django import VectorField
 
 from audio.results import SpeechQuality
+from audio.store import ModelCard
 from tenants.fields import EncryptedTextField
 from tenants.models import MODEL_NAME_LENGTH, Tenant, period
 from voiceprints.querysets import JobQuerySet, LibraryQuerySet, SpeakerQuerySet, UtteranceQuerySet, VoiceprintQuerySet
@@ -29,6 +30,8 @@ class EmbeddingModel(models.Model):
     dimension = models.PositiveSmallIntegerField(_("dimension"))
     sha256 = models.CharField(max_length=64, blank=True)
     """Of the weights, in hex; "" where that was not noted."""
+    engine = models.CharField(max_length=32, blank=True)
+    """By which the weights are run, which decides what they hear; "" where that was not noted."""
 
     class Meta:
         verbose_name = _("embedding model")
@@ -36,6 +39,11 @@ class EmbeddingModel(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def is_as(self, card: ModelCard) -> bool:
+        """The same weights, run in the same way, as far as that was noted."""
+        noted = self.dimension, self.sha256 or card.sha256, self.engine or card.engine
+        return noted == (card.dimension, card.sha256, card.engine)
 
 
 class ModelCalibration(models.Model):

@@ -108,23 +108,29 @@ def add(
     path: Path,
     name: str = "",
     *,
-    engine: str = ENGINE,
+    engine: str = "",
     licence: str = "",
     language: str = "",
     source: str = "",
     **details: Any,
 ) -> ModelCard:
-    """Install a model's file under a name of one's own, else the file's. Raises ModelError."""
+    """Install a model's file under a name of one's own, else the file's. Raises ModelError.
+
+    What is not said is as the published model of this name has it.
+    """
     if not path.is_file():
         raise ModelMissing(f"there is no file {path}")
     chosen = name or UNFIT_IN_NAME.sub("-", path.name.removesuffix(WEIGHTS_SUFFIX))
     if chosen == BUNDLED.name:
         raise UnusableModel(f"{chosen!r} is the model that comes with the platform; choose another --name")
+    alike = find_published(chosen)
+    licence, language = licence or (alike.licence if alike else ""), language or (alike.language if alike else "")
     described = source or f"file {path.name}"
     with tempfile.TemporaryDirectory() as drafts:
         file = whole(path, Path(drafts) / path.name)
-        card = ModelCard(chosen, engine, 0, sha256_of(file), 0, licence, language, described, details=details)
-        card = _tried(file, card)
+        sha256 = sha256_of(file)
+        engine = engine or _registered_engine(chosen, sha256) or (alike.engine if alike else ENGINE)
+        card = _tried(file, ModelCard(chosen, engine, 0, sha256, 0, licence, language, described, details=details))
         installed.install(file, card)
     return card
 
@@ -167,6 +173,11 @@ def _registered_sha256(model: PublishedModel) -> str:
     if model.kind == "checkpoint":
         return ""
     return EmbeddingModel.objects.filter(pk=model.name).values_list("sha256", flat=True).first() or ""
+
+
+def _registered_engine(name: str, sha256: str) -> str:
+    """By which other machines run this very file, "" where none does."""
+    return EmbeddingModel.objects.filter(pk=name, sha256=sha256).values_list("engine", flat=True).first() or ""
 
 
 def _known() -> Known:

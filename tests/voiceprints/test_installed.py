@@ -2,6 +2,7 @@
 
 import json
 import logging
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -124,6 +125,23 @@ def test_other_weights_than_those_the_database_knows_embed_nothing(initech, tmp_
     assert "install the same file on every machine" in caplog.text
 
 
+def test_the_same_weights_run_in_another_way_embed_nothing(initech, weights, caplog):
+    installed.store().install(weights, replace(card_of(weights), engine="wespeaker-povey"))
+
+    with caplog.at_level(logging.ERROR), pytest.raises(ModelUnusable):
+        services.hear(initech, audio(SUSAN))
+
+    assert "engine wespeaker-povey) is not what the database knows as 'small'" in caplog.text
+
+
+def test_how_weights_are_run_may_be_noted_later(initech):
+    EmbeddingModel.objects.update(engine="")
+    services.hear(initech, audio(SUSAN))
+    installed.register(installed.store().find("small"))
+
+    assert EmbeddingModel.objects.get(pk="small").engine == "wespeaker"
+
+
 def test_a_worker_notices_within_seconds_that_other_weights_were_registered(initech, monkeypatch):
     monkeypatch.setattr(installed, "FRESH_SECONDS", 0.0)
     services.hear(initech, audio(SUSAN))
@@ -131,6 +149,13 @@ def test_a_worker_notices_within_seconds_that_other_weights_were_registered(init
 
     with pytest.raises(ModelUnusable, match="sha256"):
         services.hear(initech, audio(SUSAN))
+
+
+def test_nor_is_another_way_to_run_them_written_down_for_vectors_that_are_there(initech, weights):
+    enrolled(initech)
+
+    with pytest.raises(WeightsChanged, match=r"2 vectors of 'small'.*under another name"):
+        installed.install(weights, replace(card_of(weights), engine="wespeaker-povey"))
 
 
 def test_other_weights_do_not_take_the_name_of_vectors_that_are_there(initech, tmp_path):

@@ -393,6 +393,26 @@ def test_a_file_of_ones_own_is_added(models, tmp_path):
     assert (card.dimension, card.licence, card.source) == (48, "ours", "file our model.onnx")
 
 
+def test_what_was_converted_is_run_on_another_machine_as_on_the_first(models, network, tmp_path, settings):
+    file = tmp_path / "converted.onnx"
+    file.write_bytes(network)
+    models("add", str(file), "--name", "ours", "--window", "povey", "--language", "zh")
+    settings.MODELS = tmp_path / "another machine"
+
+    models("add", str(file), "--name", "ours")
+
+    assert installed.store().find("ours").engine == "wespeaker-povey"
+
+
+def test_what_is_known_of_a_published_model_need_not_be_said(models, network, tmp_path):
+    (file := tmp_path / "converted.onnx").write_bytes(network)
+
+    models("add", str(file), "--name", "campplus-cn")
+
+    card = installed.store().find("campplus-cn")
+    assert (card.engine, card.language, card.licence) == ("wespeaker-povey", "zh", "see source")
+
+
 def test_a_file_with_its_weights_beside_it_is_added_whole(models, tmp_path):
     one = write_network(tmp_path / "one.onnx")
     models("add", apart(one, tmp_path / "ours.onnx"))

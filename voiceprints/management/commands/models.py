@@ -50,19 +50,16 @@ def fetch(options: Options) -> str:
 
 
 def add(options: Options) -> str:
-    return _described(obtaining.add(options["path"], options["name"], licence=options["licence"]))
+    return _described(obtaining.add(options["path"], options["name"], **_remembered(options)))
 
 
 def import_checkpoint(options: Options) -> str:
-    return _made(
-        conversions.import_checkpoint(
-            options["checkpoint"],
-            options["name"],
-            engine=ENGINE_OF_WINDOW.get(options["window"], ""),
-            licence=options["licence"],
-            language=options["language"],
-        )
-    )
+    return _made(conversions.import_checkpoint(options["checkpoint"], options["name"], **_remembered(options)))
+
+
+def _remembered(options: Options) -> dict[str, str]:
+    engine = ENGINE_OF_WINDOW.get(options["window"], "")
+    return {"engine": engine, "licence": options["licence"], "language": options["language"]}
 
 
 def quantize(options: Options) -> str:
@@ -91,7 +88,7 @@ def _fetch_arguments(parser: ArgumentParser) -> None:
 def _add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("path", type=Path, metavar="FILE", help="an ONNX file, feats (B, T, 80) to embs (B, D)")
     parser.add_argument("--name", default="", help="the file's own unless given")
-    parser.add_argument("--licence", default="", help="to be remembered")
+    _remembered_arguments(parser)
 
 
 def _import_arguments(parser: ArgumentParser) -> None:
@@ -99,6 +96,10 @@ def _import_arguments(parser: ArgumentParser) -> None:
         "checkpoint", type=Path, metavar="CHECKPOINT", help="a folder with avg_model.pt and config.yaml"
     )
     parser.add_argument("--name", required=True)
+    _remembered_arguments(parser)
+
+
+def _remembered_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--licence", default="", help="to be remembered")
     parser.add_argument("--language", default="", help="to be remembered")
     parser.add_argument("--window", choices=list(ENGINE_OF_WINDOW), help="of the features that it was trained on")
