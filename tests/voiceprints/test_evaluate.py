@@ -80,7 +80,9 @@ def test_a_short_list_is_scored_without_a_database(tmp_path, capsys):
 
     assert (figures["targets"], figures["impostors"], figures["failed"]) == (2, 2, 0)
     assert figures["eer"] == 0
-    assert "ge2e on trials.txt: 2 targets, 2 impostors, 0 failed" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "ge2e on trials.txt: 2 targets, 2 impostors, 0 failed" in said
+    assert said.count("0.00% (0.00% – 65.76%)") == 3, "the equal error rate, and one row of both rates"
 
 
 def test_a_trial_with_a_recording_that_is_refused_or_missing_fails_and_is_not_scored(tmp_path, capsys):

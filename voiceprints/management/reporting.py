@@ -68,7 +68,8 @@ class Figures:
             *(
                 f"{row.point.threshold:11.3f}   {row.point.far:6.2%} {_shown(row.far_interval):17} "
                 f"{row.point.frr:6.2%} {_shown(row.frr_interval)}"
-                for row in self.table
+                # Few impostors show few rates, and each once is enough.
+                for row in dict.fromkeys(self.table)
             ),
         ]
 
