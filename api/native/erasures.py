@@ -106,8 +106,10 @@ class ErasureViewSet(NativeViewSet):
         """For good and everywhere: recordings, vectors, jobs, uploads, exports and kept answers in which they are. The
         speaker is gone with the answer; what hangs on it follows, and then there is a receipt.
         """
-        begun = self._begun(self.body(request))
-        return self.reply(begun, Location=reverse("native-erasure", args=[begun.pk]))
+        sent = self.body(request)
+        with self.atomically():
+            begun = self._begun(sent)
+            return self.kept(self.reply(begun, Location=reverse("native-erasure", args=[begun.pk])))
 
     def _begun(self, sent: Mapping[str, Any]) -> Erasure:
         if "org_id" not in sent:
