@@ -75,3 +75,14 @@ def credential_named(tenant: Tenant, key_id: str) -> Credential:
     if credential is None:
         raise CommandError(f"tenant {tenant.slug!r} has no credential {key_id!r}")
     return credential
+
+
+def usable_credential(slug: str) -> Credential:
+    """The newest key pair with which the tenant's clients may sign now."""
+    tenant = tenant_named(slug)
+    with acting_as(tenant):
+        newest_first = tenant.credentials.select_related("tenant").order_by("-created")
+        credential = next((one for one in newest_first if one.usable), None)
+    if credential is None:
+        raise CommandError(f"tenant {slug!r} has no usable credential")
+    return credential

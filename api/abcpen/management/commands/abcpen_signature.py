@@ -6,8 +6,8 @@ from urllib.parse import urlencode
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from api.abcpen.management.base import usable_credential
 from api.abcpen.signature import signature
+from tenants.management.base import usable_credential
 
 
 class Command(BaseCommand):

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from api.abcpen.client import Client, Refused, Unreachable
-from api.abcpen.management.base import usable_credential
+from tenants.management.base import usable_credential
 from tenants.services import DEMO_TENANT
 
 SAMPLES = settings.BASE_DIR / "voiceprints" / "samples"

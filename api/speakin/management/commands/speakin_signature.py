@@ -3,12 +3,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import BaseCommand, CommandParser
 
 from api.speakin.signature import DATE_FORMAT, authorization
-from tenants.context import acting_as
-from tenants.management.base import tenant_named
-from tenants.models import Credential
+from tenants.management.base import usable_credential
 
 
 class Command(BaseCommand):
@@ -22,13 +20,3 @@ class Command(BaseCommand):
         headers = {"Date": datetime.now(UTC).strftime(DATE_FORMAT), "Source": "test"}
         headers["Authorization"] = authorization(credential.key_id, credential.secret, headers)
         return "\n".join(f"{name}: {value}" for name, value in headers.items())
-
-
-def usable_credential(slug: str) -> Credential:
-    tenant = tenant_named(slug)
-    with acting_as(tenant):
-        newest_first = tenant.credentials.select_related("tenant").order_by("-created")
-        credential = next((one for one in newest_first if one.usable), None)
-    if credential is None:
-        raise CommandError(f"tenant {slug!r} has no usable credential")
-    return credential
