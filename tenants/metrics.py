@@ -6,6 +6,7 @@ never more of them than processes. Names of tenants are in none of it, and nothi
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,10 +15,15 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Histogram, multiprocess, values
 from prometheus_client.registry import Collector
 
+logger = logging.getLogger(__name__)
+
 FOLDER_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
 PRIVATE_FOLDER: Final = 0o700
 SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 60.0)
 NO_OPERATION: Final = "none"
+SHARED_KINDS: Final = ("counter", "histogram")
+# Several times what it takes to count every operation of every interface.
+SHARED_BYTES: Final = 1 << 21
 
 REGISTRY: Final = CollectorRegistry(auto_describe=True)
 """Of this process, while it shares nothing."""
@@ -54,9 +60,21 @@ def count_request(interface: str, operation: str | None, *, result: str, reason:
 
 def share(folder: Path, name: str) -> None:
     """From now on this process, the only one of that name, counts in files of the folder; before it counts anything."""
-    folder.mkdir(PRIVATE_FOLDER, parents=True, exist_ok=True)
+    try:
+        folder.mkdir(PRIVATE_FOLDER, parents=True, exist_ok=True)
+        for kind in SHARED_KINDS:
+            _take_room(folder / f"{kind}_{name}.db")
+    except OSError as error:
+        logger.warning("what is counted here is told by this process alone: %s", type(error).__name__)
+        return
     os.environ[FOLDER_VARIABLE] = str(folder)
     values.ValueClass = values.MultiProcessValue(lambda: name)  # type: ignore[no-untyped-call]
+
+
+def _take_room(file: Path) -> None:
+    """On the disk, now: a process that writes to a page of memory for which there is none left later is killed."""
+    with file.open("ab") as opened:
+        os.posix_fallocate(opened.fileno(), 0, SHARED_BYTES)
 
 
 def forget(folder: Path, names: str) -> None:

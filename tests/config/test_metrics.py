@@ -17,7 +17,7 @@ from config.health import READINESS
 from config.metrics import NOW
 from tenants import metrics
 from tenants.context import acting_as
-from tenants.models import CleanupRun
+from tenants.models import CleanupRun, Operation
 from tests.api.abcpen.client import Abcpen
 from tests.api.native.client import Native
 from tests.cast import KEN, LIBRARY, SUSAN, audio, recording
@@ -37,6 +37,27 @@ from tenants.context import acting_as
 metrics.share(Path(sys.argv[1]), sys.argv[2])
 for _ in range(int(sys.argv[3])):
     metrics.count_request("native", "verify", result="ok", reason="", seconds=0.1)
+"""
+
+COUNT_EVERYTHING = """
+import sys
+from pathlib import Path
+from tenants import metrics
+metrics.share(Path(sys.argv[1]), "web-0")
+for number in range(12):
+    for operation in sys.argv[2:]:
+        for result in ("ok", "accepted", "rejected", "refused", "failed"):
+            metrics.count_request(f"interface-{number}", operation, result=result, reason="Refused", seconds=1)
+"""
+COUNT_WITHOUT_ROOM = """
+import resource, sys
+from pathlib import Path
+from prometheus_client import generate_latest
+from tenants import metrics
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+metrics.share(Path(sys.argv[1]), "web-0")
+metrics.count_request("native", "verify", result="ok", reason="", seconds=0.1)
+print(*(generate_latest(collector).decode() for collector in metrics.counted()))
 """
 
 
@@ -171,6 +192,24 @@ def test_processes_count_together_and_whoever_comes_in_anothers_place_goes_on(cl
     metrics.forget(folder, "web-*")
     assert not list(folder.iterdir())
     assert values.ValueClass is values.MutexValue
+
+
+def test_what_is_counted_needs_no_room_on_the_disk_that_was_not_taken_before(tmp_path):
+    command = [sys.executable, "-c", COUNT_EVERYTHING, str(tmp_path), *Operation.values]
+    subprocess.run(command, check=True, cwd=settings.BASE_DIR)
+    sizes = [(file.stat().st_size, 512 * file.stat().st_blocks) for file in tmp_path.iterdir()]
+    assert sizes == [(metrics.SHARED_BYTES, metrics.SHARED_BYTES)] * 2
+
+
+def test_a_process_for_which_there_is_no_room_counts_alone(tmp_path):
+    said = subprocess.run(
+        [sys.executable, "-c", COUNT_WITHOUT_ROOM, str(tmp_path)],
+        check=True,
+        cwd=settings.BASE_DIR,
+        capture_output=True,
+        text=True,
+    ).stdout
+    assert 'openvpr_requests_total{interface="native",operation="verify",result="ok"} 1.0' in said
 
 
 def names_told(client):
