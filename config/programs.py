@@ -12,6 +12,7 @@ from config.home import PRIVATE_FILE, private_folder
 
 LOG_BYTES = 10 * settings.MEBIBYTE
 PYTHON = sys.executable
+LIFELINE = [PYTHON, "-I", "-S", str(Path(__file__).with_name("lifeline.py"))]
 # A recording that is being measured when the platform stops is waited for.
 BULK_STOP_SECONDS = 30
 
@@ -67,8 +68,9 @@ def supervisor_socket(folder: Path) -> Path:
 
 
 def _section(program: Program, logs: Path) -> dict[str, str]:
-    section = {
-        "command": " ".join(_quoted(word) for word in program.command),
+    command = [*LIFELINE, program.stop_signal, program.account or "", *program.command]
+    return {
+        "command": " ".join(_quoted(word) for word in command),
         "priority": str(program.priority),
         "autostart": str(program.service).lower(),
         "autorestart": "true",
@@ -82,7 +84,6 @@ def _section(program: Program, logs: Path) -> dict[str, str]:
         "stdout_logfile_maxbytes": str(LOG_BYTES),
         "stdout_logfile_backups": "3",
     }
-    return section | ({"user": program.account} if program.account else {})
 
 
 def _quoted(word: str) -> str:

@@ -11,7 +11,7 @@ import sys
 import time
 import xmlrpc.client
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -130,7 +130,31 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     try:
         process.wait(STOP_SECONDS)
     except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
+        process.kill()
+        process.wait()
+    _outlast(process.pid)
+
+
+def _outlast(session: int) -> None:
+    """Wait for what a process manager that was killed has left: it has been told to stop (`lifeline.py`)."""
+    gives_up = time.monotonic() + STOP_SECONDS
+    while (left := _alive_in(session)) and time.monotonic() < gives_up:
+        time.sleep(0.1)
+    for pid in left:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def _alive_in(session: int) -> list[int]:
+    """Process ids, without those that only wait to be noticed."""
+    found = []
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            # The name, in parentheses, may hold anything; then come state, parent, group and session.
+            state, _, _, of = file.read_text(errors="replace").rpartition(")")[2].split()[:4]
+            if int(of) == session and state != "Z":
+                found.append(int(file.parent.name))
+    return found
 
 
 def _last_line(info: dict[str, Any]) -> str:

@@ -1,0 +1,63 @@
+"""The whole platform when one of those who watch over others is killed, as the kernel kills when memory runs out."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.config.test_run import Platform, free_port, is_success
+
+pytestmark = [pytest.mark.platform, pytest.mark.timeout(300)]
+
+
+@pytest.fixture
+def platform() -> Iterator[Platform]:
+    with tempfile.TemporaryDirectory(prefix="openvpr-run-", ignore_cleanup_errors=True) as folder:
+        platform = Platform(Path(folder), free_port())
+        platform.start()
+        processes = everybody(platform)
+        yield platform
+        if platform.process.poll() is None:
+            processes += everybody(platform)
+            platform.stop()
+        for process in running(processes):
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+
+
+def everybody(platform: Platform) -> list[psutil.Process]:
+    return psutil.Process(platform.process.pid).children(recursive=True)
+
+
+def running(processes: list[psutil.Process]) -> list[psutil.Process]:
+    return [one for one in processes if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
+
+
+def kill_process_manager(platform: Platform) -> None:
+    psutil.Process(int((platform.home / "run" / "supervisord.pid").read_text())).kill()
+
+
+def test_programs_end_with_a_killed_process_manager_before_the_launcher_and_nothing_is_lost(platform):
+    assert is_success(platform.enroll())
+    processes = everybody(platform)
+    kill_process_manager(platform)
+    assert platform.process.wait(90) == 1
+    assert not running(processes)
+    assert "the process manager ended by itself" in platform.printed
+    platform.start()
+    assert platform.identify()["data"][0]["spk_name"] == "susan"
+    assert "was not properly shut down" not in (platform.home / "logs" / "postgres.log").read_text()
+
+
+def test_programs_end_with_a_killed_process_manager_when_the_launcher_was_killed_first(platform):
+    processes = everybody(platform)
+    platform.process.kill()
+    platform.process.wait()
+    kill_process_manager(platform)
+    platform.wait_for(lambda: not running(processes))
+    assert not (platform.home / "postgres" / "postmaster.pid").exists()  # which PostgreSQL removes when it has closed
