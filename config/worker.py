@@ -103,6 +103,15 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         RequestParser.mesg_class = LenientRequest
         super().init_process()
 
+    def is_parent_alive(self) -> bool:
+        """Whoever comes in its place needs the address now, and not when the last request here is answered."""
+        alive: bool = super().is_parent_alive()
+        if not alive:
+            self.set_accept_enabled(False)
+            for listener in self.sockets:
+                listener.close()
+        return alive
+
     def handle_request(self, req: Any, conn: Any) -> Any:
         """Whoever does not take its answer does not keep a thread either."""
         conn.sock.settimeout(SENDING_STALLED_SECONDS)

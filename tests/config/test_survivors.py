@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 import tempfile
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import psutil
@@ -61,3 +62,19 @@ def test_programs_end_with_a_killed_process_manager_when_the_launcher_was_killed
     kill_process_manager(platform)
     platform.wait_for(lambda: not running(processes))
     assert not (platform.home / "postgres" / "postmaster.pid").exists()  # which PostgreSQL removes when it has closed
+
+
+def test_a_web_server_is_replaced_while_the_killed_one_still_answers_somebody(platform):
+    web_log = platform.home / "logs" / "web.log"
+    arbiter = platform.process_named("gunicorn")
+    workers = arbiter.children()
+    with ExitStack() as stack:
+        for _ in range(20):
+            waiting = stack.enter_context(socket.create_connection(("127.0.0.1", platform.port)))
+            waiting.sendall(b"G")
+        platform.enroll()
+        arbiter.kill()
+        platform.wait_for(lambda: web_log.read_text().count("Listening at") == 2)
+        assert running(workers)
+        platform.wait_for(lambda: is_success(platform.identify_signed()))
+    assert "died and was started again" not in platform.printed.replace("web died and was started again", "", 1)
