@@ -8,7 +8,9 @@ from __future__ import annotations
 import importlib.util
 import os
 import pwd
+import socket
 import stat
+import struct
 import subprocess
 import time
 from collections.abc import Callable
@@ -27,6 +29,8 @@ LONGEST_SOCKET_PATH = 103
 REDIS_SPARE_BYTES = 256 * 1024 * 1024
 START_SECONDS = 30.0
 ANSWER_SECONDS = 3.0
+# Process, account and group, as Linux tells of who listens at a socket.
+PEER = "3i"
 # For beat, commands and a person with psql.
 SPARE_CONNECTIONS = 50
 # A job's own thread, the one that says that it lives, and those of its items.
@@ -213,6 +217,23 @@ def wait_for_redis() -> None:
 
 
 # --- Both ------------------------------------------------------------------------------------------------------------
+
+
+def listening() -> dict[str, int]:
+    """Which of ours answer at their sockets although nobody started them yet, and their process ids."""
+    sockets = {"PostgreSQL": settings.POSTGRES_DATA / ".s.PGSQL.5432"} if settings.EMBEDDED_POSTGRES else {}
+    sockets |= {"Redis": settings.REDIS_SOCKET} if settings.EMBEDDED_REDIS else {}
+    return {name: pid for name, path in sockets.items() if (pid := _listener(path)) is not None}
+
+
+def _listener(path: Path) -> int | None:
+    with socket.socket(socket.AF_UNIX) as client:
+        try:
+            client.connect(str(path))
+        except OSError:
+            return None
+        pid, _, _ = struct.unpack(PEER, client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize(PEER)))
+        return int(pid)
 
 
 def refuse_long_socket_path(path: Path) -> None:

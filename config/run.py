@@ -20,7 +20,7 @@ from django.core.management import call_command
 
 from config import embedded, programs, settings, startup
 from config.home import private_folder
-from config.supervision import START_SECONDS, AlreadyRunning, Failed, Supervisor, supervised
+from config.supervision import START_SECONDS, AlreadyRunning, Failed, Supervisor, refuse_second, supervised
 from config.telling import tell, tell_that_it_runs
 from tenants.services import provision
 
@@ -51,9 +51,10 @@ def main(command: list[str], *, services_only: bool = False) -> int:
 
 
 def _run_platform(command: list[str]) -> int:
+    refuse_running()
+    refuse_taken_port()
     prepare_home()
     with supervised(settings.HOME / "run") as supervisor:
-        refuse_taken_port()
         wait_for_services(supervisor)
         startup.refuse_half_configured()
         call_command("migrate", verbosity=0, interactive=False)
@@ -70,6 +71,7 @@ def _run_platform(command: list[str]) -> int:
 
 def _run_services(command: list[str]) -> int:
     """The database as it is, or empty: nothing is migrated, and nobody is served."""
+    refuse_running()
     prepare_home()
     with supervised(settings.HOME / "run") as supervisor:
         wait_for_services(supervisor)
@@ -93,6 +95,14 @@ def prepare_home() -> None:
         embedded.prepare_redis()
     if settings.EMBEDDED_POSTGRES:
         embedded.prepare_postgres()
+
+
+def refuse_running() -> None:
+    """A second start would take the sockets away from what runs, whether or not somebody still manages it."""
+    refuse_second(settings.HOME / "run")
+    if found := embedded.listening():
+        running = " and ".join(f"{name} (process {pid})" for name, pid in found.items())
+        raise Failed(f"still running with OPENVPR_HOME={settings.HOME}, managed by nobody: {running}; stop that first")
 
 
 def refuse_taken_port() -> None:

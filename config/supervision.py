@@ -40,7 +40,6 @@ class AlreadyRunning(Failed):
 @contextmanager
 def supervised(folder: Path) -> Iterator[Supervisor]:
     """Our programs under a supervisord in a session of its own, so that Ctrl-C reaches us and we stop it in order."""
-    _refuse_second(folder)
     config = programs.write_supervisor_config(folder)
     process = subprocess.Popen(
         [sys.executable, "-m", "supervisor.supervisord", "--configuration", str(config)],
@@ -112,7 +111,8 @@ def _pid(folder: Path) -> int | None:
         return None
 
 
-def _refuse_second(folder: Path) -> None:
+def refuse_second(folder: Path) -> None:
+    """Raises AlreadyRunning where a process manager answers."""
     try:
         pid = _control(folder).getPID()
     except xmlrpc.client.Fault:

@@ -187,17 +187,19 @@ def test_a_second_start_in_the_same_home_is_refused(platform):
     assert "already running" in second.stderr
 
 
-def test_a_taken_port_is_named(platform, tmp_path_factory):
-    home = tempfile.mkdtemp(prefix="openvpr-run-")
+def test_a_taken_port_is_named_before_anything_is_made_or_started(platform, tmp_path):
+    home = tmp_path / "home"
     second = subprocess.run(
         [sys.executable, "-m", "config"],
         cwd=settings.BASE_DIR,
-        env=platform.environment | {"OPENVPR_HOME": home},
+        env=platform.environment | {"OPENVPR_HOME": str(home)},
         capture_output=True,
         text=True,
     )
     assert second.returncode == 1
     assert f"cannot listen on 127.0.0.1:{platform.port}" in second.stderr
+    assert not (home / "postgres").exists()
+    assert not (home / "run").exists()
 
 
 @pytest.mark.parametrize(

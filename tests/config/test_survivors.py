@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import socket
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
@@ -10,6 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from django.conf import settings
 
 from tests.config.test_run import Platform, free_port, is_success
 
@@ -43,6 +47,16 @@ def kill_process_manager(platform: Platform) -> None:
     psutil.Process(int((platform.home / "run" / "supervisord.pid").read_text())).kill()
 
 
+def start_another(platform: Platform) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "config"],
+        cwd=settings.BASE_DIR,
+        env=platform.environment,
+        capture_output=True,
+        text=True,
+    )
+
+
 def test_programs_end_with_a_killed_process_manager_before_the_launcher_and_nothing_is_lost(platform):
     assert is_success(platform.enroll())
     processes = everybody(platform)
@@ -62,6 +76,23 @@ def test_programs_end_with_a_killed_process_manager_when_the_launcher_was_killed
     kill_process_manager(platform)
     platform.wait_for(lambda: not running(processes))
     assert not (platform.home / "postgres" / "postmaster.pid").exists()  # which PostgreSQL removes when it has closed
+
+
+def test_a_start_beside_services_that_nobody_can_stop_touches_nothing(platform):
+    """As when the launcher was killed and somebody tidied up: the process manager runs on, and cannot be asked."""
+    processes, run = everybody(platform), platform.home / "run"
+    platform.process.kill()
+    platform.process.wait()
+    (run / "supervisor.sock").unlink()
+    before = sorted(run.iterdir()), (run / "supervisord.pid").read_text()
+    refused = start_another(platform)
+    assert refused.returncode == 1
+    assert re.fullmatch(
+        r"openvpr: still running with .*: PostgreSQL \(process \d+\) and Redis \(process \d+\); .*\n", refused.stderr
+    )
+    assert {int(pid) for pid in re.findall(r"process (\d+)", refused.stderr)} < {process.pid for process in processes}
+    assert before == (sorted(run.iterdir()), (run / "supervisord.pid").read_text())
+    assert is_success(platform.enroll())
 
 
 def test_a_web_server_is_replaced_while_the_killed_one_still_answers_somebody(platform):
