@@ -66,6 +66,7 @@ def share(folder: Path, name: str) -> None:
             _take_room(folder / f"{kind}_{name}.db")
     except OSError as error:
         logger.warning("what is counted here is told by this process alone: %s", type(error).__name__)
+        forget(folder, name)
         return
     os.environ[FOLDER_VARIABLE] = str(folder)
     values.ValueClass = values.MultiProcessValue(lambda: name)  # type: ignore[no-untyped-call]
@@ -73,7 +74,9 @@ def share(folder: Path, name: str) -> None:
 
 def _take_room(file: Path) -> None:
     """On the disk, now: a process that writes to a page of memory for which there is none left later is killed."""
-    with file.open("ab") as opened:
+    file.touch()
+    # Not to append: where a file system cannot take room by itself, the C library writes into each block.
+    with file.open("r+b") as opened:
         os.posix_fallocate(opened.fileno(), 0, SHARED_BYTES)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -48,6 +49,21 @@ for number in range(12):
     for operation in sys.argv[2:]:
         for result in ("ok", "accepted", "rejected", "refused", "failed"):
             metrics.count_request(f"interface-{number}", operation, result=result, reason="Refused", seconds=1)
+"""
+COUNT_ON_A_FULL_DISK = """
+import sys
+from pathlib import Path
+from tenants import metrics
+folder = Path(sys.argv[1])
+metrics.share(folder, "web-0")
+try:
+    with Path(folder, "full").open("wb", buffering=0) as content:
+        while content.write(bytes(4096)):
+            pass
+except OSError:
+    pass
+for number in range(500):
+    metrics.count_request("native", f"operation-{number}", result="ok", reason="", seconds=0.1)
 """
 COUNT_WITHOUT_ROOM = """
 import resource, sys
@@ -201,6 +217,18 @@ def test_what_is_counted_needs_no_room_on_the_disk_that_was_not_taken_before(tmp
     assert sizes == [(metrics.SHARED_BYTES, metrics.SHARED_BYTES)] * 2
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a file system")
+def test_whoever_counts_on_a_full_disk_is_not_killed(client, tmp_path, monkeypatch):
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", tmp_path], check=True)
+    try:
+        command = [sys.executable, "-c", COUNT_ON_A_FULL_DISK, str(tmp_path)]
+        subprocess.run(command, check=True, cwd=settings.BASE_DIR)
+        monkeypatch.setenv(metrics.FOLDER_VARIABLE, str(tmp_path))
+        assert samples(client)["openvpr_requests_total", "native", "ok", "operation-499"] == 1
+    finally:
+        subprocess.run(["umount", tmp_path], check=True)
+
+
 def test_a_process_for_which_there_is_no_room_counts_alone(tmp_path):
     said = subprocess.run(
         [sys.executable, "-c", COUNT_WITHOUT_ROOM, str(tmp_path)],
@@ -210,6 +238,7 @@ def test_a_process_for_which_there_is_no_room_counts_alone(tmp_path):
         text=True,
     ).stdout
     assert 'openvpr_requests_total{interface="native",operation="verify",result="ok"} 1.0' in said
+    assert not list(tmp_path.iterdir()), "a file without content, which no other process can read"
 
 
 def names_told(client):
