@@ -2,6 +2,8 @@ from importlib import import_module
 from typing import Any
 
 from django.apps import AppConfig
+from django.apps import apps as global_apps
+from django.apps.registry import Apps
 from django.conf import settings
 from django.db.models.signals import post_migrate
 from django.utils.translation import gettext_lazy as _
@@ -20,9 +22,11 @@ class VoiceprintsConfig(AppConfig):
             import_module("voiceprints.tasks")
 
 
-def write_down_models(sender: AppConfig, using: str, **_: Any) -> None:
-    """Rows may only carry a model that the database knows, with its dimension."""
-    known = sender.get_model("EmbeddingModel")._default_manager.using(using)
+def write_down_models(sender: AppConfig, using: str, apps: Apps = global_apps, **_: Any) -> None:
+    """Rows may only carry a model that the database knows, with its dimension. `apps`: as far as was migrated."""
+    kind = apps.get_model(sender.label, "EmbeddingModel")
+    columns = {field.name for field in kind._meta.concrete_fields}
     for model in CATALOGUE.values():
         row = {"dimension": model.dimension, "sha256": model.sha256, "engine": model.name}
-        known.update_or_create(name=model.name, defaults=row)
+        known = {name: value for name, value in row.items() if name in columns}
+        kind._default_manager.using(using).update_or_create(name=model.name, defaults=known)
