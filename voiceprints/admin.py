@@ -48,7 +48,11 @@ from voiceprints.removals import (
 from voiceprints.results import LibraryKey
 from voiceprints.speaker_page import speaker_page
 
-STATUS_COLOURS = {Speaker.Status.ENROLLED: "success", Speaker.Status.ENROLLING: "warning"}
+STATUS_COLOURS = {
+    Speaker.Status.ENROLLED: "success",
+    Speaker.Status.ENROLLING: "warning",
+    Speaker.Status.PROBE: "info",
+}
 
 
 class RemovableAdmin(TenantAdmin):

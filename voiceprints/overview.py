@@ -100,8 +100,10 @@ class Overview:
 
     @property
     def false_reject_percent(self) -> float | None:
-        """Where one stranger in a hundred gets in."""
-        rate = self.calibration.frr_at(QUOTED_FALSE_ACCEPT_RATE)
+        """Where one stranger in a hundred gets in: of speakers held out, where there were enough."""
+        known = self.calibration.provenance
+        held_out = known and known.with_speech
+        rate = held_out.frr if held_out else self.calibration.frr_at(QUOTED_FALSE_ACCEPT_RATE)
         return None if rate is None else 100 * rate
 
 
@@ -114,7 +116,9 @@ def overview_for(request: HttpRequest) -> Overview:
         shown=shown,
         libraries=counts["libraries"],
         kept=kept_by_tenant(shown),
-        newest=speakers.select_related("library").order_by("-created", "-id")[:NEWEST_SHOWN],
+        newest=speakers.exclude(status=Speaker.Status.PROBE)
+        .select_related("library")
+        .order_by("-created", "-id")[:NEWEST_SHOWN],
         model=model,
         calibration=shown.calibration,
         notices=attention.notices(counts),

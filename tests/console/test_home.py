@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections import Counter
 from datetime import timedelta
 
@@ -13,6 +14,7 @@ from django.db.models import Sum
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from config import welcome
 from tenants.context import acting_as
 from tests.cast import LIBRARY, audio
 from tests.console.people import enrolled
@@ -236,3 +238,23 @@ def test_home_asks_for_little(client_of, acme, acme_rows):
         owner.get("/console/")
     said = [query["sql"] for query in asked if query["sql"] not in {"BEGIN", "COMMIT"}]
     assert len(said) <= 12, said
+
+
+def test_a_probe_is_nobody_who_was_enrolled(client_of, acme):
+    enrolled(acme, "alice")
+    services.enroll(acme, LIBRARY, "kept to be compared", [audio("ken")], probe=True)
+    assert [speaker.external_id for speaker in overview(client_of("owner")).newest] == ["alice"]
+
+
+def test_home_quotes_the_error_rates_that_the_start_prints(client_of, acme):
+    shown = overview(client_of("owner"))
+    (line,) = (line for line in welcome._model_lines("ge2e") if "false rejects" in line)
+    assert f"{shown.equal_error_percent:.1f}%" in line
+    assert f"{shown.false_reject_percent:.1f}%" in line
+
+
+def test_the_list_says_in_the_readers_language_that_somebody_is_a_probe(client_of, acme):
+    services.enroll(acme, LIBRARY, "kept to be compared", [audio("ken")], probe=True)
+    page = client_of("owner").get("/console/voiceprints/speaker/", headers={"Accept-Language": "zh-hans"})
+    (badge,) = re.findall(r'class="[^"]*field-status_badge.*?</td>', page.content.decode(), re.DOTALL)
+    assert "待比对" in badge
