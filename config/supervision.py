@@ -27,6 +27,7 @@ STOP_SECONDS = 10.0 + sum(program.stop_seconds for program in programs.programs(
 WATCH_SECONDS = 1.0
 UNREACHABLE = (OSError, http.client.HTTPException, xmlrpc.client.Error)
 LOG = settings.HOME / "logs" / "supervisord.log"
+ENDED = f"the process manager ended by itself; see {LOG}"
 
 
 class Failed(Exception):
@@ -67,7 +68,7 @@ class Supervisor:
     def refuse_fatal(self) -> None:
         """Raise Failed for a program that died, was started again, and could not stay up."""
         if self.process.poll() is not None:
-            raise Failed(f"the process manager ended by itself; see {LOG}")
+            raise Failed(ENDED)
         for info in self._infos():
             if info["statename"] == "FATAL":
                 raise Failed(f"{info['name']} cannot run; see {info['stdout_logfile']}\n  {_last_line(info)}")
@@ -95,7 +96,16 @@ class Supervisor:
         try:
             return list(_control(self.folder).getAllProcessInfo())
         except UNREACHABLE as error:
+            if self._ends():
+                raise Failed(ENDED) from None
             raise Failed(f"the process manager does not answer: {error}") from None
+
+    def _ends(self) -> bool:
+        try:
+            self.process.wait(WATCH_SECONDS)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
 
 
 def _control(folder: Path) -> Any:

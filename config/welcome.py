@@ -10,7 +10,7 @@ from audio.published import find_published
 from audio.store import BUNDLED
 from config import settings
 from tenants.services import Provisioned, default_model
-from voiceprints.calibration import QUOTED_FALSE_ACCEPT_RATE, Provenance
+from voiceprints.calibration import QUOTED_FALSE_ACCEPT_RATE, Provenance, Quality
 from voiceprints.decisions import calibration_in_force
 
 SAMPLES = "voiceprints/samples"
@@ -43,17 +43,18 @@ def welcome(new: Provisioned) -> str:
 
 def _model_lines(model: str) -> list[str]:
     """What new tenants begin with, how often it is wrong, and the way to a better one."""
-    known = calibration_in_force(model).provenance
-    first, *others = _measured(known) if known else _unmeasured(model)
+    calibration = calibration_in_force(model)
+    known, held_out = calibration.provenance, calibration.held_out
+    first, *others = _measured(known, held_out) if known else _unmeasured(model)
     if model == BUNDLED.name:
         others += A_BETTER_ONE
     return [f"  model      {model}: {first}", *(f"             {other}" for other in others)]
 
 
-def _measured(known: Provenance) -> list[str]:
+def _measured(known: Provenance, held_out: Quality | None) -> list[str]:
     said = f"equal error rate {known.eer:.1%}"
-    if known.with_speech:
-        said += f", {known.with_speech.frr:.1%} false rejects at {QUOTED_FALSE_ACCEPT_RATE:.0%} of false accepts"
+    if held_out:
+        said += f", {held_out.frr:.1%} false rejects at {QUOTED_FALSE_ACCEPT_RATE:.0%} of false accepts"
     return [said, f"on {known.data}"]
 
 

@@ -147,6 +147,13 @@ class Calibration:
     def provisional(self) -> bool:
         return self.provenance is None
 
+    @property
+    def held_out(self) -> Quality | None:
+        """How it does on speakers that it was not learned from, by what it looks at; None where that is not known."""
+        if self.provenance is None:
+            return None
+        return self.provenance.with_speech if self.weights.speech else self.provenance.cosine_alone
+
     def is_of(self, weights_sha256: str) -> bool:
         """As far as both are known: another file under the same name has other cosines."""
         measured = self.provenance.weights_sha256 if self.provenance else ""

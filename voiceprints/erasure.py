@@ -43,6 +43,7 @@ Kind, State = Erasure.Kind, Erasure.State
 def erase_speaker(tenant: Tenant, libraries: QuerySet[Library], external_id: str) -> Erasure:
     """Whoever bears the name in the one library of `libraries`. Raises SpeakerNotFound."""
     with acting_as(tenant):
+        _take_turn(tenant, external_id)
         speaker: Speaker | None = tenant.speakers.in_libraries(libraries).named(external_id).oldest_first().first()
         if speaker is None:
             raise SpeakerNotFound(external_id=external_id)
@@ -54,6 +55,7 @@ def erase_speaker(tenant: Tenant, libraries: QuerySet[Library], external_id: str
 def erase_person(tenant: Tenant, external_id: str) -> Erasure:
     """Whoever bears the name in any library, and what jobs tell of them. Raises SpeakerNotFound for neither."""
     with acting_as(tenant):
+        _take_turn(tenant, external_id)
         if not tenant.speakers.named(external_id).exists() and not traces.is_known(tenant, external_id):
             raise SpeakerNotFound(external_id=external_id)
         erasure = _begin(tenant, Kind.PERSON, external_id, None)
@@ -140,6 +142,12 @@ def dispatch(tenant_id: int, erasure_id: int) -> None:
         current_app.send_task(GO_ON, args=[tenant_id, erasure_id], queue=work.QUEUE)
     except (RedisError, OperationalError) as error:
         logger.warning("an erasure waits for the queue to come back: %s", type(error).__name__)
+
+
+def _take_turn(tenant: Tenant, external_id: str) -> None:
+    """Of all that is locked here, in everybody's order: the list of jobs, the speakers, and after them single jobs."""
+    one_at_a_time(tenant, work.JOBS)
+    list(tenant.speakers.named(external_id).select_for_update(of=["self"]).order_by("pk").values_list("pk"))
 
 
 def _begin(tenant: Tenant, kind: Erasure.Kind, external_id: str, library: int | None) -> Erasure:

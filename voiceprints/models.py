@@ -229,8 +229,9 @@ class StockChange(models.Model):
     tenant_id = models.BigIntegerField(db_index=True)
     speakers = models.BigIntegerField()
     stored_bytes = models.BigIntegerField()
-    recordings = models.BigIntegerField(default=0, db_default=0)
-    audio_milliseconds = models.BigIntegerField(default=0, db_default=0)
+    # Without a default of the database: a process of an earlier version that adds up without them must fail.
+    recordings = models.BigIntegerField(default=0)
+    audio_milliseconds = models.BigIntegerField(default=0)
 
     all_tenants = models.Manager["StockChange"]()
 

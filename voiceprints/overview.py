@@ -101,8 +101,7 @@ class Overview:
     @property
     def false_reject_percent(self) -> float | None:
         """Where one stranger in a hundred gets in: of speakers held out, where there were enough."""
-        known = self.calibration.provenance
-        held_out = known and known.with_speech
+        held_out = self.calibration.held_out
         rate = held_out.frr if held_out else self.calibration.frr_at(QUOTED_FALSE_ACCEPT_RATE)
         return None if rate is None else 100 * rate
 

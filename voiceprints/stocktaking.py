@@ -70,6 +70,15 @@ def counted() -> RunSQL:
 
 
 RECORDINGS: Final = f"INSERT INTO {CHANGES} (tenant_id, speakers, stored_bytes, recordings, audio_milliseconds)"
+# The same functions for a table with more columns, none of which has a default.
+SPEAKERS_ALONE, BYTES_ALONE, RESIZED_ALONE = (
+    function.replace("CREATE", "CREATE OR REPLACE", 1).replace(COLUMNS, RECORDINGS)
+    for function in (
+        SPEAKERS.replace("count(*), 0 FROM", "count(*), 0, 0, 0 FROM"),
+        BYTES.replace("sum(size_bytes) FROM", "sum(size_bytes), 0, 0 FROM"),
+        RESIZED.replace("coalesce(OLD.size_bytes, 0));", "coalesce(OLD.size_bytes, 0), 0, 0);"),
+    )
+)
 # In whole milliseconds, so that what goes takes away exactly what came.
 SAID: Final = "sum(size_bytes), count(*), sum(round(duration_seconds * 1000))"
 RECORDINGS_TOO = f"""
@@ -91,6 +100,12 @@ SELECT set_config('app.platform', '', true);
 """  # noqa: S608 - of constants
 
 
+def with_recordings() -> RunSQL:
+    """The migration step after the columns for recordings were added: nothing is counted in them yet."""
+    before: list[Any] = [function.replace("CREATE", "CREATE OR REPLACE", 1) for function in (SPEAKERS, BYTES, RESIZED)]
+    return RunSQL([SPEAKERS_ALONE, BYTES_ALONE, RESIZED_ALONE], before)
+
+
 def recordings_counted() -> RunSQL:
     """The migration step that counts the recordings as well, and how long they are."""
-    return RunSQL([RECORDINGS_THERE, RECORDINGS_TOO], [BYTES.replace("CREATE", "CREATE OR REPLACE", 1)])
+    return RunSQL([RECORDINGS_THERE, RECORDINGS_TOO], [BYTES_ALONE])

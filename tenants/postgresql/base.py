@@ -10,8 +10,14 @@ from psycopg.pq import TransactionStatus
 
 class DatabaseWrapper(base.DatabaseWrapper):
     def is_usable(self) -> bool:
-        """A server that ends a connection says so, and its words wait in the socket. Where any wait, it is asked."""
-        return self._is_idle_and_silent() or super().is_usable()
+        """A server on this machine that ends a connection says so, and its words wait in the socket.
+
+        Where any wait, it is asked; and where there is a network, since what it lost says nothing.
+        """
+        return (self._is_local() and self._is_idle_and_silent()) or super().is_usable()
+
+    def _is_local(self) -> bool:
+        return str(self.settings_dict["HOST"]).startswith("/")
 
     def _is_idle_and_silent(self) -> bool:
         if self.connection is None or self.connection.closed:

@@ -2,14 +2,21 @@
 
 import pytest
 from django.core.management import call_command
+from django.db import IntegrityError, connection
 from django.db.models import Sum
 
-from tenants.context import acting_as
+from tenants.context import acting_as, acting_as_platform
 from tests.cast import LIBRARY, SUSAN, audio
 from voiceprints import services
 from voiceprints.models import StockChange
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+EARLIER_FOLD = """
+WITH folded AS (DELETE FROM voiceprints_stockchange RETURNING tenant_id, speakers, stored_bytes)
+INSERT INTO voiceprints_stockchange (tenant_id, speakers, stored_bytes)
+SELECT tenant_id, sum(speakers), sum(stored_bytes) FROM folded GROUP BY tenant_id
+"""
 
 
 @pytest.fixture
@@ -50,6 +57,12 @@ def test_the_recordings_that_are_there_are_counted_and_taken_away_as_they_go(ten
         assert counted["audio_milliseconds"] == pytest.approx(1000 * said, abs=1)
         services.delete_speaker(tenant, tenant.libraries.all(), SUSAN)
         assert set(stock_sums(tenant).values()) == {0}
+
+
+def test_an_earlier_version_that_adds_up_without_the_recordings_loses_none(tenants):
+    with pytest.raises(IntegrityError), acting_as_platform(), connection.cursor() as cursor:
+        cursor.execute(EARLIER_FOLD)
+    assert [stock_sums(tenant)["recordings"] for tenant in tenants] == [2, 2]
 
 
 def stock_sums(tenant):

@@ -3,7 +3,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("voiceprints", "0022_own_calibrations"),
+        ("voiceprints", "0024_own_calibrations"),
     ]
 
     operations = [

@@ -10,7 +10,7 @@ from tenants.isolation import isolate
 class Migration(migrations.Migration):
     dependencies = [
         ("tenants", "0012_retention"),
-        ("voiceprints", "0021_recordings_counted"),
+        ("voiceprints", "0023_sums_without_index"),
     ]
 
     operations = [
