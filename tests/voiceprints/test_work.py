@@ -87,6 +87,8 @@ def kill(process):
             child.kill()
         process.kill()
         process.wait()
+        # Once it answers, Redis has noticed that they are gone and hands them nothing more.
+        jobs.connection().ping()
 
 
 @pytest.fixture
