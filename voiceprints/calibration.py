@@ -309,6 +309,21 @@ def quality(llrs: ScoredTrials) -> Quality:
     return Quality(curve.equal_error().rate, cllr(llrs), curve.at_far(QUOTED_FALSE_ACCEPT_RATE).frr)
 
 
+def figures_of(fit: Fit, trials: Trials) -> dict[str, Any]:
+    """Those of a provenance that the very trials tell which were learned from. Raises ClassMissing."""
+    of_cosine = quality(trials.scored(trials.cosines))
+    of_evidence = quality(trials.scored(trials.llrs(fit.weights)))
+    return {
+        "targets": int(trials.same.sum()),
+        "impostors": int((~trials.same).sum()),
+        "eer": of_evidence.eer,
+        "eer_of_cosine": of_cosine.eer,
+        "cllr": of_evidence.cllr,
+        "cosine_alone": fit.cosine_alone,
+        "with_speech": fit.with_speech,
+    }
+
+
 def probability(llr: float, prior: float) -> float:
     """That both sides are one speaker, when it was this likely before anybody listened."""
     return 1 / (1 + math.exp(-llr) * (1 - prior) / prior)

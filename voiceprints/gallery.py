@@ -144,7 +144,7 @@ def add_utterances(
     models = _models_to_write(tenant, speaker, complete=complete)
     along_with = [group for utterance, rows in said for group in ([utterance], rows)]
     claiming = recordings.claiming(path for _, path in measured if path)
-    _write_voiceprints(tenant, speaker, enrollment.embeddings, models, along_with=along_with, after=claiming)
+    _write_voiceprints(tenant, speaker, enrollment.embeddings, models, along_with=along_with, first=claiming)
     stock.refuse_too_much(tenant, newcomer=speaker.is_new, recorded=any(path for _, path in measured))
     return enrollment
 
@@ -374,7 +374,7 @@ def _write_voiceprints(
     models: set[str],
     *,
     along_with: Sequence[Sequence[Model]] = (),
-    after: Deed | None = None,
+    first: Deed | None = None,
 ) -> None:
     """One voiceprint for each of these models, and the status that follows; rows that are new go along, first."""
     by_model: dict[str, Embeddings] = {}
@@ -382,7 +382,7 @@ def _write_voiceprints(
         if embedding.model in models:
             by_model.setdefault(embedding.model, []).append(embedding)
     voiceprints = [_voiceprint(speaker, model, rows) for model, rows in by_model.items()]
-    insert(*along_with, voiceprints, on_conflict=REPLACING_VOICEPRINT, after=after)
+    insert(*along_with, voiceprints, on_conflict=REPLACING_VOICEPRINT, first=first)
     known = not by_model.keys().isdisjoint(tenant.answering_models)
     _set_status(speaker, Speaker.Status.ENROLLED if known else Speaker.Status.ENROLLING)
 

@@ -20,23 +20,23 @@ class Deed:
     met: Callable[[int], object]
 
 
-def insert(*groups: Sequence[Model], on_conflict: str = "", after: Deed | None = None) -> None:
+def insert(*groups: Sequence[Model], on_conflict: str = "", first: Deed | None = None) -> None:
     """Each group is rows of one model, which have their numbers afterwards. All go in one round trip.
 
-    `on_conflict` is what the last group does with rows that are there already. What is done `after` comes first of all.
+    `on_conflict` is what the last group does with rows that are there already. `first` is done before.
     A row may belong to one that has no number yet: the last one of its model in the groups before it.
     """
     full = [group for group in groups if group]
     statements = [_statement(group, on_conflict if group is groups[-1] else "") for group in full]
     values = [value for group in full for value in _values(group)]
-    if after:
-        statements, values = [after.statement, *statements], [*after.values, *values]
+    if first:
+        statements, values = [first.statement, *statements], [*first.values, *values]
     if not statements:
         return
     with connection.cursor() as cursor:
         cursor.execute("; ".join(statements), values)
-        if after:
-            after.met(cursor.rowcount)
+        if first:
+            first.met(cursor.rowcount)
             cursor.nextset()
         for group in full:
             for row, (number,) in zip(group, cursor.fetchall(), strict=True):

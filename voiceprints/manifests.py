@@ -20,8 +20,16 @@ MANIFEST_BYTES = 32 * 1024 * 1024
 MOST_ROWS = 100_000
 MOST_RECORDINGS = 20
 LONGEST_INFO = 4096
-LONGEST = {"org_id": 64, "tag_id": 64, "external_id": 128, "info": LONGEST_INFO, "name": 256}
-LONGEST |= {"reference": 200, "version": 64, "source": 64}
+LONGEST = {
+    "org_id": 64,
+    "tag_id": 64,
+    "external_id": 128,
+    "info": LONGEST_INFO,
+    "name": 256,
+    "reference": 200,
+    "version": 64,
+    "source": 64,
+}
 FIELDS = frozenset({"org_id", "tag_id", "external_id", "info", "audio"})
 # Between several recordings in one CSV cell; no usual file name holds it.
 SEPARATOR = "|"

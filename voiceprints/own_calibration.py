@@ -72,10 +72,10 @@ def calibrate(tenant: Tenant, model: str, *, replace: bool = False, accept_worse
         trials = trials_of(tenant, model, chosen, pairs)
     before = calibration_of(tenant, model)
     fit = calibrating.fit(trials)
-    if not accept_worse:
-        _refuse_no_better(calibration_in_force(model), fit, trials)
     provenance = _provenance(model, chosen, pairs, trials, fit)
     after = Calibration(model, fit.weights, fit.points, provenance)
+    if not accept_worse:
+        _refuse_no_better(calibration_in_force(model), after, trials)
     store_own_calibration(tenant, after)
     far, seconds = tenant.false_accept_rate, chosen.median_seconds
     return Recalibration(
@@ -85,7 +85,7 @@ def calibrate(tenant: Tenant, model: str, *, replace: bool = False, accept_worse
         seconds=seconds,
         before=_standing(before, trials, far, seconds),
         after=_standing(after, trials, far, seconds),
-        held_out=_held_out(fit),
+        held_out=after.held_out,
     )
 
 
@@ -98,16 +98,11 @@ def _refuse_few(chosen: Chosen, pairs: Pairs) -> None:
         raise TooFewPairs(targets=targets, impostors=impostors, speakers=speakers, least=least)
 
 
-def _refuse_no_better(others: Calibration, fit: Fit, trials: Trials) -> None:
+def _refuse_no_better(others: Calibration, own: Calibration, trials: Trials) -> None:
     """Raises CalibrationNoBetter. The installation's was learned from other speakers, and so are those held out."""
     with_others = calibrating.quality(trials.scored(trials.llrs(others.weights))).cllr
-    held_out = _held_out(fit)
-    if held_out and held_out.cllr >= with_others:
-        raise CalibrationNoBetter(model=others.model, cllr=held_out.cllr, installations_cllr=with_others)
-
-
-def _held_out(fit: Fit) -> Quality | None:
-    return fit.with_speech if fit.weights.speech else fit.cosine_alone
+    if own.held_out and own.held_out.cllr >= with_others:
+        raise CalibrationNoBetter(model=others.model, cllr=own.held_out.cllr, installations_cllr=with_others)
 
 
 def _standing(calibration: Calibration, trials: Trials, far: float, seconds: float) -> Standing:
@@ -117,24 +112,16 @@ def _standing(calibration: Calibration, trials: Trials, far: float, seconds: flo
 
 
 def _provenance(model: str, chosen: Chosen, pairs: Pairs, trials: Trials, fit: Fit) -> Provenance:
-    of_cosine = calibrating.quality(trials.scored(trials.cosines))
-    of_evidence = calibrating.quality(trials.scored(trials.llrs(fit.weights)))
     return Provenance(
         data=gettext_noop("own recordings"),
         trials=gettext_noop("pairs of them"),
         trials_sha256=_digest(chosen, pairs),
-        targets=pairs.targets,
-        impostors=pairs.impostors,
         failed=0,
         speakers=chosen.speaker_count,
         date=datetime.now(UTC).date().isoformat(),
         version=settings.VERSION,
-        eer=of_evidence.eer,
-        eer_of_cosine=of_cosine.eer,
-        cllr=of_evidence.cllr,
-        cosine_alone=fit.cosine_alone,
-        with_speech=fit.with_speech,
         weights_sha256=EmbeddingModel.objects.get(pk=model).sha256,
+        **calibrating.figures_of(fit, trials),
     )
 
 

@@ -150,7 +150,7 @@ def read(path: str, limit_bytes: int = -1) -> bytes:
 
 def claim(paths: Iterable[str]) -> None:
     """Keep these files, in the transaction that stores their rows."""
-    insert(after=claiming(paths))
+    insert(first=claiming(paths))
 
 
 def claiming(paths: Iterable[str]) -> Deed | None:

@@ -111,23 +111,15 @@ def _held_out_line(name: str, quality: Quality) -> str:
 
 
 def _provenance(about: str, trials: TrialList, comparisons: Comparisons, rows: Trials, fit: Fit) -> Provenance:
-    of_cosine = calibrating.quality(rows.scored(rows.cosines))
-    of_evidence = calibrating.quality(rows.scored(rows.llrs(fit.weights)))
     return Provenance(
         data=about,
         trials=trials.name,
         trials_sha256=trials.sha256,
-        targets=int(comparisons.same.sum()),
-        impostors=int((~comparisons.same).sum()),
         failed=comparisons.failed,
         speakers=trials.speaker_count,
         date=datetime.now(UTC).date().isoformat(),
         version=settings.VERSION,
-        eer=of_evidence.eer,
-        eer_of_cosine=of_cosine.eer,
-        cllr=of_evidence.cllr,
-        cosine_alone=fit.cosine_alone,
-        with_speech=fit.with_speech,
+        **calibrating.figures_of(fit, rows),
     )
 
 
