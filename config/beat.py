@@ -21,8 +21,20 @@ class Scheduler(DatabaseScheduler):  # type: ignore[misc]  # it has no types
     """What the settings name is put into the database once; from then on the row counts, whatever became of it."""
 
     def setup_schedule(self) -> None:
+        """From here on being told to stop only interrupts.
+
+        Celery's own handler saves the schedule wherever the signal finds it; in the middle of a statement it would wait
+        for that statement's connection for ever. Whoever is interrupted has the schedule saved on the way out.
+        """
+        for which in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(which, _leave)
         _wait_for_database()
         super().setup_schedule()
+
+    def close(self) -> None:
+        """Saves by a connection that nothing was interrupted on."""
+        connection.close()
+        super().close()
 
     def install_default_entries(self, data: Any) -> None:
         """None of Celery's own: there are no results to clean up."""
@@ -50,14 +62,8 @@ def _entry(**about: Any) -> dict[str, Any]:
 
 
 def _wait_for_database() -> None:
-    """Until then there is no schedule to be saved, which is what Celery does when it is told to stop."""
-    before = {which: signal.signal(which, _leave) for which in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        while not _is_there():
-            time.sleep(LOOK_AGAIN_SECONDS)
-    finally:
-        for which, handler in before.items():
-            signal.signal(which, handler)
+    while not _is_there():
+        time.sleep(LOOK_AGAIN_SECONDS)
 
 
 def _is_there() -> bool:

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import datetime
+import os
+import signal
+import threading
 
 import pytest
-from django.db import OperationalError
+from celery.apps.beat import Beat
+from celery.beat import Service
+from django.db import OperationalError, connection
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 from config import beat
@@ -17,6 +22,15 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 def started(**schedule) -> Scheduler:
     return Scheduler(app=app, lazy=False, **schedule)
+
+
+@pytest.fixture(autouse=True)
+def handlers():
+    """A clock takes the process's signals for itself."""
+    before = {which: signal.getsignal(which) for which in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for which, handler in before.items():
+        signal.signal(which, handler)
 
 
 def test_every_task_of_the_settings_is_in_the_database_after_a_first_start():
@@ -80,3 +94,17 @@ def test_the_clock_waits_for_its_database_at_the_start(monkeypatch):
     monkeypatch.setattr(type(PeriodicTask.objects.all()), "exists", away)
     started()
     assert len(tries) >= 3
+
+
+def test_the_clock_stops_in_the_middle_of_a_statement_and_saves_when_it_ran_what(monkeypatch):
+    def tick(clock):
+        clock.reserve(clock.schedule["note-sizes"])
+        threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGTERM)).start()
+        with connection.cursor() as cursor:
+            cursor.execute("select pg_sleep(5)")
+
+    monkeypatch.setattr(Scheduler, "tick", tick)
+    service = Service(app, scheduler_cls=Scheduler)
+    Beat(app=app).install_sync_handler(service)
+    service.start()
+    assert PeriodicTask.objects.get(name="note-sizes").total_run_count == 1
