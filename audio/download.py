@@ -2,10 +2,12 @@
 
 A name is resolved once, every address it has must be public, and the connection goes to exactly such an address.
 Redirects are followed by hand, so that each hop passes the same door; proxies of the environment are never used.
+Why somebody cannot be reached stands in the log alone: who sent the address could learn from it which names there are.
 """
 
 from __future__ import annotations
 
+import logging
 import queue
 import re
 import socket
@@ -21,6 +23,8 @@ from urllib.parse import quote, urljoin, urlsplit
 import httpcore
 
 from audio.errors import AudioError, TooLarge
+
+logger = logging.getLogger(__name__)
 
 MAX_REDIRECTS = 3
 MAX_URL_LENGTH = 4096
@@ -47,7 +51,7 @@ class DownloadRefused(DownloadError):
 
 
 class DownloadFailed(DownloadError):
-    """The other side did not deliver; `status` when it answered with one."""
+    """The other side was not reached or did not deliver; `status` when it answered with one."""
 
 
 def download(
@@ -166,7 +170,7 @@ class GuardedBackend(httpcore.NetworkBackend):
     def _addresses(self, host: str, port: int) -> Sequence[str]:
         addresses = within(self.deadline, lambda: self.resolve(host, port))
         if not all(may_connect(address, self.allow_networks) for address in addresses):
-            raise DownloadRefused(reason="not a public address")
+            raise httpcore.ConnectError("not a public address")
         return addresses
 
 
@@ -256,7 +260,7 @@ def within(deadline: Deadline, call: Callable[[], Sequence[str]]) -> Sequence[st
 
 def _follow(pool: httpcore.ConnectionPool, target: Target, limit_bytes: int) -> bytes:
     for _ in range(MAX_REDIRECTS + 1):
-        response = pool.handle_request(target.request())
+        response = _answered(pool, target)
         try:
             if response.status not in REDIRECTS:
                 return _body(response, limit_bytes)
@@ -264,6 +268,14 @@ def _follow(pool: httpcore.ConnectionPool, target: Target, limit_bytes: int) -> 
         finally:
             response.close()
     raise DownloadFailed(reason="too many redirects", limit=MAX_REDIRECTS)
+
+
+def _answered(pool: httpcore.ConnectionPool, target: Target) -> httpcore.Response:
+    try:
+        return pool.handle_request(target.request())
+    except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+        logger.info("no recording from %s, port %d: %r", target.host, target.port, error)
+        raise DownloadFailed(reason="not reachable") from None
 
 
 def _body(response: httpcore.Response, limit_bytes: int) -> bytes:

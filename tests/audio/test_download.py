@@ -9,12 +9,13 @@ from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_network
 
+import httpcore
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from audio.download import DownloadFailed, DownloadRefused, Target, download, may_connect
+from audio.download import DownloadError, DownloadFailed, DownloadRefused, Target, download, may_connect
 from audio.errors import TooLarge
 
 LOOPBACK = (ip_network("127.0.0.0/8"),)
@@ -179,13 +180,13 @@ def test_proxies_of_the_environment_are_not_used(site, monkeypatch):
     ],
 )
 def test_our_own_networks_are_refused(server, host):
-    with pytest.raises(DownloadRefused):
+    with pytest.raises(DownloadError, match=r"not reachable|malformed address"):
         fetch(f"http://{host}:{server.server_port}/recording", allow_networks=())
     assert server.seen == []
 
 
 def test_one_private_address_among_public_ones_refuses_the_name(server):
-    with pytest.raises(DownloadRefused):
+    with pytest.raises(DownloadFailed, match="not reachable"):
         fetch("http://both.test/", allow_networks=(), resolve=lambda *_: ["93.184.216.34", "127.0.0.1"])
 
 
@@ -197,13 +198,13 @@ def test_a_name_that_changes_between_looks_is_looked_up_once(server):
 
 
 def test_each_hop_is_checked(site):
-    with pytest.raises(DownloadRefused, match="not a public address"):
+    with pytest.raises(DownloadFailed, match="not reachable"):
         fetch(f"{site}/inwards")
 
 
 def test_a_name_that_turns_private_after_a_redirect_is_refused(server):
     answers = iter([["127.0.0.1"], ["10.0.0.1"]])
-    with pytest.raises(DownloadRefused, match="not a public address"):
+    with pytest.raises(DownloadFailed, match="not reachable"):
         fetch(f"http://turning.test:{server.server_port}/downgrade", resolve=lambda *_: next(answers))
 
 
@@ -292,8 +293,29 @@ def test_a_slow_resolver_ends_with_the_deadline():
         time.sleep(2)
         return ["127.0.0.1"]
 
-    with pytest.raises(DownloadFailed, match="too slow"):
+    with pytest.raises(DownloadFailed, match="not reachable"):
         fetch("http://slow.test/", deadline_seconds=0.2, resolve=slow)
+
+
+def unknown(host, port):
+    raise httpcore.ConnectError("unknown name")
+
+
+def never(host, port):
+    time.sleep(2)
+    return []
+
+
+@pytest.mark.parametrize("resolve", [unknown, never, lambda *_: ["10.0.0.1"], lambda *_: ["127.0.0.2"], lambda *_: []])
+def test_why_a_host_cannot_be_reached_is_told_to_the_log_alone(server, resolve, caplog):
+    caplog.set_level("INFO", "audio.download")
+    networks = (ip_network("127.0.0.0/8"),)
+    with pytest.raises(DownloadFailed) as failure:
+        url = f"http://intranet.test:{server.server_port}/recording?token=secret"
+        fetch(url, deadline_seconds=0.3, resolve=resolve, allow_networks=networks)
+    assert failure.value.numbers == {"reason": "not reachable"}
+    assert "intranet.test" in caplog.text
+    assert "secret" not in caplog.text
 
 
 @contextmanager
