@@ -39,11 +39,6 @@ KEPT_PAUSE_SAMPLES: Final = SAMPLE_RATE // 2
 Segment = tuple[int, int]
 
 
-def speech_segments(waveform: Waveform) -> list[Segment]:
-    """Stretches of speech as (start, end) sample positions, in order, apart by at least 128 ms."""
-    return segments_of(speech_probabilities(waveform), len(waveform.samples))
-
-
 def joined(waveform: Waveform, segments: list[Segment]) -> Waveform:
     """Only the segments, one after the other."""
     pieces = [waveform.samples[start:end] for start, end in segments]
@@ -84,7 +79,10 @@ def _runs(samples: Samples) -> Iterator[NDArray[np.float32]]:
 
 
 def segments_of(probabilities: NDArray[np.float32], sample_count: int) -> list[Segment]:
-    """Speech begins at a likely frame and ends with a pause; what is too short or unsure is not speech."""
+    """Stretches of speech as (start, end) sample positions, in order, apart by at least 128 ms.
+
+    Speech begins at a likely frame and ends with a pause; what is too short or unsure is not speech.
+    """
     stretches = [s for s in _stretches(probabilities) if _is_speech(probabilities[s[0] : s[1]])]
     return [
         (max(0, begin - PAD_FRAMES) * FRAME_SAMPLES, min(sample_count, (end + PAD_FRAMES) * FRAME_SAMPLES))

@@ -6,10 +6,14 @@ import numpy as np
 import pytest
 
 from audio.results import Waveform
-from audio.speech import joined, speech_probabilities, speech_segments, without_long_pauses
+from audio.speech import Segment, joined, segments_of, speech_probabilities, without_long_pauses
 from tests.audio.recordings import VOICES, noise, spoken, tone
 
 RATE = 16_000
+
+
+def speech_segments(waveform: Waveform) -> list[Segment]:
+    return segments_of(speech_probabilities(waveform), len(waveform.samples))
 
 
 def speech_seconds(samples) -> float:
