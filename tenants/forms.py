@@ -22,12 +22,10 @@ from tenants.console import TenantForm
 from tenants.context import naming_credential
 from tenants.invitations import DAYS_VALID
 from tenants.members import is_last_owner
-from tenants.models import Credential, Role, Scope, Tenant, key_validator
+from tenants.models import LONGEST_SECRET, SHORTEST_SECRET, Credential, Role, Scope, Tenant, key_validator
 from tenants.quotas import bytes_in, size_in_words
 from tenants.signed_in import end_other_sessions
 
-SHORTEST_SECRET = 8
-LONGEST_SECRET = 256
 DAY_HOURS = 24
 LONGEST_OVERLAP_HOURS = 90 * DAY_HOURS
 LONGEST_INVITATION_DAYS = 30

@@ -8,7 +8,13 @@ from typing import Any
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.sessions.base_session import AbstractBaseSession
-from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
+from django.core.validators import (
+    MaxLengthValidator,
+    MaxValueValidator,
+    MinLengthValidator,
+    MinValueValidator,
+    RegexValidator,
+)
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
@@ -27,6 +33,10 @@ slug_validator = RegexValidator(
     _("Lower-case letters, digits and hyphens, at most 63, beginning with a letter or digit."),
 )
 key_validator = RegexValidator(r"\A[\x21-\x7e]{1,128}\Z", _("1 to 128 visible ASCII characters."))
+# Whoever sees one signed request can try secrets against it at home. No vendor is known to issue shorter ones.
+SHORTEST_SECRET = 12
+LONGEST_SECRET = 256
+secret_validators = [MinLengthValidator(SHORTEST_SECRET), MaxLengthValidator(LONGEST_SECRET)]
 
 
 def period(what: Any, *, default: int | None = None) -> models.PositiveIntegerField[int | None, int | None]:
@@ -293,7 +303,7 @@ class Credential(Usable):
 
     tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="credentials", verbose_name=_("tenant"))
     key_id = models.CharField(_("key id"), max_length=128, unique=True, validators=[key_validator])
-    secret = EncryptedTextField(_("secret"))
+    secret = EncryptedTextField(_("secret"), validators=secret_validators)
 
     class Meta:
         verbose_name = _("credential")

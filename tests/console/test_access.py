@@ -48,8 +48,14 @@ def test_no_secret_lies_in_the_session_or_on_any_page(client_of, acme):
 
 
 def test_clients_keep_the_key_pair_they_have(client_of, acme):
-    client_of("owner").post("/console/tenants/credential/add/", {"key_id": "old-key", "secret": "old-secret"})
-    assert credentials_of(acme)["old-key"].secret == "old-secret"
+    client_of("owner").post("/console/tenants/credential/add/", {"key_id": "old-key", "secret": "old-secret-key"})
+    assert credentials_of(acme)["old-key"].secret == "old-secret-key"
+
+
+def test_a_secret_that_is_easily_guessed_is_refused_in_words(client_of, acme):
+    page = client_of("owner").post("/console/tenants/credential/add/", {"key_id": "mine", "secret": "elevenchars"})
+    assert "at least 12 characters (it has 11)" in page.content.decode()
+    assert "mine" not in credentials_of(acme)
 
 
 def test_a_key_id_of_another_tenant_is_refused(client_of, acme, globex_credential):
@@ -177,6 +183,17 @@ def test_choosing_a_tenant_needs_a_token_against_forgery(acme):
     client = Client(enforce_csrf_checks=True)
     client.force_login(member(acme, Role.OWNER).user)
     assert client.post("/console/tenant/", {"tenant": acme.pk}).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("language", "words"), [("en", "This form could not be accepted"), ("zh-hans", "无法接受此表单")]
+)
+@pytest.mark.parametrize("page", ["/console/login/", "/console/tenant/", "/console/language"])
+def test_a_form_without_its_token_is_explained_in_the_consoles_look(page, language, words):
+    reply = Client(enforce_csrf_checks=True).post(page, headers={"Accept-Language": language})
+    assert reply.status_code == 403
+    assert words in reply.content.decode()
+    assert "console/problem.css" in reply.content.decode()
 
 
 @pytest.mark.parametrize("name", ["member", "stranger", "staff"])

@@ -42,14 +42,22 @@ def test_a_refused_tenant_leaves_nothing(acme):
 
 
 def test_a_customer_keeps_the_keys_its_clients_have(acme, capsys):
-    run("issue_credential", "acme", key_id="test1", secret="2258ACC4", app_id="595f23df")
+    run("issue_credential", "acme", key_id="test1", secret="2258ACC4-199B", app_id="595f23df")
     found = known_credential("test1")
-    assert (found.secret, found.tenant.app_id) == ("2258ACC4", "595f23df")
+    assert (found.secret, found.tenant.app_id) == ("2258ACC4-199B", "595f23df")
 
 
 def test_a_key_id_of_another_tenant_is_refused(acme_credential, globex):
-    with pytest.raises(CommandError):
-        run("issue_credential", "globex", key_id=acme_credential.key_id, secret="x")
+    with pytest.raises(CommandError, match="taken"):
+        run("issue_credential", "globex", key_id=acme_credential.key_id, secret="SecretKeyExample")
+
+
+@pytest.mark.parametrize("secret", ["x", "elevenchars"])
+def test_a_secret_that_is_easily_guessed_is_refused_and_changes_nothing(acme, secret):
+    with pytest.raises(CommandError, match=f"at least 12 characters .it has {len(secret)}"):
+        run("issue_credential", "acme", key_id="test1", secret=secret, app_id="595f23df")
+    assert known_credential("test1") is None
+    assert Tenant.objects.get(slug="acme").app_id != "595f23df"
 
 
 def test_a_secret_is_encrypted_at_rest(acme_credential):
