@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Any, Final
 
 from django.conf import settings
@@ -29,6 +30,15 @@ class WithoutAddresses(logging.Filter):
         status = getattr(record, "status_code", None)
         record.msg, record.args = "an answer with status %s", (status,)
         return record.levelno >= logging.ERROR and record.exc_info is not None
+
+
+class RefusalsInOneLine(logging.Filter):
+    """What somebody was not given is nothing that broke: where it was refused in the code helps nobody."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if getattr(record, "status_code", HTTPStatus.INTERNAL_SERVER_ERROR) < HTTPStatus.INTERNAL_SERVER_ERROR:
+            record.exc_info = None
+        return True
 
 
 def _may_be_written_down(path: str) -> bool:

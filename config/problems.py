@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils.translation import gettext_lazy as _
-from django.views.csrf import csrf_failure
 
 TITLES = {400: "bad request", 403: "forbidden", 404: "not found", 500: "internal error"}
 PAGES = {
@@ -15,12 +16,17 @@ PAGES = {
     404: (_("There is nothing here"), _("It may have been deleted, or the address is wrong.")),
     500: (_("Something broke"), _("It has been logged, and nothing was changed.")),
 }
+FORGERY = (
+    _("This form could not be accepted"),
+    _("Go back, load the page anew and send it once more. The browser must accept cookies."),
+)
 
 
-def problem(request: HttpRequest, status: int) -> HttpResponse:
+def problem(request: HttpRequest, status: int, words: tuple[Any, Any] | None = None) -> HttpResponse:
+    """`words`: title and advice, where those of the status do not fit."""
     if not request.path.startswith(settings.CONSOLE_PATH):
         return JsonResponse({"status": status, "title": TITLES[status]}, status=status)
-    title, advice = PAGES[status]
+    title, advice = words or PAGES[status]
     context = {"status": status, "title": title, "advice": advice}
     return render(request, "console/problem.html", context, status=status)
 
@@ -34,10 +40,8 @@ def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def forgery(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """A form without its token: Django's own page explains that to people in the console."""
-    if request.path.startswith(settings.CONSOLE_PATH):
-        return csrf_failure(request, reason)
-    return problem(request, 403)
+    """A form without its token, such as one that was open while somebody else signed in."""
+    return problem(request, 403, FORGERY)
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -63,7 +63,21 @@ def reading_bodies(serve: Callable[..., Iterable[bytes]]) -> Callable[..., Itera
     return served
 
 
+def answering_heads(serve: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[bytes]]:
+    """An answer to HEAD has no body; gunicorn would drop one as well, and complain in the log each time."""
+
+    def served(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        answer = serve(environ, start_response)
+        if environ["REQUEST_METHOD"] != "HEAD":
+            return answer
+        if hasattr(answer, "close"):
+            answer.close()
+        return []
+
+    return served
+
+
 try:
-    application = reading_bodies(speaking_utf8(get_wsgi_application()))
+    application = answering_heads(reading_bodies(speaking_utf8(get_wsgi_application())))
 except ImproperlyConfigured as error:
     sys.exit(f"openvpr: {error}")

@@ -1,6 +1,7 @@
 """How the log is written, and what Django itself would write about a request that went wrong."""
 
 import http.client
+import io
 import json
 import logging
 import os
@@ -19,8 +20,10 @@ from config import urls
 from config.logs import JsonLines
 from config.telling import tell_that_it_runs
 from tenants import invitations
+from tenants.models import Role
 from tenants.origins import Origin, coming_from
 from tenants.services import Provisioned, create_tenant
+from tests.console.people import member, signed_in
 
 pytestmark = pytest.mark.django_db
 
@@ -58,6 +61,34 @@ def test_what_broke_is_logged_without_the_address(broken, caplog):
 def test_addresses_of_the_console_are_logged(admin_client, caplog):
     assert admin_client.get("/console/nothing-here/").status_code == 404
     assert [line.getMessage() for line in lines(caplog)] == ["Not Found: /console/nothing-here/"]
+
+
+@pytest.fixture
+def written(monkeypatch):
+    """What the process writes, as its settings say."""
+    stream = io.StringIO()
+    (handler,) = [one for one in logging.getLogger().handlers if one.get_name() == "console"]
+    monkeypatch.setattr(handler, "stream", stream)
+    return lambda: stream.getvalue().splitlines()
+
+
+def test_a_refused_request_is_one_line(written, acme):
+    client = signed_in(member(acme, Role.VIEWER).user)
+    assert client.get("/console/tenants/credential/").status_code == 403
+    (line,) = written()
+    assert line.endswith("WARNING django.request Forbidden (Permission denied): /console/tenants/credential/")
+
+
+def test_a_form_with_too_many_fields_is_one_line(written, acme):
+    client = signed_in(member(acme, Role.OWNER).user)
+    fields = {f"field{number}": "" for number in range(settings.DATA_UPLOAD_MAX_NUMBER_FIELDS + 1)}
+    assert client.post("/console/tenants/credential/add/", fields).status_code == 400
+    assert len(written()) == 1
+
+
+def test_what_broke_is_written_with_where_it_broke(written, broken):
+    assert broken.get("/health/live").status_code == 500
+    assert any("ZeroDivisionError" in line for line in written())
 
 
 def test_the_secret_of_an_invitation_stays_out_of_the_log_when_its_link_breaks(monkeypatch, caplog):
