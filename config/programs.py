@@ -5,6 +5,9 @@ from __future__ import annotations
 import sys
 from configparser import RawConfigParser
 from dataclasses import dataclass
+from enum import IntEnum
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 
 from config import embedded, settings
@@ -17,21 +20,38 @@ LIFELINE = [PYTHON, "-I", "-S", str(Path(__file__).with_name("lifeline.py"))]
 BULK_STOP_SECONDS = 30
 
 
+class Stage(IntEnum):
+    """Stopped one after another, the last first, since each asks those before it; what is in one is stopped at once."""
+
+    SERVICES = 1
+    WORKERS = 2
+    JOBS = 3
+    WEB = 4
+
+
 @dataclass(frozen=True)
 class Program:
-    """`priority`: lower starts earlier and stops later. `service`: what the platform's own processes stand on."""
-
     name: str
     command: list[str]
-    priority: int
-    service: bool = False
+    stage: Stage
     stop_signal: str = "TERM"
     stop_seconds: int = 20
     account: str | None = None
 
+    @property
+    def full_name(self) -> str:
+        """As supervisord has it."""
+        return f"{self.stage.name.lower()}:{self.name}"
+
 
 def programs() -> list[Program]:
+    """In the order they are started in: first what a request needs."""
     return [*_services(), _web(), _embed_worker(), _background_worker(), _bulk_worker(), *_platform_workers(), _beat()]
+
+
+def stages() -> dict[Stage, list[Program]]:
+    by_stage = attrgetter("stage")
+    return {stage: list(members) for stage, members in groupby(sorted(programs(), key=by_stage), by_stage)}
 
 
 def write_supervisor_config(folder: Path) -> Path:
@@ -56,6 +76,9 @@ def write_supervisor_config(folder: Path) -> Path:
     }
     for program in programs():
         parser[f"program:{program.name}"] = _section(program, logs)
+    for stage, members in stages().items():
+        names = ",".join(program.name for program in members)
+        parser[f"group:{stage.name.lower()}"] = {"programs": names, "priority": str(stage.value)}
     path = folder / "supervisord.conf"
     with path.open("w") as file:
         parser.write(file)
@@ -71,8 +94,7 @@ def _section(program: Program, logs: Path) -> dict[str, str]:
     command = [*LIFELINE, program.stop_signal, program.account or "", *program.command]
     return {
         "command": " ".join(_quoted(word) for word in command),
-        "priority": str(program.priority),
-        "autostart": str(program.service).lower(),
+        "autostart": str(program.stage is Stage.SERVICES).lower(),
         "autorestart": "true",
         "startsecs": "2",
         "startretries": "5",
@@ -95,33 +117,33 @@ def _services() -> list[Program]:
     services = []
     if settings.EMBEDDED_POSTGRES:
         command, account = embedded.postgres_command(), embedded.postgres_account()
-        services.append(Program("postgres", command, 10, service=True, stop_signal="INT", account=account))
+        services.append(Program("postgres", command, Stage.SERVICES, stop_signal="INT", account=account))
     if settings.EMBEDDED_REDIS:
-        services.append(Program("redis", embedded.redis_command(), 10, service=True))
+        services.append(Program("redis", embedded.redis_command(), Stage.SERVICES))
     return services
 
 
 def _web() -> Program:
-    return Program("web", [PYTHON, "-m", "gunicorn", "-c", "python:config.gunicorn", "config.wsgi"], 30)
+    return Program("web", [PYTHON, "-m", "gunicorn", "-c", "python:config.gunicorn", "config.wsgi"], Stage.WEB)
 
 
 def _embed_worker() -> Program:
     count = ["--concurrency", str(settings.WORKERS)]
-    return Program("worker", [*_celery("worker"), "-Q", "embed", "-n", "embed@%h", *count, *QUIET], 20)
+    return Program("worker", [*_celery("worker"), "-Q", "embed", "-n", "embed@%h", *count, *QUIET], Stage.WORKERS)
 
 
 def _background_worker() -> Program:
     """As many processes again, which get what the others leave of the processors."""
     count = ["--concurrency", str(settings.WORKERS)]
     command = ["nice", "-n", "19", *_celery("worker"), "-Q", "embed-bulk", "-n", "embed-bulk@%h", *count, *QUIET]
-    return Program("background", command, 20)
+    return Program("background", command, Stage.WORKERS)
 
 
 def _bulk_worker() -> Program:
     """Its threads wait for the workers most of the time; one that measures nothing needs no process of its own."""
     threads = ["--pool", "threads", "--concurrency", str(settings.BULK_JOBS)]
     command = [*_celery("worker"), "-Q", "bulk", "-n", "bulk@%h", *threads, *QUIET]
-    return Program("bulk", command, 25, stop_seconds=BULK_STOP_SECONDS)
+    return Program("bulk", command, Stage.JOBS, stop_seconds=BULK_STOP_SECONDS)
 
 
 def _platform_workers() -> list[Program]:
@@ -129,11 +151,11 @@ def _platform_workers() -> list[Program]:
     alone = ["--pool", "solo", *QUIET]
     maintenance = [*_celery("worker"), "-Q", "maintenance", "-n", "maintenance@%h", *alone]
     cleanup = ["nice", "-n", "19", *_celery("worker"), "-Q", "cleanup", "-n", "cleanup@%h", *alone]
-    return [Program("maintenance", maintenance, 25), Program("cleanup", cleanup, 25)]
+    return [Program("maintenance", maintenance, Stage.JOBS), Program("cleanup", cleanup, Stage.JOBS)]
 
 
 def _beat() -> Program:
-    return Program("beat", [*_celery("beat"), "--pidfile", ""], 25)
+    return Program("beat", [*_celery("beat"), "--pidfile", ""], Stage.JOBS)
 
 
 # The workers need not hear of each other, nor anybody of them every other second.

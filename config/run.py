@@ -60,7 +60,7 @@ def _run_platform(command: list[str]) -> int:
         call_command("migrate", verbosity=0, interactive=False)
         prepare_models()
         provisioned = provision()
-        supervisor.start(program.name for program in programs.programs() if not program.service)
+        supervisor.start(one for one in programs.programs() if one.stage is not programs.Stage.SERVICES)
         wait_for_web(supervisor)
         wait_until_ready(supervisor)
         if not command:

@@ -22,8 +22,7 @@ from config import programs, settings
 from config.telling import tell
 
 START_SECONDS = 60.0
-# The programs stop one priority after another.
-STOP_SECONDS = 10.0 + sum(program.stop_seconds for program in programs.programs())
+STOP_SECONDS = 10.0 + sum(max(one.stop_seconds for one in stage) for stage in programs.stages().values())
 WATCH_SECONDS = 1.0
 UNREACHABLE = (OSError, http.client.HTTPException, xmlrpc.client.Error)
 LOG = settings.HOME / "logs" / "supervisord.log"
@@ -61,9 +60,9 @@ class Supervisor:
     folder: Path
     process: subprocess.Popen[bytes]
 
-    def start(self, names: Iterable[str]) -> None:
-        for name in names:
-            _control(self.folder).startProcess(name, False)
+    def start(self, wanted: Iterable[programs.Program]) -> None:
+        for program in wanted:
+            _control(self.folder).startProcess(program.full_name, False)
 
     def refuse_fatal(self) -> None:
         """Raise Failed for a program that died, was started again, and could not stay up."""

@@ -32,7 +32,7 @@ COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
 SERVICES = COMPOSE["services"]
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 UNITS = {path.stem.removeprefix("openvpr-"): path.read_text() for path in UNIT_FOLDER.glob("openvpr-*.service")}
-PROGRAMS = {program.name: program for program in programs.programs() if not program.service}
+PROGRAMS = {program.name: program for program in programs.programs() if program.stage is not programs.Stage.SERVICES}
 PATIENCE_SECONDS = 90
 
 

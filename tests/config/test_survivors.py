@@ -15,7 +15,7 @@ import psutil
 import pytest
 from django.conf import settings
 
-from tests.config.test_run import Platform, free_port, is_success
+from tests.config.test_run import PATIENCE_SECONDS, Platform, free_port, is_success
 
 pytestmark = [pytest.mark.platform, pytest.mark.timeout(300)]
 
@@ -74,7 +74,8 @@ def test_programs_end_with_a_killed_process_manager_when_the_launcher_was_killed
     platform.process.kill()
     platform.process.wait()
     kill_process_manager(platform)
-    platform.wait_for(lambda: not running(processes))
+    _, left = psutil.wait_procs(processes, timeout=PATIENCE_SECONDS)
+    assert not left
     assert not (platform.home / "postgres" / "postmaster.pid").exists()  # which PostgreSQL removes when it has closed
 
 
