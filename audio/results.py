@@ -137,3 +137,17 @@ class Analysis:
             "quality": SpeechQuality(**message["quality"]),
         }
         return cls(**message | read)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What a recording looks like, in columns of equal time.
+
+    `lows` and `highs`: how far it swings in each column, int8, where 127 is its peak. `levels`: how loud it is in each
+    of the `bands` from 8 kHz down to 0, uint8 of shape (bands, columns), where 255 is the loudest, 0 lies 70 dB below.
+    """
+
+    lows: bytes
+    highs: bytes
+    bands: int
+    levels: bytes

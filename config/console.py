@@ -44,7 +44,7 @@ from voiceprints import (
 from voiceprints.overview import overview_for
 from voiceprints.uploads import received_on_disk
 from voiceprints.usage_views import usage_csv
-from voiceprints.views import recording
+from voiceprints.views import picture, recording
 
 
 class ConsoleSite(UnfoldAdminSite):
@@ -70,6 +70,7 @@ class ConsoleSite(UnfoldAdminSite):
             path("join/<str:token>/", join_views.open_link, name="open_invitation"),
             *self._account_urls(),
             path("recordings/<int:utterance_id>.flac", self.admin_view(recording), name="recording"),
+            path("recordings/<int:utterance_id>/picture/", self.admin_view(picture), name="recording_picture"),
             *self._voice_urls(),
             *self._job_urls(),
             *self._retention_urls(),

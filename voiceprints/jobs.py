@@ -165,7 +165,7 @@ def places(queue: str) -> list[float]:
 
 
 def ask(task: str, arguments: list[Any]) -> dict[str, Any]:
-    """Have a worker of those nobody waits for do something that needs no recording sent along; returns what it replies.
+    """Have a worker do something that needs no recording sent along; returns what it replies.
 
     Raises AnalysisTimedOut, EngineFailed or EngineUnreachable.
     """
@@ -173,9 +173,8 @@ def ask(task: str, arguments: list[Any]) -> dict[str, Any]:
     if _eager():
         return _done_here(task, arguments, task_id)
     try:
-        with nobody_waiting():
-            _send(task, arguments, task_id)
-            return _wait(task_id, time.monotonic() + deadline_seconds())
+        _send(task, arguments, task_id)
+        return _wait(task_id, time.monotonic() + deadline_seconds())
     except (redis.RedisError, OperationalError) as error:
         raise EngineUnreachable(type(error).__name__) from error
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from http import HTTPStatus
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -13,11 +14,13 @@ from django.conf import settings
 from django.core.signing import BadSignature, TimestampSigner
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
+from django.utils import timezone
 from django.utils.cache import get_conditional_response, patch_cache_control
 
 from tenants.actions import Action
 from tenants.context import acting_as
-from tenants.models import Tenant
+from tenants.models import AuditEvent, Tenant
+from tenants.origins import origin
 from tenants.trail import Target, note
 from voiceprints import recordings
 from voiceprints.errors import JobFileNotFound, RecordingNotFound
@@ -26,6 +29,8 @@ from voiceprints.targets import speaker_target
 
 CONTENT_TYPE = "audio/flac"
 CHUNK_BYTES = 64 * 1024
+LISTENING = timedelta(minutes=10)
+"""Twice as long as the longest recording."""
 ONE_RANGE = re.compile(r"bytes=[ \t]*(\d{0,18})-(\d{0,18})[ \t]*", re.ASCII)
 
 _signer = TimestampSigner(salt="voiceprints.recording")
@@ -61,9 +66,31 @@ def handed_out(request: HttpRequest, utterance: Utterance) -> HttpResponseBase:
     response = recording_response(request, str(utterance.recording))
     if response.streaming:
         with acting_as(utterance.tenant):
-            speaker = speaker_target(utterance.speaker)
-            note(utterance.tenant, Action.RECORDING_FETCHED, speaker, utterance=utterance.pk)
+            _note_heard(utterance, in_parts=response.status_code == HTTPStatus.PARTIAL_CONTENT)
     return response
+
+
+def _note_heard(utterance: Utterance, *, in_parts: bool) -> None:
+    """A player asks for one part after the other, and for some twice: all of it is one listening."""
+    if in_parts and _is_listening(utterance):
+        return
+    speaker = speaker_target(utterance.speaker)
+    note(utterance.tenant, Action.RECORDING_FETCHED, speaker, utterance=utterance.pk)
+
+
+def _is_listening(utterance: Utterance) -> bool:
+    """Whether it is in the audit trail already that whoever asks has just begun to hear this recording."""
+    by, speaker = origin(), speaker_target(utterance.speaker)
+    heard = AuditEvent.all_tenants.filter(
+        tenant_id=utterance.tenant.pk,
+        object_kind=speaker.kind,
+        object_number=speaker.number,
+        action=Action.RECORDING_FETCHED,
+        details__utterance=utterance.pk,
+        at__gt=timezone.now() - LISTENING,
+    )
+    actor = {"actor_kind": by.kind, "actor_number": by.number, "interface": by.interface, "address": by.address}
+    return heard.filter(**actor).exists()
 
 
 def recording_response(request: HttpRequest, path: str) -> HttpResponseBase:

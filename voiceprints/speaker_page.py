@@ -53,6 +53,10 @@ class Said:
         return reverse("admin:recording", args=[self.utterance.pk])
 
     @property
+    def picture_address(self) -> str:
+        return reverse("admin:recording_picture", args=[self.utterance.pk])
+
+    @property
     def removal_address(self) -> str:
         return self._deed("voiceprints_speaker_remove_recording")
 

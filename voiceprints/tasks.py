@@ -15,6 +15,7 @@ from django.db import connection
 from audio.analysis import analyze as measure
 from audio.encoders import SpeakerEncoder
 from audio.errors import AudioError, ModelError
+from audio.picture import drawn
 from audio.results import RawPcm, RecordingForm
 from audio.store import BUNDLED
 from tenants import metering, metrics
@@ -31,6 +32,7 @@ from voiceprints import (
     heartbeats,
     installed,
     jobs,
+    pictures,
     recordings,
     reembedding,
     sizes,
@@ -39,7 +41,7 @@ from voiceprints import (
     vacuuming,
     work,
 )
-from voiceprints.errors import ErasureNotFound, ModelUnusable, StorageFailed, VoiceprintError
+from voiceprints.errors import ErasureNotFound, ModelUnusable, RecordingNotFound, StorageFailed, VoiceprintError
 from voiceprints.failures import to_wire
 
 logger = logging.getLogger(__name__)
@@ -101,10 +103,25 @@ def _embedded(order: reembedding.Order) -> dict[str, Any]:
     return batches.embed_batch(order, encoder)
 
 
+@shared_task(bind=True, name=pictures.DRAW)
+def draw(self: Task[Any, Any], path: str) -> None:
+    """Draw a recording that is kept. It changes nothing, so it may run twice."""
+    jobs.reply(str(self.request.id), _drawn(path))
+
+
+def _drawn(path: str) -> dict[str, Any]:
+    try:
+        return {"drawn": vars(drawn(recordings.read(path)))}
+    except FileNotFoundError:
+        return {"problem": to_wire(RecordingNotFound(path=path))}
+    except (AudioError, StorageFailed) as error:
+        return {"problem": to_wire(error)}
+
+
 @signals.task_failure.connect
 def reply_that_it_failed(sender: Task[Any, Any], task_id: str, exception: BaseException, **_: Any) -> None:
     """A worker that died cannot answer; its parent does, so that nobody waits for the deadline."""
-    if sender.name in {jobs.ANALYZE, reembedding.EMBED_BATCH}:
+    if sender.name in {jobs.ANALYZE, reembedding.EMBED_BATCH, pictures.DRAW}:
         try:
             jobs.reply(task_id, {"failed": type(exception).__name__})
         except redis.RedisError:

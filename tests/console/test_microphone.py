@@ -56,7 +56,7 @@ def test_a_recording_is_drawn_and_another_added_by_microphone(page, acme):
     speaker, _ = enrolled(acme, "alice", "susan")
     sign_in(page, acme)
     page.goto(f"/console/voiceprints/speaker/{speaker.pk}/change/")
-    expect(page.locator("[data-sound][data-drawn]")).to_have_count(1)
+    expect(page.locator("[data-picture][data-drawn]")).to_have_count(1)
     assert painted(page, ".waveform") > 100
     assert painted(page, ".spectrogram") > 1000
     speak(page)

@@ -93,6 +93,7 @@ ROWS = {
     "voiceprints/speaker/{speaker}/delete/": CHANGERS,
     "voiceprints/speaker/{speaker}/recordings/{utterance}/delete/": CHANGERS,
     "recordings/{utterance}.flac": LISTENERS,
+    "recordings/{utterance}/picture/": LISTENERS,
     "jobs/acme/{job}/": READERS,
     "jobs/acme/{job}/progress/": READERS,
     "jobs/acme/{job}/failed.csv": READERS,

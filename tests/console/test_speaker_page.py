@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import re
+from base64 import b64decode
+from datetime import timedelta
 from html import unescape
 
 import pytest
 
+from tenants.context import acting_as
+from tenants.models import AuditEvent
 from tests.cast import LIBRARY, audio
 from tests.console.people import enrolled
-from voiceprints import curation, services
+from voiceprints import curation, services, serving
+from voiceprints.serving import LISTENING
 
 pytestmark = pytest.mark.django_db
 
@@ -25,9 +30,59 @@ def test_figures_are_said_in_words(client_of, acme_rows):
 @pytest.mark.parametrize(("who", "hears"), [("operator", True), ("auditor", False), ("viewer", False)])
 def test_only_those_who_may_listen_get_pictures_and_sound(who, hears, client_of, acme_rows):
     page = page_of(client_of(who), acme_rows.speaker)
-    assert ("data-sound=" in page) is hears
+    assert ("data-picture=" in page) is hears
     assert ("sound.js" in page) is hears
     assert acme_rows.utterance.recording.name in page
+
+
+def events(tenant) -> list[str]:
+    with acting_as(tenant):
+        return list(
+            AuditEvent.all_tenants.filter(tenant_id=tenant.pk).order_by("number").values_list("action", flat=True)
+        )
+
+
+def test_whoever_looks_at_a_recording_has_not_listened_to_it(client_of, acme, acme_rows):
+    client, address = client_of("operator"), f"/console/recordings/{acme_rows.utterance.pk}"
+    known = events(acme)
+    page_of(client, acme_rows.speaker)
+    seen = client.get(f"{address}/picture/")
+    levels = b64decode(seen.json()["levels"])
+    assert len(levels) == 600 * seen.json()["bands"]
+    assert len(set(levels)) > 100
+    assert events(acme) == known
+    list(client.get(f"{address}.flac"))
+    assert events(acme) == [*known, "recording.fetched"]
+
+
+def test_of_a_recording_that_is_gone_there_is_no_picture(client_of, acme, acme_rows, recordings_folder):
+    client, address = client_of("operator"), f"/console/recordings/{acme_rows.utterance.pk}/picture/"
+    (recordings_folder / acme_rows.utterance.recording.name).unlink()
+    assert client.get(address).status_code == 404
+    with acting_as(acme):
+        acme.utterances.update(recording="")
+    assert client.get(address).status_code == 404
+
+
+@pytest.mark.parametrize("asked", ["bytes=0-1", "bytes=0-", "bytes=4000-"])
+def test_a_player_that_asks_for_many_parts_listens_once(asked, client_of, acme, acme_rows):
+    client, other = client_of("operator"), client_of("owner")
+    address, known = f"/console/recordings/{acme_rows.utterance.pk}.flac", events(acme)
+    for part in (asked, "bytes=0-", "bytes=9000-"):
+        list(client.get(address, headers={"Range": part}))
+    assert events(acme) == [*known, "recording.fetched"]
+    list(other.get(address, headers={"Range": "bytes=0-"}))
+    list(client.get(address))
+    assert events(acme) == [*known, *["recording.fetched"] * 3]
+
+
+def test_whoever_listens_again_later_has_listened_again(client_of, acme, acme_rows, monkeypatch):
+    client, address = client_of("operator"), f"/console/recordings/{acme_rows.utterance.pk}.flac"
+    known = events(acme)
+    for after in (LISTENING, timedelta(0)):
+        monkeypatch.setattr(serving, "LISTENING", after)
+        list(client.get(address, headers={"Range": "bytes=0-"}))
+    assert events(acme) == [*known, *["recording.fetched"] * 2]
 
 
 def test_recordings_of_two_voices_are_told_apart(client_of, acme):

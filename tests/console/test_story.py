@@ -81,7 +81,7 @@ def enroll_oneself(page: Page, look) -> None:
     page.get_by_role("button", name="Enroll").click()
     expect(page.get_by_text("1 recording was stored.")).to_be_visible()
     expect(page.get_by_role("link", name="myself", exact=True)).to_be_visible()
-    expect(page.locator("[data-sound][data-drawn]")).to_have_count(1)
+    expect(page.locator("[data-picture][data-drawn]")).to_have_count(1)
     look()
 
 
@@ -135,7 +135,7 @@ def see_and_not_hear(guest: Page, look) -> None:
     open_in_sidebar(guest, "Speakers")
     guest.get_by_role("link", name="myself", exact=True).click()
     expect(guest.get_by_text("s of speech")).to_be_visible()
-    expect(guest.locator("audio, [data-sound]")).to_have_count(0)
+    expect(guest.locator("audio, [data-picture]")).to_have_count(0)
     look(guest)
     open_in_sidebar(guest, "Audit")
     expect(guest.get_by_role("row").filter(has_text="myself").first).to_be_visible()

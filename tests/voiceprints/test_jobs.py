@@ -25,7 +25,16 @@ from tenants.origins import Origin, coming_from
 from tests.cast import LIBRARY, SUSAN, audio, pcm_of, recording, silence, wav
 from tests.servers import REDIS, through_the_queue
 from voiceprints import heartbeats, jobs, services
-from voiceprints.errors import AnalysisTimedOut, EngineFailed, EngineUnreachable, TooBusy, VoiceprintError
+from voiceprints.errors import (
+    AnalysisTimedOut,
+    EngineFailed,
+    EngineUnreachable,
+    RecordingNotFound,
+    TooBusy,
+    VoiceprintError,
+)
+from voiceprints.models import Utterance
+from voiceprints.pictures import picture_of
 from voiceprints.results import AudioInput
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -134,6 +143,17 @@ def test_a_worker_measures_the_recording(acme, worker):
     analysis = measure(acme)
     assert (analysis.model, len(analysis.embedding)) == ("ge2e", 256)
     assert analysis.flac.startswith(b"fLaC")
+
+
+def test_a_worker_that_measures_also_draws(worker):
+    with pytest.raises(RecordingNotFound, match="acme/never"):
+        picture_of(Utterance(recording="acme/never.flac"))
+
+
+def test_nobody_waits_longer_for_a_picture_than_for_a_measurement(settings):
+    settings.ANALYSIS_DEADLINE_SECONDS = 0.5
+    with pytest.raises(AnalysisTimedOut, match=r"0\.5 s"):
+        picture_of(Utterance(recording="acme/never.flac"))
 
 
 def test_a_worker_names_in_its_log_the_request_it_works_for(acme, worker, worker_log):

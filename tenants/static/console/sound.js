@@ -1,45 +1,7 @@
 "use strict";
 
-// Draws waveform and spectrogram of each [data-sound] once it comes into view, and follows its player.
-const SAMPLE_RATE = 16000;
-const FFT = 512;
-const SPAN_DB = 70;
-const DRAWN_UNASKED_SECONDS = 60;
-
-const HANN = Float32Array.from({ length: FFT }, (_, i) => 0.5 - 0.5 * Math.cos((2 * Math.PI * i) / FFT));
-
-// In place, radix 2.
-function transform(re, im) {
-    const n = re.length;
-    for (let i = 1, j = 0; i < n; i++) {
-        let bit = n >> 1;
-        for (; j & bit; bit >>= 1) j ^= bit;
-        j ^= bit;
-        if (i < j) [re[i], re[j], im[i], im[j]] = [re[j], re[i], im[j], im[i]];
-    }
-    for (let length = 2; length <= n; length <<= 1) {
-        const angle = (-2 * Math.PI) / length;
-        for (let start = 0; start < n; start += length) {
-            for (let k = 0; k < length / 2; k++) {
-                const cos = Math.cos(angle * k), sin = Math.sin(angle * k);
-                const a = start + k, b = a + length / 2;
-                const x = re[b] * cos - im[b] * sin, y = re[b] * sin + im[b] * cos;
-                [re[b], im[b]] = [re[a] - x, im[a] - y];
-                re[a] += x;
-                im[a] += y;
-            }
-        }
-    }
-}
-
-// Decibels of FFT / 2 bands around a sample.
-function bandsAt(samples, centre) {
-    const re = new Float32Array(FFT), im = new Float32Array(FFT);
-    for (let i = 0; i < FFT; i++) re[i] = (samples[centre - FFT / 2 + i] || 0) * HANN[i];
-    transform(re, im);
-    return Float32Array.from({ length: FFT / 2 }, (_, band) => 10 * Math.log10(re[band] ** 2 + im[band] ** 2 + 1e-9));
-}
-
+// Shows waveform and spectrogram of each [data-picture] once it comes into view, and follows its player. The sound itself
+// is fetched by the player alone, when somebody listens.
 // From dark blue over red to yellow: lightness grows all the way, so it reads in grey too.
 function colour(share) {
     const x = Math.min(1, Math.max(0, share));
@@ -53,47 +15,44 @@ function fitted(canvas) {
     return canvas.getContext("2d");
 }
 
-function drawWaveform(canvas, samples) {
+function drawWaveform(canvas, lows, highs) {
     const context = fitted(canvas);
     const { width, height } = canvas;
-    const peak = samples.reduce((most, one) => Math.max(most, Math.abs(one)), 1e-6);
     context.fillStyle = getComputedStyle(canvas).color;
     for (let x = 0; x < width; x++) {
         let low = 0, high = 0;
-        const end = Math.floor(((x + 1) * samples.length) / width);
-        for (let i = Math.floor((x * samples.length) / width); i < end; i++) {
-            low = Math.min(low, samples[i]);
-            high = Math.max(high, samples[i]);
+        const end = Math.max(((x + 1) * lows.length) / width, Math.floor((x * lows.length) / width) + 1);
+        for (let i = Math.floor((x * lows.length) / width); i < end; i++) {
+            low = Math.min(low, lows[i] / 127);
+            high = Math.max(high, highs[i] / 127);
         }
-        const top = (height / 2) * (1 - high / peak);
-        context.fillRect(x, top, 1, Math.max(1, (height / 2) * (1 - low / peak) - top));
+        const top = (height / 2) * (1 - high);
+        context.fillRect(x, top, 1, Math.max(1, (height / 2) * (1 - low) - top));
     }
 }
 
-function drawSpectrogram(canvas, samples) {
-    const context = fitted(canvas);
-    const { width, height } = canvas;
-    const columns = Array.from({ length: width }, (_, x) => bandsAt(samples, Math.floor(((x + 0.5) * samples.length) / width)));
-    const loudest = columns.reduce((most, bands) => bands.reduce((a, b) => Math.max(a, b), most), -Infinity);
-    const image = context.createImageData(width, height);
-    columns.forEach((bands, x) => {
-        for (let y = 0; y < height; y++) {
-            const band = Math.min(FFT / 2 - 1, Math.floor(((height - 1 - y) * (FFT / 2)) / height));
-            image.data.set([...colour((bands[band] - loudest) / SPAN_DB + 1), 255], 4 * (y * width + x));
-        }
-    });
-    context.putImageData(image, 0, 0);
+function drawSpectrogram(canvas, levels, bands) {
+    const small = document.createElement("canvas");
+    small.width = levels.length / bands;
+    small.height = bands;
+    const image = small.getContext("2d").createImageData(small.width, small.height);
+    levels.forEach((level, i) => image.data.set([...colour(level / 255), 255], 4 * i));
+    small.getContext("2d").putImageData(image, 0, 0);
+    fitted(canvas).drawImage(small, 0, 0, canvas.width, canvas.height);
+}
+
+function bytes(text) {
+    return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
 }
 
 async function draw(figure) {
     try {
-        const response = await fetch(figure.dataset.sound);
+        const response = await fetch(figure.dataset.picture);
         if (!response.ok) throw new Error(String(response.status));
-        const decoding = new OfflineAudioContext(1, 1, SAMPLE_RATE);
-        const sound = await decoding.decodeAudioData(await response.arrayBuffer());
-        const samples = sound.getChannelData(0);
-        drawWaveform(figure.querySelector(".waveform"), samples);
-        drawSpectrogram(figure.querySelector(".spectrogram"), samples);
+        const seen = await response.json();
+        const [lows, highs] = [seen.lows, seen.highs].map((text) => new Int8Array(bytes(text).buffer));
+        drawWaveform(figure.querySelector(".waveform"), lows, highs);
+        drawSpectrogram(figure.querySelector(".spectrogram"), bytes(seen.levels), seen.bands);
         figure.dataset.drawn = "";
     } catch {
         figure.querySelector(".pictures").textContent = figure.dataset.failed;
@@ -123,16 +82,7 @@ const whenSeen = new IntersectionObserver((entries) => {
     }
 });
 
-for (const figure of document.querySelectorAll("[data-sound]")) {
+for (const figure of document.querySelectorAll("[data-picture]")) {
     follow(figure);
-    if (Number(figure.dataset.seconds) <= DRAWN_UNASKED_SECONDS) {
-        whenSeen.observe(figure);
-        continue;
-    }
-    const button = figure.querySelector("[data-draw]");
-    button.hidden = false;
-    button.addEventListener("click", () => {
-        button.hidden = true;
-        draw(figure);
-    });
+    whenSeen.observe(figure);
 }

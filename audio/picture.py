@@ -1,0 +1,40 @@
+"""A recording to look at: how far it swings, and how loud it is at which frequencies, over time."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from audio.decode import decode
+from audio.results import Picture, Samples
+
+COLUMNS: Final = 600
+BANDS: Final = 64
+FRAME_SAMPLES: Final = 512
+SPAN_DB: Final = 70.0
+SILENCE: Final = 1e-9
+
+
+def drawn(content: bytes) -> Picture:
+    """Raises what `decode` raises."""
+    samples = decode(content).samples
+    edges = np.linspace(0, len(samples), COLUMNS + 1).astype(np.int64)
+    lows, highs = (extreme.reduceat(samples, edges[:-1]) for extreme in (np.minimum, np.maximum))
+    peak = max(float(np.abs(samples).max()), SILENCE)
+    return Picture(_as_bytes(lows / peak, np.int8), _as_bytes(highs / peak, np.int8), BANDS, _levels(samples, edges))
+
+
+def _levels(samples: Samples, edges: np.ndarray) -> bytes:
+    """Of the frame around the middle of each column, the highest band first."""
+    middles = (edges[:-1] + edges[1:]) // 2
+    padded = np.pad(samples, FRAME_SAMPLES // 2)
+    frames = padded[middles[:, None] + np.arange(FRAME_SAMPLES)] * np.hanning(FRAME_SAMPLES).astype(np.float32)
+    power = np.square(np.abs(np.fft.rfft(frames, axis=1)[:, :-1]))
+    decibels = 10 * np.log10(power.reshape(COLUMNS, BANDS, -1).mean(axis=2) + SILENCE)
+    shares = np.clip((decibels - decibels.max()) / SPAN_DB + 1, 0, 1)
+    return _as_bytes(shares.T[::-1], np.uint8)
+
+
+def _as_bytes(shares: np.ndarray, kind: type[np.integer]) -> bytes:
+    return bytes(np.rint(shares * np.iinfo(kind).max).astype(kind))
