@@ -42,7 +42,7 @@ def test_the_page_of_a_speaker_says_that_a_recording_is_not_kept(client_of, acme
     with acting_as(acme):
         acme.utterances.update(recording="", recording_expired="2026-01-02T00:00Z")
     page = client_of("owner").get(f"/console/voiceprints/speaker/{acme_rows.speaker.pk}/change/").content.decode()
-    assert "not kept any longer, since 01/02/2026" in page
+    assert "not kept any longer, since 2026-01-02" in page
     assert "<audio" not in page
 
 

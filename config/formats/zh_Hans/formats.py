@@ -1,0 +1,1 @@
+from config.formats import *  # noqa: F403 - Django reads its names here
