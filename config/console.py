@@ -173,10 +173,11 @@ class ConsoleSite(UnfoldAdminSite):
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         if request.method == "GET" and self.has_permission(request):
             return redirect("admin:index")
-        context = self.each_context(request) | {"title": _("Log in"), "app_path": request.get_full_path()}
-        context |= {"username": request.user.get_username(), **(extra_context or {})}
+        context = self.each_context(request) | {"title": _("Log in")}
         view = PasswordStep.as_view(
-            extra_context=context, authentication_form=self.login_form, template_name="admin/login.html"
+            extra_context=context | (extra_context or {}),
+            authentication_form=self.login_form,
+            template_name="console/login.html",
         )
         return cast(HttpResponse, view(request))
 

@@ -56,8 +56,8 @@ def code_step(request: HttpRequest) -> HttpResponse:
         return redirect("admin:login")
     form = CodeForm(request, user)
     if not form.is_valid():
-        context = admin.site.each_context(request) | {"title": _("Two-factor sign-in"), "form": form}
-        return TemplateResponse(request, "console/login_code.html", context)
+        about = {"title": _("Two-factor sign-in"), "form": form, "begin_again": True}
+        return TemplateResponse(request, "console/login.html", admin.site.each_context(request) | about)
     onwards = request.session.pop(REDIRECT_FIELD_NAME, "")
     del request.session[HALFWAY]
     let_in(request, user, by_two_factors=True)
