@@ -81,6 +81,6 @@ def _curl_lines(url: str) -> list[str]:
     signed = f"$({shlex.quote(os.path.relpath(sys.executable))} manage.py abcpen_signature demo)"
     fields = "-F org_id=demo -F tag_id= -F spk_name=susan"
     return [
-        f'  curl -s {fields} -F audio=@{SAMPLES}/susan/1.opus "{url}/voiceid/register?{signed}"',
-        f'  curl -s -F org_id=demo -F audio=@{SAMPLES}/susan/2.opus "{url}/voiceid/recognize?{signed}"',
+        f'  curl -s -w "\\n" {fields} -F audio=@{SAMPLES}/susan/1.opus "{url}/voiceid/register?{signed}"',
+        f'  curl -s -w "\\n" -F org_id=demo -F audio=@{SAMPLES}/susan/2.opus "{url}/voiceid/recognize?{signed}"',
     ]

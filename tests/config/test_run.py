@@ -68,8 +68,12 @@ class Platform:
         return status
 
     def shell(self, line: str) -> dict:
-        output = subprocess.run(["bash", "-c", line], cwd=settings.BASE_DIR, env=self.environment, capture_output=True)
-        return json.loads(output.stdout)
+        return json.loads(self.shown(line))
+
+    def shown(self, line: str) -> bytes:
+        """What a terminal would show."""
+        command = ["bash", "-c", line]
+        return subprocess.run(command, cwd=settings.BASE_DIR, env=self.environment, capture_output=True).stdout
 
     def curl_lines(self) -> list[str]:
         return re.findall(r"^\s+(curl .*)$", self.printed, re.MULTILINE)
@@ -130,6 +134,10 @@ def test_it_prints_how_to_reach_it(platform):
 def test_the_printed_curl_lines_enroll_and_identify(platform):
     assert is_success(platform.enroll())
     assert platform.identify()["data"][0]["spk_name"] == "susan"
+
+
+def test_their_answers_end_where_the_prompt_begins_a_new_line(platform):
+    assert platform.shown(platform.curl_lines()[1]).endswith(b"}\n")
 
 
 def test_it_becomes_ready_with_every_part(platform):
