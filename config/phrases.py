@@ -1,6 +1,9 @@
-"""What Unfold says and does not translate: named here so that our own catalogue covers it."""
+"""What frameworks say and do not translate, or not well: named here so that our own catalogues cover it.
 
-from django.utils.translation import gettext_noop
+What sounds wrong in English is put right in locale/en, which holds nothing else.
+"""
+
+from django.utils.translation import gettext_noop, ngettext_lazy
 
 UNFOLD_PHRASES = [
     gettext_noop("Select record"),
@@ -23,6 +26,8 @@ UNFOLD_PHRASES = [
     gettext_noop("Recent searches"),
     gettext_noop("No recent searches"),
     gettext_noop("Search apps and models..."),
+    gettext_noop("Date"),
+    gettext_noop("scrollable content"),
     gettext_noop("General"),
     gettext_noop("True"),
     gettext_noop("False"),
@@ -51,4 +56,56 @@ UNFOLD_PHRASES = [
         "Are you sure you want to delete the selected %(objects_name)s? "
         "All of the following objects and their related items will be deleted:"
     ),
+]
+
+DJANGO_PHRASES = [
+    gettext_noop("Add %s"),
+    gettext_noop("Add %(name)s"),
+    gettext_noop("Add another %(model)s"),
+    gettext_noop("Change %s"),
+    gettext_noop("Change selected %(model)s"),
+    gettext_noop("View %s"),
+    gettext_noop("View selected %(model)s"),
+    gettext_noop("0 of %(cnt)s selected"),
+    gettext_noop("Select all %(total_count)s %(module_name)s"),
+    gettext_noop(" By %(filter_title)s "),
+    gettext_noop("%(full_result_count)s total"),
+    gettext_noop("%(name)s with ID “%(key)s” doesn’t exist. Perhaps it was deleted?"),
+    gettext_noop("%(model_name)s with this %(field_label)s already exists."),
+    gettext_noop("%(model_name)s with this %(field_labels)s already exists."),
+    gettext_noop("Cannot delete %(name)s"),
+    gettext_noop("Successfully deleted %(count)d %(items)s."),
+    gettext_noop("The password is too similar to the %(verbose_name)s."),
+    gettext_noop("Select a valid choice. %(value)s is not one of the available choices."),
+    gettext_noop("Set Password"),
+    ngettext_lazy("%(counter)s result", "%(counter)s results", 0),
+    ngettext_lazy("%(total_count)s selected", "All %(total_count)s selected", 0),
+]
+
+CELERY_BEAT_PHRASES = [
+    gettext_noop("Periodic Tasks"),
+    gettext_noop("periodic task"),
+    gettext_noop("periodic tasks"),
+    gettext_noop("interval"),
+    gettext_noop("intervals"),
+    gettext_noop("Number of Periods"),
+    gettext_noop("Number of interval periods to wait before running the task again"),
+    gettext_noop("Interval Period"),
+    gettext_noop("The type of period between task runs (Example: days)"),
+    gettext_noop("Days"),
+    gettext_noop("Microseconds"),
+    gettext_noop("crontab"),
+    gettext_noop("crontabs"),
+    gettext_noop("Minute(s)"),
+    gettext_noop('Cron Minutes to Run. Use "*" for "all". (Example: "0,30")'),
+    gettext_noop("Hour(s)"),
+    gettext_noop('Cron Hours to Run. Use "*" for "all". (Example: "8,20")'),
+    gettext_noop("Day(s) Of The Week"),
+    gettext_noop('Cron Days Of The Week to Run. Use "*" for "all", Sunday is 0 or 7, Monday is 1. (Example: "0,5")'),
+    gettext_noop("Day(s) Of The Month"),
+    gettext_noop('Cron Days Of The Month to Run. Use "*" for "all". (Example: "1,15")'),
+    gettext_noop("Month(s) Of The Year"),
+    gettext_noop('Cron Months (1-12) Of The Year to Run. Use "*" for "all". (Example: "1,12")'),
+    gettext_noop("Cron Timezone"),
+    gettext_noop("Timezone to Run the Cron Schedule on. Default is UTC."),
 ]

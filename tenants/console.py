@@ -14,6 +14,7 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
@@ -139,6 +140,12 @@ class ConsoleAdmin(ModelAdmin):
     list_per_page = 50
     trail_kind = ""
     """What the audit trail calls such an object."""
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Under the name of what is listed."""
+        title = {"title": capfirst(str(self.opts.verbose_name_plural))}
+        view: HttpResponse = super().changelist_view(request, title | (extra_context or {}))
+        return view
 
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None

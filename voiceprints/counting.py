@@ -26,6 +26,8 @@ class CountingChangeList(ChangeList):  # type: ignore[misc]
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
+        if not (self.query or self.has_active_filters):
+            self.full_result_count = self.result_count
         rows: list[Any] = list(self.result_list)
         count: Callable[[Sequence[int]], Counts] = self.model_admin.count_beside
         counts = count([row.pk for row in rows])
