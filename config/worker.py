@@ -15,9 +15,9 @@ from gunicorn.http import errors
 from gunicorn.http.message import Request
 from gunicorn.http.parser import RequestParser
 from gunicorn.http.unreader import SocketUnreader
-from gunicorn.workers.gthread import ThreadWorker
 
 from config.logs import JsonLines
+from config.waiting import WaitingWorker
 
 # A space inside an address, and any byte of a text that is not ASCII.
 UNENCODED = re.compile(rb"[\x20\x80-\xff]")
@@ -79,10 +79,7 @@ class LenientRequest(Request):  # type: ignore[misc]
     def parse(self, unreader: Any) -> Any:
         if isinstance(unreader, SocketUnreader):
             unreader.sock = ImpatientSocket(getattr(unreader.sock, "sock", unreader.sock))
-        try:
-            return super().parse(unreader)
-        except TimeoutError:
-            raise errors.NoMoreData from None
+        return super().parse(unreader)
 
     def parse_request_line(self, line_bytes: bytes) -> None:
         """Clients in the field put names into an address as they are: encode what they should have encoded."""
@@ -98,7 +95,7 @@ class JsonLogger(Logger):  # type: ignore[misc]
             handler.setFormatter(JsonLines())
 
 
-class Worker(ThreadWorker):  # type: ignore[misc]
+class Worker(WaitingWorker):
     def init_process(self) -> None:
         RequestParser.mesg_class = LenientRequest
         super().init_process()

@@ -103,7 +103,7 @@ def test_a_web_server_is_replaced_while_the_killed_one_still_answers_somebody(pl
     with ExitStack() as stack:
         for _ in range(20):
             waiting = stack.enter_context(socket.create_connection(("127.0.0.1", platform.port)))
-            waiting.sendall(b"G")
+            waiting.sendall(b"POST /console/login/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n")
         platform.enroll()
         arbiter.kill()
         platform.wait_for(lambda: web_log.read_text().count("Listening at") == 2)
