@@ -72,10 +72,6 @@ def tryout_setups(tenant: Tenant, key: LibraryKey, claimed: str | None, base_url
     ]
 
 
-def dialect_names() -> dict[str, str]:
-    return {dialect: str(apps.get_app_config(dialect).verbose_name) for dialect in settings.DIALECTS}
-
-
 def snippets_of(room: AppConfig, values: Mapping[str, str]) -> tuple[Snippet, ...]:
     files = sorted((Path(room.path) / "snippets").glob("*.txt"), reverse=True)
     return tuple(_filled_in(file, values) for file in files)

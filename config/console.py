@@ -14,7 +14,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 from unfold.sites import UnfoldAdminSite
 
-from config.client_setups import client_setups, dialect_names, tryout_setups
+from config.client_setups import client_setups, tryout_setups
 from tenants import account_views, audit_views, join_views
 from tenants.console import (
     is_platform_staff,
@@ -50,7 +50,6 @@ from voiceprints.views import picture, recording
 class ConsoleSite(UnfoldAdminSite):
     login_form = ConsoleLoginForm
     client_setups = staticmethod(client_setups)
-    dialect_names = staticmethod(dialect_names)
     tryout_setups = staticmethod(tryout_setups)
     enable_nav_sidebar = True
 

@@ -44,6 +44,7 @@ from tenants.forms import (
     TenantPolicyForm,
     TokenForm,
 )
+from tenants.interfaces import dialect_names
 from tenants.invitation_mail import send_invitation
 from tenants.members import is_last_owner
 from tenants.models import AccessToken, Credential, Guesses, Invitation, Membership, Role, Scope, Tenant
@@ -267,8 +268,7 @@ class CredentialAdmin(OpenerAdmin):
     @action(description=_("Interfaces"), url_path="interfaces", permissions=["rule"], icon="hub")
     def interfaces(self, request: HttpRequest) -> HttpResponse:
         tenant = tenant_ruled(request)
-        names: dict[str, str] = self.admin_site.dialect_names()
-        form = InterfacesForm(request.POST or None, tenant=tenant, names=names)
+        form = InterfacesForm(request.POST or None, tenant=tenant, names=dialect_names())
         if form.is_valid():
             services.choose_dialects(tenant, form.chosen)
             messages.success(request, _("The interfaces are changed."))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +11,9 @@ from django.db.models import QuerySet
 from django.utils.functional import Promise
 
 from tenants.actions import Action, Outcome
+from tenants.audit_words import Detail, details_in_words, object_in_words
 from tenants.context import acting_as, acting_as_platform
+from tenants.interfaces import interface_name
 from tenants.models import AuditCheck, AuditEvent, Tenant
 from tenants.origins import ActorKind
 from tenants.sealing import chain_of
@@ -59,12 +60,28 @@ class Line:
         return label_of(ActorKind, self.event.actor_kind)
 
     @property
-    def library(self) -> str:
-        return " / ".join(filter(None, [self.event.org_id, self.event.tag_id]))
+    def actor(self) -> str:
+        """By name or, of an access token without a label, by number."""
+        number = self.event.actor_number
+        return self.event.actor_name or (str(self.actor_kind) if number is None else f"{self.actor_kind} #{number}")
 
     @property
-    def details(self) -> str:
-        return json.dumps(self.event.details, ensure_ascii=False) if self.event.details else ""
+    def interface(self) -> str:
+        return interface_name(self.event.interface)
+
+    @property
+    def object(self) -> str:
+        return object_in_words(self.event.object_kind, self.event.object_number, self.event.object_name)
+
+    @property
+    def library(self) -> str:
+        """Where it happened, unless to the library itself."""
+        library = " / ".join(filter(None, [self.event.org_id, self.event.tag_id]))
+        return "" if library == self.event.object_name else library
+
+    @property
+    def details(self) -> list[Detail]:
+        return details_in_words(self.event.details)
 
 
 def events_of(tenant: Tenant | None, search: Search = EVERYTHING) -> QuerySet[AuditEvent]:

@@ -20,6 +20,7 @@ from unfold.widgets import (
 
 from tenants.console import TenantForm
 from tenants.context import naming_credential
+from tenants.interfaces import dialect_names
 from tenants.invitations import DAYS_VALID
 from tenants.members import is_last_owner
 from tenants.models import LONGEST_SECRET, SHORTEST_SECRET, Credential, Role, Scope, Tenant, key_validator
@@ -65,9 +66,9 @@ class TenantPolicyForm(forms.ModelForm):  # type: ignore[type-arg]
         help_text=_("Such as 50 GB. Further recordings are refused; what is there stays. Empty means no limit."),
     )
     dialects = forms.MultipleChoiceField(
-        label=_("Dialects"),
+        label=_("Interfaces"),
         required=False,
-        choices=[(dialect, dialect) for dialect in settings.DIALECTS],
+        choices=lambda: dialect_names().items(),
         widget=UnfoldAdminCheckboxSelectMultipleWidget,
         help_text=_("The interfaces this tenant may use; none chosen means all of them."),
     )

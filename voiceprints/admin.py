@@ -28,6 +28,7 @@ from tenants.console import (
     own_rows,
     refuse_unless,
 )
+from tenants.interfaces import interface_name
 from voiceprints import curation
 from voiceprints.confirmation import carry_out, confirmation_page, is_confirmed, is_meant
 from voiceprints.consents import consent_of
@@ -169,7 +170,9 @@ class SpeakerAdmin(RemovableAdmin):
         speaker = context["original"]
         about = {"speaker": speaker, "may_change": may_change(request), "may_listen": may_listen(request)}
         about["may_erase"] = may_manage_access(request)
-        about |= {"consent": consent_of(speaker), "consent_required": speaker.tenant.consent_required}
+        consent = consent_of(speaker)
+        about |= {"consent": consent, "consent_interface": interface_name(consent.interface) if consent else ""}
+        about["consent_required"] = speaker.tenant.consent_required
         return super().render_change_form(request, context | about | {"page": speaker_page(request, speaker)}, **kwargs)
 
     def get_urls(self) -> list[URLPattern]:

@@ -14,6 +14,7 @@ from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from tenants.audit_words import actor_in_words
 from tenants.context import acting_as
 from tenants.models import Tenant
 from voiceprints import bulk
@@ -74,6 +75,11 @@ class Progress:
     @property
     def may_be_paused(self) -> bool:
         return self.under_way and not self.paused and self.job.kind in PAUSABLE
+
+    @property
+    def begun_by(self) -> str:
+        by = self.job.origin
+        return actor_in_words(by["kind"], by["number"], by["name"]) if by else self.job.begun_by
 
     @property
     def about(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin, messages
+from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -20,6 +20,7 @@ from tenants.console import (
     own_view,
     refuse_unless,
 )
+from tenants.interfaces import dialect_names
 from tenants.models import Tenant
 from voiceprints import opting_out
 from voiceprints.consents import set_rules
@@ -68,7 +69,7 @@ def consent(request: HttpRequest, slug: str) -> HttpResponse:
     """Whether the tenant enrolls nobody without it."""
     tenant = own_tenant(request, slug)
     refuse_unless(may_manage_access(request))
-    form = ConsentForm(tenant, admin.site.dialect_names(), request.POST or None)  # type: ignore[attr-defined]
+    form = ConsentForm(tenant, dialect_names(), request.POST or None)
     if form.is_valid():
         set_rules(tenant, **form.cleaned_data)
         messages.success(request, _("The rules about consent are changed."))

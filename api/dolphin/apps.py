@@ -1,11 +1,12 @@
 from importlib import import_module
 
 from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
 
 
 class DolphinConfig(AppConfig):
     name = "api.dolphin"
-    verbose_name = "DolphinVoice on-premises"
+    verbose_name = _("DolphinVoice on-premises")
     opens_with = "path"
     reaches = r"(0|[1-9]\d?)//([0-9A-Za-z_-]{4,16})?"
 

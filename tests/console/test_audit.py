@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import csv
 import io
 import json
@@ -14,7 +15,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from tenants import auditing, sealing
+from tenants import audit_words, auditing, sealing
 from tenants.actions import Action
 from tenants.auditing import Search
 from tenants.context import acting_as, acting_as_platform
@@ -46,8 +47,30 @@ def test_the_page_tells_who_did_what_from_where(client_of, acme_rows):
     client = client_of("owner")
     client.post(f"/console/voiceprints/speaker/{acme_rows.speaker.pk}/change/", {"info": "x"}, REMOTE_ADDR="192.0.2.7")
     page = page_of(client)
-    for said in ("speaker changed", "alice", "acme-owner", "192.0.2.7", "console"):
+    for said in ("speaker changed", "alice", "acme-owner", "192.0.2.7", "user · Console"):
         assert said in page
+
+
+def test_details_are_told_in_the_readers_language_with_nothing_left_out(client_of, acme):
+    with acting_as(acme):
+        said = {"changes": {"active": [True, False]}, "own_period": [None, {"days": 30}], "fields": ["name", "info"]}
+        note(acme, Action.TENANT_CHANGED, Target("token", 7), **said, unheard_of={"role": "viewer", "at": None})
+    page = client_of("owner").get("/console/audit/", headers={"accept-language": "zh-CN"}).content.decode()
+    told = dict(re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", page))
+    assert told["变更 · 启用"] == "是 → 否"
+    assert told["单独规则"] == "— → 天数: 30"
+    assert told["字段"] == "名称, 备注"
+    assert (told["unheard_of · 角色"], told["unheard_of · at"]) == ("查看者", "—")
+    assert "访问令牌 #7" in page
+
+
+def test_every_detail_that_a_service_notes_has_a_name():
+    rooms = [path for room in ("tenants", "voiceprints") for path in (settings.BASE_DIR / room).rglob("*.py")]
+    calls = [one for path in rooms for one in ast.walk(ast.parse(path.read_text())) if isinstance(one, ast.Call)]
+    named = [call for call in calls if isinstance(call.func, ast.Name) and call.func.id.startswith("note")]
+    said = {keyword.arg for call in named for keyword in call.keywords} - {None, "outcome"}
+    assert {"utterance", "erased_from", "wanted"} <= said
+    assert said - set(audit_words.NAMES) == set()
 
 
 def test_a_deed_in_the_console_is_its_users(client_of, acme, acme_rows):

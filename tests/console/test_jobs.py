@@ -6,6 +6,7 @@ import csv
 import io
 import re
 import zipfile
+from dataclasses import asdict
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -14,6 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from tenants.context import acting_as
+from tenants.origins import Origin
 from tests.archives import csv_manifest, voices, zipped
 from tests.console.people import enrolled
 from tests.servers import through_the_queue
@@ -53,6 +55,24 @@ def do(client, job, deed, **said) -> str:
 
 def text(response) -> str:
     return response.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("by", "said"),
+    [
+        (Origin("user", 1, "olga", "console"), "olga"),
+        (Origin("token", 4, "", "native"), "access token #4"),
+        (Origin("token", 4, "till", "native"), "access token till"),
+        (Origin("credential", 2, "key-1", "abcpen"), "credential key-1"),
+        (Origin("command", 0, "root", "manage.py import_speakers"), "command root"),
+    ],
+)
+def test_a_job_says_who_began_it(by, said, client_of, acme, acme_rows):
+    with acting_as(acme):
+        acme.jobs.filter(pk=acme_rows.job.pk).update(origin=asdict(by))
+    client = client_of("viewer")
+    assert said in text(client.get(PAGE))
+    assert said in page_of(client, acme_rows.job)
 
 
 # --- Importing -------------------------------------------------------------------------------------------------------

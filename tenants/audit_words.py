@@ -1,0 +1,221 @@
+"""The details of an event for people: every name and value, in the words of the reader's language."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, NamedTuple
+
+from django.core.exceptions import FieldDoesNotExist
+from django.utils.dateparse import parse_datetime
+from django.utils.formats import localize
+from django.utils.timezone import is_aware, localtime
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from tenants.models import Consistency, Role, Scope, Tenant
+from tenants.origins import ActorKind
+
+NAMES: Final = {
+    "added": gettext_lazy("added"),
+    "answering": gettext_lazy("answering model"),
+    "app_id": gettext_lazy("application id"),
+    "before": gettext_lazy("before"),
+    "by": gettext_lazy("by"),
+    "bytes": gettext_lazy("bytes"),
+    "calibration": gettext_lazy("calibration"),
+    "changes": gettext_lazy("changes"),
+    "created": gettext_lazy("created"),
+    "credentials": gettext_lazy("credentials"),
+    "days": gettext_lazy("days"),
+    "digest": gettext_lazy("digest"),
+    "email": gettext_lazy("e-mail address"),
+    "embedded": gettext_lazy("embedded"),
+    "embeddings": gettext_lazy("embeddings"),
+    "enabled": gettext_lazy("enabled"),
+    "enrolled": gettext_lazy("enrolled"),
+    "enrollments": gettext_lazy("incomplete enrollments"),
+    "erased_from": gettext_lazy("to be erased from"),
+    "events": gettext_lazy("events"),
+    "expires": gettext_lazy("expires"),
+    "exports": gettext_lazy("exports"),
+    "external_id": gettext_lazy("speaker"),
+    "failed": gettext_lazy("failed"),
+    "fallback": gettext_lazy("answers for those it does not know"),
+    "fields": gettext_lazy("fields"),
+    "files": gettext_lazy("files"),
+    "first_name": gettext_lazy("first name"),
+    "force": gettext_lazy("although in use"),
+    "form": gettext_lazy("format"),
+    "info": gettext_lazy("info"),
+    "invitation": gettext_lazy("invitation"),
+    "is_active": gettext_lazy("active"),
+    "is_staff": gettext_lazy("staff"),
+    "is_superuser": gettext_lazy("platform staff"),
+    "job_lines": gettext_lazy("lines of jobs"),
+    "job_results": gettext_lazy("results of jobs"),
+    "jobs": gettext_lazy("jobs"),
+    "kept_answers": gettext_lazy("kept answers"),
+    "kept_days": gettext_lazy("kept for days"),
+    "last_name": gettext_lazy("last name"),
+    "libraries": gettext_lazy("libraries"),
+    "members": gettext_lazy("members"),
+    "missing_recordings": gettext_lazy("recordings not found"),
+    "must_enroll_again": gettext_lazy("must enroll again"),
+    "name": gettext_lazy("name"),
+    "of": gettext_lazy("recordings in all"),
+    "own_calibration": gettext_lazy("own calibration"),
+    "own_calibrations": gettext_lazy("own calibrations"),
+    "own_period": gettext_lazy("rule of its own"),
+    "password": gettext_lazy("password"),
+    "probes": gettext_lazy("probes"),
+    "recordings": gettext_lazy("recordings"),
+    "removed": gettext_lazy("removed"),
+    "replaced": gettext_lazy("replaced"),
+    "role": gettext_lazy("role"),
+    "rows": gettext_lazy("rows"),
+    "scopes": gettext_lazy("scopes"),
+    "sessions": gettext_lazy("sessions"),
+    "size_bytes": gettext_lazy("bytes"),
+    "speakers": gettext_lazy("speakers"),
+    "status": gettext_lazy("status"),
+    "successor": gettext_lazy("successor"),
+    "taken_over": gettext_lazy("recordings taken over"),
+    "tokens": gettext_lazy("access tokens"),
+    "unchanged": gettext_lazy("unchanged"),
+    "unfinished_utterances": gettext_lazy("utterances on their way in"),
+    "up_to": gettext_lazy("up to event"),
+    "uploads": gettext_lazy("uploads"),
+    "username": gettext_lazy("user name"),
+    "utterance": gettext_lazy("recording"),
+    "utterances": gettext_lazy("recordings"),
+    "version": gettext_lazy("version"),
+    "voiceprints": gettext_lazy("voiceprints"),
+    "wanted": gettext_lazy("filtered by"),
+    "when": gettext_lazy("when"),
+    "when_enrolled": gettext_lazy("when enrolled already"),
+}
+
+CODES: Final = {
+    "role": dict(Role.choices),
+    "scopes": dict(Scope.choices),
+    "consistency": dict(Consistency.choices),
+    "status": {
+        "enrolling": gettext_lazy("enrolling"),
+        "enrolled": gettext_lazy("enrolled"),
+        "probe": gettext_lazy("probe"),
+    },
+    "when_enrolled": {
+        "refuse": gettext_lazy("refuse"),
+        "add": gettext_lazy("add"),
+        "replace": gettext_lazy("replace"),
+    },
+    "by": {"code": gettext_lazy("code")},
+}
+"""Values that stand for words, by the name under which they stand."""
+
+OBJECTS: Final = {
+    "address": gettext_lazy("address"),
+    "credential": gettext_lazy("credential"),
+    "erasure": gettext_lazy("erasure"),
+    "invitation": gettext_lazy("invitation"),
+    "job": gettext_lazy("job"),
+    "library": gettext_lazy("library"),
+    "member": gettext_lazy("member"),
+    "model": gettext_lazy("model"),
+    "opt_out": gettext_lazy("opt-out"),
+    "schedule": gettext_lazy("scheduled task"),
+    "speaker": gettext_lazy("speaker"),
+    "tenant": gettext_lazy("tenant"),
+    "token": gettext_lazy("access token"),
+    "user": gettext_lazy("user"),
+}
+
+KINDS: Final = {
+    ("job", "enroll"): gettext_lazy("enrollment"),
+    ("job", "import"): gettext_lazy("import"),
+    ("job", "export"): gettext_lazy("export"),
+    ("job", "reembed"): gettext_lazy("re-embedding"),
+    ("erasure", "speaker"): gettext_lazy("speaker"),
+    ("erasure", "person"): gettext_lazy("person in all libraries"),
+    ("erasure", "tenant"): gettext_lazy("the whole tenant"),
+}
+"""Of objects that have no name but what they are."""
+
+
+PAIRS: Final = {"changes", "days"}
+PAIR: Final = {"own_period"}
+"""Under which names stand two values each, before and after."""
+
+FIELDS, FOR_EVER = "fields", "days"
+MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\dT.+")
+
+
+class Detail(NamedTuple):
+    name: str
+    value: str
+
+
+def details_in_words(details: Mapping[str, Any]) -> list[Detail]:
+    """In the order they were written; what lies inside of something is named after it."""
+    return list(_flat(details, ""))
+
+
+def actor_in_words(kind: str, number: int | None, name: str) -> str:
+    """People by their names alone; a credential or an access token is named as such, and by number without a label."""
+    if kind == ActorKind.USER and name:
+        return name
+    label = str(ActorKind(kind).label) if kind in ActorKind.values else kind
+    return " ".join(filter(None, [label, name or (f"#{number}" if number is not None else "")]))
+
+
+def object_in_words(kind: str, number: int | None, name: str) -> str:
+    """By its name, as far as it has one."""
+    said = str(KINDS.get((kind, name), name))
+    label = str(OBJECTS.get(kind, kind))
+    if (kind, name) in KINDS and number is not None:
+        return f"{said} {number}"
+    return said or " ".join(filter(None, [label, number and f"#{number}"]))
+
+
+def _flat(details: Mapping[str, Any], outer: str) -> Iterator[Detail]:
+    for name, value in details.items():
+        said = " · ".join(filter(None, [outer and _name(outer), _name(name)]))
+        if isinstance(value, Mapping):
+            yield from _flat(value, name)
+        elif isinstance(value, list) and (name in PAIR or outer in PAIRS):
+            yield Detail(said, " → ".join(_value(name, one, outer) for one in value))
+        else:
+            yield Detail(said, _value(name, value, outer))
+
+
+def _name(name: str) -> str:
+    if name in NAMES:
+        return str(NAMES[name])
+    try:
+        return str(Tenant._meta.get_field(name).verbose_name)  # type: ignore[union-attr]
+    except FieldDoesNotExist:
+        return name
+
+
+def _value(name: str, value: Any, outer: str = "") -> str:
+    if value is None:
+        return _("for ever") if FOR_EVER in (name, outer) else "—"
+    if isinstance(value, bool):
+        return _("yes") if value else _("no")
+    if isinstance(value, Mapping):
+        return ", ".join(f"{_name(inner)}: {_value(inner, one)}" for inner, one in value.items())
+    if isinstance(value, list):
+        return ", ".join(_value(name, one) for one in value) or "—"
+    if isinstance(value, str):
+        return _text(name, value)
+    return str(value)
+
+
+def _text(name: str, value: str) -> str:
+    if name == FIELDS:
+        return _name(value)
+    moment = parse_datetime(value) if MOMENT.fullmatch(value) else None
+    if moment and is_aware(moment):
+        return str(localize(localtime(moment)))
+    return str(CODES.get(name, {}).get(value, value)) or "—"
