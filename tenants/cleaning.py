@@ -48,7 +48,7 @@ def clean(job: str, deed: Deed) -> CleanupRun | None:
         if not mine:
             logger.info("clean-up job=%s runs already", job)
             return None
-        run = CleanupRun.objects.create(job=job)
+        run = CleanupRun.objects.create(job=CleanupRun.Job(job))
         try:
             deed(Tally(run))
         except Exception as error:

@@ -2,24 +2,55 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import ValidationError
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
 from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask, SolarSchedule
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 
 from tenants.console import PlatformAdmin, is_platform_staff
 from tenants.models import CleanupRun
-from tenants.schedules import change_schedule
+from tenants.schedules import change_schedule, times_in_words
 
 for _model in (ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask, SolarSchedule):
     admin.site.unregister(_model)
 
+TIMES = {
+    "interval": {"label": _("interval"), "help_text": _("Every so often. Empty where it runs at times of the day.")},
+    "crontab": {"label": _("times of the day"), "help_text": _("At set times. Empty where it runs at an interval.")},
+}
 STATE_COLOURS = {"done": "success", "failed": "danger", "running": "info"}
+
+
+class TimesField(forms.ModelChoiceField):  # type: ignore[type-arg]
+    def label_from_instance(self, obj: Any) -> str:
+        return times_in_words(obj)
+
+
+@dataclass(frozen=True)
+class Named:
+    """In place of a task where its page says what is shown."""
+
+    task: PeriodicTask
+
+    @property
+    def pk(self) -> int:
+        key: int = self.task.pk
+        return key
+
+    @property
+    def _meta(self) -> Any:
+        return self.task._meta
+
+    def __str__(self) -> str:
+        return str(TASKS.get(self.task.name, self.task.name))
 
 
 class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -41,13 +72,13 @@ class ScheduleAdmin(PlatformAdmin):
 
     trail_kind = "schedule"
     form = ScheduleForm
-    list_display = ["name", "enabled", "when", "last_run_at", "total_run_count"]
+    list_display = ["task_in_words", "id_in_logs", "enabled", "when", "last_run", "runs"]
     list_filter = ["enabled"]
     list_select_related = ["interval", "crontab"]
     search_fields = ["name", "task"]
     ordering = ["name"]
-    fields = ["name", "task", "enabled", "interval", "crontab", "last_run_at", "total_run_count"]
-    readonly_fields = ["name", "task", "last_run_at", "total_run_count"]
+    fields = ["task_in_words", "id_in_logs", "enabled", "interval", "crontab", "last_run", "runs"]
+    readonly_fields = ["task_in_words", "id_in_logs", "last_run", "runs"]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -55,9 +86,39 @@ class ScheduleAdmin(PlatformAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
+    def named(self, row: PeriodicTask) -> str:
+        return str(Named(row))
+
+    @display(description=_("task"), ordering="name")
+    def task_in_words(self, task: PeriodicTask) -> str:
+        return self.named(task)
+
+    @display(description=_("id"), ordering="name")
+    def id_in_logs(self, task: PeriodicTask) -> str:
+        name: str = task.name
+        return name
+
     @display(description=_("when"))
     def when(self, task: PeriodicTask) -> str:
-        return str(task.interval or task.crontab)
+        return times_in_words(task.interval or task.crontab)
+
+    @display(description=_("last run"), ordering="last_run_at")
+    def last_run(self, task: PeriodicTask) -> datetime | None:
+        moment: datetime | None = task.last_run_at
+        return moment
+
+    @display(description=_("runs"), ordering="total_run_count")
+    def runs(self, task: PeriodicTask) -> int:
+        count: int = task.total_run_count
+        return count
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        kwargs |= {"form_class": TimesField, **TIMES[db_field.name]}
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], **kwargs: Any) -> HttpResponse:
+        named = Named(context["original"])
+        return super().render_change_form(request, context | {"original": named, "subtitle": str(named)}, **kwargs)
 
     def save_model(self, request: HttpRequest, obj: PeriodicTask, form: Any, change: bool) -> None:
         change_schedule(obj, form.changed_data)
@@ -65,6 +126,12 @@ class ScheduleAdmin(PlatformAdmin):
 
 class TimesAdmin(PlatformAdmin):
     """Intervals and times of the day, to choose from; made where one is needed."""
+
+    list_display = ["when"]
+
+    @display(description=_("when"))
+    def when(self, times: IntervalSchedule | CrontabSchedule) -> str:
+        return times_in_words(times)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return obj is None and is_platform_staff(request)
@@ -75,21 +142,20 @@ class TimesAdmin(PlatformAdmin):
 
 @admin.register(IntervalSchedule)
 class IntervalAdmin(TimesAdmin):
-    list_display = ["__str__"]
     fields = ["every", "period"]
 
 
 @admin.register(CrontabSchedule)
 class CrontabAdmin(TimesAdmin):
-    list_display = ["__str__"]
     fields = ["minute", "hour", "day_of_week", "day_of_month", "month_of_year", "timezone"]
 
 
 @admin.register(CleanupRun)
 class CleanupRunAdmin(PlatformAdmin):
     list_display = ["job", "state", "started", "seconds", "removed"]
-    list_filter = ["job"]
-    fields = readonly_fields = ["job", "state", "started", "finished", "removed", "problem"]
+    list_filter = [("job", ChoicesDropdownFilter)]
+    list_filter_submit = True
+    fields = readonly_fields = ["job", "outcome", "started", "finished", "removed", "problem"]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -99,6 +165,10 @@ class CleanupRunAdmin(PlatformAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: CleanupRun | None = None) -> bool:
         return False
+
+    @display(description=_("state"))
+    def outcome(self, run: CleanupRun) -> str:
+        return str(self.state(run)[1])
 
     @display(description=_("state"), label=STATE_COLOURS)
     def state(self, run: CleanupRun) -> tuple[str, Any]:
@@ -114,6 +184,25 @@ class CleanupRunAdmin(PlatformAdmin):
     def removed(self, run: CleanupRun) -> str:
         return ", ".join(f"{WHAT.get(what, what)}: {count}" for what, count in sorted(run.counts.items())) or "—"
 
+
+TASKS = {
+    "expire-recordings": _("let go recordings whose time is over"),
+    "expire-probes": _("let go probes whose time is over"),
+    "expire-enrollments": _("let go enrollments never completed"),
+    "sweep-storage": _("look for files without rows and rows without files"),
+    "sweep-recordings": _("remove files nobody needs any more"),
+    "note-sizes": _("note how large recordings are"),
+    "fold-stock": _("add up speakers and storage of tenants"),
+    "sweep-answers": _("forget answers kept for repeated requests"),
+    "sweep-sign-ins": _("forget expired sessions, invitations and failed sign-ins"),
+    "seal-trail": _("seal the audit trail"),
+    "check-trail": _("verify the audit trail and let go what is old"),
+    "tend-jobs": _("send jobs that wait for nobody"),
+    "tend-erasures": _("carry on erasures"),
+    "vacuum-erased": _("clear what was erased out of the database's files"),
+    "sweep-jobs": _("remove jobs long over, and their files"),
+}
+"""What the platform does by itself, by the names in CELERY_BEAT_SCHEDULE."""
 
 WHAT = {
     "recordings": _("recordings"),

@@ -157,9 +157,13 @@ class ConsoleAdmin(ModelAdmin):
         refuse_unless(self.has_view_or_change_permission(request, chosen))
         tenant = chosen if isinstance(chosen, Tenant) else getattr(chosen, "tenant", None)
         events = history_of(tenant, self.trail_kind, chosen.pk)
-        context = {"title": _("History: %s") % chosen, "lines": [Line(event) for event in events]}
+        context = {"title": _("History: %s") % self.named(chosen), "lines": [Line(event) for event in events]}
         whole = self.admin_site.each_context(request) | context | (extra_context or {})
         return TemplateResponse(request, "console/history.html", whole)
+
+    def named(self, row: Any) -> str:
+        """What its pages call it."""
+        return str(row)
 
     def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> None:
         """The audit trail is the one record of what was done, and services write it."""

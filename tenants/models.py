@@ -464,7 +464,18 @@ class UsageDay(models.Model):
 class CleanupRun(models.Model):
     """One run of a clean-up job. Of those that found nothing to do only the last of each job is kept."""
 
-    job = models.CharField(_("job"), max_length=32)
+    class Job(models.TextChoices):
+        RECORDINGS = "recordings", _("recordings whose time is over")
+        PROBES = "probes", _("probes whose time is over")
+        ENROLLMENTS = "enrollments", _("enrollments never completed")
+        FILES = "files", _("files nobody needs any more")
+        STORAGE = "storage", _("the storage looked through")
+        JOBS = "jobs", _("jobs long over")
+        ANSWERS = "answers", _("answers kept for repeated requests")
+        SIGN_INS = "sign-ins", _("sessions, invitations and failed sign-ins")
+        AUDIT = "audit", _("the audit trail verified and trimmed")
+
+    job = models.CharField(_("job"), max_length=32, choices=Job.choices)
     started = models.DateTimeField(_("started"), default=timezone.now)
     finished = models.DateTimeField(_("finished"), null=True)
     """None while it runs, and where its process died."""
@@ -483,7 +494,7 @@ class CleanupRun(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.job} {self.pk}"
+        return f"{self.get_job_display()} {self.pk}"
 
 
 class AuditEvent(models.Model):

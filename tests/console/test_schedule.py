@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import pytest
+from django.conf import settings
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
 
 from tenants.actions import Action
 from tenants.cleaning import clean
+from tenants.cleanup_admin import TASKS
 from tenants.context import acting_as_platform
 from tenants.models import AuditEvent, CleanupRun
+from tenants.schedules import times_in_words
 
 pytestmark = pytest.mark.django_db
+
+LIST = "/console/django_celery_beat/periodictask/"
 
 
 @pytest.fixture
@@ -20,7 +25,7 @@ def task():
 
 
 def address(task):
-    return f"/console/django_celery_beat/periodictask/{task.pk}/change/"
+    return f"{LIST}{task.pk}/change/"
 
 
 def test_staff_change_when_a_task_runs_and_the_trail_tells(client_of, task):
@@ -31,6 +36,35 @@ def test_staff_change_when_a_task_runs_and_the_trail_tells(client_of, task):
     with acting_as_platform():
         told = AuditEvent.all_tenants.get(action=Action.SCHEDULE_CHANGED)
     assert (told.object_name, told.details["changes"]["when"][1]) == ("expire-recordings", "every day")
+
+
+def test_every_task_of_the_platform_is_called_by_what_it_does(client_of, task):
+    client = client_of("staff")
+    assert set(TASKS) == set(settings.CELERY_BEAT_SCHEDULE)
+    for page in (address(task), address(task).replace("change", "history"), LIST):
+        said = client.get(page, headers={"accept-language": "zh-CN"}).content.decode()
+        assert "删除到期的录音" in said
+        assert "(m/h/dM/MY/d)" not in said
+
+
+@pytest.mark.parametrize(
+    ("times", "words"),
+    [
+        (IntervalSchedule(every=3600, period="seconds"), "every hour"),
+        (IntervalSchedule(every=300, period="seconds"), "every 5 minutes"),
+        (IntervalSchedule(every=90, period="seconds"), "every 90 seconds"),
+        (IntervalSchedule(every=2, period="days"), "every 2 days"),
+        (CrontabSchedule(minute="7"), "every hour at minute 7"),
+        (CrontabSchedule(minute="5", hour="3"), "every day at 03:05"),
+        (CrontabSchedule(minute="37", hour="2", day_of_week="sunday"), "every Sunday at 02:37"),
+        (CrontabSchedule(minute="37", hour="2", day_of_week="1"), "every Monday at 02:37"),
+        (CrontabSchedule(minute="0", hour="8,20"), "0 8,20 * * *"),
+        (CrontabSchedule(minute="0", hour="8", day_of_month="1"), "0 8 1 * *"),
+        (CrontabSchedule(minute="7", timezone="Asia/Shanghai"), "every hour at minute 7 (Asia/Shanghai)"),
+    ],
+)
+def test_times_are_told_in_words_as_far_as_there_are_short_ones(times, words):
+    assert times_in_words(times) == words
 
 
 def test_a_task_has_one_kind_of_schedule(client_of, task):
@@ -70,6 +104,7 @@ def test_staff_see_what_clean_ups_removed_and_which_failed(client_of):
         clean("jobs", lambda tally: 1 / 0)
     page = client_of("staff").get("/console/tenants/cleanuprun/").content.decode()
     assert "recordings: 17" in page
+    assert "recordings whose time is over" in page
     assert "failed" in page
 
 
@@ -79,3 +114,5 @@ def test_a_broken_run_names_its_error(client_of):
     run = CleanupRun.objects.get()
     page = client_of("staff").get(f"/console/tenants/cleanuprun/{run.pk}/change/").content.decode()
     assert "ZeroDivisionError" in page
+    assert "jobs long over" in page
+    assert "(&#x27;failed" not in page

@@ -1,0 +1,29 @@
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [
+        ("tenants", "0017_secrets_have_a_length"),
+    ]
+
+    operations = [
+        migrations.AlterField(
+            model_name="cleanuprun",
+            name="job",
+            field=models.CharField(
+                choices=[
+                    ("recordings", "recordings whose time is over"),
+                    ("probes", "probes whose time is over"),
+                    ("enrollments", "enrollments never completed"),
+                    ("files", "files nobody needs any more"),
+                    ("storage", "the storage looked through"),
+                    ("jobs", "jobs long over"),
+                    ("answers", "answers kept for repeated requests"),
+                    ("sign-ins", "sessions, invitations and failed sign-ins"),
+                    ("audit", "the audit trail verified and trimmed"),
+                ],
+                max_length=32,
+                verbose_name="job",
+            ),
+        ),
+    ]
