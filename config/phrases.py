@@ -27,7 +27,6 @@ UNFOLD_PHRASES = [
     gettext_noop("No recent searches"),
     gettext_noop("Search apps and models..."),
     gettext_noop("Date"),
-    gettext_noop("scrollable content"),
     gettext_noop("General"),
     gettext_noop("True"),
     gettext_noop("False"),
@@ -81,6 +80,8 @@ DJANGO_PHRASES = [
     ngettext_lazy("%(counter)s result", "%(counter)s results", 0),
     ngettext_lazy("%(total_count)s selected", "All %(total_count)s selected", 0),
 ]
+
+BUNDLED_CALIBRATION = gettext_noop("speechocean762, 50 adults, 750 same-speaker and 750 different-speaker trials")
 
 CELERY_BEAT_PHRASES = [
     gettext_noop("Periodic Tasks"),

@@ -23,6 +23,7 @@ from voiceprints.queues import Queues, queues_now
 from voiceprints.shown import Shown, shown_to
 from voiceprints.tenant_sums import Asking, Kept, busiest, kept_by_tenant
 from voiceprints.usage_charts import acceptance_percent, charts_of
+from voiceprints.usage_reasons import in_words
 
 HOUR_SECONDS = 3600
 NEWEST_SHOWN = 5
@@ -85,12 +86,22 @@ class Overview:
         return charts_of(self.usage)
 
     @property
+    def reasons(self) -> list[tuple[str, str, int]]:
+        """Why something was refused or failed: by the name that the log says, in words, and how often."""
+        return [(reason, in_words(reason), count) for reason, count in self.usage.reasons]
+
+    @property
     def acceptance_percent(self) -> float | None:
         return acceptance_percent(self.usage)
 
     @property
     def model_is_bundled(self) -> bool:
         return self.model.name == BUNDLED.name
+
+    @property
+    def calibrating(self) -> str:
+        """The command that measures the model."""
+        return f"calibrate TRIALS --root FOLDER --model {self.model.name}"
 
     @property
     def equal_error_percent(self) -> float | None:

@@ -117,6 +117,11 @@ class ThresholdPage:
         return {"model": self.calibration.model, "threshold": self.step.threshold}
 
     @property
+    def calibrating(self) -> str:
+        """The command that measures what is provisional."""
+        return f"tenant_model --tenant {self.tenant.slug} calibrate"
+
+    @property
     def far_percent(self) -> str:
         return percent(self.tenant.false_accept_rate)
 

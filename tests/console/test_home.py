@@ -7,13 +7,19 @@ import io
 import re
 from collections import Counter
 from datetime import timedelta
+from importlib import import_module
 
 import pytest
+from django.conf import settings
+from django.db import Error as DatabaseFailed
 from django.db import connection
 from django.db.models import Sum
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from api.protocol import AccessRefused, DialectClosed, TenantClosed
+from audio.download import DownloadError
+from audio.errors import KINDS, AudioError
 from config import welcome
 from tenants.context import acting_as
 from tests.cast import LIBRARY, audio
@@ -21,9 +27,11 @@ from tests.console.people import enrolled
 from tests.servers import REDIS
 from tests.usage import used
 from voiceprints import retention, services
+from voiceprints.errors import QuotaExhausted, VoiceprintError
 from voiceprints.models import Job, JobRow, Speaker
 from voiceprints.retention import OwnPeriod
 from voiceprints.tenant_sums import Kept
+from voiceprints.usage_reasons import REASONS
 
 pytestmark = pytest.mark.django_db
 
@@ -258,3 +266,32 @@ def test_the_list_says_in_the_readers_language_that_somebody_is_a_probe(client_o
     page = client_of("owner").get("/console/voiceprints/speaker/", headers={"Accept-Language": "zh-hans"})
     (badge,) = re.findall(r'class="[^"]*field-status_badge.*?</td>', page.content.decode(), re.DOTALL)
     assert "待比对" in badge
+
+
+@pytest.mark.parametrize(
+    ("language", "words"), [("en", "too little speech in the recording"), ("zh-CN", "录音中语音太少")]
+)
+def test_home_says_in_words_why_requests_were_refused(language, words, client_of, acme):
+    used(acme, outcome="refused", reason="NotEnoughSpeech")
+    used(acme, outcome="failed", reason="OfALaterVersion")
+    page = client_of("viewer").get("/console/", headers={"accept-language": language}).content.decode()
+    assert f'title="NotEnoughSpeech">{words}' in page
+    assert ">OfALaterVersion" in page
+
+
+def test_whatever_a_dialect_answers_has_words():
+    tables = [import_module(f"api.{dialect}.errors").ANSWERS for dialect in settings.DIALECTS]
+    answered = {error for table in tables for error in table if not issubclass(error, AccessRefused)}
+    answered |= {TenantClosed, DialectClosed, *KINDS.values()}
+    # Of these only others that derive from them are ever raised.
+    kinds = {Exception, AudioError, DownloadError, VoiceprintError, QuotaExhausted, DatabaseFailed}
+    assert {error.__name__ for error in answered - kinds} - set(REASONS) == set()
+
+
+@pytest.mark.parametrize(("who", "told"), [("auditor", "Ask platform staff"), ("staff", "manage.py calibrate")])
+def test_only_who_can_run_a_command_is_told_to(who, told, client_of, acme, tiny):
+    acme.model = tiny
+    acme.save(update_fields=["model"])
+    page = client_of(who).get("/console/", {"tenant": "acme"} if who == "staff" else {}).content.decode()
+    assert told in page
+    assert ("manage.py" in page) == (who == "staff")

@@ -154,6 +154,9 @@ def test_a_model_nobody_measured_is_called_provisional(client_of, acme, tiny):
     acme.save(update_fields=["model"])
     page = text(client_of("viewer").get(PAGE))
     assert 'id="provisional"' in page
+    assert "Ask platform staff to do so." in page
+    assert "manage.py" not in page
+    assert "manage.py tenant_model --tenant acme calibrate" in text(client_of("staff").get(PAGE))
     assert "Nobody measured how many own recordings it turns away." in page
 
 

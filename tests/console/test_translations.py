@@ -17,7 +17,7 @@ from tests.console.test_permissions import address
 CATALOGUE = settings.BASE_DIR / "locale" / "zh_Hans" / "LC_MESSAGES"
 ENGLISH = settings.BASE_DIR / "locale" / "en" / "LC_MESSAGES"
 CHINESE = {"accept-language": "zh-CN"}
-ROOMS = ["tenants", "voiceprints", "config"]
+ROOMS = ["tenants", "voiceprints", "api", "config"]
 SINGULAR = {"_", "gettext", "gettext_lazy", "gettext_noop"}
 PLURAL = {"ngettext", "ngettext_lazy"}
 CALL = re.compile(r"\b(_|gettext|ngettext)\((u?'(?:[^'\\]|\\.)*'|u?\"(?:[^\"\\]|\\.)*\")")
