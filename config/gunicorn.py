@@ -10,6 +10,7 @@ from typing import Any
 from config import settings, startup
 from tenants import metrics
 from tenants.metering import STORING
+from tenants.postgresql.watching import WatchedConnection
 
 NAME = "web"
 
@@ -46,6 +47,7 @@ def pre_fork(server: Any, worker: Any) -> None:
 
 def post_worker_init(worker: Any) -> None:
     startup.refuse_half_configured()
+    WatchedConnection.watched = True
     metrics.share(settings.METRICS, f"{NAME}-{worker.place}")
     STORING.begin()
     # What is loaded now stays for good; the collector need not look through it again and again.

@@ -5,8 +5,9 @@ from __future__ import annotations
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
+import psutil
 from celery import current_app
 from django.conf import settings
 
@@ -43,6 +44,29 @@ class Server:
             yield
         finally:
             self.start(self.account)
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """It says nothing, and closes nothing."""
+        assert self.process
+        with frozen(psutil.Process(self.process.pid)):
+            yield
+
+
+@contextmanager
+def frozen(process: psutil.Process) -> Iterator[None]:
+    """With all its children."""
+    process.suspend()
+    everybody = [process, *process.children(recursive=True)]
+    for one in everybody:
+        with suppress(psutil.NoSuchProcess):
+            one.suspend()
+    try:
+        yield
+    finally:
+        for one in everybody:
+            with suppress(psutil.NoSuchProcess):
+                one.resume()
 
 
 def _hasty_postgres() -> list[str]:

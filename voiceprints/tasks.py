@@ -22,6 +22,7 @@ from tenants import metering, metrics
 from tenants.cleaning import clean
 from tenants.models import Tenant
 from tenants.origins import coming_from, for_request, of_job
+from tenants.postgresql.watching import WatchedConnection
 from tenants.sealing import TrailBroken
 from voiceprints import (
     batches,
@@ -132,6 +133,7 @@ def reply_that_it_failed(sender: Task[Any, Any], task_id: str, exception: BaseEx
 def warm_up(**_: Any) -> None:
     """Where somebody waits for answers, load the model when a worker child begins, not at its first recording."""
     if jobs.EMBED in current_app.amqp.queues.consume_from:
+        WatchedConnection.watched = True
         _load_most_used()
 
 

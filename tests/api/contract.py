@@ -26,6 +26,8 @@ from config.logs import JsonLines
 from tenants import metering, rates
 from tenants.context import acting_as
 from tenants.models import BUNDLED_MODEL, AuditEvent, Consistency, Credential, Tenant
+from tenants.postgresql import watching
+from tenants.postgresql.watching import WatchedConnection
 from tests.cast import KEN, SUSAN, recording, silence, wav
 from tests.servers import POSTGRES, REDIS, through_the_queue
 from tests.shared_data import expectations, shared
@@ -460,6 +462,17 @@ class Outages(Promises):
 
     def test_database_down(self, enrolled: Speaking) -> None:
         with POSTGRES.down():
+            assert self.recognised(enrolled, SUSAN).outcome == UNAVAILABLE
+        connection.close()
+        assert self.recognised(enrolled, SUSAN).done
+
+    def test_database_frozen(self, enrolled: Speaking, monkeypatch: Any) -> None:
+        monkeypatch.setattr(WatchedConnection, "watched", True)
+        monkeypatch.setattr(watching, "ASKED_AFTER_SECONDS", 0.1)
+        monkeypatch.setattr(watching, "ANSWERS_WITHIN_SECONDS", 0.1)
+        connection.close()
+        connection.ensure_connection()
+        with POSTGRES.frozen():
             assert self.recognised(enrolled, SUSAN).outcome == UNAVAILABLE
         connection.close()
         assert self.recognised(enrolled, SUSAN).done
