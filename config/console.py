@@ -41,6 +41,7 @@ from voiceprints import (
     threshold_views,
     tryout_views,
 )
+from voiceprints.library_choice import Finding
 from voiceprints.overview import overview_for
 from voiceprints.uploads import received_on_disk
 from voiceprints.usage_views import usage_csv
@@ -74,6 +75,7 @@ class ConsoleSite(UnfoldAdminSite):
             *self._job_urls(),
             *self._retention_urls(),
             path("audit/", self.admin_view(audit_views.trail), name="audit"),
+            path("audit/tenants/", self.admin_view(audit_views.choose), name="choose_audit"),
             path("audit/<slug:form>/", self.admin_view(audit_views.export), name="audit_export"),
             path("usage.csv", self.admin_view(usage_csv), name="usage_csv"),
             path("quotas/", self.admin_view(quota_views.home), name="quotas"),
@@ -184,6 +186,9 @@ class ConsoleSite(UnfoldAdminSite):
         view = PasswordChange.as_view(extra_context=self.each_context(request) | (extra_context or {}))
         return cast(HttpResponse, view(request))
 
+    def autocomplete_view(self, request: HttpRequest) -> HttpResponse:
+        return cast(HttpResponse, Finding.as_view(admin_site=self)(request))
+
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         choice = {"memberships": getattr(request, "memberships", []), "membership": membership_of(request)}
         return super().each_context(request) | choice
@@ -257,6 +262,10 @@ def account_links(request: HttpRequest) -> list[dict[str, Any]]:
 
 def script(request: HttpRequest) -> str:
     return static("console/copy.js")
+
+
+def choices_script(request: HttpRequest) -> str:
+    return static("console/choices.js")
 
 
 def style(request: HttpRequest) -> str:

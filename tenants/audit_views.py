@@ -13,6 +13,7 @@ from django.contrib import admin
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -20,6 +21,7 @@ from django.views.decorators.http import require_safe
 
 from tenants.actions import Action
 from tenants.auditing import Line, Search, as_plain, exported, last_check, note_export, page_of_events
+from tenants.choosing import choose_tenant
 from tenants.console import (
     is_platform_staff,
     may_read_audit,
@@ -69,12 +71,19 @@ def trail(request: HttpRequest) -> HttpResponse:
         "lines": [Line(event) for event in rows],
         "check": last_check(tenant),
         "tenant": tenant,
-        "tenants": Tenant.objects.all() if is_platform_staff(request) else [],
+        "may_choose": is_platform_staff(request),
         "older": _address(request, before=older) if older else "",
         "newest": _address(request) if "before" in request.GET else "",
         "wanted": _address(request),
     }
     return render(request, "console/audit.html", admin.site.each_context(request) | context)
+
+
+@require_safe
+def choose(request: HttpRequest) -> HttpResponse:
+    """The chain of one tenant."""
+    refuse_unless(may_read_audit(request))
+    return choose_tenant(request, _("Audit"), lambda tenant: reverse("admin:audit", query={"tenant": tenant.slug}))
 
 
 @opens_own_transactions

@@ -184,6 +184,7 @@ class TenantAdmin(ConsoleAdmin):
 
     form = TenantForm
     fixed_fields: Sequence[str] = ()
+    autocomplete_fields = ["tenant"]
     list_filter_submit = True
 
     def may_read(self, request: HttpRequest) -> bool:

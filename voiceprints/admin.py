@@ -127,6 +127,10 @@ class LibraryAdmin(RemovableAdmin):
         counted = Coalesce(Subquery(mine.annotate(count=Count("pk")).values("count")), 0)
         return super().get_queryset(request).annotate(speaker_count=counted)
 
+    def get_search_fields(self, request: HttpRequest) -> Sequence[str]:
+        whose = ["tenant__slug", "tenant__name"] if is_platform_staff(request) else []
+        return [*super().get_search_fields(request), *whose]
+
     def count_beside(self, keys: Sequence[int]) -> Counts:
         return counts_of(Utterance.all_tenants.all(), "speaker__library", keys)
 

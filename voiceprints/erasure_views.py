@@ -13,11 +13,11 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from tenants.choosing import choose_tenant
 from tenants.console import (
     is_platform_staff,
     may_manage_access,
     may_read_audit,
-    membership_of,
     opens_own_transactions,
     own_tenant,
     own_view,
@@ -39,11 +39,7 @@ LARGEST_KEY = 10**18
 def home(request: HttpRequest) -> HttpResponse:
     """A member's own tenant; platform staff choose one."""
     refuse_unless(may_read_audit(request))
-    membership = membership_of(request)
-    if not is_platform_staff(request) and membership:
-        return redirect(_list_address(membership.tenant))
-    chosen = {"title": _("Erasures"), "tenants": Tenant.objects.all(), "view": "admin:tenant_erasures"}
-    return page(request, "choose_tenant", chosen)
+    return choose_tenant(request, _("Erasures"), _list_address)
 
 
 @require_safe

@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import DropdownFilter
 
 from tenants.console import own_rows
+from voiceprints.library_choice import name_of
 from voiceprints.models import Library
 
 CHOICES_OFFERED = 500
@@ -37,8 +38,8 @@ class LibraryFilter(DropdownFilter):
     parameter_name = "library"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        libraries = own_rows(request, Library.all_tenants.all())[:CHOICES_OFFERED]
-        return [(str(library.pk), str(library)) for library in libraries]
+        libraries = own_rows(request, Library.all_tenants.select_related("tenant"))[:CHOICES_OFFERED]
+        return [(str(library.pk), name_of(library, request)) for library in libraries]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         chosen = self.value()

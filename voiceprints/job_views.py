@@ -16,11 +16,10 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
+from tenants.choosing import choose_tenant
 from tenants.console import (
-    is_platform_staff,
     may_change,
     may_manage_access,
-    membership_of,
     own_tenant,
     refuse_unless,
 )
@@ -43,11 +42,7 @@ OPEN_TO_BOTH = require_http_methods(["GET", "HEAD", "POST"])
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
     """A member's own tenant; platform staff choose one."""
-    membership = membership_of(request)
-    if not is_platform_staff(request) and membership:
-        return redirect(_list_address(membership.tenant))
-    chosen = {"title": _("Jobs"), "tenants": Tenant.objects.all(), "view": "admin:tenant_jobs"}
-    return page(request, "choose_tenant", chosen)
+    return choose_tenant(request, _("Jobs"), _list_address)
 
 
 @require_safe

@@ -17,7 +17,8 @@ from django.utils.http import content_disposition_header
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
-from tenants.console import is_platform_staff, may_manage_access, membership_of, own_tenant, refuse_unless
+from tenants.choosing import choose_tenant
+from tenants.console import may_manage_access, own_tenant, refuse_unless
 from tenants.generations import changing_models
 from tenants.models import Tenant
 from voiceprints import unusable
@@ -36,10 +37,7 @@ FAILURES_PER_PAGE = 50
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
     """A member's own tenant; platform staff choose one."""
-    membership = membership_of(request)
-    if not is_platform_staff(request) and membership:
-        return redirect(_address(membership.tenant))
-    return _page(request, "tenants_models", {"title": _("Models"), "tenants": Tenant.objects.all()})
+    return choose_tenant(request, _("Models"), _address, template="tenants_models")
 
 
 @require_safe

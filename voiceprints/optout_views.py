@@ -11,10 +11,9 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from tenants.choosing import choose_tenant
 from tenants.console import (
-    is_platform_staff,
     may_manage_access,
-    membership_of,
     opens_own_transactions,
     own_tenant,
     own_view,
@@ -40,11 +39,7 @@ NEWEST_FIRST = Order(OLDEST_FIRST.fields, descending=True)
 def home(request: HttpRequest) -> HttpResponse:
     """A member's own tenant; platform staff choose one."""
     refuse_unless(may_manage_access(request))
-    membership = membership_of(request)
-    if not is_platform_staff(request) and membership:
-        return redirect(_address(membership.tenant))
-    chosen = {"title": _("Opt-outs"), "tenants": Tenant.objects.all(), "view": "admin:tenant_opt_outs"}
-    return page(request, "choose_tenant", chosen)
+    return choose_tenant(request, _("Opt-outs"), _address)
 
 
 @opens_own_transactions

@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.core.paginator import Page
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
 from django.template.response import TemplateResponse
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from tenants.console import is_platform_staff, may_manage_access, membership_of, own_tenant, refuse_unless
+from tenants.choosing import choose_tenant
+from tenants.console import is_platform_staff, may_manage_access, own_tenant, refuse_unless
 from tenants.models import Tenant
 from voiceprints.quotas import near_their_end, standings_of
 
@@ -20,12 +22,16 @@ from voiceprints.quotas import near_their_end, standings_of
 def home(request: HttpRequest) -> HttpResponse:
     """An owner's own tenant; platform staff choose one."""
     refuse_unless(may_manage_access(request))
-    membership = membership_of(request)
-    if not is_platform_staff(request) and membership:
-        return redirect("admin:tenant_quotas", membership.tenant.slug)
-    near = set(near_their_end(Tenant.objects.all()).values_list("pk", flat=True))
-    tenants = [(tenant, tenant.pk in near) for tenant in Tenant.objects.all()]
-    return _page(request, "tenants_quotas", {"title": _("Quotas"), "tenants": tenants})
+    return choose_tenant(request, _("Quotas"), _address, template="tenants_quotas", about=_near)
+
+
+def _address(tenant: Tenant) -> str:
+    return reverse("admin:tenant_quotas", args=[tenant.slug])
+
+
+def _near(tenants: Page[Tenant]) -> dict[str, Any]:
+    shown = Tenant.objects.filter(pk__in=[tenant.pk for tenant in tenants])
+    return {"near": set(near_their_end(shown).values_list("pk", flat=True))}
 
 
 @require_safe

@@ -17,7 +17,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_http_methods, require_safe
 
-from tenants.console import is_platform_staff, may_manage_access, membership_of, own_tenant, refuse_unless
+from tenants.choosing import choose_tenant
+from tenants.console import may_manage_access, own_tenant, refuse_unless
 from tenants.context import acting_as
 from tenants.models import Tenant
 from voiceprints import retention
@@ -100,11 +101,7 @@ def in_words(what: str, days: int | None) -> str:
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
     """A member's own tenant; platform staff choose one."""
-    membership = membership_of(request)
-    if not is_platform_staff(request) and membership:
-        return redirect(_address(membership.tenant))
-    chosen = {"title": _("Retention"), "tenants": Tenant.objects.all(), "view": "admin:tenant_retention"}
-    return page(request, "choose_tenant", chosen)
+    return choose_tenant(request, _("Retention"), _address)
 
 
 @require_safe

@@ -14,7 +14,8 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
-from tenants.console import is_platform_staff, may_manage_access, membership_of, own_tenant, refuse_unless
+from tenants.choosing import choose_tenant
+from tenants.console import may_manage_access, own_tenant, refuse_unless
 from tenants.models import Tenant
 from tenants.services import set_policy
 from voiceprints.confirmation import CONFIRMED, is_confirmed
@@ -30,11 +31,7 @@ OPEN_TO_BOTH = require_http_methods(["GET", "HEAD", "POST"])
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
     """A member's own tenant; platform staff choose one."""
-    membership = membership_of(request)
-    if not is_platform_staff(request) and membership:
-        return redirect(_address(membership.tenant))
-    chosen = {"title": _("Thresholds"), "tenants": Tenant.objects.all(), "view": "admin:tenant_thresholds"}
-    return page(request, "choose_tenant", chosen)
+    return choose_tenant(request, _("Thresholds"), _address)
 
 
 @require_safe

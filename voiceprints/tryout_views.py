@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods
 from audio.errors import AudioError
 from tenants.console import may_change, opens_own_transactions, own_rows, own_view, public_url, refuse_unless
 from voiceprints.errors import VoiceprintError
-from voiceprints.filters import CHOICES_OFFERED
+from voiceprints.library_choice import LibraryChoice
 from voiceprints.models import Library
 from voiceprints.pages import own_library, own_speaker, page
 from voiceprints.refusals import in_words
@@ -54,19 +54,19 @@ def _asked(library: Library, said: dict[str, Any]) -> Tryout:
 
 
 def _offered(request: HttpRequest) -> dict[str, Any]:
-    """The libraries to choose from, and what is chosen beforehand: what was sent, or what a link names."""
+    """What is chosen beforehand: what was sent, or what a link names; no choice where there is no library."""
     speaker = _named(request.GET, "speaker", lambda key: own_speaker(request, key))
     library = speaker.library if speaker else _named(request.GET, "library", lambda key: own_library(request, key))
-    libraries = list(own_rows(request, Library.all_tenants.all())[:CHOICES_OFFERED])
-    if library and library not in libraries:
-        libraries.append(library)
+    library = library or own_rows(request, Library.all_tenants.all()).first()
     chosen = {
         "library": str(library.pk) if library else "",
         "asked": Asked.VERIFY if speaker else Asked.IDENTIFY,
         "external_id": speaker.external_id if speaker else "",
     }
     sent = {name: request.POST[name] for name in chosen if name in request.POST}
-    return {"libraries": libraries, "questions": Asked.choices, "chosen": chosen | sent}
+    chosen |= sent
+    choice = LibraryChoice(request, chosen["library"]) if library else None
+    return {"choice": choice, "questions": Asked.choices, "chosen": chosen}
 
 
 def _named(said: QueryDict, name: str, find: Any) -> Any:

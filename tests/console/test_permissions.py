@@ -27,6 +27,8 @@ LISTS = {
     "voiceprints/speaker/": READERS,
     "voiceprints/speaker/add/": set(),
     "try/": CHANGERS,
+    "autocomplete/?app_label=voiceprints&model_name=speaker&field_name=library": READERS,
+    "autocomplete/?app_label=tenants&model_name=credential&field_name=tenant": STAFF,
     "jobs/acme/": READERS,
     "jobs/acme/import/": CHANGERS,
     "jobs/acme/export/": CHANGERS,

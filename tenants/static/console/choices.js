@@ -1,0 +1,19 @@
+"use strict";
+
+// A field in which one types to choose says what it is for: the script that makes it names it by its value alone.
+function nameFields() {
+    for (const select of document.querySelectorAll("select.admin-autocomplete")) {
+        const label = select.labels[0]?.contains(select) ? select.labels[0].querySelector("span") : select.labels[0];
+        const field = select.parentElement.querySelector(".select2-selection:not([data-named])");
+        if (!label || !field) continue;
+        label.id ||= `${select.id}-label`;
+        field.dataset.named = "";
+        field.setAttribute("aria-labelledby", `${label.id} ${field.getAttribute("aria-labelledby")}`);
+        field.querySelector("[role=textbox]").setAttribute("aria-labelledby", label.id);
+    }
+}
+
+document.addEventListener("DOMContentLoaded", () => {
+    if (!document.querySelector("select.admin-autocomplete")) return;
+    new MutationObserver(nameFields).observe(document.body, { childList: true, subtree: true });
+});

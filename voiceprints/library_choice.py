@@ -1,0 +1,66 @@
+"""One library is chosen among many by typing; platform staff see whose it is."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.contrib.admin.views.autocomplete import AutocompleteJsonView
+from django.contrib.admin.widgets import AutocompleteSelect
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+from tenants.console import is_platform_staff, own_rows
+from tenants.models import Tenant
+from voiceprints.models import Library, Speaker
+
+NUMBER = re.compile(r"\d{1,18}", re.ASCII)
+
+
+def name_of(library: Library, request: HttpRequest) -> str:
+    tenant = library.tenant.name if is_platform_staff(request) else ""
+    return " · ".join(filter(None, [tenant, str(library), library.name]))
+
+
+class LibraryField(forms.ModelChoiceField):  # type: ignore[type-arg]
+    """What is offered first is looked up when somebody types."""
+
+    def __init__(self, request: HttpRequest) -> None:
+        mine = own_rows(request, Library.all_tenants.select_related("tenant"))
+        widget = AutocompleteSelect(Speaker._meta.get_field("library"), admin.site)
+        super().__init__(mine, label=_("Library"), empty_label=None, widget=widget)
+        self.request = request
+
+    def label_from_instance(self, obj: Any) -> str:
+        return name_of(obj, self.request)
+
+
+class LibraryChoice(forms.Form):
+    """`chosen`: a library's number, as it was sent."""
+
+    def __init__(self, request: HttpRequest, chosen: str) -> None:
+        super().__init__(initial={"library": chosen if NUMBER.fullmatch(chosen) else ""})
+        self.fields["library"] = LibraryField(request)
+
+
+class Finding(AutocompleteJsonView):
+    """What is found while somebody types, in every form of the console."""
+
+    def process_request(self, request: HttpRequest) -> Any:
+        term, *rest = super().process_request(request)
+        return term.replace("\0", ""), *rest
+
+    def get_queryset(self) -> QuerySet[Any]:
+        found: QuerySet[Any] = super().get_queryset()
+        return found.select_related("tenant") if found.model is Library else found
+
+    def serialize_result(self, obj: Any, to_field_name: str) -> dict[str, str]:
+        return super().serialize_result(obj, to_field_name) | {"text": self._name_of(obj)}
+
+    def _name_of(self, found: Any) -> str:
+        if isinstance(found, Library):
+            return name_of(found, self.request)
+        return f"{found.slug} · {found.name}" if isinstance(found, Tenant) else str(found)
