@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from api.native.auth import ADMIN
-from api.native.fields import Moment, Text
+from api.native.fields import Choice, Moment, Text
 from api.native.operations import operation
 from api.native.serializers import PageQuery, PageReply, moment
 from api.native.viewsets import NativeViewSet
@@ -29,7 +29,7 @@ class AuditQuery(PageQuery):
 
     created_from = None  # type: ignore[assignment]
     created_before = None  # type: ignore[assignment]
-    action = serializers.ChoiceField(Action.values, required=False)
+    action = Choice(Action.values, required=False)
     actor = Text(max_length=LONGEST_NAME, required=False, help_text="A key id, label, user or account, as it is.")
     object = Text(max_length=LONGEST_NAME, required=False, help_text="An external id, or another name, as it is.")
     since = Moment(required=False, help_text="At this moment or later.")

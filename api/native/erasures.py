@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from api.native.auth import ADMIN
-from api.native.fields import Text
+from api.native.fields import Choice, Text
 from api.native.operations import Strict, operation
 from api.native.serializers import PageQuery, PageReply, external_id, moment, tag_id
 from api.native.viewsets import NativeViewSet
@@ -37,8 +37,8 @@ class Erasing(Strict):
 class ErasureQuery(PageQuery):
     filters = {"kind": "kind", "state": "state"}
 
-    kind = serializers.ChoiceField(KINDS, required=False)
-    state = serializers.ChoiceField(STATES, required=False)
+    kind = Choice(KINDS, required=False)
+    state = Choice(STATES, required=False)
 
 
 class ErasureReply(serializers.Serializer[Any]):

@@ -14,6 +14,7 @@ from typing import Any
 from django.core.files.uploadedfile import UploadedFile
 from django.core.validators import RegexValidator
 from rest_framework import serializers
+from rest_framework.exceptions import ValidationError
 
 from voiceprints.results import AudioInput
 
@@ -29,6 +30,24 @@ SWITCHES = {"true": True, "false": False}
 MOMENT = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)", re.ASCII)
 
 
+KINDS: dict[type, str] = {
+    bool: "a boolean",
+    int: "a number",
+    float: "a number with a fraction",
+    str: "a string",
+    list: "an array",
+    dict: "an object",
+    type(None): "null",
+}
+FILE = "a file"
+"""Of a form."""
+
+
+def unlike(wanted: str, sent: Any, *, in_text: bool = False) -> str:
+    """What JSON calls the kind of value that was sent in place of the one `wanted`; a form or a query has no kinds."""
+    return f"{wanted} is needed." if in_text else f"{wanted} is needed, and this is {KINDS.get(type(sent), FILE)}."
+
+
 class Text(serializers.CharField):
     """One line, kept as it is."""
 
@@ -40,7 +59,7 @@ class Text(serializers.CharField):
 
     def to_internal_value(self, data: Any) -> str:
         if not isinstance(data, str):
-            self.fail("invalid")
+            raise ValidationError(unlike("A string", data))
         return data
 
 
@@ -57,8 +76,23 @@ class Integer(serializers.IntegerField):
         if isinstance(data, str) and is_text(self) and INTEGER.fullmatch(data):
             return int(data)
         if isinstance(data, bool) or not isinstance(data, int):
-            self.fail("invalid")
+            raise ValidationError(unlike("An integer", data, in_text=is_text(self)))
         return data
+
+
+class Choice(serializers.ChoiceField):
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, str) and data in self.choices:
+            return data
+        offered = ", ".join(map(str, self.choices))
+        raise ValidationError(f"One of these is needed: {offered}.")
+
+
+class Items(serializers.ListField):
+    def to_internal_value(self, data: Any) -> Any:
+        if not isinstance(data, list):
+            raise ValidationError(unlike("An array", data))
+        return super().to_internal_value(data)
 
 
 class Switch(serializers.BooleanField):
@@ -66,7 +100,7 @@ class Switch(serializers.BooleanField):
         if isinstance(data, bool):
             return data
         if not (isinstance(data, str) and is_text(self) and data in SWITCHES):
-            self.fail("invalid", input=data)
+            raise ValidationError(unlike("true or false", data, in_text=is_text(self)))
         return SWITCHES[data]
 
 

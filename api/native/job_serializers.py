@@ -8,7 +8,7 @@ from django.core.files.uploadedfile import UploadedFile
 from rest_framework import serializers
 
 from api.native.errors import ANSWERS
-from api.native.fields import Switch
+from api.native.fields import Choice, Switch
 from api.native.operations import Strict
 from api.native.serializers import PageQuery, PageReply, moment, org_id, tag_id
 from api.protocol import known_kind
@@ -41,8 +41,8 @@ class Upload(serializers.Field[Any, Any, Any, Any]):
 class JobQuery(PageQuery):
     filters = {"kind": "kind", "state": "state"}
 
-    kind = serializers.ChoiceField(KINDS, required=False)
-    state = serializers.ChoiceField(STATES, required=False)
+    kind = Choice(KINDS, required=False)
+    state = Choice(STATES, required=False)
 
 
 class RowQuery(PageQuery):
@@ -53,7 +53,7 @@ class RowQuery(PageQuery):
     }
     filters = {"outcome": "outcome"}
 
-    outcome = serializers.ChoiceField(OUTCOMES, required=False)
+    outcome = Choice(OUTCOMES, required=False)
 
 
 class Exporting(Strict):
@@ -75,7 +75,7 @@ class Importing(Strict):
     )
     org_id = org_id(default="", allow_blank=True)
     tag_id = tag_id("The library of lines that name none, and of an export that is to go elsewhere.", default="")
-    when_enrolled = serializers.ChoiceField(
+    when_enrolled = Choice(
         [str(choice) for choice in WhenEnrolled],
         default=str(WhenEnrolled.REFUSE),
         help_text="When a speaker is enrolled already: refuse the line, replace all they said, or add to it.",

@@ -9,12 +9,12 @@ from typing import Any, ClassVar, TypeVar
 from django.http import QueryDict
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
+from rest_framework.fields import empty
 
-from api.native.fields import IS_TEXT
+from api.native.fields import IS_TEXT, unlike
 from api.native.wire import WHOLE
 
 View = TypeVar("View", bound=Callable[..., Any])
-NO_OBJECT = "A JSON object is needed."
 UNKNOWN = "There is no such field."
 TWICE = "Given more than once."
 NO_CONTENT = 204
@@ -28,9 +28,12 @@ class Strict(serializers.Serializer[Any]):
 
     rules: ClassVar[dict[str, Any]] = {}
 
-    def to_internal_value(self, data: Any) -> Any:
+    def run_validation(self, data: Any = empty) -> Any:
         if not isinstance(data, Mapping):
-            raise ValidationError({WHOLE: [NO_OBJECT]})
+            raise ValidationError({WHOLE: [unlike("An object", data)]})
+        return super().run_validation(data)
+
+    def to_internal_value(self, data: Any) -> Any:
         unknown = {name: [UNKNOWN] for name in data if name not in self.fields}
         if unknown:
             raise ValidationError(unknown)

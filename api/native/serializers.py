@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from rest_framework import serializers
 
-from api.native.fields import Integer, Lines, Moment, Recording, Switch, Text
+from api.native.fields import Choice, Integer, Items, Lines, Moment, Recording, Switch, Text
 from api.native.operations import Strict
 from api.native.paging import Cursor, CursorField
 from audio.results import RawPcm
@@ -74,7 +74,7 @@ class PageQuery(Strict):
     limit = Integer(default=50, min_value=1, max_value=LARGEST_PAGE, help_text="How many rows a page has at most.")
 
     def get_fields(self) -> Fields:
-        ordering = serializers.ChoiceField(
+        ordering = Choice(
             list(self.orders),
             default=next(iter(self.orders)),
             help_text="A minus sign turns it round. A cursor brings its own.",
@@ -126,7 +126,7 @@ class SpeakerQuery(PageQuery):
     tag_id = tag_id(required=False)
     library_id = number(required=False)
     external_id = external_id(required=False)
-    status = serializers.ChoiceField(STATUSES, required=False)
+    status = Choice(STATUSES, required=False)
 
 
 class UtteranceQuery(PageQuery):
@@ -198,7 +198,7 @@ class Enrolling(Heard):
     org_id = org_id()
     tag_id = tag_id(default="")
     external_id = external_id()
-    audio = serializers.ListField(
+    audio = Items(
         child=Recording(),
         min_length=1,
         max_length=MOST_UTTERANCES,
@@ -211,7 +211,7 @@ class Enrolling(Heard):
         max_value=MOST_REQUIRED,
         help_text="The enrollment is complete with so many utterances, which may come in several calls.",
     )
-    when_enrolled = serializers.ChoiceField(
+    when_enrolled = Choice(
         [str(choice) for choice in WhenEnrolled],
         default=str(WhenEnrolled.REFUSE),
         help_text="When the speaker is enrolled already: refuse, replace all they said, or add to it.",
@@ -247,7 +247,7 @@ class Enrolling(Heard):
 
 
 class Moving(Strict):
-    speakers = serializers.ListField(
+    speakers = Items(
         child=number(),
         min_length=1,
         max_length=MOST_MOVED,

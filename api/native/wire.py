@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import IO, Any
 
@@ -13,6 +14,7 @@ from rest_framework.request import Request
 
 from api.bodies import Malformed
 from api.protocol import OneFormat
+from voiceprints.errors import LONGEST_NAME_SHOWN, printable
 
 PROBLEM_JSON = "application/problem+json"
 WHOLE = "non_field_errors"
@@ -25,25 +27,33 @@ class JsonParser(BaseParser):
 
     def parse(self, stream: IO[Any], media_type: str | None = None, parser_context: Any = None) -> Any:
         try:
-            value = json.loads(
-                stream.read().decode("utf-8-sig"), object_pairs_hook=_each_name_once, parse_constant=_refused
-            )
+            text = stream.read().decode("utf-8-sig")
+            value = json.loads(text, object_pairs_hook=_each_name_once, parse_constant=_refused)
             # A lone surrogate can be written in JSON, but nobody could store it or be told of it.
             json.dumps(value, ensure_ascii=False).encode()
-        except (ValueError, RecursionError):
-            raise Malformed("the body is no JSON in UTF-8") from None
+        except UnicodeDecodeError as error:
+            raise Malformed(f"the body is not UTF-8, from byte {error.start} on") from None
+        except UnicodeEncodeError:
+            raise Malformed("the body has half a character in a string: a surrogate without the other") from None
+        except json.JSONDecodeError as error:
+            raise Malformed(f"the body is no JSON, at line {error.lineno}, column {error.colno}") from None
+        except RecursionError:
+            raise Malformed("the body has arrays or objects nested too deeply") from None
+        except ValueError:
+            raise Malformed("the body has a number with too many digits") from None
         return value
 
 
 def _each_name_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise ValueError("a name stands twice")
+        twice = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
+        raise Malformed(f"the body has the name {printable(twice)[:LONGEST_NAME_SHOWN]!r} twice in one object")
     return members
 
 
 def _refused(constant: str) -> Any:
-    raise ValueError(constant)
+    raise Malformed(f"the body has {constant}, which is no number of JSON")
 
 
 def stand_in(media_type: str) -> type[JSONRenderer]:

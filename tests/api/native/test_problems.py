@@ -78,25 +78,58 @@ def test_a_body_too_large_is_refused_by_its_head(native, settings):
 
 
 @pytest.mark.parametrize(
-    "body",
+    ("body", "said"),
     [
-        b"{",
-        b"nonsense",
-        b"\xff\xfe",
-        b'{"org_id": "\\ud800"}',
-        b'{"\\udfff": 1}',
-        b'{"org_id": NaN}',
-        b'{"org_id": -Infinity}',
-        b'{"org_id": "a", "org_id": "b"}',
-        b'{"limit": ' + b"9" * 5000 + b"}",
-        b"[" * 100_000,
-        b"",
+        (b"{", "no JSON, at line 1, column 2"),
+        (b'{"org_id":\n nonsense}', "no JSON, at line 2, column 2"),
+        (b'{"org_id": "\xff\xfe"}', "not UTF-8, from byte 12 on"),
+        (b'{"org_id": "\\ud800"}', "half a character"),
+        (b'{"\\udfff": 1}', "half a character"),
+        (b'{"org_id": NaN}', "NaN, which is no number of JSON"),
+        (b'{"org_id": -Infinity}', "-Infinity, which is no number of JSON"),
+        (b'{"org_id": "a", "tag_id": "c", "org_id": "b"}', "the name 'org_id' twice"),
+        (b'{"\\ud800\\u0000": 1, "\\ud800\\u0000": 2}', "the name '??' twice"),
+        (b'{"limit": ' + b"9" * 5000 + b"}", "too many digits"),
+        (b"[" * 100_000, "nested too deeply"),
+        (b" ", "no JSON, at line 1, column 2"),
     ],
-    ids=lambda body: str(body[:20]),
+    ids=lambda sent: str(sent[:20]),
 )
-def test_what_is_no_json_is_malformed(body, native):
-    reply = native.post("libraries", body or b" ")
+def test_what_is_no_json_is_malformed_and_told_why(body, said, native):
+    reply = native.post("libraries", body)
     assert problem(reply) == (400, "malformed-request")
+    assert said in reply.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"org_id": 5}, "A string is needed, and this is a number."),
+        ({"org_id": True}, "A string is needed, and this is a boolean."),
+        ({"info": {}}, "A string is needed, and this is an object."),
+        ({"org_id": None}, "This field may not be null."),
+        ({"audio": "AAAA"}, "An array is needed, and this is a string."),
+        ({"audio": {"0": "AAAA"}}, "An array is needed, and this is an object."),
+        ({"denoise": "true"}, "true or false is needed, and this is a string."),
+        ({"denoise": 1}, "true or false is needed, and this is a number."),
+        ({"required_utterances": "2"}, "An integer is needed, and this is a string."),
+        ({"required_utterances": [2]}, "An integer is needed, and this is an array."),
+        ({"required_utterances": 1.5}, "An integer is needed, and this is a number with a fraction."),
+        ({"when_enrolled": ["add"]}, "One of these is needed: refuse, replace, add."),
+        ({"when_enrolled": "forget"}, "One of these is needed: refuse, replace, add."),
+    ],
+)
+def test_a_value_of_a_wrong_kind_is_told_in_the_words_of_json(fields, said, native):
+    sent = STAFF | {"external_id": "susan", "audio": ["AAAA"]} | fields
+    assert [error["detail"] for error in native.post("enroll", sent).json()["errors"]] == [said]
+
+
+def test_a_form_and_a_query_know_no_kinds(native):
+    assert native.get("libraries", limit="x").json()["errors"][0]["detail"] == "An integer is needed."
+    reply = native.form("verify", audio=part(recording(SUSAN)), org_id=part(b"acme"), external_id="susan")
+    assert reply.json()["errors"][0]["detail"] == "A string is needed, and this is a file."
+    reply = native.form("analyze", audio=part(recording(SUSAN)), denoise="yes")
+    assert reply.json()["errors"][0]["detail"] == "true or false is needed."
 
 
 def test_a_byte_order_mark_is_passed_over(native):
@@ -107,7 +140,9 @@ def test_a_byte_order_mark_is_passed_over(native):
 def test_json_that_is_no_object_is_invalid(body, native):
     reply = native.post("libraries", body)
     assert problem(reply) == (422, "invalid-request")
-    assert [error["pointer"] for error in reply.json()["errors"]] == [""]
+    kinds = {b"[]": "an array", b"1": "a number", b'"text"': "a string", b"null": "null", b"true": "a boolean"}
+    detail = f"An object is needed, and this is {kinds[body]}."
+    assert reply.json()["errors"] == [{"pointer": "", "detail": detail}]
 
 
 @pytest.mark.parametrize(
