@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
 from collections.abc import Callable
@@ -23,6 +24,19 @@ def private_folder(path: Path) -> Path:
             f"OPENVPR_HOME cannot hold {path}: {(error.strerror or str(error)).lower()}"
         ) from None
     return path
+
+
+def is_ours_alone(path: Path) -> bool:
+    """Whether no other process has said so of `path` and lives. It stays ours until this process ends."""
+    if not path.parent.exists():
+        private_folder(path.parent)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, PRIVATE_FILE)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return False
+    return True
 
 
 def stored_secret(path: Path, generate: Callable[[], str] = lambda: secrets.token_urlsafe(48)) -> str:

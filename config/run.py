@@ -19,8 +19,16 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
 
 from config import embedded, programs, settings, startup
-from config.home import private_folder
-from config.supervision import START_SECONDS, AlreadyRunning, Failed, Supervisor, refuse_second, supervised
+from config.home import is_ours_alone, private_folder
+from config.supervision import (
+    START_SECONDS,
+    AlreadyRunning,
+    Failed,
+    Supervisor,
+    managers_of,
+    refuse_second,
+    supervised,
+)
 from config.telling import tell, tell_that_it_runs
 from tenants.services import provision
 
@@ -99,10 +107,14 @@ def prepare_home() -> None:
 
 def refuse_running() -> None:
     """A second start would take the sockets away from what runs, whether or not somebody still manages it."""
+    alone = is_ours_alone(settings.HOME / ".lock")
     refuse_second(settings.HOME / "run")
+    if not alone:
+        raise Failed(f"OPENVPR_HOME={settings.HOME} is just being started or stopped; try again in a moment")
     if found := embedded.listening():
         running = " and ".join(f"{name} (process {pid})" for name, pid in found.items())
-        raise Failed(f"still running with OPENVPR_HOME={settings.HOME}, managed by nobody: {running}; stop that first")
+        stops = " ".join(map(str, managers_of(found.values(), settings.HOME / "run")))
+        raise Failed(f"still running with OPENVPR_HOME={settings.HOME}: {running}; `kill {stops}` stops it")
 
 
 def refuse_taken_port() -> None:

@@ -131,6 +131,15 @@ def refuse_second(folder: Path) -> None:
     raise AlreadyRunning(f"already running with OPENVPR_HOME={settings.HOME}; `kill {pid}` stops it")
 
 
+def managers_of(pids: Iterable[int], folder: Path) -> list[int]:
+    """Who has to be stopped so that these end for good: our process manager, which leads their session, or they."""
+    try:
+        manager = int((folder / "supervisord.pid").read_text())
+    except (OSError, ValueError):
+        manager = None
+    return sorted({manager if os.getsid(pid) == manager else pid for pid in pids})
+
+
 def _stop(process: subprocess.Popen[bytes]) -> None:
     """In order, and not to be hurried by a second Ctrl-C."""
     for impatience in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

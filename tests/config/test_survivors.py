@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
@@ -37,6 +38,12 @@ def platform() -> Iterator[Platform]:
 
 def everybody(platform: Platform) -> list[psutil.Process]:
     return psutil.Process(platform.process.pid).children(recursive=True)
+
+
+def everybody_of(platform: Platform) -> list[psutil.Process]:
+    """The same of one whose launcher is gone."""
+    manager = psutil.Process(int((platform.home / "run" / "supervisord.pid").read_text()))
+    return [manager, *manager.children(recursive=True)]
 
 
 def running(processes: list[psutil.Process]) -> list[psutil.Process]:
@@ -94,6 +101,41 @@ def test_a_start_beside_services_that_nobody_can_stop_touches_nothing(platform):
     assert {int(pid) for pid in re.findall(r"process (\d+)", refused.stderr)} < {process.pid for process in processes}
     assert before == (sorted(run.iterdir()), (run / "supervisord.pid").read_text())
     assert is_success(platform.enroll())
+    do_as_told(platform, refused)
+    assert platform.identify()["data"][0]["spk_name"] == "susan"
+
+
+def do_as_told(platform: Platform, refused: subprocess.CompletedProcess[str]) -> None:
+    """Run the command that the refusal names, and start again."""
+    processes = everybody_of(platform)
+    (command,) = re.findall("`(.+)`", refused.stderr)
+    subprocess.run(command, shell=True, check=True)
+    platform.wait_for(lambda: not running(processes))
+    platform.start()
+
+
+def test_whoever_finds_a_platform_whose_launcher_was_killed_is_told_how_to_stop_it(platform):
+    assert is_success(platform.enroll())
+    platform.process.kill()
+    platform.process.wait()
+    refused = start_another(platform)
+    assert refused.returncode == 1
+    assert "already running" in refused.stderr
+    do_as_told(platform, refused)
+    assert platform.identify()["data"][0]["spk_name"] == "susan"
+
+
+def test_of_two_starts_at_once_one_wins_and_the_other_says_so():
+    with tempfile.TemporaryDirectory(prefix="openvpr-run-", ignore_cleanup_errors=True) as folder:
+        one, other = platforms = [Platform(Path(folder), free_port()) for _ in range(2)]
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(Platform.start, platforms))
+        winner, loser = (one, other) if one.process.poll() is None else (other, one)
+        assert loser.process.wait() == 1
+        assert re.fullmatch("openvpr: .*(just being started|already running).*\n", loser.printed)
+        assert winner.process.poll() is None, winner.printed
+        assert is_success(winner.enroll())
+        assert winner.stop() == 0
 
 
 def test_a_web_server_is_replaced_while_the_killed_one_still_answers_somebody(platform):
