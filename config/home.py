@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from django.core.exceptions import ImproperlyConfigured
 
 PRIVATE_FILE = 0o600
 PRIVATE_FOLDER = 0o700
+MEBIBYTE = 1024 * 1024
+# A few pieces of PostgreSQL's log, without which it does not start, and as much again.
+ROOM_TO_START_BYTES = 64 * MEBIBYTE
 
 
 def private_folder(path: Path) -> Path:
@@ -20,10 +24,14 @@ def private_folder(path: Path) -> Path:
         path.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
         path.chmod(PRIVATE_FOLDER)
     except OSError as error:
-        raise ImproperlyConfigured(
-            f"OPENVPR_HOME cannot hold {path}: {(error.strerror or str(error)).lower()}"
-        ) from None
+        raise _cannot_hold(path, error) from None
     return path
+
+
+def lack_of_room(folder: Path) -> str:
+    """What to say of its disk when there is too little left to start on, else nothing."""
+    free = shutil.disk_usage(folder).free
+    return "" if free >= ROOM_TO_START_BYTES else f"the disk of {folder} is full: {free // MEBIBYTE} MB are left"
 
 
 def is_ours_alone(path: Path) -> bool:
@@ -44,12 +52,18 @@ def stored_secret(path: Path, generate: Callable[[], str] = lambda: secrets.toke
     private_folder(path.parent)
     if not path.exists():
         draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE), "w") as file:
-            file.write(generate())
         try:
+            with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE), "w") as file:
+                file.write(generate())
             os.link(draft, path)
         except FileExistsError:
             pass  # another process was first; its secret counts
+        except OSError as error:
+            raise _cannot_hold(path, error) from None
         finally:
-            draft.unlink()
+            draft.unlink(missing_ok=True)
     return path.read_text()
+
+
+def _cannot_hold(path: Path, error: OSError) -> ImproperlyConfigured:
+    return ImproperlyConfigured(f"OPENVPR_HOME cannot hold {path}: {(error.strerror or str(error)).lower()}")

@@ -17,9 +17,10 @@ from typing import NoReturn
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
+from django.db import Error as DatabaseFailed
 
 from config import embedded, programs, settings, startup
-from config.home import is_ours_alone, private_folder
+from config.home import is_ours_alone, lack_of_room, private_folder
 from config.supervision import (
     START_SECONDS,
     AlreadyRunning,
@@ -55,6 +56,10 @@ def main(command: list[str], *, services_only: bool = False) -> int:
     except AlreadyRunning as error:
         return _run_command(command) if command else _complain(error)
     except (Failed, ImproperlyConfigured) as error:
+        return _complain(error)
+    except (OSError, DatabaseFailed) as error:
+        if not lack_of_room(settings.HOME):
+            raise
         return _complain(error)
 
 
@@ -92,7 +97,9 @@ def _run_command(command: list[str]) -> int:
 
 
 def _complain(error: Exception) -> int:
-    tell(str(error), logging.ERROR)
+    """A full disk is behind many a failure, and few of them say so."""
+    lack = lack_of_room(settings.HOME)
+    tell(f"{error}\n  {lack}" if lack else str(error), logging.ERROR)
     return 1
 
 

@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 from supervisor.xmlrpc import SupervisorTransport
 
 from config import programs, settings
+from config.home import lack_of_room
 from config.telling import tell
 
 START_SECONDS = 60.0
@@ -41,12 +42,14 @@ class AlreadyRunning(Failed):
 def supervised(folder: Path) -> Iterator[Supervisor]:
     """Our programs under a supervisord in a session of its own, so that Ctrl-C reaches us and we stop it in order."""
     config = programs.write_supervisor_config(folder)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "supervisor.supervisord", "--configuration", str(config)],
-        start_new_session=True,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-    )
+    with LOG.open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "supervisor.supervisord", "--configuration", str(config)],
+            start_new_session=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=log,
+        )
     try:
         supervisor = Supervisor(folder, process)
         supervisor.wait_for_control()
@@ -76,12 +79,27 @@ class Supervisor:
         born = {info["name"]: info["start"] for info in self._infos()}
         while True:
             time.sleep(WATCH_SECONDS)
+            self._wait_for_room()
             self.refuse_fatal()
             for info in self._infos():
                 name = info["name"]
                 if info["statename"] == "RUNNING" and info["start"] != born.get(name):
                     born[name] = info["start"]
                     tell(f"{name} died and was started again; see {info['stdout_logfile']}", logging.WARNING)
+
+    def _wait_for_room(self) -> None:
+        """Who could not stay up on a full disk is started again once there is room. Until then requests are refused."""
+        stuck = [info for info in self._infos() if info["statename"] == "FATAL"]
+        if not stuck or not (lack := lack_of_room(settings.HOME)):
+            return
+        names = ", ".join(info["name"] for info in stuck)
+        tell(f"{lack}; {names} cannot run, and will be started again when there is room", logging.ERROR)
+        while lack_of_room(settings.HOME):
+            if self.process.poll() is not None:
+                raise Failed(ENDED)
+            time.sleep(WATCH_SECONDS)
+        for info in stuck:
+            _control(self.folder).startProcess(f"{info['group']}:{info['name']}", False)
 
     def wait_for_control(self) -> None:
         gives_up = time.monotonic() + START_SECONDS

@@ -1,0 +1,92 @@
+"""The whole platform on a disk that becomes full, until PostgreSQL finds no room for its log."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.config.test_run import Platform, free_port, is_success
+
+pytestmark = [pytest.mark.platform, pytest.mark.timeout(400)]
+
+
+@pytest.fixture
+def disk() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="openvpr-run-", ignore_cleanup_errors=True) as folder:
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512m", "tmpfs", folder], check=False).returncode:
+            pytest.skip("nobody may mount a file system here")
+        try:
+            yield Path(folder)
+        finally:
+            subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+@pytest.fixture
+def platform(disk: Path) -> Iterator[Platform]:
+    platform = Platform(disk / "home", free_port())
+    platform.start()
+    yield platform
+    if platform.process.poll() is None:
+        platform.stop()
+
+
+def fill(disk: Path) -> Path:
+    """Returns what to remove for there to be room again."""
+    filler = disk / "filler"
+    with filler.open("wb", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(bytes(65536))
+    return filler
+
+
+def write_on(platform: Platform, disk: Path) -> Path:
+    """Until PostgreSQL has no room for its log, as many enrollments would do it."""
+    password = (platform.home / "secrets" / "postgres-superuser").read_text()
+    about = {"host": str(platform.home / "postgres"), "user": "postgres", "dbname": "template1"}
+    with psycopg.connect(**about, password=password, autocommit=True) as connection:
+        filler = fill(disk)
+        with suppress(psycopg.OperationalError):
+            while True:
+                connection.execute("SELECT pg_logical_emit_message(false, 'filler', repeat('x', 1000000))")
+    return filler
+
+
+def test_it_says_that_the_disk_is_full_refuses_requests_and_goes_on_when_there_is_room(platform, disk):
+    assert is_success(platform.enroll())
+    filler = write_on(platform, disk)
+    platform.wait_for(lambda: f"the disk of {platform.home} is full" in platform.printed)
+    assert "postgres cannot run" in platform.printed
+    assert platform.identify_signed()["code"] == "16003"
+    filler.unlink()
+    platform.wait_for(lambda: is_success(platform.identify_signed()))
+    assert platform.identify()["data"][0]["spk_name"] == "susan"
+    assert platform.process.poll() is None
+    assert "Traceback" not in platform.printed
+
+
+def test_a_first_start_on_a_full_disk_says_so_in_one_line(disk):
+    platform = Platform(disk / "home", free_port())
+    fill(disk)
+    platform.start()
+    assert platform.process.wait() == 1
+    assert re.fullmatch(r"openvpr: OPENVPR_HOME cannot hold \S+: no space left on device\n", platform.printed)
+
+
+def test_a_start_on_a_full_disk_names_it_and_a_later_one_finds_everything(platform, disk):
+    assert is_success(platform.enroll())
+    platform.stop()
+    filler = fill(disk)
+    platform.start()
+    assert platform.process.wait() == 1
+    assert f"the disk of {platform.home} is full" in platform.printed
+    assert "Traceback" not in platform.printed
+    filler.unlink()
+    platform.start()
+    assert platform.identify()["data"][0]["spk_name"] == "susan"
