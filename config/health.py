@@ -1,7 +1,7 @@
 """Whether the platform lives, and whether it can answer: for load balancers, monitors and the launcher.
 
 The answers name parts and states, and nothing that belongs to a tenant. However often they are asked for, each process
-looks once a second at most, and does not wait for a part that does not answer.
+looks once a second at most, or five times where something is wrong, and does not wait for a part that does not answer.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ from voiceprints.recordings import STORAGE_FAILURES
 
 ANSWERED_WITHIN_SECONDS: Final = 2.0
 LOOKED_AT_EVERY_SECONDS: Final = 1.0
+LOOKED_AGAIN_AFTER_SECONDS: Final = 0.2
+"""Where something is wrong: whoever waits for it to come up asks now this process, now that."""
 WRITTEN_TO_S3_EVERY_SECONDS: Final = 60.0
 MAINTENANCE: Final = settings.CELERY_TASK_DEFAULT_QUEUE
 CLEANUP: Final = "cleanup"
@@ -119,7 +121,8 @@ class Readiness:
         with self._lock:
             if time.monotonic() >= self._until:
                 self._found = self._looked()
-                self._until = time.monotonic() + LOOKED_AT_EVERY_SECONDS
+                well = all(state is State.OK for state in self._found.values())
+                self._until = time.monotonic() + (LOOKED_AT_EVERY_SECONDS if well else LOOKED_AGAIN_AFTER_SECONDS)
             return self._found
 
     def forget(self) -> None:

@@ -75,9 +75,9 @@ def _run_platform(command: list[str]) -> int:
         provisioned = provision()
         supervisor.start(one for one in programs.programs() if one.stage is not programs.Stage.SERVICES)
         wait_for_web(supervisor)
-        wait_until_ready(supervisor)
+        late = wait_until_ready(supervisor)
         if not command:
-            tell_that_it_runs(provisioned)
+            tell_that_it_runs(provisioned, late)
             supervisor.watch()
         return _run_command(command)
 
@@ -165,16 +165,20 @@ def wait_for_web(supervisor: Supervisor) -> None:
         time.sleep(0.1)
 
 
-def wait_until_ready(supervisor: Supervisor) -> None:
-    """Until a recording sent now would be answered."""
+def wait_until_ready(supervisor: Supervisor) -> list[str]:
+    """Until a recording sent now would be answered. Returns which parts, that nobody waits for, are not up yet."""
     gives_up = time.monotonic() + START_SECONDS
     while (answer := asked("/health/ready")) is None or answer[0] != http.HTTPStatus.OK:
         supervisor.refuse_fatal()
         if time.monotonic() > gives_up:
-            parts = json.loads(answer[1])["parts"] if answer else {}
-            found = ", ".join(f"{part}: {state}" for part, state in parts.items() if state != "ok")
+            found = ", ".join(f"{part}: {state}" for part, state in _not_ok(answer[1]).items()) if answer else ""
             raise Failed(f"the platform does not become ready ({found}); see {settings.HOME / 'logs'}")
         time.sleep(0.2)
+    return list(_not_ok(answer[1]))
+
+
+def _not_ok(said: bytes) -> dict[str, str]:
+    return {part: state for part, state in json.loads(said)["parts"].items() if state != "ok"}
 
 
 def web_is_up() -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Sequence
 
 from config import settings
 from config.welcome import welcome
@@ -20,13 +21,18 @@ def tell(message: str, level: int = logging.INFO) -> None:
         print(f"openvpr: {message}", file=sys.stderr if level >= logging.ERROR else sys.stdout, flush=True)
 
 
-def tell_that_it_runs(new: Provisioned) -> None:
-    """No secret goes to a log, where it would stay: others are made by command."""
+def tell_that_it_runs(new: Provisioned, late: Sequence[str] = ()) -> None:
+    """`late`: what is still starting. No secret goes to a log, where it would stay: others are made by command."""
     if settings.LOG_FORMAT == "text":
-        print(welcome(new), flush=True)
+        print(welcome(new, late), flush=True)
         return
     url = settings.PUBLIC_URL or settings.LOCAL_URL
-    where = {"console": f"{url}{settings.CONSOLE_PATH}", "api": f"{url}/api/v1/docs", "state": str(settings.HOME)}
+    where = {
+        "console": f"{url}{settings.CONSOLE_PATH}",
+        "api": f"{url}/api/v1/docs",
+        "state": str(settings.HOME),
+        "starting": list(late),
+    }
     logger.info("the platform is running", extra={SAID: where})
     if new.admin_password:
         logger.info("set the password of the administrator %r with `manage.py changepassword`", new.admin_name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+from collections.abc import Sequence
 
 from audio.published import find_published
 from audio.store import BUNDLED
@@ -20,7 +21,7 @@ A_BETTER_ONE = [
 ]
 
 
-def welcome(new: Provisioned) -> str:
+def welcome(new: Provisioned, late: Sequence[str] = ()) -> str:
     url = settings.PUBLIC_URL or settings.LOCAL_URL
     return "\n".join(
         [
@@ -32,6 +33,7 @@ def welcome(new: Provisioned) -> str:
             *_secrets_shown_once(new),
             *_model_lines(default_model()),
             f"  state      {settings.HOME}, logs in {settings.HOME / 'logs'}",
+            *_late_lines(late),
             "",
             "Enroll a voice, then ask who is speaking (from this folder, in another terminal):",
             "",
@@ -63,6 +65,10 @@ def _unmeasured(model: str) -> list[str]:
     if published and published.error_rates:
         said += f"; published equal error rates in percent: {published.error_rates}"
     return [said, "until it is, a provisional threshold decides: docs/models.md, Calibrating it"]
+
+
+def _late_lines(late: Sequence[str]) -> list[str]:
+    return [f"  starting   {', '.join(late)}: in a few seconds, and no request waits for it"] if late else []
 
 
 def _secrets_shown_once(new: Provisioned) -> list[str]:

@@ -137,6 +137,15 @@ def test_everybody_who_asks_within_a_moment_gets_the_same_answer():
     assert len(asked) == 1
 
 
+def test_what_is_wrong_is_looked_at_again_sooner(monkeypatch):
+    monkeypatch.setattr(health, "LOOKED_AT_EVERY_SECONDS", 3600.0)
+    states = [State.DOWN, State.OK, State.DOWN]
+    readiness = Readiness([Question(lambda: {"part": states.pop(0)}, "part")])
+    while readiness.parts()["part"] is State.DOWN:
+        time.sleep(0.01)
+    assert readiness.parts()["part"] is State.OK
+
+
 def test_a_part_that_does_not_answer_holds_nobody_up_and_is_asked_once(monkeypatch):
     asked, answer = [], threading.Event()
     monkeypatch.setattr(health, "ANSWERED_WITHIN_SECONDS", 0.05)

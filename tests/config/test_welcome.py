@@ -33,3 +33,8 @@ def test_a_published_model_is_shown_with_what_its_publisher_measured():
     set_default_model("resnet34-LM")
 
     assert "not measured here; published equal error rates in percent: Vox1-O/E/H 0.797" in welcome(Provisioned())
+
+
+def test_what_is_still_starting_is_named():
+    assert "  starting   embed-bulk, cleanup: " in welcome(Provisioned(), ["embed-bulk", "cleanup"])
+    assert "starting" not in welcome(Provisioned())
