@@ -146,8 +146,8 @@ def _recovery_codes(request: HttpRequest, codes: list[str]) -> HttpResponse:
 
 
 def _asked(request: HttpRequest, form: PasswordAgainForm, title: str, explanation: str, button: str) -> HttpResponse:
-    asked = {"title": title, "explanation": explanation, "form": form, "button": button, "back": "admin:account"}
-    return _page(request, "form", asked)
+    asked = {"title": title, "explanation": explanation, "form": form, "button": button}
+    return _page(request, "form", asked | {"back": reverse("admin:account")})
 
 
 def _page(request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:

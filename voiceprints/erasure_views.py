@@ -47,8 +47,8 @@ def tenant_erasures(request: HttpRequest, slug: str) -> HttpResponse:
     tenant = own_tenant(request, slug)
     refuse_unless(may_read_audit(request))
     found = erasure.page_erasures(tenant, where=_before(request), limit=SHOWN)
-    older = found.rows[-1].pk if found.last else None
-    shown = {"erasures": found.rows, "older": older, "first": "before" not in request.GET}
+    more = found.rows[-1].pk if found.last else None
+    shown = {"erasures": found.rows, "more": more, "turned": "before" in request.GET}
     about = {"title": _("Erasures"), "tenant": tenant, "may_erase": may_manage_access(request)}
     return page(request, "erasures", about | shown)
 

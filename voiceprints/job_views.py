@@ -141,8 +141,12 @@ def export_library(request: HttpRequest, slug: str) -> HttpResponse:
     refuse_unless(may_change(request))
     form = ExportForm(tenant, request.POST or None, initial={"library": request.GET.get("library")})
     begun = _begun(request, tenant, form, bulk.begin_export) if request.method == "POST" else None
-    about = {"title": _("Export a library"), "tenant": tenant, "form": form, "back": _list_address(tenant)}
-    return begun or page(request, "export", about)
+    said = _(
+        "A job writes everybody in the library into one archive, which another installation can import. Whoever has "
+        "the file has the voices in it: keep it as you keep those."
+    )
+    asked = {"explanation": said, "form": form, "button": _("Export"), "back": _list_address(tenant)}
+    return begun or page(request, "form", asked | {"title": _("Export a library")})
 
 
 def _begun(request: HttpRequest, tenant: Tenant, form: Any, begin: Any) -> HttpResponse | None:

@@ -69,7 +69,9 @@ def consent(request: HttpRequest, slug: str) -> HttpResponse:
         set_rules(tenant, **form.cleaned_data)
         messages.success(request, _("The rules about consent are changed."))
         return redirect(_address(tenant))
-    return page(request, "consent", {"title": _("Consent"), "form": form, "back": _address(tenant), "tenant": tenant})
+    said = _("Speakers who are there already keep working. New ones need a reference from the next enrollment on.")
+    asked = {"explanation": said, "form": form, "button": _("Save"), "back": _address(tenant)}
+    return page(request, "form", asked | {"title": _("Consent")})
 
 
 @require_POST
@@ -88,7 +90,8 @@ def _page(request: HttpRequest, tenant: Tenant, form: OptOutForm) -> HttpRespons
     asked = request.GET.get("before", "")
     before = {"pk__lt": int(asked)} if asked.isascii() and asked.isdigit() and len(asked) < 19 else {}
     found = opting_out.page_opt_outs(tenant, where=before, order=NEWEST_FIRST, limit=SHOWN)
-    shown: dict[str, Any] = {"opt_outs": found.rows, "older": found.rows[-1].pk if found.last else None}
+    shown: dict[str, Any] = {"opt_outs": found.rows, "more": found.rows[-1].pk if found.last else None}
+    shown["turned"] = "before" in request.GET
     return page(request, "opt_outs", {"title": _("Opt-outs"), "tenant": tenant, "form": form} | shown)
 
 

@@ -159,9 +159,8 @@ def _asked(request: HttpRequest, tenant: Tenant, change: Change) -> HttpResponse
     back = _address(tenant)
     title = _("Retention: %s") % change.name
     if not change.form.is_valid():
-        return page(
-            request, "period", {"title": title, "explanation": change.explained, "form": change.form, "back": back}
-        )
+        asked = {"explanation": change.explained, "form": change.form, "button": _("Continue")}
+        return page(request, "form", asked | {"title": title, "back": back})
     if is_confirmed(request):
         change.carry_out()
         messages.success(request, _("The rule is changed. What is due goes within an hour."))
