@@ -77,6 +77,27 @@ DJANGO_PHRASES = [
     gettext_noop("The password is too similar to the %(verbose_name)s."),
     gettext_noop("Select a valid choice. %(value)s is not one of the available choices."),
     gettext_noop("Set Password"),
+    gettext_noop("superuser status"),
+    gettext_noop("Designates that this user has all permissions without explicitly assigning them."),
+    gettext_noop(
+        "Designates whether this user should be treated as active. Unselect this instead of deleting accounts."
+    ),
+    gettext_noop("Your password can’t be too similar to your other personal information."),
+    gettext_noop("Your password can’t be a commonly used password."),
+    gettext_noop("Your password can’t be entirely numeric."),
+    ngettext_lazy(
+        "Your password must contain at least %(min_length)d character.",
+        "Your password must contain at least %(min_length)d characters.",
+        0,
+    ),
+    gettext_noop(
+        "Please enter your old password, for security’s sake, and then enter your new password twice so we can verify "
+        "you typed it in correctly."
+    ),
+    gettext_noop(
+        "Please enter the correct %(username)s and password for a staff account. Note that both fields may be "
+        "case-sensitive."
+    ),
     ngettext_lazy("%(counter)s result", "%(counter)s results", 0),
     ngettext_lazy("%(total_count)s selected", "All %(total_count)s selected", 0),
 ]
@@ -84,6 +105,7 @@ DJANGO_PHRASES = [
 BUNDLED_CALIBRATION = gettext_noop("speechocean762, 50 adults, 750 same-speaker and 750 different-speaker trials")
 
 CELERY_BEAT_PHRASES = [
+    gettext_noop("Set to False to disable the schedule"),
     gettext_noop("Periodic Tasks"),
     gettext_noop("periodic task"),
     gettext_noop("periodic tasks"),

@@ -49,6 +49,7 @@ from tenants.invitation_mail import send_invitation
 from tenants.members import is_last_owner
 from tenants.models import AccessToken, Credential, Guesses, Invitation, Membership, Role, Scope, Tenant
 from tenants.secret_once import go_and_see, is_unseen, keep_unseen, mark_seen
+from tenants.sentences import listed
 
 __all__ = ["cleanup_admin"]
 
@@ -238,7 +239,7 @@ class CredentialAdmin(OpenerAdmin):
             "explanation": _("A new key pair is made now and shown once."),
             "form": form,
             "button": _("Rotate"),
-            "back": "admin:tenants_credential_changelist",
+            "back": reverse("admin:tenants_credential_changelist"),
         }
         return TemplateResponse(request, "console/form.html", context)
 
@@ -278,7 +279,7 @@ class CredentialAdmin(OpenerAdmin):
             "explanation": _("Clients of all others are refused from the next request on."),
             "form": form,
             "button": _("Save"),
-            "back": "admin:tenants_credential_changelist",
+            "back": reverse("admin:tenants_credential_changelist"),
         }
         return TemplateResponse(request, "console/form.html", context)
 
@@ -307,7 +308,7 @@ class AccessTokenAdmin(OpenerAdmin):
 
     @display(description=_("scopes"))
     def opens(self, token: AccessToken) -> str:
-        return ", ".join(str(Scope(scope).label) for scope in token.scopes)
+        return listed(str(Scope(scope).label) for scope in token.scopes)
 
     def save_model(self, request: HttpRequest, obj: AccessToken, form: Any, change: bool) -> None:
         if change:
@@ -499,6 +500,7 @@ class UserAdmin(DjangoUserAdmin, PlatformAdmin):  # type: ignore[type-arg,misc]
         (_("Access"), {"fields": ["is_active", "is_superuser", "last_login", "date_joined"]}),
     ]
     readonly_fields = ["last_login", "date_joined"]
+    add_fieldsets = [(None, {"fields": ["username", "password1", "password2"]})]
     filter_horizontal = ()
 
     def has_delete_permission(self, request: HttpRequest, obj: DjangoUser | None = None) -> bool:

@@ -68,12 +68,12 @@ def trail(request: HttpRequest) -> HttpResponse:
     context = {
         "title": _("Audit"),
         "form": form,
-        "lines": [Line(event) for event in rows],
+        "lines": [Line(event, with_addresses=True) for event in rows],
         "check": last_check(tenant),
         "tenant": tenant,
         "may_choose": is_platform_staff(request),
-        "older": _address(request, before=older) if older else "",
-        "newest": _address(request) if "before" in request.GET else "",
+        "older": f"?{_address(request, before=older)}" if older else "",
+        "newest": f"?{_address(request)}" if "before" in request.GET else "",
         "wanted": _address(request),
     }
     return render(request, "console/audit.html", admin.site.each_context(request) | context)

@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy
 
 from tenants.models import Consistency, Role, Scope, Tenant
 from tenants.origins import ActorKind
+from tenants.sentences import labelled, listed
 
 NAMES: Final = {
     "added": gettext_lazy("added"),
@@ -87,14 +88,17 @@ NAMES: Final = {
     "up_to": gettext_lazy("up to event"),
     "uploads": gettext_lazy("uploads"),
     "username": gettext_lazy("user name"),
-    "utterance": gettext_lazy("recording"),
-    "utterances": gettext_lazy("recordings"),
+    "utterance": gettext_lazy("number of the recording"),
+    "utterances": gettext_lazy("numbers of the recordings"),
     "version": gettext_lazy("version"),
     "voiceprints": gettext_lazy("voiceprints"),
     "wanted": gettext_lazy("filtered by"),
     "when": gettext_lazy("when"),
     "when_enrolled": gettext_lazy("when enrolled already"),
 }
+
+COUNTED: Final = {"utterances": gettext_lazy("recordings")}
+"""Where they are counted and not named."""
 
 CODES: Final = {
     "role": dict(Role.choices),
@@ -180,7 +184,8 @@ def object_in_words(kind: str, number: int | None, name: str) -> str:
 
 def _flat(details: Mapping[str, Any], outer: str) -> Iterator[Detail]:
     for name, value in details.items():
-        said = " · ".join(filter(None, [outer and _name(outer), _name(name)]))
+        inner = str(COUNTED[name]) if outer == "removed" and name in COUNTED else _name(name)
+        said = " · ".join(filter(None, [outer and _name(outer), inner]))
         if isinstance(value, Mapping):
             yield from _flat(value, name)
         elif isinstance(value, list) and (name in PAIR or outer in PAIRS):
@@ -204,9 +209,9 @@ def _value(name: str, value: Any, outer: str = "") -> str:
     if isinstance(value, bool):
         return _("yes") if value else _("no")
     if isinstance(value, Mapping):
-        return ", ".join(f"{_name(inner)}: {_value(inner, one)}" for inner, one in value.items())
+        return listed(labelled(_name(inner), _value(inner, one)) for inner, one in value.items())
     if isinstance(value, list):
-        return ", ".join(_value(name, one) for one in value) or "—"
+        return listed(_value(name, one) for one in value) or "—"
     if isinstance(value, str):
         return _text(name, value)
     return str(value)

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 from django.utils.functional import Promise
+from django.utils.translation import gettext as _
 
 from tenants.actions import Action, Outcome
 from tenants.audit_words import Detail, details_in_words, object_in_words
@@ -42,6 +43,8 @@ class Line:
     """An event in words."""
 
     event: AuditEvent
+    with_addresses: bool = False
+    """From where it came, and the id of its request: for readers of the trail alone."""
 
     @property
     def action(self) -> Any:
@@ -66,8 +69,12 @@ class Line:
         return self.event.actor_name or (str(self.actor_kind) if number is None else f"{self.actor_kind} #{number}")
 
     @property
-    def interface(self) -> str:
-        return interface_name(self.event.interface)
+    def way(self) -> list[str]:
+        """How it came to us, beside who it was."""
+        event, kind = self.event, str(self.actor_kind)
+        job = _("job %(number)s") % {"number": event.job} if event.job else ""
+        address = event.address if self.with_addresses else ""
+        return list(filter(None, [kind if kind != self.actor else "", interface_name(event.interface), address, job]))
 
     @property
     def object(self) -> str:

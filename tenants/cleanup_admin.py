@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
+from django.utils.formats import date_format
+from django.utils.timezone import localtime
 from django.utils.translation import gettext_lazy as _
 from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask, SolarSchedule
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
@@ -18,6 +19,7 @@ from unfold.decorators import display
 from tenants.console import PlatformAdmin, is_platform_staff
 from tenants.models import CleanupRun
 from tenants.schedules import change_schedule, times_in_words
+from tenants.sentences import labelled, listed
 
 for _model in (ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask, SolarSchedule):
     admin.site.unregister(_model)
@@ -103,9 +105,8 @@ class ScheduleAdmin(PlatformAdmin):
         return times_in_words(task.interval or task.crontab)
 
     @display(description=_("last run"), ordering="last_run_at")
-    def last_run(self, task: PeriodicTask) -> datetime | None:
-        moment: datetime | None = task.last_run_at
-        return moment
+    def last_run(self, task: PeriodicTask) -> str:
+        return date_format(localtime(task.last_run_at), "DATETIME_FORMAT") if task.last_run_at else "—"
 
     @display(description=_("runs"), ordering="total_run_count")
     def runs(self, task: PeriodicTask) -> int:
@@ -182,7 +183,7 @@ class CleanupRunAdmin(PlatformAdmin):
 
     @display(description=_("removed"))
     def removed(self, run: CleanupRun) -> str:
-        return ", ".join(f"{WHAT.get(what, what)}: {count}" for what, count in sorted(run.counts.items())) or "—"
+        return listed(labelled(WHAT.get(what, what), count) for what, count in sorted(run.counts.items())) or "—"
 
 
 TASKS = {

@@ -25,6 +25,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from tenants import guessing
 from tenants.console import is_platform_staff, membership_of
 from tenants.second_factors import has_second_factor, recovery_codes_left
+from tenants.sentences import in_a_row
 from tenants.sign_in_forms import CodeForm
 
 HALFWAY = "halfway"
@@ -109,7 +110,7 @@ def _warn_of_few_recovery_codes(request: HttpRequest, user: AbstractBaseUser) ->
     left = recovery_codes_left(user)
     if left < FEW_CODES:
         said = ngettext("You have %d recovery code left.", "You have %d recovery codes left.", left) % left
-        messages.warning(request, " ".join([said, _("Make new ones under Sign-in and sessions.")]))
+        messages.warning(request, in_a_row([said, _("Make new ones under Sign-in and sessions.")]))
 
 
 def _stays_here(request: HttpRequest, address: str) -> bool:

@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
 
+from tenants.sentences import listed
 from voiceprints.removals import Undertaking, in_words
 
 CONFIRMED, TYPED = "confirmed", "typed"
@@ -28,7 +29,7 @@ def is_meant(request: HttpRequest, undertaking: Undertaking, chosen: QuerySet[An
 
 def carry_out(request: HttpRequest, undertaking: Undertaking, chosen: QuerySet[Any]) -> None:
     removal = undertaking.carry_out(chosen)
-    messages.success(request, _("Removed: %s.") % ", ".join(in_words(removal)))
+    messages.success(request, _("Removed: %s.") % listed(in_words(removal)))
 
 
 def confirmation_page(

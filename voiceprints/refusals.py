@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from django.utils.formats import localize
@@ -20,6 +21,8 @@ from audio.errors import (
     Undecodable,
     Unrecognised,
 )
+from tenants.sentences import listed
+from voiceprints import usage_reasons
 from voiceprints.errors import (
     AnalysisTimedOut,
     ArchiveRefused,
@@ -125,6 +128,7 @@ REFUSALS = {
     RateRefused: gettext_lazy("The rate must be a number of recordings per second, from 0.1 to 1000, or empty."),
 }
 
+WORD = re.compile(r"[A-Za-z]+")
 WITH_REASON = (ArchiveRefused, ManifestRefused, RowRefused)
 
 
@@ -143,12 +147,14 @@ def _figures(error: Exception) -> dict[str, Any]:
     numbers = error.numbers if isinstance(error, AudioError) else vars(error)
     if isinstance(error, WITH_REASON):
         numbers = numbers | {"reason": reason_in_words(error.reason)}
+    if isinstance(error, EmbeddingUnfinished):
+        numbers = numbers | {"reason": WORD.sub(lambda kind: usage_reasons.in_words(kind[0]), error.reason)}
     return {name: localize(round(one, 2)) if isinstance(one, float) else one for name, one in numbers.items()}
 
 
 def _taken(error: SpeakersExist) -> str:
     more = len(error.names) - NAMES_SHOWN
-    words = _("Nobody was moved. These names are taken there: %s") % ", ".join(error.names[:NAMES_SHOWN])
+    words = _("Nobody was moved. These names are taken there: %s") % listed(error.names[:NAMES_SHOWN])
     return words + (ngettext(" and %d more.", " and %d more.", more) % more if more > 0 else ".")
 
 

@@ -41,6 +41,10 @@ class Said:
         return wording.quality(self.utterance.quality)
 
     @property
+    def length(self) -> str:
+        return wording.seconds(self.utterance.duration_seconds)
+
+    @property
     def warnings(self) -> list[str]:
         return wording.warnings(self.utterance.quality)
 

@@ -17,6 +17,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from tenants.choosing import choose_tenant
 from tenants.console import may_manage_access, own_tenant, refuse_unless
 from tenants.models import Tenant
+from tenants.sentences import in_a_row
 from tenants.services import set_policy
 from voiceprints.confirmation import CONFIRMED, is_confirmed
 from voiceprints.models import Library
@@ -98,12 +99,12 @@ def _library(tenant: Tenant, said: str) -> Library | None:
 def _question(tenant: Tenant, far: float) -> dict[str, Any]:
     now, then = step_at(tenant, far)
     rates = {"rate": percent(far), "now": percent(now.far)}
-    until_now = _("Until now: %s") % " ".join(_in_words(now))
+    until_now = _("Until now: %s") % in_a_row(_in_words(now))
     return {
         "title": _("Are you sure?"),
         "question": _("Let in %(rate)s of strangers instead of %(now)s?") % rates,
         "button": _("Apply"),
-        "lead": " ".join([until_now, _("From the next request on:")]),
+        "lead": in_a_row([until_now, _("From the next request on:")]),
         "consequences": _in_words(then),
         "names": _measured(now, then),
         "repeated": [("far", far)],

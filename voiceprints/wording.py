@@ -7,6 +7,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from audio.results import CLIPPED_ABOVE_RATIO, SpeechQuality
+from tenants.sentences import listed
 
 HARDLY_CLIPPED_RATIO = 0.001
 
@@ -34,7 +35,7 @@ def quality(figures: SpeechQuality) -> str:
     """The three figures that matter most, as a sentence."""
     words = {"speech": seconds(figures.speech_seconds), "noise": decibels(figures.snr_db)}
     measured = _("%(speech)s of speech, %(noise)s SNR") % words
-    return f"{measured}, {_clipped(figures.clipped_ratio)}"
+    return listed([measured, _clipped(figures.clipped_ratio)])
 
 
 def _clipped(ratio: float) -> str:

@@ -58,8 +58,8 @@ def test_details_are_told_in_the_readers_language_with_nothing_left_out(client_o
     page = client_of("owner").get("/console/audit/", headers={"accept-language": "zh-CN"}).content.decode()
     told = dict(re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", page))
     assert told["变更 · 启用"] == "是 → 否"
-    assert told["单独规则"] == "— → 天数: 30"
-    assert told["字段"] == "名称, 备注"
+    assert told["单独规则"] == "— → 天数：30"
+    assert told["字段"] == "名称，备注"
     assert (told["unheard_of · 角色"], told["unheard_of · at"]) == ("查看者", "—")
     assert "访问令牌 #7" in page
 

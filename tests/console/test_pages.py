@@ -193,14 +193,14 @@ def another_model():
 
 @pytest.mark.django_db
 def test_home_names_the_model_that_answers_the_tenant_and_how_to_get_a_better_one(client_of, acme, another_model):
-    owner = client_of("owner")
-    page = owner.get("/console/")
+    staff = client_of("staff")
+    page = staff.get("/console/?tenant=acme")
     assert (page.context["overview"].model.name, page.context["overview"].model.dimension) == ("ge2e", 256)
     assert b"models fetch resnet34-LM" in page.content
 
     acme.model = another_model.name
     acme.save()
-    page = owner.get("/console/")
+    page = staff.get("/console/?tenant=acme")
     assert (page.context["overview"].model.name, page.context["overview"].model.dimension) == ("another", 192)
     assert b"not measured" in page.content
     assert b"--model another" in page.content

@@ -221,5 +221,5 @@ def test_signing_in_gives_the_session_another_key(olga):
 def test_a_wrong_password_is_answered_with_one_message(olga):
     page = give_password(Client(), olga, "wrong").content.decode()
     assert page.count("errornote") == 1
-    assert "Please enter the correct username and password" in page
+    assert "Enter the right username and password" in page
     assert "Please correct the error" not in page
