@@ -170,16 +170,18 @@ def actor_in_words(kind: str, number: int | None, name: str) -> str:
     if kind == ActorKind.USER and name:
         return name
     label = str(ActorKind(kind).label) if kind in ActorKind.values else kind
-    return " ".join(filter(None, [label, name or (f"#{number}" if number is not None else "")]))
+    return f"{label} {name}" if name else _numbered(label, number)
 
 
 def object_in_words(kind: str, number: int | None, name: str) -> str:
     """By its name, as far as it has one."""
-    said = str(KINDS.get((kind, name), name))
-    label = str(OBJECTS.get(kind, kind))
-    if (kind, name) in KINDS and number is not None:
-        return f"{said} {number}"
-    return said or " ".join(filter(None, [label, number and f"#{number}"]))
+    if (kind, name) in KINDS:
+        return f"{KINDS[kind, name]} {number}"
+    return name or _numbered(str(OBJECTS.get(kind, kind)), number)
+
+
+def _numbered(label: str, number: int | None) -> str:
+    return label if number is None else f"{label} #{number}"
 
 
 def _flat(details: Mapping[str, Any], outer: str) -> Iterator[Detail]:

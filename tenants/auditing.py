@@ -12,7 +12,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 
 from tenants.actions import Action, Outcome
-from tenants.audit_words import Detail, details_in_words, object_in_words
+from tenants.audit_words import Detail, actor_in_words, details_in_words, object_in_words
 from tenants.context import acting_as, acting_as_platform
 from tenants.interfaces import interface_name
 from tenants.models import AuditCheck, AuditEvent, Tenant
@@ -64,9 +64,9 @@ class Line:
 
     @property
     def actor(self) -> str:
-        """By name or, of an access token without a label, by number."""
-        number = self.event.actor_number
-        return self.event.actor_name or (str(self.actor_kind) if number is None else f"{self.actor_kind} #{number}")
+        """By name alone; what it is stands beside it."""
+        event = self.event
+        return event.actor_name or actor_in_words(event.actor_kind, event.actor_number, "")
 
     @property
     def way(self) -> list[str]:

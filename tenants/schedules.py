@@ -43,7 +43,7 @@ def _interval_in_words(interval: IntervalSchedule) -> str:
 
 
 def _crontab_in_words(crontab: CrontabSchedule) -> str:
-    minute, hour, weekday = crontab.minute, crontab.hour, _weekday(crontab.day_of_week)
+    minute, hour, weekday = str(crontab.minute), str(crontab.hour), _weekday(crontab.day_of_week)
     if not minute.isdecimal() or (crontab.day_of_month, crontab.month_of_year) != ("*", "*"):
         return _as_cron(crontab)
     if hour == "*" and weekday == "*":
