@@ -80,7 +80,7 @@ def _to_its_end(tenant: Tenant, erasure: Erasure) -> Erasure:
             return erasure
         if erasure.state == State.BEGUN:
             _remove_rows(tenant, erasure)
-        if erasure.state == State.REMOVING:
+        while erasure.state == State.REMOVING:
             _look_through_jobs(tenant, erasure)
             _remove_the_rest(tenant, erasure)
         if erasure.state == State.REMOVED:
@@ -192,6 +192,7 @@ def _look_through_jobs(tenant: Tenant, erasure: Erasure) -> None:
     """Uploads and exports in which the subject is go; held imports in which it is not go on."""
     with acting_as(tenant):
         kept = traces.jobs_with_files(tenant)
+        erasure.refresh_from_db()
     for job_id in [*kept, *(job for job in erasure.held if job not in kept)]:
         with acting_as(tenant):
             job = tenant.jobs.filter(pk=job_id).first()
@@ -220,12 +221,15 @@ def _let_go_on(tenant: Tenant, erasure: Erasure, job_id: int) -> None:
 
 
 def _remove_the_rest(tenant: Tenant, erasure: Erasure) -> None:
-    """Files and what other rooms keep; then the audit trail says that it is done, once."""
+    """Files and what other rooms keep; then the audit trail says that it is done, once.
+
+    Not while an import is held that somebody let go on meanwhile.
+    """
     recordings.remove_now(tenant, erasure.paths)
     elsewhere = traces.forget_elsewhere(tenant, erasure.subject)
     with acting_as(tenant):
         current = locked(erasure)
-        if current.state != State.REMOVING:
+        if current.state != State.REMOVING or current.held:
             erasure.refresh_from_db()
             return
         counts = summed(current.counts, elsewhere)

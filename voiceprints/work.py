@@ -56,7 +56,7 @@ from voiceprints.errors import (
     UploadsGone,
 )
 from voiceprints.failures import to_wire
-from voiceprints.models import Job, JobRow
+from voiceprints.models import Erasure, Job, JobRow
 from voiceprints.targets import job_target
 
 logger = logging.getLogger(__name__)
@@ -224,13 +224,17 @@ def pause(tenant: Tenant, job_id: int) -> Job:
 
 
 def resume(tenant: Tenant, job_id: int) -> Job:
-    """Where it was. One that is not paused goes on as it does. Raises JobNotFound, JobFinished."""
+    """Where it was. One that is not paused goes on as it does. Raises JobNotFound, JobFinished.
+
+    An import waits on for an erasure that is looking through imports.
+    """
     with acting_as(tenant):
+        one_at_a_time(tenant, JOBS)
+        erasures = _searching(tenant)
         job = _under_way(tenant, job_id)
-        paused = tenant.jobs.filter(pk=job_id, state=Job.State.PAUSED)
-        if paused.update(state=Job.State.QUEUED, dispatched=timezone.now()):
+        if job.state == Job.State.PAUSED:
+            _go_on(tenant, job, erasures)
             note(tenant, actions.Action.JOB_RESUMED, job_target(job))
-            transaction.on_commit(lambda: dispatch(tenant.pk, job_id), robust=True)
         job.refresh_from_db()
         return job
 
@@ -242,6 +246,7 @@ def retry(tenant: Tenant, job_id: int) -> Job:
     """
     with acting_as(tenant):
         one_at_a_time(tenant, JOBS)
+        erasures = _searching(tenant)
         job = _locked(tenant, job_id)
         refuse_to_retry(job)
         if job.kind != Job.Kind.EXPORT and not job.inputs:
@@ -250,11 +255,34 @@ def retry(tenant: Tenant, job_id: int) -> Job:
         failed, _ = job.failed_rows.delete()
         left = {"done": F("done") - failed} if job.inputs else {"done": 0, "total": None}
         anew = {"finished": None, "problem": None, "result": None, "inputs_expire": None, "attempts": 0}
-        tenant.jobs.filter(pk=job_id).update(state=Job.State.QUEUED, dispatched=timezone.now(), **anew, **left)
+        _go_on(tenant, job, erasures, **anew, **left)
         note(tenant, actions.Action.JOB_RETRIED, job_target(job), failed=failed)
         job.refresh_from_db()
-        transaction.on_commit(lambda: dispatch(tenant.pk, job_id), robust=True)
     return job
+
+
+def _searching(tenant: Tenant) -> list[Erasure]:
+    """Erasures that are not done with the tenant's imports, which stay so until the transaction ends.
+
+    Locked before any job, as erasures do.
+    """
+    under_way = Erasure.all_tenants.filter(tenant_id=tenant.pk).exclude(kind=Erasure.Kind.TENANT)
+    searching = under_way.filter(state__in=[Erasure.State.BEGUN, Erasure.State.REMOVING])
+    return list(searching.select_for_update().order_by("pk"))
+
+
+def _go_on(tenant: Tenant, job: Job, erasures: Iterable[Erasure], **changes: Any) -> None:
+    """In the caller's transaction: the job, or once no erasure holds it any more."""
+    mine = tenant.jobs.filter(pk=job.pk)
+    holding = list(erasures) if job.kind == Job.Kind.IMPORT else []
+    if holding:
+        mine.update(state=Job.State.PAUSED, dispatched=None, **changes)
+        for erasure in holding:
+            erasure.held = [*{*erasure.held, job.pk}]
+            erasure.save(update_fields=["held"])
+        return
+    mine.update(state=Job.State.QUEUED, dispatched=timezone.now(), **changes)
+    transaction.on_commit(lambda: dispatch(tenant.pk, job.pk), robust=True)
 
 
 def refuse_to_retry(job: Job) -> None:

@@ -268,6 +268,52 @@ def test_an_import_that_somebody_paused_stays_paused(acme):
         assert bulk.find_job(acme, job.pk).state == Job.State.PAUSED
 
 
+@pytest.mark.parametrize("before", ["running", "paused", "over"])
+def test_an_import_that_somebody_lets_go_on_meanwhile_brings_nobody_back(before, acme, recordings_folder):
+    enroll(acme, SUSAN, SUSAN)
+    job = imported(acme, KEN, SUSAN) if before == "over" else None
+    with through_the_queue():
+        job = job or imported(acme, KEN, SUSAN)
+        if before == "paused":
+            bulk.pause_job(acme, job.pk)
+        done = erasure.erase_person(acme, SUSAN)
+        anew = bulk.retry_job(acme, job.pk) if before == "over" else bulk.resume_job(acme, job.pk)
+        assert anew.state == Job.State.PAUSED
+        assert work.claimed(acme.pk, job.pk) is None
+        erasure.go_on(acme, done.pk)
+        assert bulk.find_job(acme, job.pk).state == Job.State.CANCELLED
+    with acting_as(acme):
+        assert not acme.job_rows.filter(external_id=SUSAN).exists()
+    assert places_of(SUSAN, recordings_folder) == []
+
+
+def test_one_that_names_somebody_else_goes_on_by_itself_when_it_was_let_go_on_meanwhile(acme, monkeypatch):
+    enroll(acme, SUSAN, SUSAN)
+    with through_the_queue():
+        job = imported(acme, WEI)
+        bulk.pause_job(acme, job.pk)
+        done = erasure.erase_person(acme, SUSAN)
+        looked = erasure._look_through_jobs
+
+        def looked_and_resumed(*asked):
+            looked(*asked)
+            monkeypatch.setattr(erasure, "_look_through_jobs", looked)
+            assert bulk.resume_job(acme, job.pk).state == Job.State.PAUSED
+
+        monkeypatch.setattr(erasure, "_look_through_jobs", looked_and_resumed)
+        assert erasure.go_on(acme, done.pk).state == Erasure.State.DONE
+        assert bulk.find_job(acme, job.pk).state == Job.State.QUEUED
+
+
+def test_what_was_erased_holds_no_import_any_more(acme):
+    enroll(acme, SUSAN, SUSAN)
+    with through_the_queue():
+        job = imported(acme, WEI)
+        bulk.pause_job(acme, job.pk)
+        erasure.go_on(acme, erasure.erase_person(acme, SUSAN).pk)
+        assert bulk.resume_job(acme, job.pk).state == Job.State.QUEUED
+
+
 def test_an_export_under_way_begins_anew_without_them(acme, recordings_folder):
     enroll(acme, SUSAN, SUSAN)
     enroll(acme, KEN, KEN)
