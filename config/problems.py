@@ -9,11 +9,12 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils.translation import gettext_lazy as _
 
-TITLES = {400: "bad request", 403: "forbidden", 404: "not found", 500: "internal error"}
+TITLES = {400: "bad request", 403: "forbidden", 404: "not found", 413: "too large", 500: "internal error"}
 PAGES = {
     400: (_("This request makes no sense here"), _("Go back and try again.")),
     403: (_("Your role does not allow this"), _("Ask an owner of your tenant.")),
     404: (_("There is nothing here"), _("It may have been deleted, or the address is wrong.")),
+    413: (_("This upload is too large"), _("Choose fewer or shorter recordings.")),
     500: (_("Something broke"), _("It has been logged, and nothing was changed.")),
 }
 FORGERY = (

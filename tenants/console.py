@@ -24,6 +24,8 @@ from tenants.context import acting_as, acting_as_platform
 from tenants.models import Membership, Tenant
 
 OWN_TRANSACTIONS = "opens_own_transactions"
+TAKES_LARGE_UPLOADS = "takes_large_uploads"
+"""Of a view that says by itself how much it takes."""
 
 View = TypeVar("View", bound=Callable[..., Any])
 

@@ -16,7 +16,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 
-from tenants.console import may_change, opens_own_transactions, refuse_unless
+from tenants.console import TAKES_LARGE_UPLOADS, may_change, opens_own_transactions, refuse_unless
 
 View = Callable[..., HttpResponseBase]
 
@@ -58,4 +58,5 @@ def received_on_disk(view: View) -> View:
         return view(request, *args, **kwargs)
 
     receive.csrf_exempt = True  # type: ignore[attr-defined]
+    setattr(receive, TAKES_LARGE_UPLOADS, True)
     return opens_own_transactions(receive)
