@@ -31,11 +31,10 @@ from tenants.console import (
     refuse_unless,
 )
 from tenants.models import AuditEvent, Tenant
+from tenants.spreadsheets import harmless
 
 ROWS_SHOWN = 50
 LARGEST_NUMBER = 2**63 - 1
-# What a spreadsheet would take for a formula.
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 class AuditForm(forms.Form):
@@ -118,7 +117,7 @@ def as_csv(events: Iterator[AuditEvent]) -> Iterator[str]:
         if heading:
             yield writer.writerow(said)
             heading = False
-        yield writer.writerow([_harmless(value) for value in said.values()])
+        yield writer.writerow([harmless(value) for value in said.values()])
 
 
 def as_json_lines(events: Iterator[AuditEvent]) -> Iterator[str]:
@@ -126,10 +125,6 @@ def as_json_lines(events: Iterator[AuditEvent]) -> Iterator[str]:
 
 
 FORMS = {"csv": (as_csv, "text/csv; charset=utf-8"), "jsonl": (as_json_lines, "application/x-ndjson")}
-
-
-def _harmless(value: Any) -> Any:
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value
 
 
 def _chosen_chain(request: HttpRequest) -> Tenant | None:

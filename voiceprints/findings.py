@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from tenants.spreadsheets import harmless
 from voiceprints.models import StorageFinding
 
 HEADINGS: Final = ("kind", "path", "bytes", "tenant", "utterance", "found", "seen")
-# A spreadsheet takes what begins so for a formula, and whoever writes files chooses their names.
-FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
 def lines() -> Iterator[tuple[str, ...]]:
@@ -17,5 +16,12 @@ def lines() -> Iterator[tuple[str, ...]]:
     for one in StorageFinding.objects.iterator():
         numbers = (one.size_bytes, one.utterance)
         size, utterance = ("" if number is None else str(number) for number in numbers)
-        path = f"'{one.path}" if one.path.startswith(FORMULAS) else one.path
-        yield one.kind, path, size, one.tenant_slug, utterance, one.found.isoformat(), one.seen.isoformat()
+        yield (
+            one.kind,
+            harmless(one.path),
+            size,
+            one.tenant_slug,
+            utterance,
+            one.found.isoformat(),
+            one.seen.isoformat(),
+        )

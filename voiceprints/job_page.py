@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,6 +16,7 @@ from django.utils.translation import gettext_lazy
 from tenants.audit_words import actor_in_words
 from tenants.context import acting_as
 from tenants.models import Tenant
+from tenants.spreadsheets import harmless
 from voiceprints import bulk
 from voiceprints.failures import from_wire
 from voiceprints.models import Job, JobRow
@@ -41,8 +41,6 @@ JOBS_SHOWN = 50
 ROWS_SHOWN = 50
 # Of the others an interruption would only lose what was done.
 PAUSABLE = {Job.Kind.IMPORT, Job.Kind.REEMBED}
-# What a spreadsheet would take for a formula.
-FORMULA_BEGINNINGS = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True)
@@ -163,13 +161,8 @@ def failed_lines(tenant: Tenant, job_id: int) -> str:
     with acting_as(tenant):
         for row in job.failed_rows.order_by("number").iterator():
             said = (row.org_id, row.tag_id, row.external_id, FailedRow(row).problem)
-            table.writerow([row.number, *_harmless(said)])
+            table.writerow([row.number, *map(harmless, said)])
     return written.getvalue()
-
-
-def _harmless(cells: Iterable[str]) -> list[str]:
-    """What a client named itself is no formula in anybody's spreadsheet."""
-    return [f"'{cell}" if cell.startswith(FORMULA_BEGINNINGS) else cell for cell in cells]
 
 
 def _written(position: Position) -> str:

@@ -24,6 +24,7 @@ from audio.errors import (
     Unrecognised,
 )
 from tenants.models import Tenant
+from tenants.spreadsheets import harmless
 from voiceprints import reembedding
 from voiceprints.errors import FileMissing, GenerationNotFound
 from voiceprints.failures import from_wire
@@ -42,8 +43,6 @@ REASONS: dict[type[Exception], Any] = {
     NotEnoughSpeech: gettext_lazy("There is too little speech in it."),
     PoorQuality: gettext_lazy("The quality is too poor."),
 }
-# A spreadsheet takes what begins so for a formula, and clients choose their names themselves.
-FORMULAS = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True)
@@ -86,7 +85,7 @@ def as_csv(found: Iterable[Unusable]) -> str:
     lines.writerow([_("organisation"), _("tag"), _("speaker"), _("utterance"), _("recording"), _("reason")])
     for one in found:
         fields = (one.org_id, one.tag_id, one.external_id, str(one.utterance), one.recording, one.reason)
-        lines.writerow([_harmless(field) for field in fields])
+        lines.writerow([harmless(field) for field in fields])
     return text.getvalue()
 
 
@@ -98,7 +97,3 @@ def _described(row: JobRow, speaker: int | None, recording: str) -> Unusable:
 def _reason(error: Exception) -> str:
     words = REASONS.get(type(error))
     return str(words) if words else in_words(error)
-
-
-def _harmless(field: str) -> str:
-    return f"'{field}" if field.startswith(FORMULAS) else field
