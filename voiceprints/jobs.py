@@ -21,7 +21,6 @@ import msgpack
 import redis
 from celery import current_app
 from django.conf import settings
-from kombu.exceptions import OperationalError
 from redis.backoff import NoBackoff
 from redis.client import Pipeline
 from redis.retry import Retry
@@ -33,6 +32,7 @@ from tenants.origins import origin
 from voiceprints import metrics
 from voiceprints.errors import AnalysisTimedOut, EngineFailed, EngineUnreachable, TooBusy, TooManyAtOnce
 from voiceprints.failures import from_wire
+from voiceprints.messages import message_for
 from voiceprints.results import AudioInput
 
 logger = logging.getLogger(__name__)
@@ -143,7 +143,7 @@ def _analyze(tenant: Tenant, audio: AudioInput, options: dict[str, Any], meanwhi
         return _measured_here(content, options)
     try:
         return _measured_by_worker(tenant, audio, options, meanwhile)
-    except (redis.RedisError, OperationalError) as error:
+    except redis.RedisError as error:
         raise EngineUnreachable(type(error).__name__) from error
 
 
@@ -175,25 +175,27 @@ def ask(task: str, arguments: list[Any]) -> dict[str, Any]:
     try:
         _send(task, arguments, task_id)
         return _wait(task_id, time.monotonic() + deadline_seconds())
-    except (redis.RedisError, OperationalError) as error:
+    except redis.RedisError as error:
         raise EngineUnreachable(type(error).__name__) from error
 
 
-def _send(task: str, arguments: list[Any], task_id: str) -> None:
-    """To the workers of whoever is asking, who gives up at the deadline."""
-    deadline = deadline_seconds()
-    current_app.send_task(
+def _send(task: str, arguments: list[Any], task_id: str, recording: bytes | None = None) -> None:
+    """To the workers of whoever is asking, who gives up at the deadline, along with the recording if there is one."""
+    queue, deadline = _queue.get(), deadline_seconds()
+    message = message_for(
+        queue,
         task,
-        args=arguments,
+        arguments,
         task_id=task_id,
-        queue=_queue.get(),
+        headers={"request_id": origin().request_id},
         expires=deadline,
         time_limit=int(deadline) + SPARE_SECONDS,
-        headers={"request_id": origin().request_id},
-        # Nobody reads them, and Celery would write them anew for each message.
-        argsrepr="",
-        kwargsrepr="",
     )
+    with connection().pipeline() as together:
+        if recording is not None:
+            together.set(_recording_key(task_id), recording, px=int(1000 * deadline))
+        together.lpush(queue, message)
+        together.execute()
 
 
 def _done_here(task: str, arguments: list[Any], task_id: str) -> dict[str, Any]:
@@ -247,8 +249,7 @@ def _measured_by_worker(
     with _admitted(tenant, job_id, size_bytes) as place:
         content, meanwhile = _read_in(audio, meanwhile)
         gives_up = time.monotonic() + deadline
-        connection().set(_recording_key(job_id), content, px=int(1000 * deadline))
-        _send(ANALYZE, [options, place.to_wire()], job_id)
+        _send(ANALYZE, [options, place.to_wire()], job_id, content)
         meanwhile()
         message = _wait(job_id, gives_up)
         place.given_back = True

@@ -17,7 +17,6 @@ import psutil
 import pytest
 import redis
 from celery import current_app
-from kombu.exceptions import OperationalError
 
 from audio.errors import AudioError, NotEnoughSpeech
 from audio.results import SAMPLE_RATE
@@ -64,7 +63,7 @@ def celery_worker(log=None):
 
 def wait_until_ready():
     for _ in range(600):
-        with suppress(redis.ConnectionError, OperationalError):
+        with suppress(redis.ConnectionError):
             if current_app.control.ping(timeout=0.1):
                 return
     pytest.fail("the worker did not start")
