@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import Any
 
 import redis
@@ -66,13 +68,19 @@ def measured(content: bytes, options: dict[str, Any]) -> dict[str, Any]:
     try:
         needed = [_encoder(name) for name in options.get("encoders", ())]
         built["encoders"] = [*needed, *_ready(options.get("standing_by", ()))]
-        analysis = measure(content, **_told(options) | built)
+        analysis = measure(content, beside=_beside(), **_told(options) | built)
     except AudioError as error:
         return {"refused": error.to_wire()}
     except ModelUnusable as error:
         logger.error("no recording can be measured: %s", error)  # noqa: TRY400 - the line says all that can be done
         return {"problem": to_wire(error)}
     return {"measured": analysis.to_wire()}
+
+
+@cache
+def _beside() -> ThreadPoolExecutor:
+    """Of this process, once it is one."""
+    return ThreadPoolExecutor(1, thread_name_prefix="copy")
 
 
 def _told(options: dict[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -11,6 +14,14 @@ from audio.encoders import load_encoder
 from audio.errors import AudioError, NotEnoughSpeech, PoorQuality, TooLarge, TooLong, TooShort, Undecodable
 from audio.results import Analysis, Embedding, RawPcm, RecordingForm, Waveform
 from tests.audio.recordings import correlation, encoded, noise, pcm, sample, spoken, tone
+
+
+class Counting(ThreadPoolExecutor):
+    submitted = 0
+
+    def submit(self, *deed: Any) -> Any:
+        self.submitted += 1
+        return super().submit(*deed)
 
 
 def test_a_sentence_is_measured_embedded_and_kept() -> None:
@@ -27,6 +38,14 @@ def test_the_flac_holds_the_whole_recording() -> None:
 
     assert len(kept.samples) == len(spoken("susan"))
     assert correlation(kept.samples, spoken("susan")) > 0.9999
+
+
+def test_the_flac_is_the_same_when_it_is_made_beside_the_encoder() -> None:
+    with Counting(1) as beside:
+        assert analyze(sample("susan"), beside=beside).flac == analyze(sample("susan")).flac
+        analyze(sample("susan"), beside=beside, keep=False)
+
+    assert beside.submitted == 1
 
 
 def test_the_flac_has_the_same_voice_as_what_was_sent() -> None:
