@@ -33,6 +33,7 @@ RECORDINGS = {"audio", "one", "other"}
 AUDIO_IN_JSON = [encoded(content) for content in AUDIO]
 LISTINGS = ["LibraryQuery", "SpeakerQuery", "UtteranceQuery", "JobQuery", "RowQuery", "ErasureQuery", "OptOutQuery"]
 CURSORS = {listing: str(Cursor(listing, "created", ["2026-01-01T00:00:00+00:00", 7])) for listing in LISTINGS}
+CURSORS["AuditQuery"] = str(Cursor("AuditQuery", "number", [7]))
 
 schemathesis.openapi.format("byte", st.sampled_from(AUDIO_IN_JSON))
 schemathesis.openapi.format("binary", st.sampled_from(AUDIO))
@@ -88,6 +89,8 @@ def rows(acme: Tenant) -> dict[str, int]:
 @pytest.mark.usefixtures("one_transaction")
 def test_every_operation_keeps_to_the_description(case, native: Native, rows):
     if case.meta and case.meta.generation.mode.is_positive:
+        if cannot_be_said(case):
+            reject()
         speak_of_what_there_is(case, rows)
     elif looks_right_on_the_wire(case):
         reject()
@@ -98,13 +101,20 @@ def test_every_operation_keeps_to_the_description(case, native: Native, rows):
 
 
 def speak_of_what_there_is(case, rows: dict[str, int]) -> None:
-    """Rows that exist in whatever version, and recordings that are recordings, none of them headerless."""
+    """Rows that exist in whatever version, days in their order, and recordings that are recordings, with their heads."""
     case.path_parameters.update({name: rows[name] for name in case.path_parameters})
     if "If-Match" in case.headers:
         case.headers["If-Match"] = "*"
+    if "from" in case.query:
+        case.query["to"] = case.query["from"]
     if isinstance(case.body, dict):
         case.body.pop("pcm_sample_rate", None)
         case.body.update({name: heard(case.body[name], case.media_type) for name in RECORDINGS & set(case.body)})
+
+
+def cannot_be_said(case) -> bool:
+    """A form has no null."""
+    return case.media_type == FORM and isinstance(case.body, dict) and None in case.body.values()
 
 
 def heard(sent, media_type: str):
@@ -115,9 +125,14 @@ def heard(sent, media_type: str):
 
 
 def looks_right_on_the_wire(case) -> bool:
-    """A form and a query have no types: a text "true" is a switch there, and an empty list is nothing."""
-    in_form = case.body.values() if case.media_type == FORM and isinstance(case.body, dict) else []
-    return any(value in ("true", "false") for value in in_form) or [] in case.query.values()
+    """A form and a query have no types: a text "true" is a switch there, and an empty list is nothing.
+
+    What is wrong with the files of an import is found by its job.
+    """
+    in_form = case.body if case.media_type == FORM and isinstance(case.body, dict) else {}
+    if isinstance(in_form.get("archive"), bytes | str):
+        return True
+    return any(value in ("true", "false") for value in in_form.values()) or [] in case.query.values()
 
 
 def test_the_description_is_openapi():
