@@ -101,7 +101,7 @@ def test_every_operation_keeps_to_the_description(case, native: Native, rows):
 
 
 def speak_of_what_there_is(case, rows: dict[str, int]) -> None:
-    """Rows that exist in whatever version, days in their order, and recordings that are recordings, with their heads."""
+    """Rows that exist in whatever version, days in order, and recordings that are some, none headerless."""
     case.path_parameters.update({name: rows[name] for name in case.path_parameters})
     if "If-Match" in case.headers:
         case.headers["If-Match"] = "*"
