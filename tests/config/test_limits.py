@@ -42,7 +42,10 @@ def test_whoever_is_not_signed_in_sends_no_long_form(received):
 def test_a_member_sends_no_more_than_recordings_may_be_large(acme, received, settings):
     settings.MAX_UPLOAD_BYTES = 10_000
     client = signed_in(member(acme, Role.VIEWER).user)
-    assert client.post("/console/account/", {"file": file(21_000)}).status_code == 413
+    assert client.post("/console/account/", {"file": file(1_100_000)}).status_code == 413
+    reply = client.post("/console/try/", {"file": file(1_100_000)}, headers={"HX-Request": "true"})
+    assert "The upload is too large." in reply.content.decode()
+    assert 'id="result"' in reply.content.decode()
     assert received == []
 
 
