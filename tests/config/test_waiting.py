@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -30,17 +30,20 @@ ASK_ONCE = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 Opener = Callable[[], socket.socket]
 
 
-def web_server(home: Path, *, patience_seconds: float) -> Iterator[Opener]:
-    """How to connect to it."""
+@contextmanager
+def web_server(home: Path, *, patience_seconds: float) -> Iterator[tuple[Opener, subprocess.Popen[bytes]]]:
+    """It, and how to connect to it."""
     port = free_port()
     options = ["--worker-class", "config.worker.Worker", "--threads", str(THREADS), "--no-control-socket"]
-    options += ["--bind", f"127.0.0.1:{port}", "wsgiref.simple_server:demo_app"]
+    options += ["--graceful-timeout", "3600", "--bind", f"127.0.0.1:{port}", "wsgiref.simple_server:demo_app"]
     server = subprocess.Popen(
         [sys.executable, "-c", START.format(seconds=patience_seconds), *options],
         cwd=settings.BASE_DIR,
         env=os.environ | {"OPENVPR_HOME": str(home)},
     )
     with ExitStack() as clients:
+        clients.callback(server.wait, 60)
+        clients.callback(server.terminate)
 
         def opened() -> socket.socket:
             return clients.enter_context(socket.create_connection(("127.0.0.1", port), timeout=60))
@@ -51,19 +54,19 @@ def web_server(home: Path, *, patience_seconds: float) -> Iterator[Opener]:
                 break
             assert server.poll() is None
             time.sleep(0.05)
-        yield opened
-    server.terminate()
-    server.wait(60)
+        yield opened, server
 
 
 @pytest.fixture(scope="module")
 def connect(tmp_path_factory) -> Iterator[Opener]:
-    yield from web_server(tmp_path_factory.mktemp("home"), patience_seconds=3600)
+    with web_server(tmp_path_factory.mktemp("home"), patience_seconds=3600) as (opened, _):
+        yield opened
 
 
 @pytest.fixture
 def connect_briefly(tmp_path) -> Iterator[Opener]:
-    yield from web_server(tmp_path, patience_seconds=0.5)
+    with web_server(tmp_path, patience_seconds=0.5) as (opened, _):
+        yield opened
 
 
 def answers(client: socket.socket, requests: int = 1) -> list[bytes]:
@@ -199,3 +202,11 @@ def test_lines_that_end_otherwise_are_refused_at_once(connect, wrong):
 @pytest.mark.parametrize("head", [b"", b"G", ASK[:-1], b"\r\n\r\n", b"\r\nGET / HTTP/1.1\r\n", b"GET / HTTP/1.1\r"])
 def test_a_head_without_its_end_is_not_read(head):
     assert not is_readable(head)
+
+
+@pytest.mark.parametrize("slow", [silent, at_its_beginning, at_its_second_request])
+def test_a_server_that_stops_waits_for_nobody_who_has_not_said_what_it_wants(tmp_path, slow):
+    with web_server(tmp_path, patience_seconds=3600) as (connect, server):
+        slow(connect())
+        server.terminate()
+        server.wait(60)
