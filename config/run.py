@@ -99,7 +99,7 @@ def _run_command(command: list[str]) -> int:
 def _complain(error: Exception) -> int:
     """A full disk is behind many a failure, and few of them say so."""
     lack = lack_of_room(settings.HOME)
-    tell(f"{error}\n  {lack}" if lack else str(error), logging.ERROR)
+    tell(f"{lack}\n  {error}" if lack else str(error), logging.ERROR)
     return 1
 
 
