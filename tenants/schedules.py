@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from django.conf import settings
+from django.utils import translation
 from django.utils.dates import WEEKDAYS
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -83,4 +84,6 @@ def change_schedule(task: PeriodicTask, changed: Collection[str]) -> None:
 
 
 def _said(task: PeriodicTask) -> dict[str, str | bool]:
-    return {"enabled": task.enabled, "when": str(task.interval or task.crontab)}
+    """Whatever language the reader has: the trail has one."""
+    with translation.override(settings.LANGUAGE_CODE):
+        return {"enabled": task.enabled, "when": times_in_words(task.interval or task.crontab)}

@@ -30,7 +30,8 @@ def address(task):
 
 def test_staff_change_when_a_task_runs_and_the_trail_tells(client_of, task):
     daily = IntervalSchedule.objects.create(every=1, period="days")
-    client_of("staff").post(address(task), {"enabled": "on", "interval": daily.pk, "crontab": ""})
+    sent = {"enabled": "on", "interval": daily.pk, "crontab": ""}
+    client_of("staff").post(address(task), sent, headers={"accept-language": "zh-CN"})
     task.refresh_from_db()
     assert (task.interval, task.crontab) == (daily, None)
     with acting_as_platform():
