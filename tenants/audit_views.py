@@ -12,7 +12,7 @@ from django import forms
 from django.contrib import admin
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -23,6 +23,7 @@ from tenants.actions import Action
 from tenants.auditing import Line, Search, as_plain, exported, last_check, note_export, page_of_events
 from tenants.choosing import choose_tenant
 from tenants.console import (
+    any_tenant,
     is_platform_staff,
     may_read_audit,
     membership_of,
@@ -132,7 +133,7 @@ def _chosen_chain(request: HttpRequest) -> Tenant | None:
     wanted = request.GET.get("tenant", "")
     membership = membership_of(request)
     if membership is None:
-        return get_object_or_404(Tenant, slug=wanted) if wanted else None
+        return any_tenant(wanted) if wanted else None
     if wanted not in ("", membership.tenant.slug):
         raise Http404
     return membership.tenant
