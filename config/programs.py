@@ -18,6 +18,8 @@ PYTHON = sys.executable
 LIFELINE = [PYTHON, "-I", "-S", str(Path(__file__).with_name("lifeline.py"))]
 # A recording that is being measured when the platform stops is waited for.
 BULK_STOP_SECONDS = 30
+# More than gunicorn's own grace for what it is answering.
+WEB_STOP_SECONDS = 30
 
 
 class Stage(IntEnum):
@@ -124,7 +126,8 @@ def _services() -> list[Program]:
 
 
 def _web() -> Program:
-    return Program("web", [PYTHON, "-m", "gunicorn", "-c", "python:config.gunicorn", "config.wsgi"], Stage.WEB)
+    command = [PYTHON, "-m", "gunicorn", "-c", "python:config.gunicorn", "config.wsgi"]
+    return Program("web", command, Stage.WEB, stop_seconds=WEB_STOP_SECONDS)
 
 
 def _embed_worker() -> Program:

@@ -194,7 +194,7 @@ def asked(path: str) -> tuple[int, bytes] | None:
         connection.request("GET", path)
         response = connection.getresponse()
         return response.status, response.read()
-    except OSError:
+    except (OSError, http.client.HTTPException):
         return None
     finally:
         connection.close()

@@ -10,6 +10,7 @@ import secrets
 import tomllib
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 from zoneinfo import available_timezones
 
 from botocore.config import Config
@@ -87,6 +88,8 @@ def receipt_keys(text: str) -> list[str]:
 def redis_url(url: str) -> str:
     if not url.startswith(("redis://", "rediss://", "unix://")):
         raise ImproperlyConfigured("REDIS_URL must start with redis://, rediss:// or unix://")
+    if "db" in parse_qs(urlsplit(url).query):
+        raise ImproperlyConfigured("REDIS_URL must not choose a database by ?db=; write redis://host/3")
     return url
 
 
@@ -430,6 +433,8 @@ CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = False
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_MAX_MEMORY_PER_CHILD = WORKER_MEMORY_KB
+# A process that comes in another's place loads its models first, and would be killed for being slow, one after another.
+CELERY_WORKER_PROC_ALIVE_TIMEOUT = 120.0
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
@@ -446,7 +451,6 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_TASK_DEFAULT_QUEUE = "maintenance"
 CELERY_TASK_ROUTES = {
-    "voiceprints.analyze": {"queue": "embed"},
     "voiceprints.run_job": {"queue": "bulk"},
     "voiceprints.expire_*": {"queue": "cleanup"},
     "*.sweep_*": {"queue": "cleanup"},

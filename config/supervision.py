@@ -71,9 +71,8 @@ class Supervisor:
         """Raise Failed for a program that died, was started again, and could not stay up."""
         if self.process.poll() is not None:
             raise Failed(ENDED)
-        for info in self._infos():
-            if info["statename"] == "FATAL":
-                raise Failed(f"{info['name']} cannot run; see {info['stdout_logfile']}\n  {_last_line(info)}")
+        for info in self._fatal():
+            raise Failed(f"{info['name']} cannot run; see {info['stdout_logfile']}\n  {_last_line(info)}")
 
     def watch(self) -> NoReturn:
         born = {info["name"]: info["start"] for info in self._infos()}
@@ -89,7 +88,7 @@ class Supervisor:
 
     def _wait_for_room(self) -> None:
         """Who could not stay up on a full disk is started again once there is room. Until then requests are refused."""
-        stuck = [info for info in self._infos() if info["statename"] == "FATAL"]
+        stuck = self._fatal()
         if not stuck or not (lack := lack_of_room(settings.HOME)):
             return
         names = ", ".join(info["name"] for info in stuck)
@@ -98,8 +97,12 @@ class Supervisor:
             if self.process.poll() is not None:
                 raise Failed(ENDED)
             time.sleep(WATCH_SECONDS)
-        for info in stuck:
-            _control(self.folder).startProcess(f"{info['group']}:{info['name']}", False)
+        for info in self._fatal():
+            with suppress(xmlrpc.client.Fault):  # somebody else has started it
+                _control(self.folder).startProcess(f"{info['group']}:{info['name']}", False)
+
+    def _fatal(self) -> list[dict[str, Any]]:
+        return [info for info in self._infos() if info["statename"] == "FATAL"]
 
     def wait_for_control(self) -> None:
         gives_up = time.monotonic() + START_SECONDS
@@ -153,9 +156,17 @@ def managers_of(pids: Iterable[int], folder: Path) -> list[int]:
     """Who has to be stopped so that these end for good: our process manager, which leads their session, or they."""
     try:
         manager = int((folder / "supervisord.pid").read_text())
+        os.kill(manager, 0)
     except (OSError, ValueError):
         manager = None
-    return sorted({manager if os.getsid(pid) == manager else pid for pid in pids})
+    return sorted({manager if _session_of(pid) == manager else pid for pid in pids})
+
+
+def _session_of(pid: int) -> int:
+    """0 for a process that has ended this moment."""
+    with suppress(ProcessLookupError):
+        return os.getsid(pid)
+    return 0
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

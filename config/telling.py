@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 from config import settings
 from config.welcome import welcome
@@ -18,7 +19,8 @@ def tell(message: str, level: int = logging.INFO) -> None:
     if settings.LOG_FORMAT == "json":
         logger.log(level, message)
     else:
-        print(f"openvpr: {message}", file=sys.stderr if level >= logging.ERROR else sys.stdout, flush=True)
+        with suppress(OSError):  # a file on a full disk, or a terminal that is gone
+            print(f"openvpr: {message}", file=sys.stderr if level >= logging.ERROR else sys.stdout, flush=True)
 
 
 def tell_that_it_runs(new: Provisioned, late: Sequence[str] = ()) -> None:

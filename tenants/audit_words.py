@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
@@ -13,11 +12,14 @@ from django.utils.timezone import is_aware, localtime
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from tenants.actions import Action
 from tenants.models import Consistency, Role, Scope, Tenant
 from tenants.origins import ActorKind
 from tenants.sentences import labelled, listed
 
 NAMES: Final = {
+    "action": gettext_lazy("action"),
+    "actor": gettext_lazy("actor"),
     "added": gettext_lazy("added"),
     "answering": gettext_lazy("answering model"),
     "app_id": gettext_lazy("application id"),
@@ -64,6 +66,7 @@ NAMES: Final = {
     "missing_recordings": gettext_lazy("recordings not found"),
     "must_enroll_again": gettext_lazy("must enroll again"),
     "name": gettext_lazy("name"),
+    "object": gettext_lazy("object"),
     "of": gettext_lazy("recordings in all"),
     "own_calibration": gettext_lazy("own calibration"),
     "own_calibrations": gettext_lazy("own calibrations"),
@@ -77,6 +80,7 @@ NAMES: Final = {
     "rows": gettext_lazy("rows"),
     "scopes": gettext_lazy("scopes"),
     "sessions": gettext_lazy("sessions"),
+    "since": gettext_lazy("since"),
     "size_bytes": gettext_lazy("bytes"),
     "speakers": gettext_lazy("speakers"),
     "status": gettext_lazy("status"),
@@ -85,6 +89,7 @@ NAMES: Final = {
     "tokens": gettext_lazy("access tokens"),
     "unchanged": gettext_lazy("unchanged"),
     "unfinished_utterances": gettext_lazy("utterances on their way in"),
+    "until": gettext_lazy("until"),
     "up_to": gettext_lazy("up to event"),
     "uploads": gettext_lazy("uploads"),
     "username": gettext_lazy("user name"),
@@ -101,6 +106,7 @@ COUNTED: Final = {"utterances": gettext_lazy("recordings")}
 """Where they are counted and not named."""
 
 CODES: Final = {
+    "action": dict(Action.choices),
     "role": dict(Role.choices),
     "scopes": dict(Scope.choices),
     "consistency": dict(Consistency.choices),
@@ -152,7 +158,8 @@ PAIR: Final = {"own_period"}
 """Under which names stand two values each, before and after."""
 
 FIELDS, FOR_EVER = "fields", "days"
-MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\dT.+")
+MOMENTS: Final = {"created", "erased_from", "expires", "since", "until"}
+"""Under which names a moment stands; whatever somebody wrote may look like one."""
 
 
 class Detail(NamedTuple):
@@ -222,7 +229,13 @@ def _value(name: str, value: Any, outer: str = "") -> str:
 def _text(name: str, value: str) -> str:
     if name == FIELDS:
         return _name(value)
-    moment = parse_datetime(value) if MOMENT.fullmatch(value) else None
-    if moment and is_aware(moment):
-        return str(localize(localtime(moment)))
-    return str(CODES.get(name, {}).get(value, value)) or "—"
+    return _moment(value) if name in MOMENTS else str(CODES.get(name, {}).get(value, value)) or "—"
+
+
+def _moment(value: str) -> str:
+    """As it was written where it is none, or lies beyond the end of time here."""
+    try:
+        moment = parse_datetime(value)
+        return str(localize(localtime(moment))) if moment and is_aware(moment) else value
+    except (ValueError, OverflowError):
+        return value

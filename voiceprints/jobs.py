@@ -37,7 +37,7 @@ from voiceprints.results import AudioInput
 
 logger = logging.getLogger(__name__)
 
-ANALYZE = "voiceprints.analyze"
+ANALYZE, DRAW = "voiceprints.analyze", "voiceprints.draw"
 REPLY_KEPT_SECONDS = 30
 COMMAND_SECONDS = 3.0
 SPARE_SECONDS = 5
@@ -91,9 +91,9 @@ def connection() -> redis.Redis:
 
 
 @cache
-def _waiting_connection() -> redis.Redis:
-    """For waiting up to the longest deadline."""
-    return _connection(BULK_PATIENCE * settings.ANALYSIS_DEADLINE_SECONDS + COMMAND_SECONDS, retries=0)
+def _waiting_connection(deadline_seconds: float) -> redis.Redis:
+    """For waiting so long, and hardly longer for a Redis that stands still."""
+    return _connection(deadline_seconds + COMMAND_SECONDS, retries=0)
 
 
 def _connection(answered_within_seconds: float, *, retries: int) -> redis.Redis:
@@ -133,18 +133,35 @@ def analyze(
     EngineUnreachable.
     """
     with metrics.analysis(_queue.get()):
-        return _analyze(tenant, audio, options, meanwhile)
+        return Analysis.from_wire(_answered(tenant, ANALYZE, audio, options, meanwhile)["measured"])
 
 
-def _analyze(tenant: Tenant, audio: AudioInput, options: dict[str, Any], meanwhile: Callable[[], None]) -> Analysis:
+def draw(tenant: Tenant, content: bytes) -> dict[str, Any]:
+    """What a worker says a recording looks like, as the fields of a Picture.
+
+    Raises AudioError, and TooBusy, AnalysisTimedOut, EngineFailed or EngineUnreachable.
+    """
+    audio = AudioInput(lambda: content, len(content))
+    drawn: dict[str, Any] = _answered(tenant, DRAW, audio, {}, lambda: None)["drawn"]
+    return drawn
+
+
+def _answered(
+    tenant: Tenant, task: str, audio: AudioInput, options: dict[str, Any], meanwhile: Callable[[], None]
+) -> dict[str, Any]:
+    """What a worker makes of a recording. Raises as `analyze` does."""
     if _eager():
         content, meanwhile = _read_in(audio, meanwhile)
         meanwhile()
-        return _measured_here(content, options)
-    try:
-        return _measured_by_worker(tenant, audio, options, meanwhile)
-    except redis.RedisError as error:
-        raise EngineUnreachable(type(error).__name__) from error
+        message = _answered_here(task, content, options)
+    else:
+        try:
+            message = _answered_by_worker(tenant, task, audio, options, meanwhile)
+        except redis.RedisError as error:
+            raise EngineUnreachable(type(error).__name__) from error
+    if "refused" in message:
+        raise AudioError.from_wire(message["refused"])
+    return message
 
 
 def in_flight(tenant: Tenant) -> int:
@@ -232,28 +249,28 @@ def reply(job_id: str, message: dict[str, Any], place: Sequence[str] = ()) -> No
         together.execute()
 
 
-def _measured_here(content: bytes, options: dict[str, Any]) -> Analysis:
+def _answered_here(task: str, content: bytes, options: dict[str, Any]) -> dict[str, Any]:
     job_id = uuid.uuid4().hex
     _recordings_here[job_id] = content
     try:
-        return _read(_done_here(ANALYZE, [options], job_id))
+        return _done_here(task, [options], job_id)
     finally:
         del _recordings_here[job_id]
 
 
-def _measured_by_worker(
-    tenant: Tenant, audio: AudioInput, options: dict[str, Any], meanwhile: Callable[[], None]
-) -> Analysis:
+def _answered_by_worker(
+    tenant: Tenant, task: str, audio: AudioInput, options: dict[str, Any], meanwhile: Callable[[], None]
+) -> dict[str, Any]:
     job_id, deadline = uuid.uuid4().hex, deadline_seconds()
     size_bytes = settings.MAX_UPLOAD_BYTES if audio.size_bytes is None else audio.size_bytes
     with _admitted(tenant, job_id, size_bytes) as place:
         content, meanwhile = _read_in(audio, meanwhile)
         gives_up = time.monotonic() + deadline
-        _send(ANALYZE, [options, place.to_wire()], job_id, content)
+        _send(task, [options, place.to_wire()], job_id, content)
         meanwhile()
         message = _wait(job_id, gives_up)
         place.given_back = True
-    return _read(message)
+    return message
 
 
 def _read_in(audio: AudioInput, meanwhile: Callable[[], None]) -> tuple[bytes, Callable[[], None]]:
@@ -309,9 +326,10 @@ def _give_back(together: Pipeline, job_id: str, entry: str, *in_flight: str) -> 
 
 
 def _wait(job_id: str, gives_up: float) -> dict[str, Any]:
-    answer = _waiting_connection().blpop([_reply_key(job_id)], timeout=max(0.01, gives_up - time.monotonic()))
+    deadline, patience = deadline_seconds(), max(0.01, gives_up - time.monotonic())
+    answer = _waiting_connection(deadline).blpop([_reply_key(job_id)], timeout=patience)
     if answer is None:
-        raise AnalysisTimedOut(deadline_seconds=deadline_seconds())
+        raise AnalysisTimedOut(deadline_seconds=deadline)
     return _unfailed(msgpack.unpackb(answer[1]))
 
 
@@ -322,12 +340,6 @@ def _unfailed(message: dict[str, Any]) -> dict[str, Any]:
     if "problem" in message:
         raise from_wire(message["problem"])
     return message
-
-
-def _read(message: dict[str, Any]) -> Analysis:
-    if "refused" in message:
-        raise AudioError.from_wire(message["refused"])
-    return Analysis.from_wire(message["measured"])
 
 
 def _recording_key(job_id: str) -> str:

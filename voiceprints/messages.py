@@ -12,6 +12,7 @@ from typing import Any
 
 from celery import current_app
 from kombu import serialization
+from kombu.utils.encoding import str_to_bytes
 from kombu.utils.json import dumps
 
 KEPT = 2
@@ -23,7 +24,7 @@ def message_for(
 ) -> str:
     """To be pushed to the left of the list of that name. `about` is what `as_task_v2` takes, such as `expires`."""
     # Nobody reads the representations, and Celery would write them anew for each message.
-    message = current_app.amqp.as_task_v2(task_id, task, args=arguments, argsrepr="", kwargsrepr="", **about)
+    message = current_app.amqp.as_task_v2(task_id, task, args=tuple(arguments), argsrepr="", kwargsrepr="", **about)
     content_type, encoding, body = serialization.dumps(message.body, current_app.conf.task_serializer)
     delivery = {
         "delivery_mode": KEPT,
@@ -33,7 +34,7 @@ def message_for(
         "body_encoding": "base64",
     }
     envelope = {
-        "body": base64.b64encode(body).decode(),
+        "body": base64.b64encode(str_to_bytes(body)).decode(),
         "content-encoding": encoding,
         "content-type": content_type,
         "headers": message.headers | headers,

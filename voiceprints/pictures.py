@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from audio.results import Picture
-from voiceprints import jobs
+from voiceprints import jobs, recordings
 from voiceprints.errors import RecordingNotFound
 from voiceprints.models import Utterance
 
-DRAW = "voiceprints.draw"
-
 
 def picture_of(utterance: Utterance) -> Picture:
-    """Raises RecordingNotFound, StorageFailed, AnalysisTimedOut, EngineFailed or EngineUnreachable."""
-    if not utterance.recording:
-        raise RecordingNotFound(path="")
-    return Picture(**jobs.ask(DRAW, [str(utterance.recording)])["drawn"])
+    """Raises RecordingNotFound, StorageFailed, and what jobs.draw raises."""
+    path = str(utterance.recording)
+    try:
+        content = recordings.read(path) if path else None
+    except FileNotFoundError:
+        content = None
+    if content is None:
+        raise RecordingNotFound(path=path)
+    return Picture(**jobs.draw(utterance.tenant, content))

@@ -228,8 +228,7 @@ def _is_gone(tenant: Tenant, utterance: int) -> bool:
 def _by_a_worker(run: Run, model: str, batch: Batch) -> dict[int, Exception]:
     """Returns which could not be read, and why. Raises JobLost, GenerationNotFound, and what jobs.ask raises."""
     order = Order(run.tenant.pk, run.job.pk, run.runner.hex, model, list(batch))
-    with jobs.nobody_waiting():
-        answer = jobs.ask(EMBED_BATCH, [asdict(order)])
+    answer = jobs.ask(EMBED_BATCH, [asdict(order)])
     if answer.get("lost"):
         raise JobLost
     return {utterance: from_wire(problem) for utterance, problem in answer.get("undone", ())}

@@ -35,7 +35,6 @@ from voiceprints import (
     heartbeats,
     installed,
     jobs,
-    pictures,
     recordings,
     reembedding,
     sizes,
@@ -44,7 +43,7 @@ from voiceprints import (
     vacuuming,
     work,
 )
-from voiceprints.errors import ErasureNotFound, ModelUnusable, RecordingNotFound, StorageFailed, VoiceprintError
+from voiceprints.errors import ErasureNotFound, ModelUnusable, StorageFailed, VoiceprintError
 from voiceprints.failures import to_wire
 
 logger = logging.getLogger(__name__)
@@ -112,25 +111,26 @@ def _embedded(order: reembedding.Order) -> dict[str, Any]:
     return batches.embed_batch(order, encoder)
 
 
-@shared_task(bind=True, name=pictures.DRAW)
-def draw(self: Task[Any, Any], path: str) -> None:
-    """Draw a recording that is kept. It changes nothing, so it may run twice."""
-    jobs.reply(str(self.request.id), _drawn(path))
+@shared_task(bind=True, name=jobs.DRAW)
+def draw(self: Task[Any, Any], _: dict[str, Any], place: Sequence[str] = ()) -> None:
+    """Draw one recording. It changes nothing, so it may run twice."""
+    job_id = str(self.request.id)
+    content = jobs.recording_of(job_id)
+    if content is not None:
+        jobs.reply(job_id, _drawn(content), place)
 
 
-def _drawn(path: str) -> dict[str, Any]:
+def _drawn(content: bytes) -> dict[str, Any]:
     try:
-        return {"drawn": vars(drawn(recordings.read(path)))}
-    except FileNotFoundError:
-        return {"problem": to_wire(RecordingNotFound(path=path))}
-    except (AudioError, StorageFailed) as error:
-        return {"problem": to_wire(error)}
+        return {"drawn": vars(drawn(content))}
+    except AudioError as error:
+        return {"refused": error.to_wire()}
 
 
 @signals.task_failure.connect
 def reply_that_it_failed(sender: Task[Any, Any], task_id: str, exception: BaseException, **_: Any) -> None:
     """A worker that died cannot answer; its parent does, so that nobody waits for the deadline."""
-    if sender.name in {jobs.ANALYZE, reembedding.EMBED_BATCH, pictures.DRAW}:
+    if sender.name in {jobs.ANALYZE, jobs.DRAW, reembedding.EMBED_BATCH}:
         try:
             jobs.reply(task_id, {"failed": type(exception).__name__})
         except redis.RedisError:

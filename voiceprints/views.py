@@ -13,7 +13,7 @@ from django.views.decorators.http import require_safe
 from audio.errors import AudioError
 from audio.results import Picture
 from tenants.console import may_listen, opens_own_transactions, own_rows, own_view, refuse_unless
-from voiceprints.errors import OUR_FAULT, RecordingNotFound, StorageFailed
+from voiceprints.errors import OUR_FAULT, RecordingNotFound, StorageFailed, TooBusy
 from voiceprints.models import Utterance
 from voiceprints.pictures import picture_of
 from voiceprints.serving import handed_out
@@ -41,7 +41,7 @@ def picture(request: HttpRequest, utterance_id: int) -> HttpResponse:
         return JsonResponse(_told(picture_of(utterance)))
     except (RecordingNotFound, AudioError):
         raise Http404 from None
-    except OUR_FAULT:
+    except (TooBusy, *OUR_FAULT):
         return HttpResponse(status=HTTPStatus.SERVICE_UNAVAILABLE)
 
 

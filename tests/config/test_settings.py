@@ -71,6 +71,7 @@ def test_a_file_that_cannot_be_read_is_named_in_one_line(tmp_path):
         ("DATABASE_URL", "mysql://root@localhost/openvpr"),
         ("DATABASE_URL", "nonsense"),
         ("REDIS_URL", "localhost:6379"),
+        ("REDIS_URL", "unix:///run/redis.sock?db=3"),
         ("OPENVPR_TIME_ZONE", "Mars/Olympus"),
         ("OPENVPR_TRUSTED_ORIGINS", "voice.example.com"),
         ("OPENVPR_S3_ENDPOINT", "nonsense"),

@@ -14,6 +14,7 @@ from django.contrib.auth import get_user_model
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from tenants import audit_words, auditing, sealing
 from tenants.actions import Action
@@ -270,3 +271,23 @@ def test_the_audit_stands_in_the_sidebar_of_whoever_may_read_it(acme):
     for role in Role:
         page = signed_in(member(acme, role).user).get("/console/").content.decode()
         assert ("/console/audit/" in page) is (role in {Role.OWNER, Role.AUDITOR})
+
+
+def test_a_text_that_looks_like_a_moment_is_a_text():
+    looked_for = {"object": "2026-13-45T10:00:00", "action": "speaker.deleted", "since": "2026-11-26T10:00:00+00:00"}
+    details = {"form": "csv", "wanted": looked_for, "changes": {"name": ["a", "2026-02-30T10:00"]}}
+    said = [tuple(one) for one in audit_words.details_in_words(details | {"expires": "9999-12-31T23:59:59Z"})]
+    assert said == [
+        ("format", "csv"),
+        ("filtered by · object", "2026-13-45T10:00:00"),
+        ("filtered by · action", "speaker deleted"),
+        ("filtered by · since", "2026-11-26 10:00"),
+        ("changes · name", "a → 2026-02-30T10:00"),
+        ("expires", "9999-12-31 23:59"),
+    ]
+
+
+def test_a_moment_beyond_the_end_of_time_here_stands_as_it_was_written():
+    with timezone.override("Asia/Shanghai"):
+        (expires,) = audit_words.details_in_words({"expires": "9999-12-31T23:59:59Z"})
+    assert expires.value == "9999-12-31T23:59:59Z"

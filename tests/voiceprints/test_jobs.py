@@ -51,12 +51,10 @@ def queued():
 @pytest.fixture(autouse=True)
 def short_deadline(settings):
     settings.ANALYSIS_DEADLINE_SECONDS = 8.0
-    # It may have been made with a shorter one, by which it would still give up.
-    jobs._waiting_connection.cache_clear()
 
 
-def celery_worker(log=None):
-    command = [sys.executable, "-m", "celery", "-A", "config.celery", "worker", "-Q", "embed", "--concurrency", "1"]
+def celery_worker(log=None, app="config.celery"):
+    command = [sys.executable, "-m", "celery", "-A", app, "worker", "-Q", "embed", "--concurrency", "1"]
     environment = os.environ | {"OPENVPR_EAGER": "0", "OPENVPR_LOG_FORMAT": "json"}
     return subprocess.Popen([*command, "--without-gossip", "--without-mingle"], env=environment, stdout=log, stderr=log)
 
@@ -75,9 +73,14 @@ def worker_log(tmp_path):
 
 
 @pytest.fixture
-def worker(worker_log):
+def worker_app():
+    return "config.celery"
+
+
+@pytest.fixture
+def worker(worker_log, worker_app):
     with worker_log.open("w") as log:
-        process = celery_worker(log)
+        process = celery_worker(log, worker_app)
     wait_until_ready()
     yield process
     for child in psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []:
@@ -144,15 +147,19 @@ def test_a_worker_measures_the_recording(acme, worker):
     assert analysis.flac.startswith(b"fLaC")
 
 
-def test_a_worker_that_measures_also_draws(worker):
+def test_a_worker_that_measures_also_draws(acme, worker):
+    enrollment = services.enroll(acme, LIBRARY, "susan", [audio(SUSAN)])
+    assert picture_of(enrollment.utterances[0]).bands > 0
     with pytest.raises(RecordingNotFound, match="acme/never"):
-        picture_of(Utterance(recording="acme/never.flac"))
+        picture_of(Utterance(tenant=acme, recording="acme/never.flac"))
+    assert jobs.in_flight(acme) == 0
 
 
-def test_nobody_waits_longer_for_a_picture_than_for_a_measurement(settings):
+def test_nobody_waits_longer_for_a_picture_than_for_a_measurement(acme, settings):
     settings.ANALYSIS_DEADLINE_SECONDS = 0.5
     with pytest.raises(AnalysisTimedOut, match=r"0\.5 s"):
-        picture_of(Utterance(recording="acme/never.flac"))
+        jobs.draw(acme, recording(SUSAN))
+    assert jobs.in_flight(acme) == 0
 
 
 def test_a_worker_names_in_its_log_the_request_it_works_for(acme, worker, worker_log):
@@ -308,6 +315,18 @@ def test_without_redis_a_request_fails_cleanly(acme, redis_that_dies):
     redis_that_dies.stop(signal.SIGKILL)
     with pytest.raises(EngineUnreachable):
         measure(acme)
+
+
+@pytest.mark.parametrize("worker_app", ["tests.slow_worker"])
+def test_a_process_that_comes_in_anothers_place_may_take_its_time_to_load_what_it_needs(acme, worker):
+    for child in psutil.Process(worker.pid).children():
+        child.kill()
+    assert outcomes_until(acme, "measured")
+
+
+def test_nobody_waits_much_longer_than_the_deadline_for_a_redis_that_stands_still():
+    patience = jobs._waiting_connection(8.0).connection_pool.connection_kwargs["socket_timeout"]
+    assert patience == 8.0 + jobs.COMMAND_SECONDS
 
 
 def test_after_redis_was_started_again_recordings_are_measured(acme, worker, redis_that_dies):

@@ -2,6 +2,7 @@
 
 // Shows waveform and spectrogram of each [data-picture] once it comes into view, and follows its player. The sound itself
 // is fetched by the player alone, when somebody listens.
+
 // From dark blue over red to yellow: lightness grows all the way, so it reads in grey too.
 function colour(share) {
     const x = Math.min(1, Math.max(0, share));
@@ -74,11 +75,13 @@ function follow(figure) {
     });
 }
 
+// One after another: each takes a worker's time, and others wait for workers too.
+let drawing = Promise.resolve();
 const whenSeen = new IntersectionObserver((entries) => {
     for (const { isIntersecting, target } of entries) {
         if (!isIntersecting) continue;
         whenSeen.unobserve(target);
-        draw(target);
+        drawing = drawing.then(() => draw(target));
     }
 });
 
