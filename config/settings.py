@@ -24,6 +24,7 @@ from config.home import stored_secret
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VERSION = tomllib.loads((BASE_DIR / "pyproject.toml").read_text())["project"]["version"]
+USUAL_HOME = BASE_DIR / "var"
 MEBIBYTE = 1024 * 1024
 SHORTEST_SECRET_KEY = 32
 DAY = 24 * 3600
@@ -158,7 +159,7 @@ def local_recordings(folder: Path) -> dict[str, Any]:
 try:
     PRODUCTION = env.bool("OPENVPR_PRODUCTION", False)
     DEBUG = env.bool("OPENVPR_DEBUG", False)
-    HOME = Path(env.str("OPENVPR_HOME", str(BASE_DIR / "var"))).expanduser().absolute()
+    HOME = Path(env.str("OPENVPR_HOME", str(USUAL_HOME))).expanduser().absolute()
     HOST = env.str("OPENVPR_HOST", "127.0.0.1", validate=validate.Length(min=1)).strip("[]")
     PORT = env.int("OPENVPR_PORT", 8000, validate=validate.Range(1, 65535))
     PUBLIC_URL = env.str("OPENVPR_PUBLIC_URL", "").rstrip("/")

@@ -15,10 +15,9 @@ from voiceprints.calibration import QUOTED_FALSE_ACCEPT_RATE, Provenance, Qualit
 from voiceprints.decisions import calibration_in_force
 
 SAMPLES = "voiceprints/samples"
-A_BETTER_ONE = [
-    "for trying things out; the way to one of WeSpeaker's, which errs less, is in docs/models.md and begins with",
-    f"{shlex.quote(os.path.relpath(sys.executable))} manage.py models fetch resnet34-LM",
-]
+A_BETTER_ONE = (
+    "for trying things out; the way to one of WeSpeaker's, which errs less, is in docs/models.md and begins with"
+)
 
 
 def welcome(new: Provisioned, late: Sequence[str] = ()) -> str:
@@ -49,7 +48,7 @@ def _model_lines(model: str) -> list[str]:
     known, held_out = calibration.provenance, calibration.held_out
     first, *others = _measured(known, held_out) if known else _unmeasured(model)
     if model == BUNDLED.name:
-        others += A_BETTER_ONE
+        others += [A_BETTER_ONE, _command("models fetch resnet34-LM")]
     return [f"  model      {model}: {first}", *(f"             {other}" for other in others)]
 
 
@@ -84,9 +83,15 @@ def _secrets_shown_once(new: Provisioned) -> list[str]:
 
 
 def _curl_lines(url: str) -> list[str]:
-    signed = f"$({shlex.quote(os.path.relpath(sys.executable))} manage.py abcpen_signature demo)"
+    signed = f"$({_command('abcpen_signature demo')})"
     fields = "-F org_id=demo -F tag_id= -F spk_name=susan"
     return [
         f'  curl -s -w "\\n" {fields} -F audio=@{SAMPLES}/susan/1.opus "{url}/voiceid/register?{signed}"',
         f'  curl -s -w "\\n" -F org_id=demo -F audio=@{SAMPLES}/susan/2.opus "{url}/voiceid/recognize?{signed}"',
     ]
+
+
+def _command(words: str) -> str:
+    """For a shell that knows nothing of where this platform keeps its state."""
+    home = f"OPENVPR_HOME={shlex.quote(str(settings.HOME))} " if settings.HOME != settings.USUAL_HOME else ""
+    return f"{home}{shlex.quote(os.path.relpath(sys.executable))} manage.py {words}"

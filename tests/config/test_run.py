@@ -71,9 +71,10 @@ class Platform:
         return json.loads(self.shown(line))
 
     def shown(self, line: str) -> bytes:
-        """What a terminal would show."""
+        """What a terminal would show that knows nothing of the platform but what it has printed."""
+        environment = {name: value for name, value in self.environment.items() if not name.startswith("OPENVPR")}
         command = ["bash", "-c", line]
-        return subprocess.run(command, cwd=settings.BASE_DIR, env=self.environment, capture_output=True).stdout
+        return subprocess.run(command, cwd=settings.BASE_DIR, env=environment, capture_output=True).stdout
 
     def curl_lines(self) -> list[str]:
         return re.findall(r"^\s+(curl .*)$", self.printed, re.MULTILINE)

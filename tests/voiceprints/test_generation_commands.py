@@ -173,7 +173,7 @@ def test_the_report_is_told_in_words(everybody, tiny, capsys):
     assert "24 same-speaker and 252 different-speaker pairs, 8 speakers" in words
     assert "ge2e: EER" in words
     assert "tiny: EER" in words
-    assert "too little to rely on" in words
+    assert "too little to rely on: fewer than 100 same-speaker pairs, fewer than 1000 different-speaker pairs" in words
     assert "tiny is not calibrated" in words
     assert "ge2e is not calibrated" not in words
 

@@ -20,9 +20,15 @@ from voiceprints.decisions import calibration_of, drop_own_calibrations, has_own
 from voiceprints.errors import GenerationIncomplete, VoiceprintError
 from voiceprints.models import Job
 from voiceprints.own_calibration import Recalibration, Standing
-from voiceprints.side_by_side import Report, Side, report
+from voiceprints.side_by_side import FEW_IMPOSTORS, FEW_SPEAKERS, FEW_TARGETS, Report, Side, report
 
 MOST_LISTED = 1000
+
+TOO_FEW = {
+    "few_targets": f"fewer than {FEW_TARGETS} same-speaker pairs",
+    "few_impostors": f"fewer than {FEW_IMPOSTORS} different-speaker pairs",
+    "few_speakers": f"fewer than {FEW_SPEAKERS} speakers",
+}
 
 Options = dict[str, Any]
 Said = dict[str, Any]
@@ -253,7 +259,7 @@ def _report_in_words(said: Said) -> str:
         *(_side_in_words(side, said["far"]) for side in said["sides"]),
     ]
     if said["warnings"]:
-        lines.append(f"too little to rely on: {', '.join(said['warnings'])}")
+        lines.append(f"too little to rely on: {', '.join(TOO_FEW[warning] for warning in said['warnings'])}")
     lines += [_uncalibrated(side["model"]) for side in said["sides"] if side["provisional"]]
     return "\n".join(lines)
 
