@@ -26,14 +26,21 @@ def drawn(content: bytes) -> Picture:
 
 
 def _levels(samples: Samples, edges: np.ndarray) -> bytes:
-    """Of the frame around the middle of each column, the highest band first."""
-    middles = (edges[:-1] + edges[1:]) // 2
+    """Of each column, from frames all over it, the highest band first."""
+    begins, widths = edges[:-1], np.diff(edges)
+    count = -(-int(widths.max()) // FRAME_SAMPLES)
     padded = np.pad(samples, FRAME_SAMPLES // 2)
-    frames = padded[middles[:, None] + np.arange(FRAME_SAMPLES)] * np.hanning(FRAME_SAMPLES).astype(np.float32)
-    power = np.square(np.abs(np.fft.rfft(frames, axis=1)[:, :-1]))
-    decibels = 10 * np.log10(power.reshape(COLUMNS, BANDS, -1).mean(axis=2) + SILENCE)
+    power = sum(_power(padded, begins + (widths * (2 * n + 1)) // (2 * count)) for n in range(count)) / count
+    decibels = 10 * np.log10(power + SILENCE)
     shares = np.clip((decibels - decibels.max()) / SPAN_DB + 1, 0, 1)
     return _as_bytes(shares.T[::-1], np.uint8)
+
+
+def _power(padded: Samples, middles: np.ndarray) -> np.ndarray:
+    """Of the frames around these samples, shape (columns, BANDS)."""
+    frames = padded[middles[:, None] + np.arange(FRAME_SAMPLES)] * np.hanning(FRAME_SAMPLES).astype(np.float32)
+    spectrum: np.ndarray = np.square(np.abs(np.fft.rfft(frames, axis=1)[:, :-1]))
+    return spectrum.reshape(len(middles), BANDS, -1).mean(axis=2)
 
 
 def _as_bytes(shares: np.ndarray, kind: type[np.integer]) -> bytes:

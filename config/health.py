@@ -36,6 +36,7 @@ LOOKED_AT_EVERY_SECONDS: Final = 1.0
 LOOKED_AGAIN_AFTER_SECONDS: Final = 0.2
 """Where something is wrong: whoever waits for it to come up asks now this process, now that."""
 WRITTEN_TO_S3_EVERY_SECONDS: Final = 60.0
+TRIED_AGAIN_AT_S3_AFTER_SECONDS: Final = 5.0
 MAINTENANCE: Final = settings.CELERY_TASK_DEFAULT_QUEUE
 CLEANUP: Final = "cleanup"
 NO_STORE: Final = {"Cache-Control": "no-store"}
@@ -170,7 +171,7 @@ def model_state(alive: Iterable[Pulse]) -> State:
 
 
 class Storage:
-    """Whether a recording could be written now. To S3 something is written once a minute, for that costs money."""
+    """Whether a recording could be written now. S3 costs money: asked once a minute, while it fails more often."""
 
     def __init__(self) -> None:
         self._until, self._found = 0.0, State.UNKNOWN
@@ -186,6 +187,7 @@ class Storage:
             if isinstance(storage, FileSystemStorage):
                 write_nameless(storage)
             else:
+                self._until = time.monotonic() + TRIED_AGAIN_AT_S3_AFTER_SECONDS
                 write_and_delete(storage)
                 self._until = time.monotonic() + WRITTEN_TO_S3_EVERY_SECONDS
         except STORAGE_FAILURES:

@@ -124,7 +124,7 @@ def make_default(name: str) -> None:
 
 
 def remove(name: str, *, force: bool = False) -> None:
-    """From this machine, and from the database.
+    """From this machine, if it is there, and from the database.
 
     By `force` tenants that use it go over to another of theirs or to the bundled one, unless vectors were made with it.
     Raises ModelMissing, ModelInUse.
@@ -139,9 +139,10 @@ def remove(name: str, *, force: bool = False) -> None:
         # Nobody stores any more; somebody may have until just now.
         if vectors := _vectors_of(name):
             raise ModelInUse(name=name, vectors=vectors, **vars(usage))
-        EmbeddingModel.objects.filter(pk=name).delete()
+        known, _ = EmbeddingModel.objects.filter(pk=name).delete()
         note(None, Action.MODEL_REMOVED, model_target(name), force=force)
-        store().remove(name)
+        if store().has(name) or not known:
+            store().remove(name)
 
 
 def _let_go(name: str) -> None:

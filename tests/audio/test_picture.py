@@ -30,6 +30,13 @@ def test_what_is_louder_swings_further_and_the_loudest_fills_the_height():
     assert (lows <= highs).all()
 
 
+def test_what_sounds_for_a_moment_is_seen_in_the_longest_recording():
+    samples = np.zeros(300 * 16_000, np.float32)
+    beginning = 100 * 8000 + 300
+    samples[beginning : beginning + 1600] = tone(0.1)
+    assert (levels(samples).argmax(axis=1) == 100).sum() > 0
+
+
 def test_speech_and_silence_are_told_apart():
     voice = spoken()
     seen = levels(np.concatenate([voice, np.zeros_like(voice)]))

@@ -229,6 +229,16 @@ def test_whom_the_other_model_knows_is_found_after_a_removal_by_force(initech):
     assert tenant.switched is not None
 
 
+def test_a_model_that_only_other_machines_have_leaves_the_database_all_the_same(initech):
+    installed.store().remove("small")
+
+    installed.remove("small", force=True)
+
+    assert not EmbeddingModel.objects.filter(pk="small").exists()
+    with pytest.raises(ModelMissing, match="not installed"):
+        installed.remove("small")
+
+
 def test_the_bundled_model_is_never_removed():
     with pytest.raises(ModelMissing, match="comes with the platform"):
         installed.remove("ge2e", force=True)
