@@ -39,8 +39,9 @@ def _levels(samples: Samples, edges: np.ndarray) -> bytes:
 def _power(padded: Samples, middles: np.ndarray) -> np.ndarray:
     """Of the frames around these samples, shape (columns, BANDS)."""
     frames = padded[middles[:, None] + np.arange(FRAME_SAMPLES)] * np.hanning(FRAME_SAMPLES).astype(np.float32)
-    spectrum: np.ndarray = np.square(np.abs(np.fft.rfft(frames, axis=1)[:, :-1]))
-    return spectrum.reshape(len(middles), BANDS, -1).mean(axis=2)
+    spectrum = np.square(np.abs(np.fft.rfft(frames, axis=1)[:, :-1]))
+    power: np.ndarray = spectrum.reshape(len(middles), BANDS, -1).mean(axis=2)
+    return power
 
 
 def _as_bytes(shares: np.ndarray, kind: type[np.integer]) -> bytes:
