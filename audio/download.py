@@ -114,7 +114,10 @@ class Target:
         return f"{self.scheme}://{host}{port}{self.path}"
 
     def redirected(self, location: str) -> Target:
-        following = Target.parse(urljoin(self.url, location))
+        try:
+            following = Target.parse(urljoin(self.url, location))
+        except ValueError:
+            raise DownloadRefused(reason="malformed address") from None
         if self.scheme == "https" and following.scheme == "http":
             raise DownloadRefused(reason="redirect from https to http")
         return following

@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -62,7 +62,8 @@ for _, key in ipairs(KEYS) do redis.call('ZREMRANGEBYSCORE', key, '-inf', now) e
 local entries = redis.call('ZRANGE', platform, 0, -1)
 local total = bytes
 for _, other in ipairs(entries) do total = total + tonumber(string.match(other, ':(%d+)$')) end
-if #entries >= tonumber(ARGV[4]) or (#entries > 0 and total > tonumber(ARGV[5])) then return 1 end
+if #entries >= tonumber(ARGV[4]) then return 1 end
+if #entries > 0 and total > tonumber(ARGV[5]) then return 3 end
 if redis.call('ZCARD', tenant) >= tonumber(ARGV[6]) then return 2 end
 for _, key in ipairs(KEYS) do
     redis.call('ZADD', key, now + tonumber(ARGV[3]), entry)
@@ -261,8 +262,12 @@ def _answered_here(task: str, content: bytes, options: dict[str, Any]) -> dict[s
 def _answered_by_worker(
     tenant: Tenant, task: str, audio: AudioInput, options: dict[str, Any], meanwhile: Callable[[], None]
 ) -> dict[str, Any]:
-    job_id, deadline = uuid.uuid4().hex, deadline_seconds()
-    size_bytes = settings.MAX_UPLOAD_BYTES if audio.size_bytes is None else audio.size_bytes
+    job_id, deadline, size_bytes = uuid.uuid4().hex, deadline_seconds(), audio.size_bytes
+    if size_bytes is None:
+        # A share of the room for as long as it is on its way: servers that never answer take nobody else's.
+        with _admitted(tenant, job_id, settings.QUEUE_BYTES // settings.QUEUE_DEPTH):
+            content, meanwhile = _read_in(audio, meanwhile)
+        size_bytes, audio = len(content), replace(audio, read=lambda: content, size_bytes=len(content))
     with _admitted(tenant, job_id, size_bytes) as place:
         content, meanwhile = _read_in(audio, meanwhile)
         gives_up = time.monotonic() + deadline
@@ -297,6 +302,8 @@ def _admitted(tenant: Tenant, job_id: str, size_bytes: int) -> Iterator[Place]:
         raise TooBusy(what="recordings waiting on this platform", limit=settings.QUEUE_DEPTH)
     if refused == 2:
         raise TooManyAtOnce(what="recordings of this tenant at once", limit=tenant.max_concurrent_analyses)
+    if refused == 3:
+        raise TooBusy(what="bytes of recordings waiting on this platform", limit=settings.QUEUE_BYTES)
     try:
         yield place
     finally:

@@ -43,7 +43,7 @@ class AudioInput:
 
     read: Callable[[], bytes]
     size_bytes: int | None = None
-    """None when nobody knows before it is read; then it counts as the largest there may be."""
+    """None when nobody knows before it is read."""
     raw_pcm: RawPcm | None = None
     form: RecordingForm = ANY_FORM
     denoise: bool = False

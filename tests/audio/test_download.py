@@ -63,6 +63,9 @@ class Site(BaseHTTPRequestHandler):
     def to_file(self):
         self.answer(302, Location="file:///etc/passwd")
 
+    def to_nonsense(self):
+        self.answer(302, Location="http://[")
+
     def downgrade(self):
         self.answer(302, Location=f"http://127.0.0.1:{self.server.server_port}/recording")
 
@@ -257,6 +260,11 @@ def test_a_name_nobody_knows_fails(host):
 def test_a_redirect_to_another_scheme_is_refused(site):
     with pytest.raises(DownloadRefused):
         fetch(f"{site}/to-file")
+
+
+def test_a_redirect_to_what_is_no_address_is_refused(site):
+    with pytest.raises(DownloadRefused, match="malformed address"):
+        fetch(f"{site}/to-nonsense")
 
 
 def test_a_redirect_to_nowhere_in_particular_ends(site):

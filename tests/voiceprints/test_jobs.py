@@ -230,13 +230,32 @@ def test_what_nobody_waits_for_holds_up_nobody(acme, settings, worker):
 
 def test_beyond_the_bytes_of_the_queue_a_request_is_refused_at_once(acme, settings):
     settings.QUEUE_BYTES = 1000
-    with admitted_by(acme), pytest.raises(TooBusy):
+    with admitted_by(acme), pytest.raises(TooBusy, match="limit of 1000 bytes"):
         measure(acme)
 
 
 def test_a_single_recording_larger_than_the_queue_is_still_admitted(acme, settings, worker):
     settings.QUEUE_BYTES = 1000
     assert measure(acme)
+
+
+def test_recordings_that_never_come_take_nobody_elses_room(acme, globex, worker):
+    over, on_their_way = threading.Event(), threading.Semaphore(0)
+
+    def never_comes():
+        on_their_way.release()
+        over.wait()
+        return recording(SUSAN)
+
+    with ThreadPoolExecutor(12) as pool:
+        fetched = [pool.submit(jobs.analyze, acme, AudioInput(read=never_comes), OPTIONS) for _ in range(12)]
+        for _ in fetched:
+            on_their_way.acquire()
+        try:
+            assert measure(globex)
+        finally:
+            over.set()
+        assert all(one.result() for one in fetched)
 
 
 def test_what_is_refused_is_not_even_fetched(acme, settings):
