@@ -87,3 +87,12 @@ def test_importing_the_analysis_loads_no_weights() -> None:
     loaded = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True, cwd=ROOT)
 
     assert loaded.stdout.split() == ["0", "0"]
+
+
+def test_the_runtime_tells_its_maker_nothing(tmp_path: Path) -> None:
+    """Where it does, it numbers the machine in a file below the home folder. It is silent by itself where CI is set."""
+    program = "from audio.encoders import load_encoder; load_encoder('ge2e')"
+
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=ROOT, env={"HOME": str(tmp_path)})
+
+    assert list(tmp_path.rglob("*")) == []
