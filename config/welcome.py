@@ -34,10 +34,7 @@ def welcome(new: Provisioned, late: Sequence[str] = ()) -> str:
             f"  state      {settings.HOME}, logs in {settings.HOME / 'logs'}",
             *_late_lines(late),
             "",
-            "Enroll a voice, then ask who is speaking (from this folder, in another terminal):",
-            "",
-            *_curl_lines(settings.LOCAL_URL),
-            "",
+            *(_lines_to_try(settings.LOCAL_URL) if new.credential else []),
         ]
     )
 
@@ -82,12 +79,16 @@ def _secrets_shown_once(new: Provisioned) -> list[str]:
     ]
 
 
-def _curl_lines(url: str) -> list[str]:
+def _lines_to_try(url: str) -> list[str]:
+    """For the demo tenant while nobody is enrolled in it: a second time, the name would be taken."""
     signed = f"$({_command('abcpen_signature demo')})"
     fields = "-F org_id=demo -F tag_id= -F spk_name=susan"
     return [
+        "Enroll a voice, then ask who is speaking (from this folder, in another terminal):",
+        "",
         f'  curl -s -w "\\n" {fields} -F audio=@{SAMPLES}/susan/1.opus "{url}/voiceid/register?{signed}"',
         f'  curl -s -w "\\n" -F org_id=demo -F audio=@{SAMPLES}/susan/2.opus "{url}/voiceid/recognize?{signed}"',
+        "",
     ]
 
 

@@ -1,9 +1,9 @@
-"""What a start prints about the speaker model."""
+"""What a start prints."""
 
 import pytest
 
 from config.welcome import welcome
-from tenants.services import Provisioned, set_default_model
+from tenants.services import Provisioned, provision, set_default_model
 from voiceprints.models import EmbeddingModel
 
 pytestmark = pytest.mark.django_db
@@ -38,3 +38,8 @@ def test_a_published_model_is_shown_with_what_its_publisher_measured():
 def test_what_is_still_starting_is_named():
     assert "  starting   embed-bulk, cleanup: " in welcome(Provisioned(), ["embed-bulk", "cleanup"])
     assert "starting" not in welcome(Provisioned())
+
+
+def test_the_lines_to_try_are_printed_while_nobody_is_enrolled_by_them():
+    assert "curl" in welcome(provision())
+    assert "curl" not in welcome(provision())
