@@ -58,21 +58,29 @@ def on_a_plane(voiceprints: Embedding) -> tuple[Figures, float]:
 def near_duplicates(voiceprints: Embedding, seconds: list[float], decision: Decision, most: int) -> NearDuplicates:
     """All pairs at or above their threshold are counted; `seconds`: of speech behind each."""
     features = np.array([speech_feature(one) for one in seconds])
+    bars = [decision.bar(one) for one in seconds]
+    bases, slopes = (np.array([getattr(bar, name) for bar in bars]) for name in ("base", "per_log_second"))
+    lowest = _thresholds(bases, slopes, np.where(slopes > 0, features.min(), features.max()))
     everybody = np.arange(len(voiceprints))
     count, doubled, nearest = 0, np.zeros(len(voiceprints), bool), list[Pair]()
     for block in np.split(everybody, range(BLOCK, len(voiceprints), BLOCK)):
-        bars = [decision.bar(seconds[place]) for place in block]
-        bases, slopes = (np.array([getattr(bar, name) for bar in bars]) for name in ("base", "per_log_second"))
         # Of each pair once: whoever comes before has been held against these already.
         rest = everybody[block[0] :]
         cosines = np.clip(voiceprints[block] @ voiceprints[rest].T, -1, 1)
-        thresholds = (bases[:, None] + slopes[:, None] * features[rest]).clip(-EXTREME_THRESHOLD, EXTREME_THRESHOLD)
-        found = np.nonzero((cosines >= thresholds) & (rest > block[:, None]))
-        ones, others = block[found[0]], rest[found[1]]
+        # Most pairs are below any threshold, which is soon seen.
+        near = np.nonzero((cosines >= lowest[block, None]) & (rest > block[:, None]))
+        ones, others, cosines = block[near[0]], rest[near[1]], cosines[near]
+        thresholds = _thresholds(bases[ones], slopes[ones], features[others])
+        found = cosines >= thresholds
+        ones, others = ones[found], others[found]
         count += len(ones)
         doubled[ones] = doubled[others] = True
         nearest += _nearest(cosines[found], thresholds[found], ones, others, most)
     return NearDuplicates(count, np.flatnonzero(doubled).tolist(), sorted(nearest, key=_nearness)[:most])
+
+
+def _thresholds(bases: Figures, slopes: Figures, features: Figures) -> Figures:
+    return (bases + slopes * features).clip(-EXTREME_THRESHOLD, EXTREME_THRESHOLD)
 
 
 def _nearest(
