@@ -82,7 +82,9 @@ class OwnCalibration(models.Model):
 
 
 class Library(models.Model):
-    tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="libraries", verbose_name=_("tenant"))
+    tenant = models.ForeignKey(
+        Tenant, models.CASCADE, related_name="libraries", verbose_name=_("tenant"), db_index=False
+    )
     org_id = models.CharField(_("organisation"), max_length=64)
     tag_id = models.CharField(_("tag"), max_length=64, blank=True)
     name = models.CharField(_("name"), max_length=256, blank=True)
@@ -115,8 +117,12 @@ class Speaker(models.Model):
         ENROLLED = "enrolled", _("enrolled")
         PROBE = "probe", _("probe")
 
-    tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="speakers", verbose_name=_("tenant"))
-    library = models.ForeignKey(Library, models.CASCADE, related_name="speakers", verbose_name=_("library"))
+    tenant = models.ForeignKey(
+        Tenant, models.CASCADE, related_name="speakers", verbose_name=_("tenant"), db_index=False
+    )
+    library = models.ForeignKey(
+        Library, models.CASCADE, related_name="speakers", verbose_name=_("library"), db_index=False
+    )
     external_id = models.CharField(_("speaker"), max_length=128)
     info = models.TextField(_("info"), blank=True)
     status = models.CharField(_("status"), max_length=16, choices=Status.choices, default=Status.ENROLLING)
@@ -167,7 +173,9 @@ class Speaker(models.Model):
 class Utterance(models.Model):
     """One recording of a speaker and what was measured in it."""
 
-    tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="utterances", verbose_name=_("tenant"))
+    tenant = models.ForeignKey(
+        Tenant, models.CASCADE, related_name="utterances", verbose_name=_("tenant"), db_index=False
+    )
     speaker = models.ForeignKey(Speaker, models.CASCADE, related_name="utterances", verbose_name=_("speaker"))
     recording = models.FileField(_("recording"), storage=recordings_storage, max_length=255, blank=True)
     """"" where only the embedding came, from another installation, or where it is not kept any longer."""
@@ -250,8 +258,8 @@ def dimension_check(name: str) -> models.CheckConstraint:
 class UtteranceEmbedding(models.Model):
     """The L2-normalised embedding of one utterance by one model, kept so that a voiceprint can be made anew."""
 
-    tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="utterance_embeddings")
-    utterance = models.ForeignKey(Utterance, models.CASCADE, related_name="embeddings")
+    tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="utterance_embeddings", db_index=False)
+    utterance = models.ForeignKey(Utterance, models.CASCADE, related_name="embeddings", db_index=False)
     model = models.CharField(max_length=MODEL_NAME_LENGTH)
     dimension = models.PositiveSmallIntegerField()
     embedding = VectorField()
@@ -276,8 +284,8 @@ class Voiceprint(models.Model):
     """
 
     tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="voiceprints")
-    library = models.ForeignKey(Library, models.CASCADE, related_name="voiceprints", null=True)
-    speaker = models.ForeignKey(Speaker, models.CASCADE, related_name="voiceprints")
+    library = models.ForeignKey(Library, models.CASCADE, related_name="voiceprints", null=True, db_index=False)
+    speaker = models.ForeignKey(Speaker, models.CASCADE, related_name="voiceprints", db_index=False)
     model = models.CharField(max_length=MODEL_NAME_LENGTH)
     dimension = models.PositiveSmallIntegerField()
     embedding = VectorField()
@@ -368,7 +376,7 @@ class Job(models.Model):
         FAILED = "failed", _("failed")
         CANCELLED = "cancelled", _("cancelled")
 
-    tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="jobs", verbose_name=_("tenant"))
+    tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="jobs", verbose_name=_("tenant"), db_index=False)
     kind = models.CharField(_("kind"), max_length=16, choices=Kind.choices)
     state = models.CharField(_("state"), max_length=16, choices=State.choices, default=State.QUEUED)
     parameters = models.JSONField(default=dict)
@@ -450,7 +458,7 @@ class JobRow(models.Model):
         FAILED = "failed", _("failed")
 
     tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="job_rows")
-    job = models.ForeignKey(Job, models.CASCADE, related_name="rows")
+    job = models.ForeignKey(Job, models.CASCADE, related_name="rows", db_index=False)
     number = models.PositiveBigIntegerField(_("line"))
     outcome = models.CharField(_("outcome"), max_length=16, choices=Outcome.choices)
     org_id = models.CharField(_("organisation"), max_length=64, blank=True)
@@ -498,7 +506,9 @@ class Consent(models.Model):
 class OptOut(models.Model):
     """That nobody of a name is to be enrolled, in one library or, without an `org_id`, in any. It names nobody."""
 
-    tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="opt_outs", verbose_name=_("tenant"))
+    tenant = models.ForeignKey(
+        Tenant, models.CASCADE, related_name="opt_outs", verbose_name=_("tenant"), db_index=False
+    )
     org_id = models.CharField(_("organisation"), max_length=64, blank=True)
     tag_id = models.CharField(_("tag"), max_length=64, blank=True)
     digest = models.CharField(max_length=64)

@@ -126,7 +126,7 @@ def overview_for(request: HttpRequest) -> Overview:
         shown=shown,
         libraries=counts["libraries"],
         kept=kept_by_tenant(shown),
-        newest=speakers.select_related("library").order_by("-created", "-id")[:NEWEST_SHOWN],
+        newest=speakers.select_related("library").order_by("-id")[:NEWEST_SHOWN],
         model=model,
         calibration=shown.calibration,
         notices=attention.notices(counts),
