@@ -194,8 +194,8 @@ class DialectViewSet(ViewSet):
         return response
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        method = (request.method or "").lower()
-        if method not in self.http_method_names or method not in self.action_map:
+        method = (request.method or "").upper()
+        if method not in self.allowed_methods:
             raise MethodNotAllowed(method)
         # Whatever charset a client claims, the dialects speak UTF-8.
         request._request.encoding = "utf-8"
@@ -207,6 +207,10 @@ class DialectViewSet(ViewSet):
         refuse_unreadable_body(
             request._request, limit_bytes=self.largest_body_bytes, accepts_chunks=self.accepts_chunks
         )
+
+    def _allowed_methods(self) -> list[str]:
+        """What `Allow` names: no OPTIONS, which Django would answer."""
+        return sorted(method.upper() for method in self.action_map if method in self.http_method_names)
 
     def _admit(self, tenant: Tenant) -> None:
         """Whoever has proved who they are may still be closed here, or ask too often."""

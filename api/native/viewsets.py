@@ -181,7 +181,7 @@ class NativeViewSet(DialectViewSet):
         members = answer.as_members(error) | {"instance": path, "request_id": self.request_id}
         headers = {"Cache-Control": "no-store", **answer.headers(error)}
         if answer.status == 405:
-            headers["Allow"] = ", ".join(sorted(method.upper() for method in self.action_map))
+            headers["Allow"] = ", ".join(self.allowed_methods)
         response = Response(
             members,
             status=answer.status,
