@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
@@ -14,8 +15,10 @@ PAGES = {
     400: (_("This request makes no sense here"), _("Go back and try again.")),
     403: (_("Your role does not allow this"), _("Ask an owner of your tenant.")),
     404: (_("There is nothing here"), _("It may have been deleted, or the address is wrong.")),
+    405: (_("There is nothing to see here"), _("What this address does, a button of another page begins.")),
     413: (_("This upload is too large"), _("Choose fewer or shorter recordings.")),
     500: (_("Something broke"), _("It has been logged, and nothing was changed.")),
+    503: (_("This cannot be had now"), _("It has been logged. Try again later.")),
 }
 FORGERY = (
     _("This form could not be accepted"),
@@ -30,6 +33,22 @@ def problem(request: HttpRequest, status: int, words: tuple[Any, Any] | None = N
     title, advice = words or PAGES[status]
     context = {"status": status, "title": title, "advice": advice}
     return render(request, "console/problem.html", context, status=status)
+
+
+class ProblemPageMiddleware:
+    """What the console refuses without a word, such as an address that only takes what is posted, becomes a page."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        wordless = response.status_code in PAGES and not response.streaming and not response.content
+        if not wordless or not request.path.startswith(settings.CONSOLE_PATH):
+            return response
+        page = problem(request, response.status_code)
+        response.content, response.headers["Content-Type"] = page.content, page.headers["Content-Type"]
+        return response
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:

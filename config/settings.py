@@ -315,6 +315,8 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "config.csp.ConsolePolicyMiddleware",
+    "config.problems.ProblemPageMiddleware",
+    "config.htmx.WholePageMiddleware",
     "tenants.middleware.ConsoleTenantMiddleware",
 ]
 

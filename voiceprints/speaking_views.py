@@ -97,7 +97,7 @@ def _spoken(request: HttpRequest, form: SpeakingForm, do: Do, back: str) -> Http
     except (AudioError, VoiceprintError) as error:
         return _refused(request, in_words(error), back)
     messages.success(request, _stored(enrollment))
-    return _led_to(request, _address(enrollment.speaker))
+    return redirect(_address(enrollment.speaker))
 
 
 def _stored(enrollment: Enrollment) -> str:
@@ -111,12 +111,6 @@ def _refused(request: HttpRequest, words: str, back: str) -> HttpResponse:
         return render(request, "console/refusal.html", {"words": words})
     messages.error(request, words)
     return redirect(back)
-
-
-def _led_to(request: HttpRequest, address: str) -> HttpResponse:
-    if "HX-Request" in request.headers:
-        return HttpResponse(headers={"HX-Redirect": address})
-    return redirect(address)
 
 
 def _address(speaker: Speaker) -> str:
