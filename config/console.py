@@ -264,6 +264,10 @@ def script(request: HttpRequest) -> str:
     return static("console/copy.js")
 
 
+def once_script(request: HttpRequest) -> str:
+    return static("console/once.js")
+
+
 def choices_script(request: HttpRequest) -> str:
     return static("console/choices.js")
 

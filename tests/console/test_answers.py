@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tenants.context import acting_as
+from tenants.models import AccessToken
 from tests.cast import recording
 from tests.console.people import PASSWORD, enrolled
 from tests.console.test_browser import sign_in
@@ -72,6 +73,28 @@ def test_a_page_that_follows_a_job_says_so_when_the_job_is_gone(unlucky, acme):
     with acting_as(acme):
         job.delete()
     expect(unlucky.get_by_text("There is nothing here")).to_be_visible()
+
+
+@pytest.mark.browser
+def test_a_form_whose_button_is_pressed_twice_is_sent_once(page, acme):
+    sign_in(page, acme)
+    page.goto("/console/tenants/accesstoken/add/")
+    page.get_by_label("read", exact=True).check()
+    posted = []
+
+    def keep_waiting(route):
+        posted.append(route)
+
+    page.route("**/accesstoken/add/", keep_waiting)
+    button = page.get_by_role("button", name="Save").bounding_box()
+    for _ in range(2):
+        page.mouse.click(button["x"] + 5, button["y"] + 5)
+        page.wait_for_timeout(300)
+    assert len(posted) == 1
+    posted[0].continue_()
+    expect(page.locator("#token")).to_be_visible()
+    with acting_as(acme):
+        assert AccessToken.all_tenants.filter(tenant=acme).count() == 1
 
 
 @pytest.mark.parametrize("where", ["tenant/", "speakers/{speaker}/recordings/", "erasures/acme/tenant/restore/"])
