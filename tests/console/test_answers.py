@@ -76,6 +76,19 @@ def test_a_page_that_follows_a_job_says_so_when_the_job_is_gone(unlucky, acme):
 
 
 @pytest.mark.browser
+def test_what_is_copied_twice_is_copied_and_said_twice(page, acme):
+    sign_in(page, acme)
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.goto("/console/account/two-factor/")
+    button = page.get_by_role("button", name="Copy")
+    button.click()
+    button.click()
+    expect(page.get_by_text("Copied")).to_have_count(1)
+    assert page.evaluate("navigator.clipboard.readText()") == page.locator("#seed").text_content()
+    expect(button.locator("span")).to_have_text("content_copy")
+
+
+@pytest.mark.browser
 def test_a_form_whose_button_is_pressed_twice_is_sent_once(page, acme):
     sign_in(page, acme)
     page.goto("/console/tenants/accesstoken/add/")

@@ -1,6 +1,8 @@
 "use strict";
 
-// A click on [data-copy] puts that text on the clipboard. Pages served without TLS have no navigator.clipboard.
+// A click on [data-copy] puts that text on the clipboard and says so. Pages served without TLS have no navigator.clipboard.
+const SHOWN_MS = 1500;
+
 async function copy(text) {
     if (navigator.clipboard) return navigator.clipboard.writeText(text);
     const field = document.createElement("textarea");
@@ -14,10 +16,12 @@ async function copy(text) {
 document.addEventListener("click", async (event) => {
     const button = event.target.closest("[data-copy]");
     if (!button) return;
-    event.preventDefault();
     await copy(button.dataset.copy);
-    const symbol = button.querySelector(".material-symbols-outlined");
-    const before = symbol.textContent;
+    const symbol = button.querySelector(".material-symbols-outlined"), said = button.nextElementSibling;
     symbol.textContent = "check";
-    setTimeout(() => (symbol.textContent = before), 1500);
+    said.textContent = said.dataset.copied;
+    setTimeout(() => {
+        symbol.textContent = "content_copy";
+        said.textContent = "";
+    }, SHOWN_MS);
 });
