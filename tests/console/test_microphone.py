@@ -72,6 +72,22 @@ def painted(page: Page, canvas: str) -> int:
     )
 
 
+def test_a_microphone_that_is_asked_for_twice_is_opened_once(page, acme):
+    library = enrolled(acme, "bob", "ken")[0].library
+    sign_in(page, acme)
+    page.goto(f"/console/libraries/{library.pk}/enroll/")
+    page.evaluate(
+        """() => {
+            const media = navigator.mediaDevices, open = media.getUserMedia.bind(media);
+            window.opened = 0;
+            media.getUserMedia = (wanted) => (window.opened++, open(wanted));
+        }"""
+    )
+    page.get_by_role("button", name="Record", exact=True).dblclick()
+    expect(page.locator("[data-microphone]")).to_be_enabled()
+    assert page.evaluate("window.opened") == 1
+
+
 def test_what_is_refused_leaves_the_form_as_it_was(page, acme):
     library = enrolled(acme, "bob", "ken")[0].library
     sign_in(page, acme)

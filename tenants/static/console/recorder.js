@@ -32,10 +32,14 @@ class Recorder {
 
     async start() {
         if (!navigator.mediaDevices || !window.MediaRecorder) return this.say(this.words.insecure);
+        // A second click while the browser asks would open the microphone twice, and close it once.
+        this.button.disabled = true;
         try {
             this.stream = await navigator.mediaDevices.getUserMedia({ audio: AS_IT_SOUNDS });
         } catch (error) {
             return this.say(error.name === "NotFoundError" ? this.words.missing : this.words.denied);
+        } finally {
+            this.button.disabled = false;
         }
         const type = Object.keys(TYPES).find((one) => MediaRecorder.isTypeSupported(one));
         const recording = new MediaRecorder(this.stream, type ? { mimeType: type } : {});
@@ -103,6 +107,7 @@ class Recorder {
         const discard = this.act(this.words.discard, "close", file, () => {
             this.takes = this.takes.filter((one) => one !== file);
             this.hand();
+            this.input.focus();
         });
         line.append(listen, discard, name);
         return line;
