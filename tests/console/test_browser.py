@@ -68,10 +68,11 @@ def open_in_sidebar(page: Page, title: str) -> None:
 
 def play_first_recording(page: Page) -> None:
     player = page.locator("audio").first
-    player.evaluate("audio => audio.play()")
+    page.get_by_role("button", name=re.compile("Play recording")).first.click()
     page.wait_for_function("() => document.querySelector('audio').currentTime > 0.1")
     assert 1 < player.evaluate("audio => audio.duration") < 30
-    player.evaluate("audio => audio.pause()")
+    page.get_by_role("button", name=re.compile("Pause recording")).click()
+    assert player.evaluate("audio => audio.paused")
 
 
 def test_a_recording_can_be_sought_in(page, acme, people):
@@ -79,10 +80,30 @@ def test_a_recording_can_be_sought_in(page, acme, people):
     page.goto("/console/voiceprints/speaker/?q=alice")
     page.get_by_role("link", name="alice", exact=True).click()
     play_first_recording(page)
-    page.locator("audio").first.evaluate("audio => { audio.currentTime = audio.duration - 0.5 }")
+    place = page.get_by_role("slider", name=re.compile("Place in recording")).first
+    place.fill(str(float(place.get_attribute("max")) - 0.5))
     page.wait_for_function(
         "() => { const a = document.querySelector('audio'); return !a.seeking && a.currentTime > 1 }"
     )
+
+
+def test_how_long_a_recording_is_stands_there_before_anybody_listens(page, acme, recordings_folder):
+    speaker, (said,) = enrolled(acme, "alice", "susan")
+    sign_in(page, acme)
+    fetched = []
+    page.on("request", lambda request: fetched.append(request.url) if ".flac" in request.url else None)
+    page.goto(f"/console/voiceprints/speaker/{speaker.pk}/change/")
+    expect(page.locator(".player [data-clock]")).to_have_text(f"0:00 / 0:{round(said.duration_seconds):02}")
+    assert fetched == []
+
+
+def test_a_recording_that_cannot_be_played_says_so(page, acme, recordings_folder):
+    speaker = enrolled(acme, "alice", "susan")[0]
+    sign_in(page, acme)
+    page.route("**/*.flac", lambda route: route.fulfill(status=200, content_type="audio/flac", body="no sound"))
+    page.goto(f"/console/voiceprints/speaker/{speaker.pk}/change/")
+    page.get_by_role("button", name="Play recording 1").click()
+    expect(page.get_by_text("The recording could not be played.")).to_be_visible()
 
 
 def test_usage_is_drawn_and_stands_in_a_table_beside(page, acme, people):

@@ -1,7 +1,7 @@
 "use strict";
 
-// Shows waveform and spectrogram of each [data-picture] once it comes into view, and follows its player. The sound itself
-// is fetched by the player alone, when somebody listens.
+// Shows waveform and spectrogram of each [data-picture] once it comes into view, and plays it. The sound itself is fetched
+// when somebody listens and not before, so the browser's own player would not know how long it is.
 
 // From dark blue over red to yellow: lightness grows all the way, so it reads in grey too.
 function colour(share) {
@@ -60,19 +60,48 @@ async function draw(figure) {
     }
 }
 
-function follow(figure) {
-    const player = figure.querySelector("audio"), head = figure.querySelector(".playhead");
-    const seconds = () => player.duration || Number(figure.dataset.seconds);
-    const move = () => {
-        head.style.left = `${(100 * player.currentTime) / seconds()}%`;
-        if (!player.paused) requestAnimationFrame(move);
-    };
-    player.addEventListener("play", move);
-    player.addEventListener("seeked", move);
-    figure.querySelector(".pictures").addEventListener("click", (event) => {
-        const box = event.currentTarget.getBoundingClientRect();
-        player.currentTime = ((event.clientX - box.left) / box.width) * seconds();
-    });
+function onTheClock(seconds) {
+    const whole = Math.round(seconds);
+    return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
+}
+
+class Player {
+    constructor(figure) {
+        this.figure = figure;
+        this.audio = figure.querySelector("audio");
+        this.button = figure.querySelector("[data-play]");
+        this.place = figure.querySelector("[type=range]");
+        this.seconds = Number(figure.dataset.seconds);
+        this.audio.controls = false;
+        figure.querySelector(".player").hidden = false;
+        this.button.addEventListener("click", () => (this.audio.paused ? this.audio.play().catch(() => {}) : this.audio.pause()));
+        this.place.addEventListener("input", () => this.go(Number(this.place.value)));
+        figure.querySelector(".pictures").addEventListener("click", ({ clientX, currentTarget }) => {
+            const box = currentTarget.getBoundingClientRect();
+            this.go(((clientX - box.left) / box.width) * this.seconds);
+        });
+        for (const change of ["play", "pause", "ended", "seeked", "error"]) this.audio.addEventListener(change, () => this.show());
+        this.show();
+    }
+
+    go(seconds) {
+        this.audio.currentTime = seconds;
+        this.show();
+    }
+
+    show() {
+        const { currentTime, error, paused } = this.audio;
+        if (error) return (this.figure.querySelector(".player").textContent = this.figure.dataset.unheard);
+        const said = `${onTheClock(currentTime)} / ${onTheClock(this.seconds)}`;
+        this.figure.querySelector(".playhead").style.left = `${(100 * currentTime) / this.seconds}%`;
+        this.figure.querySelector("[data-clock]").textContent = said;
+        this.place.value = currentTime;
+        this.place.setAttribute("aria-valuetext", said);
+        this.button.title = this.button.dataset[paused ? "play" : "pause"];
+        this.button.setAttribute("aria-label", this.button.title);
+        this.button.firstElementChild.textContent = paused ? "play_arrow" : "pause";
+        if (!paused) requestAnimationFrame(() => this.show());
+    }
 }
 
 // One after another: each takes a worker's time, and others wait for workers too.
@@ -86,6 +115,6 @@ const whenSeen = new IntersectionObserver((entries) => {
 });
 
 for (const figure of document.querySelectorAll("[data-picture]")) {
-    follow(figure);
+    new Player(figure);
     whenSeen.observe(figure);
 }
