@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from typing import Final
 
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils import timezone
 
 from audio.store import BUNDLED
 from tenants.charts import Chart
 from tenants.console import may_change
+from tenants.metering import STORED_EVERY_SECONDS
 from tenants.models import UsageDay
 from tenants.usage import Period, Usage, usage_of
-from voiceprints import attention
+from voiceprints import attention, wording
 from voiceprints.attention import Notice
 from voiceprints.calibration import QUOTED_FALSE_ACCEPT_RATE, Calibration
 from voiceprints.counting import number_of
@@ -25,7 +28,6 @@ from voiceprints.tenant_sums import Asking, Kept, busiest, kept_by_tenant
 from voiceprints.usage_charts import acceptance_percent, charts_of
 from voiceprints.usage_reasons import in_words
 
-HOUR_SECONDS = 3600
 NEWEST_SHOWN = 5
 TENANTS_SHOWN = 10
 PERIODS: Final = (7, 30, 90)
@@ -45,6 +47,8 @@ class Overview:
     calibration: Calibration
     notices: list[Notice]
     usage: Usage
+    moment: datetime
+    """As of which all this is."""
 
     @cached_property
     def queues(self) -> Queues | None:
@@ -70,8 +74,13 @@ class Overview:
         return may_change(self.shown.request) and not (self.sums.enrolled or self.sums.enrolling)
 
     @property
-    def audio_hours(self) -> float:
-        return self.sums.audio_seconds / HOUR_SECONDS
+    def audio(self) -> str:
+        return wording.audio(self.sums.audio_seconds)
+
+    @property
+    def uncounted_seconds(self) -> float:
+        """How long before `moment` a request may have come that is not counted yet."""
+        return STORED_EVERY_SECONDS
 
     @property
     def days(self) -> int:
@@ -131,6 +140,7 @@ def overview_for(request: HttpRequest) -> Overview:
         calibration=shown.calibration,
         notices=attention.notices(counts),
         usage=usage_of(shown.rows(UsageDay.all_tenants.all()), period_of(request)),
+        moment=timezone.now(),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.template.defaultfilters import floatformat
 from django.utils.formats import localize
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -10,10 +11,22 @@ from audio.results import CLIPPED_ABOVE_RATIO, SpeechQuality
 from tenants.sentences import listed
 
 HARDLY_CLIPPED_RATIO = 0.001
+MINUTE_SECONDS = 60
+HOUR_MINUTES = 60
 
 
 def seconds(value: float) -> str:
     return _("%s s") % localize(round(value, 1))
+
+
+def audio(seconds: float) -> str:
+    """How much of it there is, in the largest unit of which there is one."""
+    if round(seconds) < MINUTE_SECONDS:
+        return ngettext("%s second of audio", "%s seconds of audio", round(seconds)) % round(seconds)
+    minutes = round(seconds / MINUTE_SECONDS)
+    if minutes < HOUR_MINUTES:
+        return ngettext("%s minute of audio", "%s minutes of audio", minutes) % minutes
+    return _("%s hours of audio") % floatformat(seconds / MINUTE_SECONDS / HOUR_MINUTES, "1g")
 
 
 def decibels(value: float) -> str:

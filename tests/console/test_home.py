@@ -26,7 +26,7 @@ from tests.cast import LIBRARY, audio
 from tests.console.people import enrolled
 from tests.servers import REDIS
 from tests.usage import used
-from voiceprints import retention, services
+from voiceprints import retention, services, wording
 from voiceprints.errors import QuotaExhausted, VoiceprintError
 from voiceprints.models import Job, JobRow, Speaker
 from voiceprints.retention import OwnPeriod
@@ -132,6 +132,27 @@ def test_home_tells_of_what_is_there_and_of_nothing_that_went(client_of, acme, a
         kept = overview(client_of(who)).sums
         assert (kept.enrolled, kept.enrolling, kept.recordings, kept.stored_bytes) == (1, 1, said, sums["stored"])
         assert kept.audio_seconds == pytest.approx(sums["seconds"], abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (0.4, "0 seconds of audio"),
+        (1, "1 second of audio"),
+        (59.4, "59 seconds of audio"),
+        (59.6, "1 minute of audio"),
+        (3569, "59 minutes of audio"),
+        (3570, "1.0 hours of audio"),
+        (4_500_000, "1,250.0 hours of audio"),
+    ],
+)
+def test_little_audio_is_told_in_small_units(seconds, said):
+    assert wording.audio(seconds) == said
+
+
+def test_home_says_as_of_when_it_is(client_of, acme):
+    page = client_of("owner").get("/console/").content.decode()
+    assert re.search(r"As of \d{4}-\d\d-\d\d \d\d:\d\d:\d\d \w+\. Requests of the last 5 seconds may not be", page)
 
 
 @pytest.mark.parametrize("page", ["", "usage.csv"])
