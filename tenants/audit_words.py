@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy
 
 from tenants.actions import Action
 from tenants.models import Consistency, Role, Scope, Tenant
+from tenants.names import visible
 from tenants.origins import ActorKind
 from tenants.sentences import labelled, listed
 
@@ -229,7 +230,7 @@ def _value(name: str, value: Any, outer: str = "") -> str:
 def _text(name: str, value: str) -> str:
     if name == FIELDS:
         return _name(value)
-    return _moment(value) if name in MOMENTS else str(CODES.get(name, {}).get(value, value)) or "—"
+    return _moment(value) if name in MOMENTS else visible(str(CODES.get(name, {}).get(value, value))) or "—"
 
 
 def _moment(value: str) -> str:

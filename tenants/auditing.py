@@ -16,9 +16,10 @@ from tenants.audit_words import Detail, actor_in_words, details_in_words, object
 from tenants.context import acting_as, acting_as_platform
 from tenants.interfaces import interface_name
 from tenants.models import AuditCheck, AuditEvent, Tenant
-from tenants.origins import ActorKind
+from tenants.names import of_library, visible
+from tenants.origins import ActorKind, origin
 from tenants.sealing import chain_of
-from tenants.trail import note
+from tenants.trail import Target, note
 
 ROWS_AT_ONCE = 1000
 HISTORY_SHOWN = 100
@@ -78,13 +79,13 @@ class Line:
 
     @property
     def object(self) -> str:
-        return object_in_words(self.event.object_kind, self.event.object_number, self.event.object_name)
+        return visible(object_in_words(self.event.object_kind, self.event.object_number, self.event.object_name))
 
     @property
     def library(self) -> str:
         """Where it happened, unless to the library itself."""
-        library = " / ".join(filter(None, [self.event.org_id, self.event.tag_id]))
-        return "" if library == self.event.object_name else library
+        library = of_library(self.event.org_id, self.event.tag_id)
+        return "" if library == self.event.object_name else visible(library)
 
     @property
     def details(self) -> list[Detail]:
@@ -119,6 +120,15 @@ def history_of(tenant: Tenant | None, kind: str, number: int) -> Sequence[AuditE
     """What happened to one object, newest first, as far as anybody wants to look back on a page."""
     about = AuditEvent.all_tenants.filter(tenant_id=chain_of(tenant), object_kind=kind, object_number=number)
     return list(about.order_by("-number")[:HISTORY_SHOWN])
+
+
+def did_already(tenant: Tenant, action: Action, target: Target, *, since: datetime, **details: Any) -> bool:
+    """Whether whoever acts now is told of, with these details, as having done it since then from where they are."""
+    by = origin()
+    actor = {"actor_kind": by.kind, "actor_number": by.number, "interface": by.interface, "address": by.address}
+    about = {"object_kind": target.kind, "object_number": target.number, "details__contains": details}
+    found = AuditEvent.all_tenants.filter(tenant_id=chain_of(tenant), action=action, at__gt=since)
+    return found.filter(**actor, **about).exists()
 
 
 def last_check(tenant: Tenant | None) -> AuditCheck | None:

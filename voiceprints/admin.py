@@ -160,13 +160,13 @@ class LibraryAdmin(RemovableAdmin):
 @admin.register(Speaker)
 class SpeakerAdmin(RemovableAdmin):
     trail_kind = "speaker"
-    list_display = ["external_id", "library", "status_badge", "recordings", "created"]
+    list_display = ["name", "library", "status_badge", "recordings", "created"]
     list_filter = [LibraryFilter, ("status", ChoicesDropdownFilter)]
     search_fields = ["external_id", "info"]
     ordering = ["-created", "-pk"]
     actions = ["move", "delete_selected"]
-    fields = ["external_id", "library", "status", "created", "info"]
-    readonly_fields = ["external_id", "library", "status", "created"]
+    fields = ["name", "library", "status", "created", "info"]
+    readonly_fields = ["name", "library", "status", "created"]
     change_form_outer_after_template = "console/speaker.html"
     deletion = DELETE_SPEAKERS
 
@@ -206,6 +206,10 @@ class SpeakerAdmin(RemovableAdmin):
     def save_model(self, request: HttpRequest, obj: Speaker, form: Any, change: bool) -> None:
         given = {field: getattr(obj, field) for field in form.changed_data}
         curation.change_speaker(obj.tenant, obj.pk, given, versions=None)
+
+    @display(description=_("speaker"), ordering="external_id")
+    def name(self, speaker: Speaker) -> str:
+        return str(speaker)
 
     @display(description=_("status"), ordering="status", label=STATUS_COLOURS)
     def status_badge(self, speaker: Speaker) -> tuple[str, str]:

@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import DropdownFilter
 
 from tenants.console import own_rows
+from tenants.names import visible
 from voiceprints.library_choice import name_of
 from voiceprints.models import Library
 
@@ -24,7 +25,7 @@ class OrganisationFilter(DropdownFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         libraries = own_rows(request, Library.all_tenants.all()).order_by("org_id")
         names = libraries.values_list("org_id", flat=True).distinct()[:CHOICES_OFFERED]
-        return [(name, name) for name in names]
+        return [(name, visible(name)) for name in names]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         chosen = self.value()

@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy
 from tenants.audit_words import actor_in_words
 from tenants.context import acting_as
 from tenants.models import Tenant
+from tenants.names import of_library, visible
 from tenants.spreadsheets import harmless
 from voiceprints import bulk
 from voiceprints.failures import from_wire
@@ -84,8 +85,8 @@ class Progress:
         """The library or the model it is about."""
         said = self.job.parameters
         key = said.get("key", said)
-        library = " / ".join(filter(None, (key.get("org_id"), key.get("tag_id"))))
-        return said.get("model") or library
+        library = of_library(key.get("org_id", ""), key.get("tag_id", ""))
+        return said.get("model") or visible(library)
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,11 @@ class FailedRow:
 
     @property
     def library(self) -> str:
-        return " / ".join(filter(None, (self.row.org_id, self.row.tag_id)))
+        return visible(of_library(self.row.org_id, self.row.tag_id))
+
+    @property
+    def speaker(self) -> str:
+        return visible(self.row.external_id)
 
 
 @dataclass(frozen=True)

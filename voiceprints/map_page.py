@@ -12,6 +12,7 @@ from django.utils.safestring import SafeString
 
 from tenants.context import acting_as
 from tenants.models import Tenant
+from tenants.names import visible
 from voiceprints.decisions import decision_for
 from voiceprints.maps import Pair, near_duplicates, on_a_plane, outliers
 from voiceprints.models import Library
@@ -98,7 +99,7 @@ def map_of(tenant: Tenant, library: Library) -> LibraryMap | None:
     kinds = dict.fromkeys(unlike, "outlier") | dict.fromkeys(doubles.places, "duplicate")
     places = _scaled(plane)
     points = [
-        Point(speaker, name, round(float(x), 1), round(float(y), 1), kinds.get(place, "plain"))
+        Point(speaker, visible(name), round(float(x), 1), round(float(y), 1), kinds.get(place, "plain"))
         for place, (speaker, name, (x, y)) in enumerate(zip(speakers, names, places, strict=True))
     ]
     return LibraryMap(

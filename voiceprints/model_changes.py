@@ -155,7 +155,7 @@ def _who_is_to_answer(tenant: Tenant, model: str) -> str:
 def _lost(tenant: Tenant, model: str) -> list[str]:
     """The first of those who must enroll again. Inside acting_as."""
     lost = must_enroll_again(tenant, model, most=NAMES_SHOWN)
-    return [f"{one.external_id} · {one.library}" for one in lost]
+    return [f"{one} · {one.library}" for one in lost]
 
 
 def _choices(found: Coverage, *, old: str) -> dict[str, str]:

@@ -16,6 +16,7 @@ from audio.results import SpeechQuality
 from audio.store import ModelCard
 from tenants.fields import EncryptedTextField
 from tenants.models import MODEL_NAME_LENGTH, Tenant, period
+from tenants.names import of_library, visible
 from voiceprints.querysets import JobQuerySet, LibraryQuerySet, SpeakerQuerySet, UtteranceQuerySet, VoiceprintQuerySet
 
 
@@ -108,7 +109,7 @@ class Library(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.org_id} / {self.tag_id}" if self.tag_id else self.org_id
+        return visible(of_library(self.org_id, self.tag_id))
 
 
 class Speaker(models.Model):
@@ -158,7 +159,7 @@ class Speaker(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.external_id
+        return visible(self.external_id)
 
     @property
     def enrolled(self) -> bool:
@@ -525,6 +526,11 @@ class OptOut(models.Model):
 
     def __str__(self) -> str:
         return f"opt-out {self.pk}"
+
+    @property
+    def where(self) -> str:
+        """The library, "" for all of them."""
+        return visible(of_library(self.org_id, self.tag_id))
 
 
 class Erasure(models.Model):

@@ -21,6 +21,7 @@ from audio.errors import (
     Undecodable,
     Unrecognised,
 )
+from tenants.names import visible
 from tenants.sentences import listed
 from voiceprints import usage_reasons
 from voiceprints.errors import (
@@ -149,12 +150,14 @@ def _figures(error: Exception) -> dict[str, Any]:
         numbers = numbers | {"reason": reason_in_words(error.reason)}
     if isinstance(error, EmbeddingUnfinished):
         numbers = numbers | {"reason": WORD.sub(lambda kind: usage_reasons.in_words(kind[0]), error.reason)}
+    if "external_id" in numbers:
+        numbers = numbers | {"external_id": visible(numbers["external_id"])}
     return {name: localize(round(one, 2)) if isinstance(one, float) else one for name, one in numbers.items()}
 
 
 def _taken(error: SpeakersExist) -> str:
     more = len(error.names) - NAMES_SHOWN
-    words = _("Nobody was moved. These names are taken there: %s") % listed(error.names[:NAMES_SHOWN])
+    words = _("Nobody was moved. These names are taken there: %s") % listed(map(visible, error.names[:NAMES_SHOWN]))
     return words + (ngettext(" and %d more.", " and %d more.", more) % more if more > 0 else ".")
 
 

@@ -84,7 +84,7 @@ class Asked(TextChoices):
 class TryoutForm(OneRecordingForm):
     asked = forms.ChoiceField(choices=Asked.choices)
     library = forms.IntegerField(min_value=1, max_value=10**18)
-    external_id = forms.CharField(required=False, max_length=LONGEST_ID)
+    external_id = forms.CharField(required=False, max_length=LONGEST_ID, strip=False)
 
     field_order = ["library", "asked", "external_id", "audio"]
 

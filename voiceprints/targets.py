@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from tenants.names import of_library
 from tenants.trail import Target
 from voiceprints.models import Erasure, Job, Library, Speaker
 
 
 def library_target(library: Library) -> Target:
-    return Target("library", library.pk, str(library), library.org_id, library.tag_id)
+    name = of_library(library.org_id, library.tag_id)
+    return Target("library", library.pk, name, library.org_id, library.tag_id)
 
 
 def speaker_target(speaker: Speaker) -> Target:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from audio.results import SpeechQuality
 from tenants.models import Operation
+from tenants.names import visible
 from voiceprints import services, wording
 from voiceprints.console_use import counted
 from voiceprints.models import Library
@@ -25,6 +26,11 @@ class Tryout:
     margin: float | None
     figures: SpeechQuality
     model: str
+
+    @property
+    def named(self) -> str:
+        """Who was claimed, as people see it."""
+        return visible(self.claimed or "")
 
     @property
     def best(self) -> Candidate | Verification | None:

@@ -24,6 +24,7 @@ from audio.errors import (
     Unrecognised,
 )
 from tenants.models import Tenant
+from tenants.names import of_library, visible
 from tenants.spreadsheets import harmless
 from voiceprints import reembedding
 from voiceprints.errors import FileMissing, GenerationNotFound
@@ -59,7 +60,11 @@ class Unusable:
 
     @property
     def library(self) -> str:
-        return f"{self.org_id} / {self.tag_id}" if self.tag_id else self.org_id
+        return visible(of_library(self.org_id, self.tag_id))
+
+    @property
+    def name(self) -> str:
+        return visible(self.external_id)
 
 
 def failures(tenant: Tenant, model: str) -> QuerySet[JobRow]:

@@ -1,0 +1,44 @@
+"""Names that clients gave, as people see them: what has no shape, or turns others around, is told by its number."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Final
+
+JOINERS: Final = "\u200c\u200d"
+"""Without a shape, but Persian, Indian languages and emoji are written with them."""
+
+FILLERS: Final = "\u034f\u115f\u1160\u2800\u3164\uffa0"
+"""Letters and signs by their category, which are drawn as nothing."""
+
+SHAPES: Final = frozenset("LNPS")
+"""First letters of the categories of what is drawn by itself."""
+
+UNSEEN_SPACES: Final = re.compile(r"^\s+|\s+$|\s{2,}")
+
+
+def visible(name: str) -> str:
+    """Of whatever it is made, there is something to see and to click; the empty one stays empty."""
+    kept = JOINERS if any(_has_shape(character) for character in name) else ""
+    return UNSEEN_SPACES.sub(_open_boxes, "".join(_seen(character, kept) for character in name))
+
+
+def of_library(org_id: str, tag_id: str) -> str:
+    """As it was given."""
+    return " / ".join(filter(None, (org_id, tag_id)))
+
+
+def _has_shape(character: str) -> bool:
+    return character not in FILLERS and unicodedata.category(character)[0] in SHAPES
+
+
+def _seen(character: str, kept: str) -> str:
+    category = unicodedata.category(character)
+    if character in kept or category == "Zs":
+        return character
+    return f"⟨U+{ord(character):04X}⟩" if character in FILLERS or category[0] in "CZ" else character
+
+
+def _open_boxes(spaces: re.Match[str]) -> str:
+    return "␣" * len(spaces[0])
