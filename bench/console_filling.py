@@ -14,6 +14,7 @@ from tenants.latency import STEPS
 from tenants.models import BUNDLED_MODEL, Membership, Role, Tenant
 from tenants.services import create_tenant
 from voiceprints.models import EmbeddingModel, Job
+from voiceprints.opting_out import opt_out
 
 SPEAKERS = 100_000
 UTTERANCES_EACH = 3
@@ -182,6 +183,7 @@ def _fill_platform(tenant: Tenant) -> None:
     user_model = get_user_model()
     users = user_model.objects.bulk_create(user_model(username=f"member {number}") for number in range(MEMBERS))
     invite(tenant, role=Role.VIEWER)
+    opt_out(tenant, "nobody")
     with acting_as(tenant):
         Membership.all_tenants.bulk_create(Membership(tenant=tenant, user=user, role=Role.VIEWER) for user in users)
     Tenant.objects.bulk_create(

@@ -9,7 +9,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
 from tenants.choosing import choose_tenant
 from tenants.console import (
@@ -22,10 +22,12 @@ from tenants.console import (
 from tenants.interfaces import dialect_names
 from tenants.models import Tenant
 from voiceprints import opting_out
+from voiceprints.confirmation import CONFIRMED, is_confirmed
 from voiceprints.consents import set_rules
 from voiceprints.erasure_forms import ConsentForm, OptOutForm
 from voiceprints.erasure_views import chosen_speaker
 from voiceprints.errors import OptOutNotFound
+from voiceprints.models import OptOut
 from voiceprints.opting_out import OLDEST_FIRST
 from voiceprints.pages import LARGEST_KEY, page
 from voiceprints.paging import Order
@@ -74,16 +76,32 @@ def consent(request: HttpRequest, slug: str) -> HttpResponse:
     return page(request, "form", asked | {"title": _("Consent")})
 
 
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 def lift(request: HttpRequest, slug: str, opt_out_id: int) -> HttpResponse:
+    """After it was asked: nobody here could add it again, since the list holds no name."""
     tenant = own_tenant(request, slug)
     refuse_unless(may_manage_access(request))
     try:
-        opting_out.lift(tenant, min(opt_out_id, LARGEST_KEY))
+        found = opting_out.find_opt_out(tenant, min(opt_out_id, LARGEST_KEY))
+        if not is_confirmed(request):
+            return page(request, "confirm", _question(found) | {"back": _address(tenant)})
+        opting_out.lift(tenant, found.pk)
     except OptOutNotFound:
         raise Http404 from None
     messages.success(request, _("The opt-out is lifted."))
     return redirect(_address(tenant))
+
+
+def _question(found: OptOut) -> dict[str, Any]:
+    about = {"number": found.pk, "where": found.where or _("in all libraries")}
+    return {
+        "title": _("Are you sure?"),
+        "question": _("Lift this opt-out?"),
+        "button": _("Lift"),
+        "lead": _("Whoever it is may be enrolled again. Only who knows the id can add it anew. This goes:"),
+        "consequences": [_("Opt-out %(number)d, %(where)s") % about],
+        "confirmed": CONFIRMED,
+    }
 
 
 def _page(request: HttpRequest, tenant: Tenant, form: OptOutForm) -> HttpResponse:

@@ -7,7 +7,8 @@ import pytest
 from tenants.context import acting_as
 from tenants.models import Tenant
 from tests.console.people import enrolled
-from voiceprints import receipts
+from voiceprints import opting_out, receipts
+from voiceprints.errors import OptOutNotFound
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -117,3 +118,13 @@ def test_another_tenant_closes_its_own_and_no_other(client_of, acme, people):
     assert client.post(LEAVE, {"typed": "acme", "grace_days": "30"}).status_code == 404
     assert client.post(f"{LEAVE}restore/").status_code == 403
     assert not leaves(acme)
+
+
+def test_an_opt_out_is_lifted_once_somebody_has_said_so_twice(client_of, acme, acme_rows):
+    lift, owner = f"/console/opt-outs/acme/{acme_rows.opt_out.pk}/lift/", client_of("owner")
+    for ask in (owner.get, owner.post):
+        assert "Lift this opt-out?" in ask(lift).content.decode()
+    assert opting_out.find_opt_out(acme, acme_rows.opt_out.pk)
+    owner.post(lift, {"confirmed": "yes"})
+    with pytest.raises(OptOutNotFound):
+        opting_out.find_opt_out(acme, acme_rows.opt_out.pk)
