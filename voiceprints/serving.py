@@ -18,9 +18,9 @@ from django.utils import timezone
 from django.utils.cache import get_conditional_response, patch_cache_control
 
 from tenants.actions import Action
+from tenants.auditing import did_already
 from tenants.context import acting_as
-from tenants.models import AuditEvent, Tenant
-from tenants.origins import origin
+from tenants.models import Tenant
 from tenants.trail import Target, note
 from voiceprints import recordings
 from voiceprints.errors import JobFileNotFound, RecordingNotFound
@@ -80,17 +80,8 @@ def _note_heard(utterance: Utterance, *, in_parts: bool) -> None:
 
 def _is_listening(utterance: Utterance) -> bool:
     """Whether it is in the audit trail already that whoever asks has just begun to hear this recording."""
-    by, speaker = origin(), speaker_target(utterance.speaker)
-    heard = AuditEvent.all_tenants.filter(
-        tenant_id=utterance.tenant.pk,
-        object_kind=speaker.kind,
-        object_number=speaker.number,
-        action=Action.RECORDING_FETCHED,
-        details__utterance=utterance.pk,
-        at__gt=timezone.now() - LISTENING,
-    )
-    actor = {"actor_kind": by.kind, "actor_number": by.number, "interface": by.interface, "address": by.address}
-    return heard.filter(**actor).exists()
+    speaker, since = speaker_target(utterance.speaker), timezone.now() - LISTENING
+    return did_already(utterance.tenant, Action.RECORDING_FETCHED, speaker, since=since, utterance=utterance.pk)
 
 
 def recording_response(request: HttpRequest, path: str) -> HttpResponseBase:
