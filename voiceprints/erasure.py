@@ -199,7 +199,7 @@ def _look_through_jobs(tenant: Tenant, erasure: Erasure) -> None:
         if job is not None and traces.names(job, erasure.subject):
             _drop_files(tenant, erasure, job_id)
         elif job_id in erasure.held:
-            _let_go_on(tenant, erasure, job_id)
+            _release(tenant, erasure, job_id)
 
 
 def _drop_files(tenant: Tenant, erasure: Erasure, job_id: int) -> None:
@@ -210,7 +210,7 @@ def _drop_files(tenant: Tenant, erasure: Erasure, job_id: int) -> None:
         keep(erasure, paths=[*current.paths, *paths], counts=summed(current.counts, counts), held=held)
 
 
-def _let_go_on(tenant: Tenant, erasure: Erasure, job_id: int) -> None:
+def _release(tenant: Tenant, erasure: Erasure, job_id: int) -> None:
     with acting_as(tenant):
         current = locked(erasure)
         if job_id in current.held:

@@ -233,7 +233,7 @@ def resume(tenant: Tenant, job_id: int) -> Job:
         erasures = _searching(tenant)
         job = _under_way(tenant, job_id)
         if job.state == Job.State.PAUSED:
-            _go_on(tenant, job, erasures)
+            _queue_or_hold(tenant, job, erasures)
             note(tenant, actions.Action.JOB_RESUMED, job_target(job))
         job.refresh_from_db()
         return job
@@ -255,7 +255,7 @@ def retry(tenant: Tenant, job_id: int) -> Job:
         failed, _ = job.failed_rows.delete()
         left = {"done": F("done") - failed} if job.inputs else {"done": 0, "total": None}
         anew = {"finished": None, "problem": None, "result": None, "inputs_expire": None, "attempts": 0}
-        _go_on(tenant, job, erasures, **anew, **left)
+        _queue_or_hold(tenant, job, erasures, **anew, **left)
         note(tenant, actions.Action.JOB_RETRIED, job_target(job), failed=failed)
         job.refresh_from_db()
     return job
@@ -271,8 +271,8 @@ def _searching(tenant: Tenant) -> list[Erasure]:
     return list(searching.select_for_update().order_by("pk"))
 
 
-def _go_on(tenant: Tenant, job: Job, erasures: Iterable[Erasure], **changes: Any) -> None:
-    """In the caller's transaction: the job, or once no erasure holds it any more."""
+def _queue_or_hold(tenant: Tenant, job: Job, erasures: Iterable[Erasure], **changes: Any) -> None:
+    """In the caller's transaction. An import that an erasure holds is queued once none does."""
     mine = tenant.jobs.filter(pk=job.pk)
     holding = list(erasures) if job.kind == Job.Kind.IMPORT else []
     if holding:
