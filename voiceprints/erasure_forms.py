@@ -68,44 +68,14 @@ class ConsentForm(forms.Form):
         self.fields["elsewhere"].choices = list((names | beside).items())  # type: ignore[attr-defined]
 
 
-class OptOutForm(forms.Form):
-    external_id = forms.CharField(
-        label=_("Who opts out"),
-        max_length=LONGEST_ID,
-        strip=False,
-        widget=UnfoldAdminTextInputWidget(attrs=NOT_REMEMBERED),
-        help_text=_("The id of the speaker. It is not kept, and whoever is enrolled under it is erased."),
-    )
-    library: forms.ModelChoiceField[Library] = forms.ModelChoiceField(
-        label=_("Where"),
-        queryset=None,
-        required=False,
-        empty_label=_("in all libraries"),
-        widget=UnfoldAdminSelectWidget,
-    )
-    typed = forms.CharField(
-        label=_("Type the id once more"),
-        max_length=LONGEST_ID,
-        strip=False,
-        widget=UnfoldAdminTextInputWidget(attrs=NOT_REMEMBERED),
-    )
-
-    def __init__(self, tenant: Tenant, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["library"].queryset = tenant.libraries.all()  # type: ignore[attr-defined]
-
-    def clean_typed(self) -> str:
-        return _typed_again(self)
+def _id_field(label: Any, help_text: Any) -> forms.CharField:
+    """An id as it is: with the spaces at its ends, if it has any."""
+    widget = UnfoldAdminTextInputWidget(attrs=NOT_REMEMBERED)
+    return forms.CharField(label=label, max_length=LONGEST_ID, strip=False, widget=widget, help_text=help_text)
 
 
 class ErasureForm(forms.Form):
-    external_id = forms.CharField(
-        label=_("Whom"),
-        max_length=LONGEST_ID,
-        strip=False,
-        widget=UnfoldAdminTextInputWidget(attrs=NOT_REMEMBERED),
-        help_text=_("The id of the speaker."),
-    )
+    external_id = _id_field(_("Whom"), _("The id of the speaker."))
     library: forms.ModelChoiceField[Library] = forms.ModelChoiceField(
         label=_("Where"),
         queryset=None,
@@ -113,24 +83,22 @@ class ErasureForm(forms.Form):
         empty_label=_("in all libraries"),
         widget=UnfoldAdminSelectWidget,
     )
-    typed = forms.CharField(
-        label=_("Type the id once more"),
-        max_length=LONGEST_ID,
-        strip=False,
-        widget=UnfoldAdminTextInputWidget(attrs=NOT_REMEMBERED),
-        help_text=_("There is no way back from this."),
-    )
+    typed = _id_field(_("Type the id once more"), _("There is no way back from this."))
 
     def __init__(self, tenant: Tenant, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["library"].queryset = tenant.libraries.all()  # type: ignore[attr-defined]
 
     def clean_typed(self) -> str:
-        return _typed_again(self)
+        typed: str = self.cleaned_data["typed"]
+        if typed != self.cleaned_data.get("external_id"):
+            raise ValidationError(_("This is not the id above."))
+        return typed
 
 
-def _typed_again(form: forms.Form) -> str:
-    typed: str = form.cleaned_data["typed"]
-    if typed != form.cleaned_data.get("external_id"):
-        raise ValidationError(_("This is not the id above."))
-    return typed
+class OptOutForm(ErasureForm):
+    """Of whoever bears the name now and, without keeping it, of whoever is to be enrolled under it."""
+
+    external_id = _id_field(
+        _("Who opts out"), _("The id of the speaker. It is not kept, and whoever is enrolled under it is erased.")
+    )
