@@ -6,13 +6,12 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, cast
 
-from django.contrib import admin, messages
+from django.contrib import messages
 from django.contrib.auth import logout
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.views import redirect_to_login
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -21,7 +20,7 @@ from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.debug import sensitive_post_parameters
 
 from tenants import second_factors, signed_in
-from tenants.console import may_enter
+from tenants.console import may_enter, page
 from tenants.sign_in import BY_TWO_FACTORS, owes_second_factor
 from tenants.sign_in_forms import EnrolmentForm, PasswordAgainForm
 from tenants.signed_in import SignedIn
@@ -54,7 +53,7 @@ def account(request: HttpRequest) -> HttpResponse:
         "recovery_codes_left": second_factors.recovery_codes_left(me(request)),
         "sessions": _own_sessions(request),
     }
-    return _page(request, "account", context)
+    return page(request, "account", context)
 
 
 @own_account
@@ -76,7 +75,7 @@ def second_factor(request: HttpRequest) -> HttpResponse:
         "enrolment": enrolment or second_factors.begin(me(request)),
         "owed": owes_second_factor(request),
     }
-    return _page(request, "second_factor", context)
+    return page(request, "second_factor", context)
 
 
 def turn_second_factor_off(request: HttpRequest) -> HttpResponse:
@@ -135,20 +134,15 @@ def _confirmation(request: HttpRequest, question: str, ending: list[SignedIn]) -
         "names": [str(one) for one in ending],
         "button": _("End"),
         "back": reverse("admin:account"),
-        "confirmed": "confirmed",
     }
-    return _page(request, "confirm", context)
+    return page(request, "confirm", context)
 
 
 def _recovery_codes(request: HttpRequest, codes: list[str]) -> HttpResponse:
     context = {"title": _("Recovery codes"), "codes": codes, "text": "\n".join(codes)}
-    return _page(request, "recovery_codes", context)
+    return page(request, "recovery_codes", context)
 
 
 def _asked(request: HttpRequest, form: PasswordAgainForm, title: str, explanation: str, button: str) -> HttpResponse:
     asked = {"title": title, "explanation": explanation, "form": form, "button": button}
-    return _page(request, "form", asked | {"back": reverse("admin:account")})
-
-
-def _page(request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
-    return TemplateResponse(request, f"console/{template}.html", admin.site.each_context(request) | context)
+    return page(request, "form", asked | {"back": reverse("admin:account")})

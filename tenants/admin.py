@@ -13,7 +13,6 @@ from django.contrib.auth.models import User as DjangoUser
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
@@ -29,6 +28,7 @@ from tenants.console import (
     TenantForm,
     is_platform_staff,
     may_manage_access,
+    page,
     public_url,
     refuse_unless,
     tenant_ruled,
@@ -152,7 +152,7 @@ class OpenerAdmin(TenantAdmin):
     def clients_page(self, request: HttpRequest, opener: Credential | AccessToken, setups: Any) -> HttpResponse:
         context = {"title": _("Client configuration"), "opener": opener, "setups": setups}
         context["back"] = reverse(f"admin:tenants_{self.opts.model_name}_change", args=[opener.pk])
-        return TemplateResponse(request, "console/clients.html", self.admin_site.each_context(request) | context)
+        return page(request, "clients", context)
 
     def remove(self, opener: Any) -> None:
         raise NotImplementedError
@@ -234,14 +234,14 @@ class CredentialAdmin(OpenerAdmin):
         return go_and_see(request)
 
     def _form_page(self, request: HttpRequest, credential: Credential, form: RotationForm) -> HttpResponse:
-        context = self.admin_site.each_context(request) | {
+        context = {
             "title": _("Rotate %s") % credential,
             "explanation": _("A new key pair is made now and shown once."),
             "form": form,
             "button": _("Rotate"),
             "back": reverse("admin:tenants_credential_changelist"),
         }
-        return TemplateResponse(request, "console/form.html", context)
+        return page(request, "form", context)
 
     def secret_view(self, request: HttpRequest, credential_id: int) -> HttpResponse:
         refuse_unless(self.may_read(request))
@@ -254,7 +254,7 @@ class CredentialAdmin(OpenerAdmin):
         mark_seen(request)
         shown = {"title": _("Secret"), "credential": credential}
         shown["setups"] = self._setups(request, credential, secret=credential.secret)
-        return TemplateResponse(request, "console/secret.html", self.admin_site.each_context(request) | shown)
+        return page(request, "secret", shown)
 
     @action(description=_("Client configuration"), url_path="clients", permissions=["change"], icon="code")
     def clients(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -274,14 +274,14 @@ class CredentialAdmin(OpenerAdmin):
             services.choose_dialects(tenant, form.chosen)
             messages.success(request, _("The interfaces are changed."))
             return redirect("admin:tenants_credential_changelist")
-        context = self.admin_site.each_context(request) | {
+        context = {
             "title": _("Interfaces"),
             "explanation": _("Clients of all others are refused from the next request on."),
             "form": form,
             "button": _("Save"),
             "back": reverse("admin:tenants_credential_changelist"),
         }
-        return TemplateResponse(request, "console/form.html", context)
+        return page(request, "form", context)
 
 
 @admin.register(AccessToken)
@@ -328,7 +328,7 @@ class AccessTokenAdmin(OpenerAdmin):
     ) -> HttpResponse:
         text = request.token_text  # type: ignore[attr-defined]
         shown = {"title": _("Access token"), "token": obj, "text": text, "setups": self._setups(request, obj, text)}
-        return TemplateResponse(request, "console/token.html", self.admin_site.each_context(request) | shown)
+        return page(request, "token", shown)
 
     @action(description=_("Client configuration"), url_path="clients", permissions=["change"], icon="code")
     def clients(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -400,9 +400,8 @@ class MembershipAdmin(TenantAdmin):
             members.require_two_factors(tenant, request.POST.get("required") == "yes")
             messages.success(request, _("The rule is changed."))
             return redirect(back)
-        context = self.admin_site.each_context(request) | _asked_about_two_factors(tenant)
-        asked = {"title": _("Two-factor sign-in"), "back": back, "confirmed": "confirmed"}
-        return TemplateResponse(request, "console/confirm.html", context | asked)
+        asked = {"title": _("Two-factor sign-in"), "back": back}
+        return page(request, "confirm", _asked_about_two_factors(tenant) | asked)
 
     @display(description=_("two-factor sign-in"), boolean=True)
     def two_factors(self, membership: Membership) -> bool:
@@ -483,7 +482,7 @@ class InvitationAdmin(TenantAdmin):
         """Its link is here for this one answer and nowhere else."""
         link = public_url(request, reverse("admin:open_invitation", args=[request.invitation_token]))  # type: ignore[attr-defined]
         shown = {"title": _("Invitation"), "invitation": obj, "link": link, "mailed": send_invitation(obj, link)}
-        return TemplateResponse(request, "console/invitation.html", self.admin_site.each_context(request) | shown)
+        return page(request, "invitation", shown)
 
 
 @admin.register(User)
@@ -549,8 +548,7 @@ class UserAdmin(DjangoUserAdmin, PlatformAdmin):  # type: ignore[type-arg,misc]
             messages.success(request, done)
             return redirect(back)
         asked = {"title": _("Are you sure?"), "question": question % user, "button": _("Yes"), "back": back}
-        context = self.admin_site.each_context(request) | asked | {"confirmed": "confirmed"} | said
-        return TemplateResponse(request, "console/confirm.html", context)
+        return page(request, "confirm", asked | said)
 
 
 @admin.register(Guesses)

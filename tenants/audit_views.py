@@ -9,10 +9,8 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from django import forms
-from django.contrib import admin
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
-from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -27,15 +25,16 @@ from tenants.console import (
     is_platform_staff,
     may_read_audit,
     membership_of,
+    number_in,
     opens_own_transactions,
     own_view,
+    page,
     refuse_unless,
 )
 from tenants.models import AuditEvent, Tenant
 from tenants.spreadsheets import harmless
 
 ROWS_SHOWN = 50
-LARGEST_NUMBER = 2**63 - 1
 
 
 class AuditForm(forms.Form):
@@ -64,7 +63,8 @@ def trail(request: HttpRequest) -> HttpResponse:
     refuse_unless(may_read_audit(request))
     tenant = _chosen_chain(request)
     form = AuditForm(request.GET)
-    rows, older = page_of_events(tenant, form.search(), before=_number_in(request), limit=ROWS_SHOWN)
+    before = number_in(request.GET.get("before", ""))
+    rows, older = page_of_events(tenant, form.search(), before=before, limit=ROWS_SHOWN)
     context = {
         "title": _("Audit"),
         "form": form,
@@ -76,7 +76,7 @@ def trail(request: HttpRequest) -> HttpResponse:
         "newest": f"?{_address(request)}" if "before" in request.GET else "",
         "wanted": _address(request),
     }
-    return render(request, "console/audit.html", admin.site.each_context(request) | context)
+    return page(request, "audit", context)
 
 
 @require_safe
@@ -137,11 +137,6 @@ def _chosen_chain(request: HttpRequest) -> Tenant | None:
     if wanted not in ("", membership.tenant.slug):
         raise Http404
     return membership.tenant
-
-
-def _number_in(request: HttpRequest) -> int | None:
-    text = request.GET.get("before", "")
-    return min(int(text), LARGEST_NUMBER) if text.isascii() and text.isdecimal() else None
 
 
 def _address(request: HttpRequest, **changes: Any) -> str:

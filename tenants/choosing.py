@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from django.contrib import admin
 from django.core.paginator import Page, Paginator
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import redirect
 
-from tenants.console import is_platform_staff, membership_of
+from tenants.console import is_platform_staff, membership_of, page
 from tenants.models import Tenant
 
 TENANTS_SHOWN: Final = 50
@@ -39,7 +38,7 @@ def choose_tenant(
     found = Paginator(_named(wanted), TENANTS_SHOWN).get_page(request.GET.get("page"))
     rows = [(tenant, address(tenant)) for tenant in found]
     context = {"title": title, "tenants": found, "rows": rows, "wanted": wanted} | about(found)
-    return render(request, f"console/{template}.html", admin.site.each_context(request) | context)
+    return page(request, template, context)
 
 
 def _no_choice(request: HttpRequest) -> Tenant | None:

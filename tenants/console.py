@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar
 
 from django import forms
 from django.conf import settings
+from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404
-from django.template.response import TemplateResponse
+from django.shortcuts import get_object_or_404, render
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods
 from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 
@@ -26,6 +28,11 @@ from tenants.models import Membership, Tenant
 OWN_TRANSACTIONS = "opens_own_transactions"
 TAKES_LARGE_UPLOADS = "takes_large_uploads"
 """Of a view that says by itself how much it takes."""
+
+open_to_both = require_http_methods(["GET", "HEAD", "POST"])
+"""For what shows a form and takes it."""
+
+NUMBER = re.compile(r"\d{1,18}", re.ASCII)
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -80,6 +87,17 @@ def may_read_audit(request: HttpRequest) -> bool:
 def public_url(request: HttpRequest, path: str = "") -> str:
     """How the platform is reached from outside: as the setting says, else as this request came."""
     return f"{settings.PUBLIC_URL or request.build_absolute_uri('/').rstrip('/')}{path}"
+
+
+def page(request: HttpRequest, template: str, context: dict[str, Any], status: int = 200) -> HttpResponse:
+    """Rendered at once, while the rows can be seen."""
+    whole = admin.site.each_context(request) | context
+    return render(request, f"console/{template}.html", whole, status=status)
+
+
+def number_in(text: str) -> int | None:
+    """The key of a row, or a place in a list, as an address or a form names it; None for what is none."""
+    return int(text) if NUMBER.fullmatch(text) else None
 
 
 def refuse_unless(allowed: bool) -> None:
@@ -168,8 +186,7 @@ class ConsoleAdmin(ModelAdmin):
         tenant = chosen if isinstance(chosen, Tenant) else getattr(chosen, "tenant", None)
         events = history_of(tenant, self.trail_kind, chosen.pk)
         context = {"title": _("History: %s") % self.named(chosen), "lines": [Line(event) for event in events]}
-        whole = self.admin_site.each_context(request) | context | (extra_context or {})
-        return TemplateResponse(request, "console/history.html", whole)
+        return page(request, "history", context | (extra_context or {}))
 
     def named(self, row: Any) -> str:
         """What its pages call it."""

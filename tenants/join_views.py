@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin, messages
+from django.contrib import messages
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 
 from tenants import invitations
+from tenants.console import page
 from tenants.invitations import AlreadyMember, InvitationGone, InvitationRefused, StaffStaysOutside
 from tenants.middleware import CHOSEN_TENANT
 from tenants.models import Invitation
@@ -33,7 +33,7 @@ def open_link(request: HttpRequest, token: str) -> HttpResponse:
 def join(request: HttpRequest) -> HttpResponse:
     invitation = invited_to(request)
     if invitation is None:
-        return _page(request, {"title": _("This invitation no longer works")}, status=404)
+        return page(request, "join", {"title": _("This invitation no longer works")}, status=404)
     if request.user.is_authenticated:
         return _with_own_account(request, invitation)
     return _with_new_account(request, invitation)
@@ -41,19 +41,19 @@ def join(request: HttpRequest) -> HttpResponse:
 
 def _with_own_account(request: HttpRequest, invitation: Invitation) -> HttpResponse:
     if request.method != "POST":
-        return _page(request, _about(invitation))
+        return page(request, "join", _about(invitation))
     try:
         invitations.accept(invitation, request.user)  # type: ignore[arg-type]
     except InvitationRefused as refusal:
         messages.error(request, in_words(refusal))
-        return _page(request, _about(invitation))
+        return page(request, "join", _about(invitation))
     return _inside(request, invitation)
 
 
 def _with_new_account(request: HttpRequest, invitation: Invitation) -> HttpResponse:
     form = NewAccountForm(request.POST or None, initial={"email": invitation.email})
     if not form.is_valid():
-        return _page(request, _about(invitation) | {"form": form})
+        return page(request, "join", _about(invitation) | {"form": form})
     try:
         user = _made_member(form, invitation)
     except InvitationRefused as refusal:
@@ -88,8 +88,3 @@ def in_words(refusal: InvitationRefused) -> str:
 
 def _about(invitation: Invitation) -> dict[str, Any]:
     return {"title": _("Join %s") % invitation.tenant.name, "invitation": invitation}
-
-
-def _page(request: HttpRequest, context: dict[str, Any], status: int = 200) -> HttpResponse:
-    whole = admin.site.each_context(request) | context
-    return TemplateResponse(request, "console/join.html", whole, status=status)

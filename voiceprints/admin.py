@@ -93,7 +93,7 @@ class RemovableAdmin(TenantAdmin):
         self, request: HttpRequest, undertaking: Undertaking, chosen: QuerySet[Any], *, back: str
     ) -> HttpResponse | None:
         if not is_meant(request, undertaking, chosen):
-            return confirmation_page(request, self.admin_site.each_context(request), undertaking, chosen, back)
+            return confirmation_page(request, undertaking, chosen, back)
         carry_out(request, undertaking, chosen)
         return None
 
@@ -226,8 +226,7 @@ class SpeakerAdmin(RemovableAdmin):
             return self.not_found(request, speaker_id)
         refuse_unless(self.has_delete_permission(request, speaker))
         if not is_confirmed(request):
-            context = self.admin_site.each_context(request)
-            return confirmation_page(request, context, DELETE_UTTERANCES, utterances, self.page_address(speaker_id))
+            return confirmation_page(request, DELETE_UTTERANCES, utterances, self.page_address(speaker_id))
         carry_out(request, DELETE_UTTERANCES, utterances)
         return redirect(self.page_address(speaker_id))
 

@@ -8,9 +8,9 @@ from django.contrib import messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
 
+from tenants.console import page
 from tenants.sentences import listed
 from voiceprints.removals import Undertaking, in_words
 
@@ -32,11 +32,9 @@ def carry_out(request: HttpRequest, undertaking: Undertaking, chosen: QuerySet[A
     messages.success(request, _("Removed: %s.") % listed(in_words(removal)))
 
 
-def confirmation_page(
-    request: HttpRequest, site_context: dict[str, Any], undertaking: Undertaking, chosen: QuerySet[Any], back: str
-) -> HttpResponse:
+def confirmation_page(request: HttpRequest, undertaking: Undertaking, chosen: QuerySet[Any], back: str) -> HttpResponse:
     count = chosen.count()
-    context = site_context | {
+    context = {
         "title": _("Are you sure?"),
         "question": undertaking.question % {"count": count},
         "button": undertaking.button,
@@ -47,10 +45,9 @@ def confirmation_page(
         "repeated": selection(request),
         "typed": undertaking.typed(chosen),
         "mistyped": is_confirmed(request),
-        "confirmed": CONFIRMED,
         "back": back,
     }
-    return TemplateResponse(request, "console/confirm.html", context)
+    return page(request, "confirm", context)
 
 
 def selection(request: HttpRequest) -> list[tuple[str, str]]:

@@ -11,16 +11,18 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_POST, require_safe
 
 from tenants.choosing import choose_tenant
 from tenants.console import (
     is_platform_staff,
     may_manage_access,
     may_read_audit,
+    open_to_both,
     opens_own_transactions,
     own_tenant,
     own_view,
+    page,
     refuse_unless,
 )
 from tenants.models import Tenant
@@ -28,11 +30,10 @@ from voiceprints import erasure, leaving
 from voiceprints.erasure_forms import ErasureForm, LeavingForm
 from voiceprints.errors import ErasureNotFound, ErasureUnfinished, VoiceprintError
 from voiceprints.models import Erasure
-from voiceprints.pages import page
+from voiceprints.pages import LARGEST_KEY, chosen_speaker, older_ones
 from voiceprints.refusals import in_words
 
 SHOWN = 50
-LARGEST_KEY = 10**18
 
 
 @require_safe
@@ -46,7 +47,7 @@ def home(request: HttpRequest) -> HttpResponse:
 def tenant_erasures(request: HttpRequest, slug: str) -> HttpResponse:
     tenant = own_tenant(request, slug)
     refuse_unless(may_read_audit(request))
-    found = erasure.page_erasures(tenant, where=_before(request), limit=SHOWN)
+    found = erasure.page_erasures(tenant, where=older_ones(request), limit=SHOWN)
     more = found.rows[-1].pk if found.last else None
     shown = {"erasures": found.rows, "more": more, "turned": "before" in request.GET}
     about = {"title": _("Erasures"), "tenant": tenant, "may_erase": may_manage_access(request)}
@@ -54,7 +55,7 @@ def tenant_erasures(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 @opens_own_transactions
-@require_http_methods(["GET", "HEAD", "POST"])
+@open_to_both
 def begin(request: HttpRequest, slug: str) -> HttpResponse:
     """Each step of an erasure is a transaction of its own."""
     with own_view(request):
@@ -74,7 +75,7 @@ def begin(request: HttpRequest, slug: str) -> HttpResponse:
     return redirect(f"{_list_address(tenant)}#erasure-{begun.pk}")
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
+@open_to_both
 def leave(request: HttpRequest, slug: str) -> HttpResponse:
     """For good once the time has passed; whoever works in the tenant is out at once."""
     tenant = own_tenant(request, slug)
@@ -121,19 +122,6 @@ def _begun(tenant: Tenant, said: dict[str, Any]) -> Erasure:
     if said["library"] is None:
         return erasure.erase_person(tenant, said["external_id"])
     return erasure.erase_speaker(tenant, tenant.libraries.filter(pk=said["library"].pk), said["external_id"])
-
-
-def chosen_speaker(request: HttpRequest, tenant: Tenant) -> dict[str, Any]:
-    """The speaker from whose page somebody comes."""
-    wanted = request.GET.get("speaker", "")
-    number = int(wanted) if wanted.isascii() and wanted.isdigit() and len(wanted) < 19 else 0
-    speaker = tenant.speakers.filter(pk=number).first()
-    return {"external_id": speaker.external_id, "library": speaker.library_id} if speaker else {}
-
-
-def _before(request: HttpRequest) -> dict[str, Any]:
-    text = request.GET.get("before", "")
-    return {"pk__lt": int(text)} if text.isascii() and text.isdigit() and len(text) < 19 else {}
 
 
 def _form_page(request: HttpRequest, tenant: Tenant, form: ErasureForm) -> HttpResponse:

@@ -9,13 +9,12 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import DropdownFilter
 
-from tenants.console import own_rows
+from tenants.console import number_in, own_rows
 from tenants.names import visible
 from voiceprints.library_choice import name_of
 from voiceprints.models import Library
 
 CHOICES_OFFERED = 500
-LONGEST_KEY = 18
 
 
 class OrganisationFilter(DropdownFilter):
@@ -46,6 +45,4 @@ class LibraryFilter(DropdownFilter):
         chosen = self.value()
         if not chosen:
             return queryset
-        if not chosen.isascii() or not chosen.isdigit() or len(chosen) > LONGEST_KEY:
-            return queryset.none()
-        return queryset.filter(library=int(chosen))
+        return queryset.filter(library=number_in(chosen))

@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from tenants.audit_words import actor_in_words
+from tenants.console import number_in
 from tenants.context import acting_as
 from tenants.models import Tenant
 from tenants.names import of_library, visible
@@ -149,7 +150,8 @@ def jobs_page(tenant: Tenant, *, kind: str, state: str, after: str) -> JobsPage:
 def job_page(tenant: Tenant, job_id: int, *, after: str = "") -> JobPage:
     """Raises JobNotFound."""
     job = bulk.find_job(tenant, job_id)
-    beyond = [int(after)] if after.isascii() and after.isdigit() and len(after) <= 18 else None
+    last = number_in(after)
+    beyond = None if last is None else [last]
     page = bulk.page_rows(tenant, job_id, where={"outcome": JobRow.Outcome.FAILED}, after=beyond, limit=ROWS_SHOWN)
     with acting_as(tenant):
         count = job.failed_rows.count()

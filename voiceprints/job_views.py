@@ -14,29 +14,21 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_safe
 
 from tenants.choosing import choose_tenant
-from tenants.console import (
-    may_change,
-    may_manage_access,
-    own_tenant,
-    refuse_unless,
-)
+from tenants.console import may_change, may_manage_access, open_to_both, own_tenant, page, refuse_unless
 from tenants.context import acting_as
 from tenants.models import Tenant
 from voiceprints import bulk
-from voiceprints.confirmation import CONFIRMED, is_confirmed
+from voiceprints.confirmation import is_confirmed
 from voiceprints.errors import JobFileNotFound, JobNotFound, StorageFailed, VoiceprintError
 from voiceprints.job_deeds import DEEDS, Deed
 from voiceprints.job_forms import ExportForm, ImportForm
 from voiceprints.job_page import Progress, failed_lines, job_page, jobs_page
 from voiceprints.models import Job
-from voiceprints.pages import page
 from voiceprints.refusals import in_words
 from voiceprints.serving import archive_response
-
-OPEN_TO_BOTH = require_http_methods(["GET", "HEAD", "POST"])
 
 
 @require_safe
@@ -98,7 +90,7 @@ def file(request: HttpRequest, slug: str, job_id: int) -> HttpResponseBase:
         return HttpResponse(status=503)
 
 
-@OPEN_TO_BOTH
+@open_to_both
 def change(request: HttpRequest, slug: str, job_id: int, deed: str) -> HttpResponse:
     tenant = own_tenant(request, slug)
     found = _found(tenant, job_id)
@@ -114,7 +106,7 @@ def change(request: HttpRequest, slug: str, job_id: int, deed: str) -> HttpRespo
 
 def _done_or_asked(request: HttpRequest, tenant: Tenant, found: Job, deed: Deed) -> HttpResponse:
     if deed.ask and not found.is_over and not is_confirmed(request):
-        asked = {"title": _("Are you sure?"), "back": _address(tenant, found), "confirmed": CONFIRMED}
+        asked = {"title": _("Are you sure?"), "back": _address(tenant, found)}
         return page(request, "confirm", asked | vars(deed.ask(found)))
     if request.method != "POST":
         return redirect(_address(tenant, found))
@@ -123,7 +115,7 @@ def _done_or_asked(request: HttpRequest, tenant: Tenant, found: Job, deed: Deed)
     return redirect(_address(tenant, going_on))
 
 
-@OPEN_TO_BOTH
+@open_to_both
 def import_speakers(request: HttpRequest, slug: str) -> HttpResponse:
     """Outside of any transaction: an upload takes its time, and what is stored of it is written down before."""
     tenant = own_tenant(request, slug)
@@ -135,7 +127,7 @@ def import_speakers(request: HttpRequest, slug: str) -> HttpResponse:
     return begun or page(request, "import", about | limits)
 
 
-@OPEN_TO_BOTH
+@open_to_both
 def export_library(request: HttpRequest, slug: str) -> HttpResponse:
     tenant = own_tenant(request, slug)
     refuse_unless(may_change(request))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from django import forms
@@ -13,11 +12,9 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from tenants.console import is_platform_staff, own_rows
+from tenants.console import is_platform_staff, number_in, own_rows
 from tenants.models import Tenant
 from voiceprints.models import Library, Speaker
-
-NUMBER = re.compile(r"\d{1,18}", re.ASCII)
 
 
 def name_of(library: Library, request: HttpRequest) -> str:
@@ -42,7 +39,7 @@ class LibraryChoice(forms.Form):
     """`chosen`: a library's number, as it was sent."""
 
     def __init__(self, request: HttpRequest, chosen: str) -> None:
-        super().__init__(initial={"library": chosen if NUMBER.fullmatch(chosen) else ""})
+        super().__init__(initial={"library": number_in(chosen)})
         self.fields["library"] = LibraryField(request)
 
 

@@ -7,23 +7,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin, messages
+from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.http import content_disposition_header
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_safe
 
 from tenants.choosing import choose_tenant
-from tenants.console import may_manage_access, own_tenant, refuse_unless
+from tenants.console import may_manage_access, open_to_both, own_tenant, page, refuse_unless
 from tenants.generations import changing_models
 from tenants.models import Tenant
 from voiceprints import unusable
 from voiceprints.comparison_page import comparison_of
-from voiceprints.confirmation import CONFIRMED, is_confirmed
+from voiceprints.confirmation import is_confirmed
 from voiceprints.errors import VoiceprintError
 from voiceprints.model_changes import DEEDS, Deed, RateRefused, model_in
 from voiceprints.model_page import models_page, progress_of
@@ -43,7 +42,7 @@ def home(request: HttpRequest) -> HttpResponse:
 @require_safe
 def tenant_models(request: HttpRequest, slug: str) -> HttpResponse:
     tenant = own_tenant(request, slug)
-    return _page(request, "models", _about(request, tenant) | {"page": models_page(tenant)})
+    return page(request, "models", _about(request, tenant) | {"page": models_page(tenant)})
 
 
 @require_safe
@@ -51,7 +50,7 @@ def progress(request: HttpRequest, slug: str) -> HttpResponse:
     """The part of the page that changes while a job is under way."""
     tenant = own_tenant(request, slug)
     model = model_in(request.GET)
-    return _page(request, "job_progress", {"tenant": tenant, "model": model, "progress": progress_of(tenant, model)})
+    return page(request, "job_progress", {"tenant": tenant, "model": model, "progress": progress_of(tenant, model)})
 
 
 @require_safe
@@ -61,7 +60,7 @@ def compare(request: HttpRequest, slug: str) -> HttpResponse:
         found = report(tenant, tenant.model, model_in(request.GET), QUICK)
     except VoiceprintError as refusal:
         return _refused(request, tenant, refusal)
-    return _page(request, "model_comparison", _about(request, tenant) | {"comparison": comparison_of(found)})
+    return page(request, "model_comparison", _about(request, tenant) | {"comparison": comparison_of(found)})
 
 
 @require_safe
@@ -72,10 +71,10 @@ def failed(request: HttpRequest, slug: str) -> HttpResponse:
         rows = unusable.failures(tenant, model)
     except VoiceprintError as refusal:
         return _refused(request, tenant, refusal)
-    page = Paginator(rows, FAILURES_PER_PAGE).get_page(request.GET.get("p"))
+    some = Paginator(rows, FAILURES_PER_PAGE).get_page(request.GET.get("p"))
     csv_address = reverse("admin:model_failures_csv", args=[tenant.slug], query={"model": model})
-    shown = {"model": model, "page": page, "found": unusable.described(tenant, page), "csv_address": csv_address}
-    return _page(request, "model_failures", _about(request, tenant) | shown)
+    shown = {"model": model, "page": some, "found": unusable.described(tenant, some), "csv_address": csv_address}
+    return page(request, "model_failures", _about(request, tenant) | shown)
 
 
 @require_safe
@@ -90,7 +89,7 @@ def failed_csv(request: HttpRequest, slug: str) -> HttpResponse:
     return HttpResponse("\ufeff" + unusable.as_csv(found), content_type="text/csv; charset=utf-8", headers=named)
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
+@open_to_both
 def change(request: HttpRequest, slug: str, deed: str) -> HttpResponse:
     tenant = own_tenant(request, slug)
     if deed not in DEEDS:
@@ -107,7 +106,7 @@ def _done_or_asked(request: HttpRequest, tenant: Tenant, deed: Deed) -> HttpResp
         model = model_in(request.POST or request.GET)
         question = deed.ask(tenant, model)
         asked = {"title": _("Are you sure?"), "repeated": [("model", model)], "back": _address(tenant)}
-        return _page(request, "confirm", asked | {"confirmed": CONFIRMED} | vars(question))
+        return page(request, "confirm", asked | vars(question))
     if request.method == "POST":
         # The strongest lock first: of two who press a button at once, one waits.
         with changing_models(tenant):
@@ -126,7 +125,3 @@ def _about(request: HttpRequest, tenant: Tenant) -> dict[str, Any]:
 
 def _address(tenant: Tenant) -> str:
     return reverse("admin:tenant_models", args=[tenant.slug])
-
-
-def _page(request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
-    return TemplateResponse(request, f"console/{template}.html", admin.site.each_context(request) | context)

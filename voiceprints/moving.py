@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from django.contrib import admin, messages
+from django.contrib import messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from tenants.console import own_rows
+from tenants.console import number_in, own_rows, page
 from voiceprints import services
 from voiceprints.confirmation import NAMES_SHOWN, is_confirmed, selection
 from voiceprints.errors import VoiceprintError
@@ -19,7 +18,6 @@ from voiceprints.refusals import in_words
 from voiceprints.results import LibraryKey
 
 TARGET = "target"
-LARGEST_KEY_DIGITS = 18
 
 
 def moved_or_asked(request: HttpRequest, speakers: QuerySet[Speaker], back: str) -> HttpResponse | None:
@@ -48,9 +46,7 @@ def _move(request: HttpRequest, speakers: QuerySet[Speaker], target: Library) ->
 
 
 def _target(request: HttpRequest, libraries: QuerySet[Library]) -> Library | None:
-    key = request.POST.get(TARGET, "")
-    known = key.isascii() and key.isdigit() and len(key) <= LARGEST_KEY_DIGITS
-    return libraries.filter(pk=int(key)).first() if known else None
+    return libraries.filter(pk=number_in(request.POST.get(TARGET, "")) or 0).first()
 
 
 def _question(
@@ -60,7 +56,7 @@ def _question(
     question = ngettext(
         "Move this speaker to another library?", "Move these %(count)d speakers to another library?", count
     )
-    context = admin.site.each_context(request) | {
+    context = {
         "title": _("Move to another library"),
         "question": question % {"count": count},
         "names": [str(one) for one in speakers.prefetch_related(None)[:NAMES_SHOWN]],
@@ -69,4 +65,4 @@ def _question(
         "repeated": selection(request),
         "back": back,
     }
-    return TemplateResponse(request, "console/move.html", context)
+    return page(request, "move", context)

@@ -9,27 +9,28 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_safe
 
 from tenants.choosing import choose_tenant
 from tenants.console import (
     may_manage_access,
+    open_to_both,
     opens_own_transactions,
     own_tenant,
     own_view,
+    page,
     refuse_unless,
 )
 from tenants.interfaces import dialect_names
 from tenants.models import Tenant
 from voiceprints import opting_out
-from voiceprints.confirmation import CONFIRMED, is_confirmed
+from voiceprints.confirmation import is_confirmed
 from voiceprints.consents import set_rules
 from voiceprints.erasure_forms import ConsentForm, OptOutForm
-from voiceprints.erasure_views import chosen_speaker
 from voiceprints.errors import OptOutNotFound
 from voiceprints.models import OptOut
 from voiceprints.opting_out import OLDEST_FIRST
-from voiceprints.pages import LARGEST_KEY, page
+from voiceprints.pages import LARGEST_KEY, chosen_speaker, older_ones
 from voiceprints.paging import Order
 from voiceprints.results import LibraryKey
 
@@ -45,7 +46,7 @@ def home(request: HttpRequest) -> HttpResponse:
 
 
 @opens_own_transactions
-@require_http_methods(["GET", "HEAD", "POST"])
+@open_to_both
 def tenant_opt_outs(request: HttpRequest, slug: str) -> HttpResponse:
     """An erasure is several transactions."""
     with own_view(request):
@@ -61,7 +62,7 @@ def tenant_opt_outs(request: HttpRequest, slug: str) -> HttpResponse:
     return redirect(_address(tenant))
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
+@open_to_both
 def consent(request: HttpRequest, slug: str) -> HttpResponse:
     """Whether the tenant enrolls nobody without it."""
     tenant = own_tenant(request, slug)
@@ -76,7 +77,7 @@ def consent(request: HttpRequest, slug: str) -> HttpResponse:
     return page(request, "form", asked | {"title": _("Consent")})
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
+@open_to_both
 def lift(request: HttpRequest, slug: str, opt_out_id: int) -> HttpResponse:
     """After it was asked: nobody here could add it again, since the list holds no name."""
     tenant = own_tenant(request, slug)
@@ -100,14 +101,11 @@ def _question(found: OptOut) -> dict[str, Any]:
         "button": _("Lift"),
         "lead": _("Whoever it is may be enrolled again. Only who knows the id can add it anew. This goes:"),
         "consequences": [_("Opt-out %(number)d, %(where)s") % about],
-        "confirmed": CONFIRMED,
     }
 
 
 def _page(request: HttpRequest, tenant: Tenant, form: OptOutForm) -> HttpResponse:
-    asked = request.GET.get("before", "")
-    before = {"pk__lt": int(asked)} if asked.isascii() and asked.isdigit() and len(asked) < 19 else {}
-    found = opting_out.page_opt_outs(tenant, where=before, order=NEWEST_FIRST, limit=SHOWN)
+    found = opting_out.page_opt_outs(tenant, where=older_ones(request), order=NEWEST_FIRST, limit=SHOWN)
     shown: dict[str, Any] = {"opt_outs": found.rows, "more": found.rows[-1].pk if found.last else None}
     shown["turned"] = "before" in request.GET
     return page(request, "opt_outs", {"title": _("Opt-outs"), "tenant": tenant, "form": form} | shown)

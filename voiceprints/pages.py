@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin
-from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.http import Http404, HttpRequest
 
-from tenants.console import own_rows
+from tenants.console import number_in, own_rows
+from tenants.models import Tenant
 from voiceprints.models import Library, Speaker
 
 LARGEST_KEY = 10**18
@@ -26,9 +25,16 @@ def own_speaker(request: HttpRequest, speaker_id: int) -> Speaker:
     return speaker
 
 
-def page(request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
-    """Rendered at once, while the rows can be seen."""
-    return render(request, f"console/{template}.html", admin.site.each_context(request) | context)
+def chosen_speaker(request: HttpRequest, tenant: Tenant) -> dict[str, Any]:
+    """From whose page somebody comes to a form that is about a speaker."""
+    speaker = tenant.speakers.filter(pk=number_in(request.GET.get("speaker", "")) or 0).first()
+    return {"external_id": speaker.external_id, "library": speaker.library_id} if speaker else {}
+
+
+def older_ones(request: HttpRequest) -> dict[str, Any]:
+    """As a filter: than the last row of the page before, if there is one."""
+    last = number_in(request.GET.get("before", ""))
+    return {} if last is None else {"pk__lt": last}
 
 
 def _own(request: HttpRequest, rows: Any, key: int) -> Any:

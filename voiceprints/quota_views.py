@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin
 from django.core.paginator import Page
 from django.http import HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from tenants.choosing import choose_tenant
-from tenants.console import is_platform_staff, may_manage_access, own_tenant, refuse_unless
+from tenants.console import is_platform_staff, may_manage_access, own_tenant, page, refuse_unless
 from tenants.models import Tenant
 from voiceprints.quotas import near_their_end, standings_of
 
@@ -39,8 +37,4 @@ def tenant_quotas(request: HttpRequest, slug: str) -> HttpResponse:
     tenant = own_tenant(request, slug)
     refuse_unless(may_manage_access(request))
     about = {"title": _("Quotas"), "tenant": tenant, "may_set": is_platform_staff(request)}
-    return _page(request, "quotas", about | {"standings": standings_of(tenant)})
-
-
-def _page(request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
-    return TemplateResponse(request, f"console/{template}.html", admin.site.each_context(request) | context)
+    return page(request, "quotas", about | {"standings": standings_of(tenant)})

@@ -15,18 +15,17 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_safe
 
 from tenants.choosing import choose_tenant
-from tenants.console import may_manage_access, own_tenant, refuse_unless
+from tenants.console import may_manage_access, open_to_both, own_tenant, page, refuse_unless
 from tenants.context import acting_as
 from tenants.models import Tenant
 from voiceprints import retention
-from voiceprints.confirmation import CONFIRMED, is_confirmed
+from voiceprints.confirmation import is_confirmed
 from voiceprints.errors import LibraryNotFound
 from voiceprints.expiry import Due
 from voiceprints.models import Library
-from voiceprints.pages import page
 from voiceprints.retention_forms import PeriodForm, form_of_library, form_of_tenant
 
 NAMES: Final = {
@@ -44,7 +43,6 @@ EXPLAINED: Final = {
         "Speakers who said less than an enrollment needs. They go, with what they said, when nothing came for so long."
     ),
 }
-OPEN_TO_BOTH = require_http_methods(["GET", "HEAD", "POST"])
 
 
 @dataclass(frozen=True)
@@ -116,7 +114,7 @@ def tenant_retention(request: HttpRequest, slug: str) -> HttpResponse:
     return page(request, "retention", about | {"may_manage": may_manage_access(request)})
 
 
-@OPEN_TO_BOTH
+@open_to_both
 def change(request: HttpRequest, slug: str, what: str) -> HttpResponse:
     tenant = own_tenant(request, slug)
     if what not in NAMES:
@@ -134,7 +132,7 @@ def change(request: HttpRequest, slug: str, what: str) -> HttpResponse:
     return _asked(request, tenant, Change(str(NAMES[what]), EXPLAINED[what], form, foreseen, changed))
 
 
-@OPEN_TO_BOTH
+@open_to_both
 def change_library(request: HttpRequest, slug: str, library_id: int) -> HttpResponse:
     tenant = own_tenant(request, slug)
     try:
@@ -173,7 +171,6 @@ def _asked(request: HttpRequest, tenant: Tenant, change: Change) -> HttpResponse
         "lead": _("With this rule is due, and goes within an hour:"),
         "consequences": _in_words(change.foresee()),
         "repeated": sent,
-        "confirmed": CONFIRMED,
         "back": back,
     }
     return page(request, "confirm", about)

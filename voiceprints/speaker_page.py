@@ -12,7 +12,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from tenants.auditing import Line
-from tenants.console import may_read_audit
+from tenants.console import may_read_audit, number_in
 from tenants.models import AuditEvent
 from voiceprints import wording
 from voiceprints.agreement import count_disagreements, deciding_model, said_in
@@ -209,5 +209,4 @@ def _audit_address(speaker: Speaker) -> str:
 
 
 def _page_number(text: str, pages: int) -> int:
-    number = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 1
-    return min(max(number, 1), max(pages, 1))
+    return min(max(number_in(text) or 1, 1), max(pages, 1))

@@ -14,17 +14,17 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_POST
 
 from audio.errors import AudioError
-from tenants.console import may_change, opens_own_transactions, own_view, refuse_unless
+from tenants.console import may_change, open_to_both, opens_own_transactions, own_view, page, refuse_unless
 from tenants.models import Operation
 from voiceprints import services
 from voiceprints.consents import Given
 from voiceprints.console_use import counted
 from voiceprints.errors import VoiceprintError
 from voiceprints.models import Speaker
-from voiceprints.pages import own_library, own_speaker, page
+from voiceprints.pages import own_library, own_speaker
 from voiceprints.refusals import in_words
 from voiceprints.results import Enrollment, LibraryKey
 from voiceprints.speaking_forms import EnrollmentForm, OneRecordingForm, SpeakingForm
@@ -33,7 +33,7 @@ Do = Callable[[dict[str, Any]], Enrollment]
 
 
 @opens_own_transactions
-@require_http_methods(["GET", "HEAD", "POST"])
+@open_to_both
 def enroll(request: HttpRequest, library_id: int) -> HttpResponse:
     """Somebody new in a library that is there."""
     with own_view(request):
@@ -70,7 +70,7 @@ def add(request: HttpRequest, speaker_id: int) -> HttpResponse:
 
 
 @opens_own_transactions
-@require_http_methods(["GET", "HEAD", "POST"])
+@open_to_both
 def replace(request: HttpRequest, speaker_id: int, utterance_id: int) -> HttpResponse:
     with own_view(request):
         speaker = own_speaker(request, speaker_id)

@@ -12,21 +12,19 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_safe
 
 from tenants.choosing import choose_tenant
-from tenants.console import may_manage_access, own_tenant, refuse_unless
+from tenants.console import may_manage_access, number_in, open_to_both, own_tenant, page, refuse_unless
 from tenants.models import Tenant
 from tenants.sentences import in_a_row
 from tenants.services import set_policy
-from voiceprints.confirmation import CONFIRMED, is_confirmed
+from voiceprints.confirmation import is_confirmed
 from voiceprints.models import Library
-from voiceprints.pages import LARGEST_KEY, page
 from voiceprints.threshold_forms import PolicyForm, RateForm
 from voiceprints.threshold_page import Step, percent, step_at, threshold_page
 
 LIBRARIES_OFFERED = 500
-OPEN_TO_BOTH = require_http_methods(["GET", "HEAD", "POST"])
 
 
 @require_safe
@@ -41,7 +39,7 @@ def tenant_thresholds(request: HttpRequest, slug: str) -> HttpResponse:
     return _shown(request, tenant, PolicyForm(instance=tenant))
 
 
-@OPEN_TO_BOTH
+@open_to_both
 def apply(request: HttpRequest, slug: str) -> HttpResponse:
     """Another false accept rate, after it was said what it means."""
     tenant = own_tenant(request, slug)
@@ -52,13 +50,13 @@ def apply(request: HttpRequest, slug: str) -> HttpResponse:
         return redirect(_address(tenant))
     far = form.cleaned_data["far"]
     if not is_confirmed(request):
-        return page(request, "confirm", _question(tenant, far) | {"back": _address(tenant), "confirmed": CONFIRMED})
+        return page(request, "confirm", _question(tenant, far) | {"back": _address(tenant)})
     set_policy(tenant, false_accept_rate=far)
     messages.success(request, _("From now on %s of strangers may get in.") % percent(far))
     return redirect(_address(tenant))
 
 
-@OPEN_TO_BOTH
+@open_to_both
 def policy(request: HttpRequest, slug: str) -> HttpResponse:
     """What is asked of recordings."""
     tenant = own_tenant(request, slug)
@@ -74,11 +72,10 @@ def policy(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 def _shown(request: HttpRequest, tenant: Tenant, form: PolicyForm) -> HttpResponse:
-    step = request.GET.get("step", "")
     found = threshold_page(
         tenant,
         library=_library(tenant, request.GET.get("library", "")),
-        chosen=int(step) if step.isascii() and step.isdigit() and len(step) < 4 else None,
+        chosen=number_in(request.GET.get("step", "")),
     )
     about = {"title": _("Thresholds"), "tenant": tenant, "page": found, "form": form}
     offered = {"libraries": tenant.libraries.all()[:LIBRARIES_OFFERED], "may_manage": may_manage_access(request)}
@@ -89,8 +86,7 @@ def _library(tenant: Tenant, said: str) -> Library | None:
     """None for all of them. Raises Http404 for one that is not the tenant's."""
     if not said:
         return None
-    known = said.isascii() and said.isdigit() and int(said) < LARGEST_KEY
-    library: Library | None = tenant.libraries.filter(pk=int(said)).first() if known else None
+    library: Library | None = tenant.libraries.filter(pk=number_in(said) or 0).first()
     if library is None:
         raise Http404
     return library

@@ -7,21 +7,30 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_http_methods
 
 from audio.errors import AudioError
-from tenants.console import may_change, opens_own_transactions, own_rows, own_view, public_url, refuse_unless
+from tenants.console import (
+    may_change,
+    number_in,
+    open_to_both,
+    opens_own_transactions,
+    own_rows,
+    own_view,
+    page,
+    public_url,
+    refuse_unless,
+)
 from voiceprints.errors import VoiceprintError
 from voiceprints.library_choice import LibraryChoice
 from voiceprints.models import Library
-from voiceprints.pages import own_library, own_speaker, page
+from voiceprints.pages import own_library, own_speaker
 from voiceprints.refusals import in_words
 from voiceprints.speaking_forms import Asked, TryoutForm
 from voiceprints.tryouts import Tryout, tried
 
 
 @opens_own_transactions
-@require_http_methods(["GET", "HEAD", "POST"])
+@open_to_both
 def try_out(request: HttpRequest) -> HttpResponse:
     refuse_unless(may_change(request))
     found = _tried(request) if request.method == "POST" else {}
@@ -70,5 +79,5 @@ def _offered(request: HttpRequest) -> dict[str, Any]:
 
 
 def _named(said: QueryDict, name: str, find: Any) -> Any:
-    key = said.get(name, "")
-    return find(int(key)) if key.isascii() and key.isdigit() else None
+    key = number_in(said.get(name, ""))
+    return None if key is None else find(key)
