@@ -254,6 +254,18 @@ def test_people_are_imported_and_what_failed_is_tried_again(page, acme, tmp_path
     expect(page.locator("#figure-enrolled")).to_have_text("1")
 
 
+def test_a_refused_upload_is_still_chosen_and_the_refusal_is_where_one_is(page, acme, tmp_path):
+    manifest = tmp_path / "people.csv"
+    manifest.touch()
+    sign_in(page, acme)
+    page.goto("/console/jobs/acme/import/")
+    page.get_by_label("List").set_input_files(manifest)
+    page.get_by_role("button", name="Import").click()
+    expect(page.get_by_text("The submitted file is empty.")).to_be_visible()
+    expect(page.locator("[data-upload]")).to_be_focused()
+    assert page.get_by_label("List").evaluate("field => field.files[0].name") == "people.csv"
+
+
 def test_too_large_an_upload_is_not_even_begun(page, acme, tmp_path, settings):
     settings.MAX_IMPORT_BYTES = 1000
     archive = tmp_path / "people.zip"

@@ -24,8 +24,11 @@ function answered(form, request) {
     const page = new DOMParser().parseFromString(request.responseText, "text/html");
     const again = page.querySelector("[data-upload]");
     if (!again) return location.assign(request.responseURL);
+    for (const field of form.querySelectorAll("input[type=file]")) again.elements[field.name].files = field.files;
     form.replaceWith(again);
     take(again);
+    again.tabIndex = -1;
+    again.focus();
 }
 
 function broken(form) {
