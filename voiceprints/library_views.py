@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from voiceprints.map_page import map_of
-from voiceprints.pages import own_library
+from voiceprints.pages import own_library, part
 
 
 @require_safe
 def library_map(request: HttpRequest, library_id: int) -> HttpResponse:
     library = own_library(request, library_id)
-    return render(request, "console/map.html", {"map": map_of(library.tenant, library)})
+    return part(request, "map", _("Map of the voiceprints"), {"map": map_of(library.tenant, library)})

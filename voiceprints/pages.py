@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.http import Http404, HttpRequest
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
 
-from tenants.console import number_in, own_rows
+from tenants.console import number_in, own_rows, page
 from tenants.models import Tenant
 from voiceprints.models import Library, Speaker
 
@@ -23,6 +24,13 @@ def own_speaker(request: HttpRequest, speaker_id: int) -> Speaker:
     """Raises Http404 for another tenant's, as for none."""
     speaker: Speaker = _own(request, Speaker.all_tenants.select_related("library", "tenant"), speaker_id)
     return speaker
+
+
+def part(request: HttpRequest, template: str, title: Any, context: dict[str, Any]) -> HttpResponse:
+    """Of a page that asks for it when it comes into view; without scripts a page of its own."""
+    if "HX-Request" in request.headers:
+        return render(request, f"console/{template}.html", context)
+    return page(request, "part", context | {"title": title, "part": f"console/{template}.html"})
 
 
 def chosen_speaker(request: HttpRequest, tenant: Tenant) -> dict[str, Any]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from voiceprints import services
 from voiceprints.errors import SpeakerNotEnrolled
-from voiceprints.pages import own_speaker
+from voiceprints.pages import own_speaker, part
 from voiceprints.refusals import in_words
 
 NEIGHBOURS_SHOWN = 8
@@ -20,9 +20,9 @@ def nearest(request: HttpRequest, speaker_id: int) -> HttpResponse:
     speaker = own_speaker(request, speaker_id)
     everywhere = "everywhere" in request.GET
     libraries = speaker.tenant.libraries.all() if everywhere else [speaker.library]
-    context = {"speaker": speaker, "everywhere": everywhere}
+    title, context = _("Who sounds most alike"), {"speaker": speaker, "everywhere": everywhere}
     try:
         found = services.neighbours(speaker.tenant, speaker, libraries, limit=NEIGHBOURS_SHOWN)
     except SpeakerNotEnrolled as error:
-        return render(request, "console/refusal.html", {"words": in_words(error)})
-    return render(request, "console/nearest.html", context | {"candidates": found})
+        return part(request, "refusal", title, {"words": in_words(error)})
+    return part(request, "nearest", title, context | {"candidates": found})

@@ -110,6 +110,13 @@ def test_a_form_whose_button_is_pressed_twice_is_sent_once(page, acme):
         assert AccessToken.all_tenants.filter(tenant=acme).count() == 1
 
 
+@pytest.mark.parametrize("where", ["libraries/{library}/map/", "speakers/{speaker}/nearest/"])
+def test_what_a_page_asks_for_in_parts_is_a_page_for_whoever_has_no_scripts(where, client_of, acme_rows):
+    where, client = address(where, acme_rows), client_of("viewer")
+    assert "<html" in client.get(where).content.decode()
+    assert "<html" not in client.get(where, headers={"hx-request": "true"}).content.decode()
+
+
 @pytest.mark.parametrize("where", ["tenant/", "speakers/{speaker}/recordings/", "erasures/acme/tenant/restore/"])
 def test_an_address_that_shows_nothing_says_so(where, client_of, acme_rows):
     """To which one comes who signs in anew where a button was pressed."""
