@@ -150,7 +150,7 @@ class LibraryAdmin(RemovableAdmin):
     @display(description=_("speakers"), ordering="speaker_count")
     def how_many_speakers(self, library: Any) -> str:
         address = reverse("admin:voiceprints_speaker_changelist", query={"library": library.pk})
-        return format_html('<a href="{}">{}</a>', address, library.speaker_count)
+        return format_html('<a class="link" href="{}">{}</a>', address, library.speaker_count)
 
     @action(description=_("Empty"), permissions=["delete"])
     def empty(self, request: HttpRequest, queryset: QuerySet[Library]) -> HttpResponse | None:
