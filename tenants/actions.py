@@ -70,6 +70,7 @@ class Action(models.TextChoices):
     JOB_CANCELLED = "job.cancelled", _("job cancelled")
     JOB_ENDED = "job.ended", _("job ended")
     EXPORT_FETCHED = "export.fetched", _("export downloaded")
+    EXPORT_DELETED = "export.deleted", _("export deleted")
     MODEL_SWITCHED = "model.switched", _("model switched")
     MODEL_ROLLED_BACK = "model.rolled_back", _("model rolled back")
     MODEL_DROPPED = "model.dropped", _("model dropped")

@@ -200,6 +200,11 @@ def file_of(tenant: Tenant, job_id: int) -> str:
     return job.output
 
 
+def delete_file(tenant: Tenant, job_id: int) -> Job:
+    """What the job made, before its time is over. Raises JobNotFound, JobFileNotFound."""
+    return work.delete_output(tenant, job_id)
+
+
 def copy_file(tenant: Tenant, job_id: int, target: IO[bytes]) -> None:
     """Raises JobNotFound, JobFileNotFound, StorageFailed."""
     try:

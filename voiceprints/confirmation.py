@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 
 from tenants.console import page
 from tenants.sentences import listed
+from voiceprints.job_page import Progress
 from voiceprints.removals import Undertaking, in_words
 
 CONFIRMED, TYPED = "confirmed", "typed"
@@ -43,6 +44,7 @@ def confirmation_page(request: HttpRequest, undertaking: Undertaking, chosen: Qu
         "names": [str(one) for one in chosen.prefetch_related(None)[:NAMES_SHOWN]],
         "more": max(0, count - NAMES_SHOWN),
         "repeated": selection(request),
+        "exports": [Progress(job) for job in undertaking.exports(chosen)[:NAMES_SHOWN]],
         "typed": undertaking.typed(chosen),
         "mistyped": is_confirmed(request),
         "back": back,

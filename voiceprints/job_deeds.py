@@ -16,14 +16,19 @@ from voiceprints.models import Job
 
 @dataclass(frozen=True)
 class Deed:
-    """`carry_out` takes who does it, returns the job that goes on, and raises VoiceprintError."""
+    """`carry_out` takes who does it, returns the job that goes on, and raises VoiceprintError.
+
+    `ask`: None of a job of which nothing would go.
+    """
 
     carry_out: Callable[[Tenant, int, str], Job]
     said: Callable[[], str]
-    ask: Callable[[Job], Question] | None = None
+    ask: Callable[[Job], Question | None] = lambda _: None
 
 
-def ask_to_cancel(job: Job) -> Question:
+def ask_to_cancel(job: Job) -> Question | None:
+    if job.is_over:
+        return None
     left = job.total - job.done if job.total else 0
     consequences = [ngettext("%d line that was not done yet", "%d lines that were not done yet", left) % left]
     return Question(
@@ -35,9 +40,23 @@ def ask_to_cancel(job: Job) -> Question:
     )
 
 
+def ask_to_delete_file(job: Job) -> Question | None:
+    if not job.output:
+        return None
+    return Question(
+        question=_("Delete the file of this job?"),
+        button=_("Delete the file"),
+        lead=_("Whoever was exported stays as they are. This goes:"),
+        consequences=[_("what the job wrote, which nobody can download any more")],
+    )
+
+
 DEEDS = {
     "cancel": Deed(lambda tenant, job, _by: bulk.cancel_job(tenant, job), lambda: _("Cancelled."), ask_to_cancel),
     "pause": Deed(lambda tenant, job, _by: bulk.pause_job(tenant, job), lambda: _("Paused.")),
     "resume": Deed(lambda tenant, job, _by: bulk.resume_job(tenant, job), lambda: _("It goes on.")),
     "retry": Deed(lambda tenant, job, by: bulk.retry_job(tenant, job, by=by), lambda: _("What failed is tried again.")),
+    "delete-file": Deed(
+        lambda tenant, job, _by: bulk.delete_file(tenant, job), lambda: _("The file is deleted."), ask_to_delete_file
+    ),
 }

@@ -105,9 +105,10 @@ def change(request: HttpRequest, slug: str, job_id: int, deed: str) -> HttpRespo
 
 
 def _done_or_asked(request: HttpRequest, tenant: Tenant, found: Job, deed: Deed) -> HttpResponse:
-    if deed.ask and not found.is_over and not is_confirmed(request):
+    question = None if is_confirmed(request) else deed.ask(found)
+    if question:
         asked = {"title": _("Are you sure?"), "back": _address(tenant, found)}
-        return page(request, "confirm", asked | vars(deed.ask(found)))
+        return page(request, "confirm", asked | vars(question))
     if request.method != "POST":
         return redirect(_address(tenant, found))
     going_on = deed.carry_out(tenant, found.pk, request.user.get_username())

@@ -88,6 +88,9 @@ class VoiceprintQuerySet(models.QuerySet["Voiceprint"]):
 
 
 class JobQuerySet(models.QuerySet["Job"]):
+    def exports_kept(self) -> JobQuerySet:
+        return self.filter(kind="export").exclude(output="")
+
     def under_way(self) -> JobQuerySet:
         return self.filter(finished=None)
 

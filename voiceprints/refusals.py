@@ -36,6 +36,7 @@ from voiceprints.errors import (
     GenerationInUse,
     GenerationNotFound,
     JobAbandoned,
+    JobFileNotFound,
     JobFinished,
     JobNotFound,
     JobUnderWay,
@@ -85,6 +86,7 @@ REFUSALS = {
         "platform staff for more."
     ),
     JobNotFound: gettext_lazy("Nothing is being embedded with this model."),
+    JobFileNotFound: gettext_lazy("The job has no file, or has none any more."),
     JobFinished: gettext_lazy("The job is over already."),
     JobUnderWay: gettext_lazy("The job is not over yet."),
     NothingToRetry: gettext_lazy("Nothing of the job failed."),

@@ -12,8 +12,8 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext, ngettext_lazy
 
 from tenants.models import Tenant
-from voiceprints import services
-from voiceprints.models import Library, Speaker, Utterance
+from voiceprints import kept_exports, services
+from voiceprints.models import Job, Library, Speaker, Utterance
 from voiceprints.results import Removal
 
 
@@ -21,13 +21,14 @@ from voiceprints.results import Removal
 class Undertaking:
     """A removal that is announced before it is carried out. `question` is a lazy plural over `count`.
 
-    `typed`: what a person types to show that they have read what goes.
+    `exports`: those in which they stay. `typed`: what a person types to show that they have read what goes.
     """
 
     question: Any
     button: Any
     foresee: Callable[[QuerySet[Any]], Removal]
     carry_out: Callable[[QuerySet[Any]], Removal]
+    exports: Callable[[QuerySet[Any]], list[Job]]
     typed: Callable[[QuerySet[Any]], str] = lambda _: ""
 
 
@@ -101,6 +102,7 @@ DELETE_LIBRARIES = Undertaking(
     _("Delete"),
     libraries_foreseen,
     remove_libraries,
+    kept_exports.holding_libraries,
     name_or_extent,
 )
 EMPTY_LIBRARIES = Undertaking(
@@ -112,6 +114,7 @@ EMPTY_LIBRARIES = Undertaking(
     _("Empty"),
     contents_foreseen,
     empty_libraries,
+    kept_exports.holding_libraries,
     name_or_extent,
 )
 DELETE_SPEAKERS = Undertaking(
@@ -123,6 +126,7 @@ DELETE_SPEAKERS = Undertaking(
     _("Delete"),
     speakers_foreseen,
     remove_speakers,
+    kept_exports.holding_speakers,
     extent_of_several,
 )
 DELETE_UTTERANCES = Undertaking(
@@ -134,6 +138,7 @@ DELETE_UTTERANCES = Undertaking(
     _("Delete"),
     utterances_foreseen,
     remove_utterances,
+    kept_exports.holding_utterances,
 )
 
 

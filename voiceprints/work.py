@@ -44,6 +44,7 @@ from voiceprints.errors import (
     EngineFailed,
     EngineUnreachable,
     JobAbandoned,
+    JobFileNotFound,
     JobFinished,
     JobNotFound,
     JobUnderWay,
@@ -258,6 +259,19 @@ def retry(tenant: Tenant, job_id: int) -> Job:
         _queue_or_hold(tenant, job, erasures, **anew, **left)
         note(tenant, actions.Action.JOB_RETRIED, job_target(job), failed=failed)
         job.refresh_from_db()
+    return job
+
+
+def delete_output(tenant: Tenant, job_id: int) -> Job:
+    """Raises JobNotFound, JobFileNotFound."""
+    with acting_as(tenant):
+        job = _locked(tenant, job_id)
+        if not job.output:
+            raise JobFileNotFound(job_id=str(job_id))
+        recordings.let_go(tenant, [job.output])
+        job.output, job.expires = "", None
+        job.save(update_fields=["output", "expires"])
+        note(tenant, actions.Action.EXPORT_DELETED, job_target(job))
     return job
 
 

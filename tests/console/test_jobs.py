@@ -20,6 +20,7 @@ from tests.archives import csv_manifest, voices, zipped
 from tests.console.people import enrolled
 from tests.servers import through_the_queue
 from voiceprints import bulk, generations
+from voiceprints.job_deeds import DEEDS
 from voiceprints.models import Job, JobRow
 from voiceprints.results import LibraryKey
 
@@ -208,6 +209,25 @@ def test_readers_find_no_way_to_the_file(client_of, acme):
     assert "export.zip" not in page_of(client_of("viewer"), only_job(acme))
 
 
+def test_the_file_of_an_export_is_deleted_once_that_is_confirmed(client_of, acme, recordings_folder):
+    speaker, _ = enrolled(acme, "alice")
+    client = client_of("operator")
+    client.post(f"{PAGE}export/", {"library": speaker.library.pk})
+    job = only_job(acme)
+    assert f"{PAGE}{job.pk}/delete-file/" in page_of(client, job)
+    assert "Delete the file of this job?" in do(client, job, "delete-file")
+    assert only_job(acme).output
+    page = do(client, job, "delete-file", confirmed="yes")
+    assert "The file is deleted." in page
+    assert "export.zip" not in page
+    assert list(recordings_folder.rglob("*.zip")) == []
+
+
+def test_a_file_that_is_deleted_already_is_refused_in_words(client_of, acme, acme_rows):
+    client = client_of("operator")
+    assert "The job has no file, or has none any more." in do(client, acme_rows.job, "delete-file", confirmed="yes")
+
+
 def test_the_library_of_another_tenant_is_none_to_export(client_of, globex):
     speaker, _ = enrolled(globex, "gail")
     page = text(client_of("owner").post(f"{PAGE}export/", {"library": speaker.library.pk}))
@@ -344,7 +364,7 @@ def test_a_member_of_another_tenant_finds_none_of_it(client_of, acme, half_done)
         *(f"{half_done.pk}/{part}" for part in ("", "progress/", "failed.csv", "export.zip")),
     ]
     assert {client.get(f"{PAGE}{page}").status_code for page in pages} == {404}
-    assert {client.post(f"{PAGE}{half_done.pk}/{deed}/").status_code for deed in ("cancel", "pause", "retry")} == {404}
+    assert {client.post(f"{PAGE}{half_done.pk}/{deed}/").status_code for deed in DEEDS} == {404}
     own = "/console/jobs/globex/"
     assert {client.get(f"{own}{half_done.pk}/{part}").status_code for part in ("", "progress/", "failed.csv")} == {404}
     assert client.post(f"{own}{half_done.pk}/retry/").status_code == 404

@@ -6,8 +6,17 @@ import pytest
 
 from tenants.context import acting_as
 from tests.console.people import enrolled
+from voiceprints import bulk
+from voiceprints.models import Job
+from voiceprints.results import LibraryKey
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+LEFT = "still holds people of it until"
+
+
+def exported(tenant, speaker) -> Job:
+    return bulk.begin_export(tenant, LibraryKey(speaker.library.org_id, speaker.library.tag_id), recordings=True)
 
 
 def files_in(folder) -> int:
@@ -107,3 +116,48 @@ def test_a_recording_is_removed_under_its_own_speaker_only(client_of, acme, acme
     response = client_of("operator").post(address, {"confirmed": "yes"})
     assert response.headers["Location"] == "/console/"
     assert counts(acme) == (1, 2, 3)
+
+
+# --- What an export still holds --------------------------------------------------------------------------------------
+
+
+def test_every_removal_says_that_an_export_still_holds_them(client_of, acme, acme_rows):
+    job = exported(acme, acme_rows.speaker)
+    client, speaker, library = client_of("operator"), acme_rows.speaker, acme_rows.library
+    asked = [
+        client.get(f"/console/voiceprints/speaker/{speaker.pk}/delete/"),
+        client.post("/console/voiceprints/speaker/", select([speaker], "delete_selected")),
+        client.get(f"/console/voiceprints/speaker/{speaker.pk}/recordings/{acme_rows.utterance.pk}/delete/"),
+        client.get(f"/console/voiceprints/library/{library.pk}/delete/"),
+        client.post("/console/voiceprints/library/", select([library], "delete_selected")),
+        client.post("/console/voiceprints/library/", select([library], "empty")),
+    ]
+    for page in (response.content.decode() for response in asked):
+        assert LEFT in page
+        assert f'href="/console/jobs/acme/{job.pk}/"' in page
+
+
+def test_an_export_stays_when_whom_it_holds_goes(client_of, acme, acme_rows):
+    job = exported(acme, acme_rows.speaker)
+    address = f"/console/voiceprints/speaker/{acme_rows.speaker.pk}/delete/"
+    client_of("operator").post(address, {"confirmed": "yes"})
+    assert bulk.file_of(acme, job.pk)
+
+
+def test_nothing_is_said_of_exports_that_hold_none_of_them(client_of, acme, acme_people, globex):
+    guest, _ = acme_people
+    gail, _ = enrolled(globex, "gail")
+    exported(globex, gail)
+    exported(acme, guest)
+    newcomer, _ = enrolled(acme, "nina", "wei", tag_id="guests")
+    with acting_as(acme):
+        alice = acme.speakers.get(external_id="alice", library__tag_id="staff")
+    client = client_of("staff")
+    for speaker in (alice, newcomer):
+        assert LEFT not in client.get(f"/console/voiceprints/speaker/{speaker.pk}/delete/").content.decode()
+
+
+def test_nothing_is_said_of_an_export_whose_file_is_gone(client_of, acme, acme_rows):
+    bulk.delete_file(acme, exported(acme, acme_rows.speaker).pk)
+    page = client_of("operator").get(f"/console/voiceprints/speaker/{acme_rows.speaker.pk}/delete/").content.decode()
+    assert LEFT not in page

@@ -452,6 +452,14 @@ def _(world):
     return lambda: bulk.copy_file(world.acme, job.pk, io.BytesIO())
 
 
+@changes(bulk.delete_file, Action.EXPORT_DELETED)
+def _(world):
+    job = bulk.begin_export(world.acme, LIBRARY)
+    with acting_as(world.acme):
+        world.acme.jobs.filter(pk=job.pk).update(output="jobs/export.zip")
+    return lambda: bulk.delete_file(world.acme, job.pk)
+
+
 @changes(generations.begin, Action.JOB_BEGUN)
 def _(world):
     return lambda: generations.begin(world.acme, TINY)
