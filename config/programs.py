@@ -167,5 +167,4 @@ QUIET = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
 
 def _celery(command: str) -> list[str]:
     # Its banner is no line of a log.
-    quiet = ["--quiet"] if settings.LOG_FORMAT == "json" else []
-    return [PYTHON, "-m", "celery", *quiet, "-A", "config.celery", command, "--loglevel", settings.LOG_LEVEL]
+    return [PYTHON, "-m", "celery", "--quiet", "-A", "config.celery", command]

@@ -42,7 +42,7 @@ PATIENCE_SECONDS = 90
 def essence(words):
     """A command without what each installation decides: the interpreter, how much at once, and where."""
     text = re.sub(r"^(nice -n 19 )?(\S*python\S* -m )?", "", shlex.join(words))
-    return re.sub(r" --(concurrency|loglevel) \S+", "", text)
+    return re.sub(r" --concurrency \S+", "", text)
 
 
 def instruction(name):

@@ -145,8 +145,8 @@ def test_a_request_keeps_the_name_it_came_with_when_that_is_fit_for_a_log(client
 
 
 PROCESSES = [
-    ["celery", "--quiet", "-A", "config.celery", "worker", "-l", "INFO", "-Q", "maintenance", "-P", "solo"],
-    ["celery", "--quiet", "-A", "config.celery", "beat", "-l", "INFO", "--pidfile", ""],
+    ["celery", "--quiet", "-A", "config.celery", "worker", "-Q", "maintenance", "-P", "solo"],
+    ["celery", "--quiet", "-A", "config.celery", "beat", "--pidfile", ""],
     ["gunicorn", "-c", "python:config.gunicorn", "config.wsgi"],
 ]
 
