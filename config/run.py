@@ -16,7 +16,7 @@ import time
 from typing import NoReturn
 
 from django.core.exceptions import ImproperlyConfigured
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import Error as DatabaseFailed
 
 from config import embedded, programs, settings, startup
@@ -55,7 +55,7 @@ def main(command: list[str], *, services_only: bool = False) -> int:
         return 1
     except AlreadyRunning as error:
         return _run_command(command) if command else _complain(error)
-    except (Failed, ImproperlyConfigured) as error:
+    except (Failed, ImproperlyConfigured, CommandError) as error:
         return _complain(error)
     except (OSError, DatabaseFailed) as error:
         if not lack_of_room(settings.HOME):

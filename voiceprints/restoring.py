@@ -91,7 +91,7 @@ class Content:
 def restore(source: IO[bytes], key: Key, progress: Callable[[int], object]) -> Restored:
     """A whole backup, into an installation without tables and files. `progress` is told how many files are done.
 
-    Raises Unreadable, DatabaseInUse, StorageInUse, OtherFieldKeys, OfNewerVersion, OtherTables, StorageFailed,
+    Raises Unreadable, DatabaseInUse, StorageInUse, OtherFieldKeys, OfOtherVersion, OtherTables, StorageFailed,
     ImproperlyConfigured.
     """
     backup = BackupReader(source, key)

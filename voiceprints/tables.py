@@ -74,14 +74,15 @@ class DatabaseInUse(VoiceprintError):
         super().__init__(f"a backup is restored into an empty database only; this one has {tables} tables")
 
 
-class OfNewerVersion(VoiceprintError):
+class OfOtherVersion(VoiceprintError):
     """The backup has migrations, `unknown`, that this version has never heard of."""
 
     def __init__(self, *, version: str, unknown: Sequence[str]) -> None:
         self.version, self.unknown = version, list(unknown)
         super().__init__(
-            f"the backup was made by a newer OpenVPR, {version}: {self.unknown[0]} and {len(self.unknown) - 1} other "
-            "migrations are not known here"
+            f"the backup was made by another OpenVPR, {version}, which had {self.unknown[0]} and "
+            f"{len(self.unknown) - 1} other migrations that this one does not know; restore it with that version or a "
+            "newer one"
         )
 
 
@@ -166,12 +167,12 @@ def refuse_used_database() -> None:
 
 
 def make_tables(applied: Migrations, version: str) -> None:
-    """In the caller's transaction: an empty database as these migrations leave it. Raises OfNewerVersion."""
+    """In the caller's transaction: an empty database as these migrations leave it. Raises OfOtherVersion."""
     _execute(PLAIN_TEXT + "; " + NO_HURRY)
     executor = MigrationExecutor(connection)
     graph, known = executor.loader.graph, set(applied)
     if unknown := sorted(".".join(node) for node in known - graph.nodes.keys()):
-        raise OfNewerVersion(version=version, unknown=unknown)
+        raise OfOtherVersion(version=version, unknown=unknown)
     last = [node for node in applied if not {child.key for child in graph.node_map[node].children} & known]
     executor.migrate(last)
 

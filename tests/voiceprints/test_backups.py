@@ -27,7 +27,7 @@ from voiceprints.backup_format import BackupReader, BackupWriter, Head, Section
 from voiceprints.encrypted_files import Damaged, Truncated, WrongKey, key_of_text, new_key
 from voiceprints.errors import BackupUnderWay
 from voiceprints.models import DoomedRecording, Speaker, Utterance
-from voiceprints.tables import DatabaseInUse, NotMigrated, OfNewerVersion
+from voiceprints.tables import DatabaseInUse, NotMigrated, OfOtherVersion
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -371,14 +371,14 @@ def test_a_used_database_and_a_used_storage_are_left_alone(voices, elsewhere, re
         assert files_in(elsewhere.folder) == {"acme/1.flac": b"somebody's"}
 
 
-def test_one_of_a_newer_version_is_refused(voices, elsewhere):
+def test_one_of_another_version_is_refused(voices, elsewhere):
     said = BackupReader(io.BytesIO(made()), KEY).head
     content = io.BytesIO()
     head = Head("9.0", said.created, [*said.migrations, ("tenants", "9999_future")], said.tables, said.secrets)
     writer = BackupWriter(content, KEY, head)
     writer.finish()
     with elsewhere():
-        with pytest.raises(OfNewerVersion, match=r"9\.0: tenants\.9999_future"):
+        with pytest.raises(OfOtherVersion, match=r"another OpenVPR, 9\.0, which had tenants\.9999_future"):
             restored(content.getvalue())
         assert is_untouched(elsewhere)
 

@@ -1,8 +1,12 @@
 """What an update makes of the rows that are there."""
 
+from pathlib import Path
+
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import IntegrityError, connection
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.recorder import MigrationRecorder
 from django.db.models import Sum
 
 from tenants.context import acting_as, acting_as_platform
@@ -12,6 +16,7 @@ from voiceprints.models import StockChange
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
+OURS = {"tenants", "voiceprints", "native"}
 EARLIER_FOLD = """
 WITH folded AS (DELETE FROM voiceprints_stockchange RETURNING tenant_id, speakers, stored_bytes)
 INSERT INTO voiceprints_stockchange (tenant_id, speakers, stored_bytes)
@@ -70,3 +75,20 @@ def stock_sums(tenant):
         return StockChange.all_tenants.aggregate(
             **{name: Sum(name) for name in ("speakers", "stored_bytes", "recordings", "audio_milliseconds")}
         )
+
+
+def test_tables_of_a_version_that_is_not_followed_are_left_alone():
+    recorder = MigrationRecorder(connection)
+    recorder.record_applied("voiceprints", "9999_of_tomorrow")
+    try:
+        with pytest.raises(CommandError, match=r"had voiceprints\.9999_of_tomorrow and 0 other migrations"):
+            call_command("migrate", verbosity=0)
+    finally:
+        recorder.record_unapplied("voiceprints", "9999_of_tomorrow")
+
+
+def test_no_migration_that_somebody_may_have_run_gets_another_name():
+    """Whoever has run one would run it again. A new one gets its line in the file."""
+    ours = {".".join(node) for node in MigrationLoader(None).disk_migrations if node[0] in OURS}
+
+    assert sorted(ours) == (Path(__file__).parent / "migrations.txt").read_text().split()
