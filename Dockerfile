@@ -22,12 +22,14 @@ WORKDIR /app
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
+    TMPDIR=/var/tmp \
     OPENVPR_PRODUCTION=1 \
     OPENVPR_HOME=/var/lib/openvpr \
     OPENVPR_HOST=0.0.0.0 \
     OPENVPR_PORT=8000
 USER 10001:10001
-VOLUME /var/lib/openvpr
+# What is large lies in the second on its way in and out: on a disk, and not in memory.
+VOLUME ["/var/lib/openvpr", "/var/tmp"]
 EXPOSE 8000
 # What it prints, `docker inspect` shows: which part is down.
 HEALTHCHECK --interval=15s --timeout=5s --start-period=60s --retries=4 \

@@ -111,6 +111,13 @@ def test_what_a_service_uses_is_there(name):
         assert source in COMPOSE["volumes"] or source == "./deploy/tls" or (ROOT / source).exists()
 
 
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_what_is_large_on_its_way_lies_on_a_disk(name):
+    folder = dict(re.findall(r"(\w+)=(\S+)", instruction("ENV")))["TMPDIR"]
+    assert folder in [volume.split(":")[1] for volume in SERVICES[name]["volumes"]]
+    assert f" TMPDIR={folder} " in UNITS[name]
+
+
 @pytest.mark.parametrize("unit", sorted(path.name for path in UNIT_FOLDER.iterdir()))
 def test_systemd_takes_the_units(unit, tmp_path):
     for path in UNIT_FOLDER.iterdir():
