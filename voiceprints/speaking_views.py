@@ -19,9 +19,11 @@ from django.views.decorators.http import require_POST
 from audio.errors import AudioError
 from tenants.console import may_change, open_to_both, opens_own_transactions, own_view, page, refuse_unless
 from tenants.models import Operation
+from tenants.sentences import in_a_row
 from voiceprints import services
 from voiceprints.consents import Given
 from voiceprints.console_use import counted
+from voiceprints.doubts import doubts_about
 from voiceprints.errors import VoiceprintError
 from voiceprints.models import Speaker
 from voiceprints.pages import own_library, own_speaker
@@ -96,8 +98,14 @@ def _spoken(request: HttpRequest, form: SpeakingForm, do: Do, back: str) -> Http
         enrollment = do(form.cleaned_data)
     except (AudioError, VoiceprintError) as error:
         return _refused(request, in_words(error), back)
-    messages.success(request, _stored(enrollment))
+    _tell(request, enrollment)
     return redirect(_address(enrollment.speaker))
+
+
+def _tell(request: HttpRequest, enrollment: Enrollment) -> None:
+    doubts = doubts_about(enrollment.speaker.tenant, enrollment)
+    tell = messages.warning if doubts else messages.success
+    tell(request, in_a_row([_stored(enrollment), *doubts]))
 
 
 def _stored(enrollment: Enrollment) -> str:

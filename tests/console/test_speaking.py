@@ -8,12 +8,14 @@ from django.db import connection
 
 from tenants.context import acting_as
 from tenants.models import Tenant
-from tests.cast import recording, wav
+from tests.cast import audio, recording, wav
 from tests.console.people import enrolled
 from tests.servers import REDIS, through_the_queue
 from tests.usage import counted
 from voiceprints import jobs
 from voiceprints.models import Speaker
+from voiceprints.results import LibraryKey, WhenEnrolled
+from voiceprints.services import enroll
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -43,7 +45,7 @@ def library(acme):
 @pytest.fixture
 def alice(acme, library):
     with acting_as(acme):
-        return acme.speakers.select_related("tenant").get(external_id="alice")
+        return acme.speakers.select_related("tenant", "library").get(external_id="alice")
 
 
 def words(response) -> str:
@@ -104,6 +106,34 @@ def test_a_recording_is_added(client_of, alice, recordings_folder):
     response = client_of("operator").post(address, {"audio": file("susan", 2)}, headers={"hx-request": "true"})
     assert response.headers["HX-Redirect"] == f"/console/voiceprints/speaker/{alice.pk}/change/"
     assert len(said_by(alice)) == files_in(recordings_folder) == 2
+
+
+def told(response) -> tuple[str, str]:
+    (message,) = response.context["messages"]
+    return message.level_tag, str(message)
+
+
+def test_a_voice_like_the_one_before_is_stored_without_a_doubt(client_of, alice):
+    address = f"/console/speakers/{alice.pk}/recordings/"
+    page = client_of("operator").post(address, {"audio": file("susan", 2)}, follow=True)
+    assert told(page) == ("success", "1 recording was stored.")
+
+
+@pytest.mark.parametrize("deed", ["", "{utterance}/replace/"])
+def test_another_voice_is_stored_with_a_warning(deed, client_of, alice):
+    key = LibraryKey(alice.library.org_id, alice.library.tag_id)
+    enroll(alice.tenant, key, "alice", [audio("susan", 2)], when_enrolled=WhenEnrolled.ADD)
+    address = f"/console/speakers/{alice.pk}/recordings/{deed.format(utterance=said_by(alice)[0])}"
+    level, words = told(client_of("operator").post(address, {"audio": file("ken")}, follow=True))
+    assert level == "warning"
+    assert "1 recording was stored. 1 recording does not sound like those before it (cosine " in words
+
+
+def test_somebody_who_is_there_under_another_id_is_enrolled_with_a_warning(client_of, library):
+    sent = {"external_id": "bob", "audio": file("susan", 2)}
+    level, words = told(client_of("operator").post(f"/console/libraries/{library.pk}/enroll/", sent, follow=True))
+    assert level == "warning"
+    assert "1 recording was stored. Near duplicates: alice (cosine " in words
 
 
 def test_another_voice_is_refused_where_the_tenant_wants_it_so(client_of, acme, alice):
