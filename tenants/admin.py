@@ -10,6 +10,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
 from django.contrib.auth.models import User as DjangoUser
+from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -226,10 +227,15 @@ class CredentialAdmin(OpenerAdmin):
         credential = self.get_object(request, object_id)
         if credential is None:
             return self.not_found(request, object_id)
-        form = RotationForm(request.POST or None)
+        form = RotationForm(request.POST or None, expires=credential.expires)
         if not form.is_valid():
             return self._form_page(request, credential, form)
-        successor = services.rotate_credential(credential, overlap=timedelta(hours=form.cleaned_data["overlap_hours"]))
+        try:
+            overlap = timedelta(hours=form.cleaned_data["overlap_hours"])
+            successor = services.rotate_credential(credential, overlap=overlap)
+        except ValidationError as refusal:
+            form.add_error(None, refusal)
+            return self._form_page(request, credential, form)
         keep_unseen(request, successor)
         return go_and_see(request)
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from django import forms
 from django.conf import settings
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import IntegrityError
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
@@ -168,6 +169,16 @@ class ConsoleAdmin(ModelAdmin):
     list_per_page = 50
     trail_kind = ""
     """What the audit trail calls such an object."""
+    outrun: tuple[type[Exception], ...] = (IntegrityError, ValidationError)
+    """What saving raises where somebody else saved the same between the check of the form and now."""
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Whoever was outrun has changed nothing, and is told so by the form, whose check finds the other's now."""
+        view = super().changeform_view
+        try:
+            return cast(HttpResponse, view(request, *args, **kwargs))
+        except self.outrun:
+            return cast(HttpResponse, view(request, *args, **kwargs))
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Under the name of what is listed."""

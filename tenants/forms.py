@@ -139,6 +139,9 @@ class TokenForm(TenantForm):
 
 
 class RotationForm(forms.Form):
+    """`expires`: when the key pair does so now. Whoever saw another time sent a form that was overtaken."""
+
+    seen = forms.CharField(required=False, widget=forms.HiddenInput)
     overlap_hours = forms.IntegerField(
         label=_("Hours of overlap"),
         initial=DAY_HOURS,
@@ -147,6 +150,16 @@ class RotationForm(forms.Form):
         widget=UnfoldAdminIntegerFieldWidget,
         help_text=_("The old key pair goes on working for so long, while your clients change over."),
     )
+
+    def __init__(self, data: Any, *, expires: datetime | None) -> None:
+        self.expires = expires.isoformat() if expires else ""
+        super().__init__(data, initial={"seen": self.expires})
+
+    def clean(self) -> dict[str, Any]:
+        said = super().clean() or {}
+        if said.get("seen") != self.expires:
+            raise ValidationError(_("This key pair was rotated already."), code="rotated")
+        return said
 
 
 class NewMemberForm(TenantForm):

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.translation import gettext as _
@@ -59,6 +59,9 @@ def _with_new_account(request: HttpRequest, invitation: Invitation) -> HttpRespo
     except InvitationRefused as refusal:
         messages.error(request, in_words(refusal))
         return redirect("admin:join")
+    except IntegrityError:
+        # Somebody took the name since the form was checked, which finds it now.
+        return page(request, "join", _about(invitation) | {"form": NewAccountForm(request.POST)})
     let_in(request, user)
     return _inside(request, invitation)
 

@@ -105,12 +105,17 @@ def _issued(tenant: Tenant, *, key_id: str = "", secret: str = "") -> Credential
 
 
 def rotate_credential(credential: Credential, *, overlap: timedelta) -> Credential:
-    """A successor for `credential`, which goes on working until `overlap` has passed at the latest."""
+    """A successor for `credential`, which goes on working until `overlap` has passed at the latest.
+
+    Raises ValidationError where it expires at another time than `credential` says: somebody else was at it.
+    """
+    known, ends = credential.expires, timezone.now() + overlap
     with acting_as(credential.tenant):
+        credential.expires = min(known or ends, ends)
+        as_known = credential.tenant.credentials.filter(pk=credential.pk, expires=known)
+        if not as_known.update(expires=credential.expires):
+            raise ValidationError(_("This key pair was rotated already."), code="rotated")
         successor = _issued(credential.tenant)
-        ends = timezone.now() + overlap
-        credential.expires = min(credential.expires or ends, ends)
-        credential.save(update_fields=["expires"])
         said: dict[str, Any] = {"successor": successor.key_id, "expires": credential.expires}
         note(credential.tenant, Action.CREDENTIAL_ROTATED, credential_target(credential), **said)
     return successor

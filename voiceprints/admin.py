@@ -33,6 +33,7 @@ from voiceprints import curation
 from voiceprints.confirmation import carry_out, confirmation_page, is_confirmed, is_meant
 from voiceprints.consents import consent_of
 from voiceprints.counting import CountingChangeList, Counts, counts_of
+from voiceprints.errors import LibraryExists
 from voiceprints.filters import LibraryFilter, OrganisationFilter
 from voiceprints.findings import HEADINGS, lines
 from voiceprints.library_page import library_page
@@ -107,6 +108,7 @@ class RemovableAdmin(TenantAdmin):
 @admin.register(Library)
 class LibraryAdmin(RemovableAdmin):
     trail_kind = "library"
+    outrun = (LibraryExists,)
     list_display = ["__str__", "name", "how_many_speakers", "recordings", "created"]
     list_filter = [OrganisationFilter]
     list_select_related = ["tenant"]
