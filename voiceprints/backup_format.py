@@ -19,7 +19,7 @@ from typing import IO, Any, Final
 
 import msgpack
 
-from voiceprints.encrypted_files import Damaged, DecryptingReader, EncryptingWriter, Key
+from voiceprints.encrypted_files import Damaged, DecryptingReader, EncryptingWriter, Key, Target
 from voiceprints.tables import Migrations, Table
 
 HEAD, TABLE, FILE, PIECE, SUM = "head", "table", "file", "piece", "sum"
@@ -68,7 +68,7 @@ class Section:
 
 
 class BackupWriter:
-    def __init__(self, target: IO[bytes], key: Key, head: Head) -> None:
+    def __init__(self, target: Target, key: Key, head: Head) -> None:
         self._encrypted = EncryptingWriter(target, key)
         self.contents = Contents()
         self._put(HEAD, asdict(head))

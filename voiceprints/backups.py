@@ -21,9 +21,9 @@ from django.utils import timezone
 from tenants.actions import Action
 from tenants.context import acting_as_platform
 from tenants.trail import note
-from voiceprints import recordings, tables
+from voiceprints import backup_lock, recordings, tables
 from voiceprints.backup_format import BackupReader, BackupWriter, Contents, Head, Section
-from voiceprints.encrypted_files import Key
+from voiceprints.encrypted_files import Key, Target
 from voiceprints.errors import StorageFailed
 from voiceprints.models import Job, Utterance
 
@@ -41,9 +41,9 @@ Progress = Callable[[int, int], object]
 """Told how many recordings are done, of how many."""
 
 
-def back_up(target: IO[bytes], key: Key, progress: Progress) -> Contents:
+def back_up(target: Target, key: Key, progress: Progress) -> Contents:
     """Write a backup into `target`. Raises BackupUnderWay, BackupInterrupted, NotMigrated, StorageFailed, OSError."""
-    with recordings.all_kept(), tempfile.TemporaryFile("w+", dir=settings.HOME) as paths:
+    with backup_lock.all_kept(), tempfile.TemporaryFile("w+", dir=settings.HOME) as paths:
         with tables.one_look():
             writer = BackupWriter(target, key, _head())
             _write_rows(writer)
@@ -71,16 +71,24 @@ def secrets_of(source: IO[bytes], key: Key) -> dict[str, str]:
     return BackupReader(source, key).head.secrets
 
 
-def few_at_once(deed: Callable[[Item], Result], items: Iterable[Item]) -> Generator[Future[Result], None, None]:
-    """Done in threads, a few ahead of whoever asks for the results; in the order of the items."""
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        under_way: deque[Future[Result]] = deque()
+def few_at_once(
+    deed: Callable[[Item], Result], items: Iterable[Item], *, ended: bool = True
+) -> Generator[Future[Result], None, None]:
+    """Done in threads, a few ahead of whoever asks for the results; in the order of the items.
+
+    `ended`: whether whoever closes it before the end waits for what is under way.
+    """
+    pool = ThreadPoolExecutor(AT_ONCE)
+    under_way: deque[Future[Result]] = deque()
+    try:
         for item in items:
             under_way.append(pool.submit(deed, item))
             if len(under_way) > AT_ONCE:
                 yield under_way.popleft()
         while under_way:
             yield under_way.popleft()
+    finally:
+        pool.shutdown(wait=ended, cancel_futures=True)
 
 
 def _in_short(contents: Contents) -> dict[str, Any]:
@@ -118,7 +126,7 @@ def _write_down(paths: Iterable[str], file: IO[str]) -> int:
 
 
 def _write_files(writer: BackupWriter, paths: Iterable[str], progress: Callable[[int], object]) -> None:
-    with closing(few_at_once(_fetched, paths)) as files:
+    with closing(few_at_once(_fetched, paths, ended=False)) as files:
         for done, fetched in enumerate(files, 1):
             path, pieces = fetched.result()
             if pieces is None:

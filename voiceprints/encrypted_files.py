@@ -17,7 +17,7 @@ import io
 import json
 import os
 from dataclasses import dataclass
-from typing import IO, Any, Final
+from typing import IO, Any, Final, Protocol
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -112,10 +112,16 @@ def key_of_passphrase(passphrase: str) -> Key:
     return Key(passphrase.encode(), is_passphrase=True)
 
 
+class Target(Protocol):
+    """Where it is written to."""
+
+    def write(self, content: bytes, /) -> object: ...
+
+
 class EncryptingWriter(io.RawIOBase):
     """Encrypts what is written into `target`. Only a file that `finish` was called for is whole."""
 
-    def __init__(self, target: IO[bytes], key: Key) -> None:
+    def __init__(self, target: Target, key: Key) -> None:
         super().__init__()
         salt = os.urandom(SALT_BYTES)
         said: dict[str, Any] = {"salt": base64.b64encode(salt).decode()}

@@ -66,7 +66,7 @@ def erase_person(tenant: Tenant, external_id: str) -> Erasure:
 def go_on(tenant: Tenant, erasure_id: int, *, patiently: bool = True) -> Erasure:
     """To the end, from wherever it is. Where somebody else is at it, that is waited for, or else left to them.
 
-    Raises ErasureNotFound, and StorageFailed when a file resists.
+    Raises ErasureNotFound, StorageFailed when a file resists, BackupHoldsFiles while a backup is being made.
     """
     with alone(f"erasure {erasure_id}", patiently=patiently) as mine:
         erasure = find_erasure(tenant, erasure_id)

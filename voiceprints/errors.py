@@ -429,8 +429,26 @@ def printable(text: str) -> str:
 
 
 class BackupUnderWay(VoiceprintError):
-    def __init__(self) -> None:
-        super().__init__("another backup is being made, or recordings are being removed; try again when that is over")
+    """`backup`: who makes it; None where none is made, and recordings are being removed."""
+
+    def __init__(self, backup: object) -> None:
+        self.backup = backup
+        under_way = f"another backup is being made ({backup})" if backup else "recordings are being removed"
+        super().__init__(f"{under_way}; try again when that is over")
+
+
+class BackupHoldsFiles(VoiceprintError):
+    """What is to be removed is removed once `backup` is done."""
+
+    def __init__(self, backup: object) -> None:
+        self.backup = backup
+        super().__init__(f"a backup is being made ({backup}); files go once it is done")
+
+
+class BackupStuck(VoiceprintError):
+    def __init__(self, *, seconds: int) -> None:
+        self.seconds = seconds
+        super().__init__(f"nothing was read or written for {seconds} s: the backup is given up, and files may go again")
 
 
 class BackupInterrupted(VoiceprintError):

@@ -79,7 +79,10 @@ def gone() -> list[Erasure]:
 
 
 def erase(tenant: Tenant, erasure: Erasure) -> None:
-    """To the end, from wherever it is. Raises StorageFailed, redis.RedisError, and TrailBroken for a broken chain."""
+    """To the end, from wherever it is.
+
+    Raises StorageFailed, BackupHoldsFiles, redis.RedisError, and TrailBroken for a broken chain.
+    """
     while erasure.state == State.BEGUN:
         _end_jobs(tenant)
         _remove_speakers(tenant, erasure)

@@ -15,7 +15,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
-from typing import IO, Any, cast
+from typing import IO, cast
 from urllib.parse import quote
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -23,14 +23,14 @@ from django.conf import settings
 from django.core.files.base import ContentFile, File
 from django.core.files.storage import storages
 from django.db import Error as DatabaseFailed
-from django.db import OperationalError, connection, transaction
+from django.db import connection, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from tenants.context import acting_as, acting_as_platform
 from tenants.models import Tenant
-from voiceprints import jobs
-from voiceprints.errors import BackupInterrupted, BackupUnderWay, StorageFailed
+from voiceprints import backup_lock, jobs
+from voiceprints.errors import BackupHoldsFiles, StorageFailed
 from voiceprints.inserting import Deed, insert
 from voiceprints.models import DoomedRecording
 
@@ -48,12 +48,6 @@ DOOM = """
 INSERT INTO voiceprints_doomedrecording (tenant_id, path, not_before) SELECT %s, unnest(%s::text[]), %s::timestamptz
 """
 STRIKE = "DELETE FROM voiceprints_doomedrecording WHERE path = ANY(%s)"
-
-# A lock of the database, not of a row: backups have it alone, whoever removes files shares it.
-FILES_STAY = "SELECT pg_advisory_lock(hashtextextended('backup', 0))"
-FILES_MAY_GO = "SELECT pg_advisory_unlock(hashtextextended('backup', 0))"
-MAY_FILES_GO = "SELECT pg_try_advisory_xact_lock_shared(hashtextextended('backup', 0))"
-BACKUP_WAITS = "SET LOCAL lock_timeout = '60s'"
 
 LONGEST_FOLDER_BYTES = 150
 UNSAFE_IN_PATH = re.compile(r"[\x00-\x1f\x7f/\\%]|\A\.{1,2}\Z")
@@ -189,7 +183,10 @@ def sweep() -> int:
 
 
 def remove_now(tenant: Tenant, paths: Sequence[str]) -> None:
-    """These files, which nobody claims any more, and whatever else is due. Raises StorageFailed when one resists."""
+    """These files, which nobody claims any more, and whatever else is due.
+
+    Raises StorageFailed when one resists, BackupHoldsFiles while a backup is being made.
+    """
     while True:
         with acting_as(tenant):
             chosen = Q(path__in=paths) | Q(not_before__lte=timezone.now())
@@ -199,40 +196,17 @@ def remove_now(tenant: Tenant, paths: Sequence[str]) -> None:
         if tried == 0:
             break
     with acting_as(tenant):
-        # What a sweep has in hand this moment may still fail, and while a backup is being made nothing goes.
-        if DoomedRecording.all_tenants.filter(path__in=paths).exists():
-            raise StorageFailed("files are left to be removed")
-
-
-@contextmanager
-def all_kept() -> Iterator[None]:
-    """No file goes until the block ends, whatever becomes of its row. Raises BackupUnderWay.
-
-    Those that are let go meanwhile stay doomed. The lock is the connection's, so a process that dies gives it back.
-    """
-    try:
-        with transaction.atomic():
-            _asked(BACKUP_WAITS)
-            _asked(FILES_STAY)
-    except OperationalError:
-        raise BackupUnderWay from None
-    try:
-        yield
-    except BaseException:
-        connection.close()
-        raise
-    if not _asked(FILES_MAY_GO):
-        raise BackupInterrupted
-
-
-def _asked(statement: str) -> Any:
-    with connection.cursor() as cursor:
-        cursor.execute(statement)
-        return cursor.description and cursor.fetchone()[0]
+        left = DoomedRecording.all_tenants.filter(path__in=paths).exists()
+        backup = backup_lock.holder() if left else None
+    if backup:
+        raise BackupHoldsFiles(backup)
+    if left:
+        # What a sweep has in hand this moment may still fail.
+        raise StorageFailed("files are left to be removed")
 
 
 def remove_all_of(tenant: Tenant) -> int:
-    """Files that are doomed or planned of a tenant who is gone: how many. Raises StorageFailed when one resists."""
+    """Files that are doomed or planned of a tenant who is gone: how many. Raises as `remove_now` does."""
     with acting_as(tenant):
         DoomedRecording.all_tenants.update(not_before=timezone.now())
         paths = list(DoomedRecording.all_tenants.values_list("path", flat=True))
@@ -255,7 +229,7 @@ def _remove_doomed(doomed: QuerySet[DoomedRecording]) -> tuple[int, int]:
     A storage that is far away does not make the transaction long: what takes too long is left to the next. While a
     backup is being made nothing is tried; and none begins before this transaction ends.
     """
-    if not _asked(MAY_FILES_GO):
+    if not backup_lock.may_files_go():
         return 0, 0
     batch = list(doomed.select_for_update(skip_locked=True)[:SWEEP_BATCH])
     ends, removed = time.monotonic() + LONGEST_BATCH_SECONDS, dict[int, bool]()

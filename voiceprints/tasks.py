@@ -43,7 +43,7 @@ from voiceprints import (
     vacuuming,
     work,
 )
-from voiceprints.errors import ErasureNotFound, ModelUnusable, StorageFailed, VoiceprintError
+from voiceprints.errors import BackupHoldsFiles, ErasureNotFound, ModelUnusable, StorageFailed, VoiceprintError
 from voiceprints.failures import to_wire
 
 logger = logging.getLogger(__name__)
@@ -228,6 +228,8 @@ def go_on_erasing(tenant_id: int, erasure_id: int) -> None:
     tenant = Tenant.objects.filter(pk=tenant_id).first() or Tenant(pk=tenant_id)
     try:
         erasure.go_on(tenant, erasure_id, patiently=False)
+    except BackupHoldsFiles as backup:
+        logger.warning("an erasure waits: %s", backup)
     except (ErasureNotFound, StorageFailed, TrailBroken, redis.RedisError) as error:
         logger.warning("an erasure waits: %s", type(error).__name__)
 

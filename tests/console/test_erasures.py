@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
+from django.db import connection
 
 from tenants.context import acting_as
 from tenants.models import Tenant
+from tests.cast import LIBRARY, SUSAN, audio
 from tests.console.people import enrolled
-from voiceprints import opting_out, receipts
+from voiceprints import backup_lock, erasure, opting_out, receipts, services
 from voiceprints.errors import OptOutNotFound
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -47,6 +51,25 @@ def test_a_speaker_is_erased_from_the_page_that_tells_of_it(client_of, acme, peo
     said = {"external_id": form["external_id"].value(), "library": form["library"].value(), "typed": "bob"}
     owner.post(BEGIN, said)
     assert left(acme) == [("alice", "guests"), ("alice", "staff")]
+
+
+def test_it_is_said_that_an_erasure_waits_for_a_backup(client_of, acme, people, recordings_folder):
+    acme_owner, said = client_of("owner"), 'id="held"'
+    thread = threading.Thread(target=_erased_and_waiting, args=(acme,))
+    with backup_lock.all_kept():
+        thread.start()
+        thread.join()
+        assert said in acme_owner.get(LIST).content.decode()
+    erasure.go_on(acme, erasure.newest_of(acme).pk)
+    with backup_lock.all_kept():
+        assert said not in acme_owner.get(LIST).content.decode(), "nothing waits"
+
+
+def _erased_and_waiting(tenant):
+    """Over another connection than the one of the backup, as another process would."""
+    services.enroll(tenant, LIBRARY, "susan", [audio(SUSAN)])
+    erasure.erase_person(tenant, "susan")
+    connection.close()
 
 
 @pytest.mark.parametrize("typed", ["", "Alice", "bob"])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -22,10 +24,10 @@ from tenants.context import acting_as, acting_as_platform
 from tenants.models import AuditEvent, Tenant
 from tests.cast import KEN, LIBRARY, SUSAN, WEI, audio
 from tests.fresh import files_in, fresh_database, in_database, keep_recordings_in
-from voiceprints import backups, recordings, restoring, services, tables
+from voiceprints import backup_lock, backups, erasure, recordings, restoring, services, tables
 from voiceprints.backup_format import BackupReader, BackupWriter, Head, Section
 from voiceprints.encrypted_files import Damaged, Truncated, WrongKey, key_of_text, new_key
-from voiceprints.errors import BackupUnderWay
+from voiceprints.errors import BackupHoldsFiles, BackupUnderWay
 from voiceprints.models import DoomedRecording, Speaker, Utterance
 from voiceprints.tables import DatabaseInUse, NotMigrated, OfOtherVersion
 
@@ -300,7 +302,7 @@ def test_backups_made_while_many_enroll_and_leave_hold_together(voices, recordin
 
 
 def test_two_backups_at_once_are_one_too_many(voices, monkeypatch):
-    monkeypatch.setattr(recordings, "BACKUP_WAITS", "SET LOCAL lock_timeout = '50ms'")
+    monkeypatch.setattr(backup_lock, "BACKUP_WAITS", "SET LOCAL lock_timeout = '50ms'")
     refused = []
 
     def another(*_):
@@ -316,8 +318,71 @@ def test_two_backups_at_once_are_one_too_many(voices, monkeypatch):
         run.join()
 
     made(at_once)
-    assert refused
+    assert re.search(rf"another backup is being made \(backup on .+, process {os.getpid()}, since 20", str(refused[0]))
     assert made()
+
+
+def test_whoever_is_erased_meanwhile_waits_for_the_backup_and_is_told_so(voices, caplog):
+    acme, _ = voices
+    said = []
+
+    def erase(*_):
+        begun = erasure.erase_person(acme, SUSAN)
+        with pytest.raises(BackupHoldsFiles) as held:
+            erasure.go_on(acme, begun.pk)
+        said.append(str(held.value))
+        connection.close()
+
+    def at_once(done, _):
+        if done == 1:
+            run = threading.Thread(target=erase)
+            run.start()
+            run.join()
+
+    made(at_once)
+    assert re.fullmatch(rf"a backup is being made \(backup on .+, process {os.getpid()}, since 20.+", *said)
+    assert f"an erasure waits: {said[0]}" in caplog.messages
+    assert erasure.go_on(acme, erasure.newest_of(acme).pk).is_done
+
+
+def test_nobody_holds_the_files_once_a_backup_is_made(voices):
+    made()
+    assert backup_lock.holder() is None
+
+
+MAKE_TO_NOBODY = """
+import sys
+from config.wsgi import application
+from django.core.management import execute_from_command_line
+from voiceprints.management import stuck
+stuck.STUCK_AFTER_SECONDS = 1
+execute_from_command_line(["manage.py", "backup", "make", "-", "--key-file", sys.argv[1]])
+"""
+
+
+def test_a_backup_that_nobody_takes_gives_up_and_lets_files_go(voices, recordings_folder, tmp_path):
+    key = tmp_path / "key"
+    call_command("backup", "new-key", str(key))
+    read, write = os.pipe()
+    fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, 4096)
+    database = configured.DATABASES["default"]
+    address = f"postgresql://{database['USER']}:{database['PASSWORD']}@{database['HOST'].replace('/', '%2F')}"
+    run = subprocess.run(
+        [sys.executable, "-c", MAKE_TO_NOBODY, str(key)],
+        cwd=configured.BASE_DIR,
+        env=os.environ | {"DATABASE_URL": f"{address}/{database['NAME']}", "OPENVPR_HOME": str(configured.HOME)},
+        stdout=write,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+    )
+    os.close(read)
+    os.close(write)
+    assert run.returncode == 1
+    said = "nothing was read or written for 1 s: the backup is given up, and files may go again"
+    assert run.stderr == f"CommandError: {said}\n"
+    assert backup_lock.holder() is None
+    assert audited(Action.BACKUP_MADE) == 0
 
 
 def test_a_backup_that_fails_holds_nobody_up(voices, recordings_folder):

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import threading
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
 
 from tenants.context import acting_as
 from tenants.models import Tenant
 from tests.cast import KEN, LIBRARY, OTHER_TAG, SUSAN, audio
-from voiceprints import erasure, receipts, services
+from voiceprints import backup_lock, erasure, receipts, services
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -130,3 +132,23 @@ def test_a_grace_that_cannot_be_is_refused(days, acme, people):
     with pytest.raises(CommandError, match="0 to 365"):
         call_command("erase", "tenant", "acme", "--grace-days", days, "--yes")
     assert Tenant.objects.get(slug="acme").active
+
+
+def test_whoever_erases_while_a_backup_is_made_is_told_how_to_get_the_receipt(acme, people):
+    said = []
+
+    def erase():
+        with pytest.raises(CommandError) as held:
+            call_command("erase", "person", "acme", SUSAN, "--yes")
+        said.append(str(held.value))
+        connection.close()
+
+    with backup_lock.all_kept():
+        run = threading.Thread(target=erase)
+        run.start()
+        run.join()
+    number = erasure.newest_of(acme).pk
+    assert said[0].startswith("a backup is being made (backup on ")
+    assert said[0].endswith(
+        f"erasure {number} goes on by itself, and then `erase receipt acme {number}` prints its receipt"
+    )

@@ -6,9 +6,9 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any, Final, cast
 
@@ -19,8 +19,9 @@ from tqdm import tqdm
 from tenants.management.base import AttributedCommand
 from voiceprints import backups
 from voiceprints.backup_format import FILE, Section
-from voiceprints.encrypted_files import Key, new_key
+from voiceprints.encrypted_files import Key, Target, new_key
 from voiceprints.management.sealed import PIPE, add_key, key_of, one_line, reading
+from voiceprints.management.stuck import never_stuck
 
 PRIVATE_FILE: Final = 0o600
 
@@ -59,20 +60,44 @@ def written_key(file: Path) -> str:
 
 def made(file: Path, key: Key) -> str | None:
     """What is piped goes alone to the standard output."""
-    with one_line(), tqdm(unit="recording", disable=None, leave=False) as bar:
+    with one_line(), never_stuck() as step, tqdm(unit="recording", disable=None, leave=False) as bar:
 
         def show(done: int, total: int) -> None:
+            step()
             bar.total = total
             bar.update(done - bar.n)
 
         if file == PIPE:
-            backups.back_up(sys.stdout.buffer, key, show)
-            sys.stdout.buffer.flush()
+            with piped() as target:
+                backups.back_up(Stepping(target, step), key, show)
             return None
         where = file / f"openvpr-{timezone.now():%Y%m%dT%H%M%SZ}.backup" if file.is_dir() else file
         with whole_or_not(where) as target:
-            contents = backups.back_up(target, key, show)
+            contents = backups.back_up(Stepping(target, step), key, show)
     return json.dumps({"file": str(where), **asdict(contents), "rows": sum(contents.rows.values())})
+
+
+@dataclass(frozen=True)
+class Stepping:
+    """What was written is a step forward."""
+
+    target: Target
+    step: Callable[[], object]
+
+    def write(self, content: bytes, /) -> None:
+        self.target.write(content)
+        self.step()
+
+
+@contextmanager
+def piped() -> Iterator[IO[bytes]]:
+    """The standard output. When the block fails, what is left in its buffer waits for no reader."""
+    try:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+    except BaseException:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from django.core.management.base import CommandError, CommandParser
 from tenants.management.base import AttributedCommand, tenant_named
 from tenants.models import Tenant
 from voiceprints import erasure, leaving, receipts, vacuuming
-from voiceprints.errors import ErasureNotFound, VoiceprintError
+from voiceprints.errors import BackupHoldsFiles, ErasureNotFound, VoiceprintError
 from voiceprints.models import Erasure
 
 VACUUMS = ("plain", "full")
@@ -132,8 +132,13 @@ def _refuse_without_assent(options: dict[str, Any]) -> None:
 
 
 def _done(options: dict[str, Any], tenant: Tenant, begun: Erasure) -> str:
-    """The receipt, once everything is gone."""
-    done = erasure.go_on(tenant, begun.pk)
+    """The receipt, once everything is gone. Raises CommandError while a backup holds the files."""
+    try:
+        done = erasure.go_on(tenant, begun.pk)
+    except BackupHoldsFiles as backup:
+        whose = PLATFORM if begun.kind == Erasure.Kind.TENANT else tenant.slug
+        later = f"erasure {begun.pk} goes on by itself, and then `erase receipt {whose} {begun.pk}` prints its receipt"
+        raise CommandError(f"{backup}; {later}") from None
     if options["vacuum"]:
         vacuuming.vacuum_erased(full=options["vacuum"] == "full")
     return _shown(erasure.receipt_of(tenant, done.pk))

@@ -1,0 +1,82 @@
+"""While a backup is being made no file goes: a lock of the database that it has alone, and removals share.
+
+The lock is the connection's, so a process that dies gives it back, and PostgreSQL knows who has it.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from django.db import OperationalError, connection, transaction
+
+from voiceprints.errors import BackupInterrupted, BackupUnderWay
+
+FILES_STAY: Final = "SELECT pg_advisory_lock(hashtextextended('backup', 0))"
+FILES_MAY_GO: Final = "SELECT pg_advisory_unlock(hashtextextended('backup', 0))"
+MAY_FILES_GO: Final = "SELECT pg_try_advisory_xact_lock_shared(hashtextextended('backup', 0))"
+BACKUP_WAITS: Final = "SET LOCAL lock_timeout = '60s'"
+SIGN: Final = "SELECT set_config('application_name', %s, false)"
+HOLDER: Final = """
+SELECT application_name, backend_start FROM pg_locks JOIN pg_stat_activity USING (pid)
+WHERE locktype = 'advisory' AND mode = 'ExclusiveLock' AND granted AND objsubid = 1
+AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+AND (classid::bigint << 32 | objid::bigint) = hashtextextended('backup', 0)
+"""
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Of the lock: the backup that is being made. `since`: when it connected."""
+
+    name: str
+    since: datetime
+
+    def __str__(self) -> str:
+        return f"{self.name}, since {self.since:%Y-%m-%d %H:%M} UTC"
+
+
+@contextmanager
+def all_kept() -> Iterator[None]:
+    """No file goes until the block ends, whatever becomes of its row. Raises BackupUnderWay, BackupInterrupted.
+
+    Those that are let go meanwhile stay doomed.
+    """
+    _asked(SIGN, f"backup on {socket.gethostname()}, process {os.getpid()}")
+    try:
+        with transaction.atomic():
+            _asked(BACKUP_WAITS)
+            _asked(FILES_STAY)
+    except OperationalError:
+        raise BackupUnderWay(holder()) from None
+    try:
+        yield
+    except BaseException:
+        connection.close()
+        raise
+    if not _asked(FILES_MAY_GO):
+        raise BackupInterrupted
+
+
+def may_files_go() -> bool:
+    """If so, no backup begins before the caller's transaction ends."""
+    return bool(_asked(MAY_FILES_GO))
+
+
+def holder() -> Holder | None:
+    """None while no backup is being made."""
+    with connection.cursor() as cursor:
+        cursor.execute(HOLDER)
+        found = cursor.fetchone()
+    return Holder(*found) if found else None
+
+
+def _asked(statement: str, *values: Any) -> Any:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values or None)
+        return cursor.description and cursor.fetchone()[0]
