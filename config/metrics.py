@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -26,9 +27,11 @@ from config.health import READINESS, State
 from tenants import metrics
 from tenants.context import acting_as_platform
 from tenants.models import CleanupRun, Tenant
+from tenants.punctuality import cleanups
 from voiceprints import heartbeats, jobs, work
+from voiceprints.backlog import last_backup, longest_waits
 from voiceprints.jobs import EMBED, EMBED_BULK
-from voiceprints.models import Job
+from voiceprints.models import Job, StorageFinding
 from voiceprints.quotas import near_their_end
 
 LOOKED_AT_EVERY_SECONDS: Final = 5.0
@@ -149,6 +152,9 @@ def _of_rows() -> Iterator[Metric]:
     near = near_their_end(Tenant.objects.filter(active=True)).count()
     yield GaugeMetricFamily("openvpr_tenants_near_quota", "Tenants that have nearly used up a quota.", near)
     yield from _of_cleanups()
+    yield from _of_punctuality()
+    yield from _of_deletions()
+    yield from _of_backups()
 
 
 def _of_cleanups() -> Iterator[Metric]:
@@ -165,8 +171,61 @@ def _of_cleanups() -> Iterator[Metric]:
     yield from (finished, failed, removed)
 
 
+def _of_punctuality() -> Iterator[Metric]:
+    succeeded = gauge("cleanup_last_success_timestamp_seconds", "When a clean-up job last ended without error.", "task")
+    overdue = gauge(
+        "cleanup_overdue_seconds",
+        "How long ago a clean-up job should have run again, by its schedule and its last success; 0 if it need not.",
+        "task",
+    )
+    for cleanup in cleanups():
+        overdue.add_metric([cleanup.job], cleanup.late.total_seconds())
+        if cleanup.succeeded:
+            succeeded.add_metric([cleanup.job], cleanup.succeeded.timestamp())
+    yield from (succeeded, overdue)
+
+
+def _of_deletions() -> Iterator[Metric]:
+    waits = gauge("deletion_waits_seconds", "How long the oldest of what is to be removed has been waiting.", "what")
+    for what, wait in longest_waits().items():
+        waits.add_metric([what], wait.total_seconds())
+    yield waits
+    findings = gauge("storage_findings", "What the last sweep of the storage found and is still there.", "kind")
+    counts = dict(StorageFinding.objects.order_by().values_list("kind").annotate(Count("pk")))
+    for kind in StorageFinding.Kind.values:
+        findings.add_metric([kind], counts.get(kind, 0))
+    yield findings
+
+
+def _of_backups() -> Iterator[Metric]:
+    made = gauge("backup_timestamp_seconds", "When the last backup was made; 0 for never.")
+    size = gauge("backup_recordings_bytes", "How large the recordings in the last backup are.")
+    missing = gauge("backup_missing_recordings", "How many recordings the last backup did not find.")
+    last = last_backup()
+    made.add_metric([], last.made.timestamp() if last else 0.0)
+    if last:
+        size.add_metric([], last.recordings_bytes)
+        missing.add_metric([], last.missing)
+    yield from (made, size, missing)
+
+
+def of_disks() -> Iterator[Metric]:
+    """Of this machine: where OPENVPR_HOME lies, and the recordings, unless they are in S3."""
+    places = {"home": settings.HOME}
+    if not settings.S3_BUCKET:
+        places["recordings"] = settings.HOME / "recordings"
+    size = gauge("disk_bytes", "How large the file system is.", "place")
+    free = gauge("disk_free_bytes", "How much of it the platform may still use.", "place")
+    for place, folder in places.items():
+        if folder.exists():
+            disk = os.statvfs(folder)
+            size.add_metric([place], disk.f_blocks * disk.f_frsize)
+            free.add_metric([place], disk.f_bavail * disk.f_frsize)
+    yield from (size, free)
+
+
 def gauge(name: str, said: str, *labels: str) -> Any:
     return GaugeMetricFamily(f"openvpr_{name}", said, labels=labels)
 
 
-NOW: Final = Now(of_parts, of_queues, of_rows)
+NOW: Final = Now(of_parts, of_queues, of_rows, of_disks)

@@ -187,6 +187,7 @@ try:
     SESSION_COOKIE_AGE = env.int("OPENVPR_SESSION_SECONDS", DAY // 2, validate=validate.Range(300, 30 * DAY))
     FAILURES_KEPT_SECONDS = env.int("OPENVPR_FAILURES_KEPT_SECONDS", DAY, validate=validate.Range(3600, 30 * DAY))
     CLEANUPS_KEPT_DAYS = env.int("OPENVPR_CLEANUPS_KEPT_DAYS", 90, validate=validate.Range(1, 3650))
+    BACKUP_WITHIN_DAYS = env.int("OPENVPR_BACKUP_WITHIN_DAYS", 2, validate=validate.Range(0, 3650))
     STRAYS_KEPT_DAYS = env.int("OPENVPR_STRAYS_KEPT_DAYS", 7, validate=validate.Range(0, 3650))
     EXPORT_KEPT_SECONDS = env.int("OPENVPR_EXPORT_KEPT_SECONDS", 24 * 3600, validate=validate.Range(60, 30 * 24 * 3600))
     UPLOADS_KEPT_SECONDS = env.int(

@@ -18,10 +18,11 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext_lazy
 
-from tenants.console import may_enter, may_manage_access, own_tenants
+from tenants.console import is_platform_staff, may_enter, may_manage_access, own_tenants
 from tenants.models import AccessToken, Credential, Tenant
+from voiceprints.backlog import wants_backup
 from voiceprints.expiry import expiring_recordings
-from voiceprints.models import Job, JobRow, Speaker, Utterance, UtteranceEmbedding
+from voiceprints.models import Job, JobRow, Speaker, StorageFinding, Utterance, UtteranceEmbedding
 from voiceprints.quotas import near_their_end
 from voiceprints.shown import Shown
 
@@ -86,6 +87,28 @@ def _near_quota(shown: Shown) -> QuerySet[Tenant]:
     return near_their_end(tenants.filter(pk=shown.tenant.pk) if shown.tenant else tenants)
 
 
+def _failed_cleanups(shown: Shown) -> int:
+    return sum(cleanup.failed for cleanup in shown.cleanups)
+
+
+def _overdue_cleanups(shown: Shown) -> int:
+    return sum(cleanup.is_overdue for cleanup in shown.cleanups)
+
+
+def _lost_recordings(shown: Shown) -> QuerySet[StorageFinding]:
+    lost = StorageFinding.objects.filter(kind=StorageFinding.Kind.LOST)
+    return lost.none() if shown.tenant else lost
+
+
+def _files_without_rows(shown: Shown) -> QuerySet[StorageFinding]:
+    others = StorageFinding.objects.exclude(kind=StorageFinding.Kind.LOST)
+    return others.none() if shown.tenant else others
+
+
+def _no_backup(shown: Shown) -> int:
+    return int(shown.tenant is None and wants_backup())
+
+
 def _expiring_credentials(shown: Shown) -> QuerySet[Credential]:
     return shown.rows(Credential.all_tenants.filter(enabled=True, expires__range=_soon()))
 
@@ -100,6 +123,53 @@ def _soon() -> tuple[datetime, datetime]:
 
 
 CONCERNS: Final = {
+    "no_backup": Concern(
+        _("The last backup is too old, or there is none: manage.py backup make makes one."),
+        _no_backup,
+        "admin:audit",
+        told=is_platform_staff,
+    ),
+    "lost_recordings": Concern(
+        ngettext_lazy(
+            "%(count)d recording is missing in the storage.",
+            "%(count)d recordings are missing in the storage.",
+            "count",
+        ),
+        _lost_recordings,
+        "admin:voiceprints_storagefinding_changelist",
+        {"kind__exact": "lost"},
+        told=is_platform_staff,
+    ),
+    "failed_cleanups": Concern(
+        ngettext_lazy(
+            "%(count)d clean-up ended with an error when it last ran.",
+            "%(count)d clean-ups ended with an error when they last ran.",
+            "count",
+        ),
+        _failed_cleanups,
+        "admin:tenants_cleanuprun_changelist",
+        told=is_platform_staff,
+    ),
+    "overdue_cleanups": Concern(
+        ngettext_lazy(
+            "%(count)d clean-up has not succeeded when it should have.",
+            "%(count)d clean-ups have not succeeded when they should have.",
+            "count",
+        ),
+        _overdue_cleanups,
+        "admin:django_celery_beat_periodictask_changelist",
+        told=is_platform_staff,
+    ),
+    "files_without_rows": Concern(
+        ngettext_lazy(
+            "%(count)d file in the storage belongs to no recording.",
+            "%(count)d files in the storage belong to no recording.",
+            "count",
+        ),
+        _files_without_rows,
+        "admin:voiceprints_storagefinding_changelist",
+        told=is_platform_staff,
+    ),
     "uncalibrated": Concern(
         _("Nobody has calibrated the speaker model that answers: its thresholds are guesses."),
         _uncalibrated,

@@ -11,6 +11,7 @@ from django.http import HttpRequest
 
 from tenants.console import is_platform_staff, membership_of, own_rows, own_tenant
 from tenants.models import Tenant
+from tenants.punctuality import Cleanup, cleanups
 from tenants.services import default_model
 from voiceprints.calibration import Calibration
 from voiceprints.decisions import calibration_in_force, calibration_of
@@ -35,6 +36,11 @@ class Shown:
     def model(self) -> str:
         """By which the tenant is answered; without one, by which new tenants will be."""
         return self.tenant.model if self.tenant else default_model()
+
+    @cached_property
+    def cleanups(self) -> list[Cleanup]:
+        """The platform's, and no tenant's."""
+        return [] if self.tenant else cleanups()
 
     @property
     def calibration(self) -> Calibration:

@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import shutil
 import subprocess
 import sys
+from contextlib import contextmanager
+from datetime import timedelta
 
 import pytest
 from django.conf import settings
+from django.core.files.storage import FileSystemStorage
+from django.utils import timezone
+from django_celery_beat.models import PeriodicTask
 from prometheus_client import values
 from prometheus_client.parser import text_string_to_metric_families
 
+from config.beat import Scheduler
+from config.celery import app
 from config.health import READINESS
 from config.metrics import NOW
 from tenants import metrics
-from tenants.context import acting_as
+from tenants.context import acting_as, acting_as_platform
 from tenants.models import CleanupRun, Operation
 from tests.api.abcpen.client import Abcpen
 from tests.api.native.client import Native
 from tests.cast import KEN, LIBRARY, SUSAN, audio, recording
 from tests.servers import POSTGRES, REDIS
-from voiceprints import heartbeats, jobs, services
+from voiceprints import backups, heartbeats, jobs, services
+from voiceprints.encrypted_files import key_of_text, new_key
 from voiceprints.errors import SpeakerNotFound
-from voiceprints.models import Job
+from voiceprints.models import DoomedRecording, Erasure, Job, StorageFinding
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -82,6 +91,21 @@ def counted_from_zero():
         metric.clear()
     NOW.forget()
     READINESS.forget()
+
+
+@pytest.fixture
+def scheduled():
+    Scheduler(app=app, lazy=False)
+
+
+@contextmanager
+def storage_failing(monkeypatch):
+    def fail(storage, name):
+        raise OSError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(FileSystemStorage, "delete", fail)
+        yield
 
 
 def samples(client, **headers):
@@ -155,6 +179,52 @@ def test_what_there_is_now_is_told(client, acme):
     assert found["openvpr_tenants_near_quota",] == 0
     assert found["openvpr_jobs", "export", "queued"] == 1
     assert 0 <= found["openvpr_jobs_oldest_queued_seconds",] <= 60
+
+
+def test_what_must_not_be_missed_is_told(client, acme, recordings_folder, monkeypatch):
+    found = samples(client)
+    assert found["openvpr_backup_timestamp_seconds",] == 0
+    assert found["openvpr_deletion_waits_seconds", "file"] == found["openvpr_deletion_waits_seconds", "erasure"] == 0
+    services.enroll(acme, LIBRARY, SUSAN, [audio(SUSAN, 1), audio(SUSAN, 3)])
+    with acting_as(acme):
+        lost = str(acme.utterances.earliest("pk").recording)
+    (recordings_folder / lost).unlink()
+    backups.back_up(io.BytesIO(), key_of_text(new_key()), lambda done, total: None)
+    with storage_failing(monkeypatch):
+        services.delete_speakers(acme, acme.libraries.all(), [SUSAN])
+        begun = timezone.now() - timedelta(hours=7)
+        with acting_as_platform():
+            DoomedRecording.all_tenants.update(not_before=begun)
+            Erasure.all_tenants.create(tenant_id=acme.pk, kind="person", salt="", digest="", state="removing")
+            Erasure.all_tenants.update(created=begun)
+    with acting_as_platform():
+        StorageFinding.objects.create(kind="lost", path=lost, found=timezone.now(), seen=timezone.now())
+    found = samples(client)
+    assert found["openvpr_backup_timestamp_seconds",] == pytest.approx(timezone.now().timestamp(), abs=60)
+    assert found["openvpr_backup_missing_recordings",] == 1
+    assert found["openvpr_backup_recordings_bytes",] > 1000
+    assert found["openvpr_deletion_waits_seconds", "file"] == pytest.approx(7 * 3600, abs=60)
+    assert found["openvpr_deletion_waits_seconds", "erasure"] == pytest.approx(7 * 3600, abs=60)
+    assert found["openvpr_deletion_waits_seconds", "tenant"] == 0
+    assert found["openvpr_storage_findings", "lost"] == 1
+    assert 0 < found["openvpr_disk_free_bytes", "home"] <= found["openvpr_disk_bytes", "home"]
+
+
+def test_a_clean_up_that_does_not_succeed_is_overdue_by_its_schedule(client, scheduled):
+    """Switched off, or dying each time: a run without an end is none."""
+    PeriodicTask.objects.filter(name="sweep-jobs").update(enabled=False)
+    long_ago = timezone.now() - timedelta(days=3)
+    for job in ("jobs", "audit", "storage", "files"):
+        CleanupRun.objects.create(job=job, started=long_ago, finished=long_ago)
+    for problem, finished in (("OSError", timezone.now()), ("", None)):
+        CleanupRun.objects.create(job="audit", finished=finished, problem=problem)
+    CleanupRun.objects.create(job="files", finished=timezone.now())
+    found = samples(client)
+    assert found["openvpr_cleanup_overdue_seconds", "jobs"] == pytest.approx(3 * 86400 - 60, abs=60)
+    assert 86400 < found["openvpr_cleanup_overdue_seconds", "audit"] <= 3 * 86400
+    assert found["openvpr_cleanup_overdue_seconds", "files"] == 0
+    assert found["openvpr_cleanup_last_success_timestamp_seconds", "audit"] == pytest.approx(long_ago.timestamp())
+    assert found["openvpr_cleanup_overdue_seconds", "probes"] == 0, "none was due since the platform was installed"
 
 
 @pytest.mark.parametrize("server", [REDIS, POSTGRES], ids=["redis", "postgres"])

@@ -16,19 +16,23 @@ from django.db import connection
 from django.db.models import Sum
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 from api.protocol import AccessRefused, DialectClosed, TenantClosed
 from audio.download import DownloadError
 from audio.errors import KINDS, AudioError
 from config import welcome
-from tenants.context import acting_as
+from tenants.actions import Action
+from tenants.context import acting_as, acting_as_platform
+from tenants.models import CleanupRun
+from tenants.trail import note
 from tests.cast import LIBRARY, audio
 from tests.console.people import enrolled
 from tests.servers import REDIS
 from tests.usage import used
 from voiceprints import retention, services, wording
 from voiceprints.errors import QuotaExhausted, VoiceprintError
-from voiceprints.models import Job, JobRow, Speaker
+from voiceprints.models import Job, JobRow, Speaker, StorageFinding
 from voiceprints.retention import OwnPeriod
 from voiceprints.tenant_sums import Kept
 from voiceprints.usage_reasons import REASONS
@@ -316,3 +320,55 @@ def test_only_who_can_run_a_command_is_told_to(who, told, client_of, acme, tiny)
     page = client_of(who).get("/console/", {"tenant": "acme"} if who == "staff" else {}).content.decode()
     assert told in page
     assert ("manage.py" in page) == (who == "staff")
+
+
+# --- What concerns the platform --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def trouble(acme):
+    """All of it at once."""
+    enrolled(acme, "alice")
+    begun, now = timezone.now() - timedelta(days=9), timezone.now()
+    every_minute = IntervalSchedule.objects.create(every=1, period="minutes")
+    PeriodicTask.objects.create(name="sweep-jobs", task="voiceprints.sweep_jobs", interval=every_minute, enabled=False)
+    CleanupRun.objects.create(job="jobs", started=begun, finished=begun)
+    PeriodicTask.objects.create(name="sweep-recordings", task="voiceprints.sweep_recordings", interval=every_minute)
+    CleanupRun.objects.create(job="files", finished=now)
+    CleanupRun.objects.create(job="files", finished=now, problem="OSError")
+    with acting_as_platform():
+        for kind in ("lost", "stray", "foreign"):
+            StorageFinding.objects.create(kind=kind, path=kind, found=now, seen=now)
+
+
+PLATFORM_NOTICES = {"no_backup", "lost_recordings", "failed_cleanups", "overdue_cleanups", "files_without_rows"}
+
+
+def test_platform_staff_are_told_what_is_wrong_with_the_platform_in_few_queries(client_of, trouble):
+    staff = client_of("staff")
+    staff.get("/console/")
+    with CaptureQueriesContext(connection) as queries:
+        assert noticed(staff) >= PLATFORM_NOTICES
+    assert len(asked := [one["sql"] for one in queries if "FROM" in one["sql"]]) <= 12, asked
+    for notice in overview(staff).notices:
+        assert staff.get(notice.address).status_code == 200
+    counts = {notice.name: notice.words for notice in overview(staff).notices}
+    assert counts["overdue_cleanups"].startswith("1 clean-up has not")
+    assert counts["failed_cleanups"].startswith("1 clean-up ended")
+    assert counts["files_without_rows"].startswith("2 files")
+
+
+def test_of_the_platform_nobody_else_is_told_nor_on_the_page_of_one_tenant(client_of, trouble):
+    assert not noticed(client_of("owner")) & PLATFORM_NOTICES
+    assert not {notice.name for notice in overview(client_of("staff"), tenant="acme").notices} & PLATFORM_NOTICES
+
+
+def test_a_backup_made_lately_is_enough(client_of, trouble):
+    with acting_as_platform():
+        note(None, Action.BACKUP_MADE, bytes=1, missing=0)
+    assert "no_backup" not in noticed(client_of("staff"))
+
+
+def test_whoever_backs_up_otherwise_is_not_told(client_of, trouble, settings):
+    settings.BACKUP_WITHIN_DAYS = 0
+    assert "no_backup" not in noticed(client_of("staff"))

@@ -1,0 +1,70 @@
+"""Whether clean-ups succeed as they are scheduled. One that is switched off, or dies each time, does not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from django.db.migrations.recorder import MigrationRecorder
+from django.db.models import Case, OuterRef, QuerySet, Subquery, Value, When
+from django_celery_beat.models import PeriodicTask
+
+from tenants.models import CleanupRun
+
+Job = CleanupRun.Job
+
+CLEANUPS: Final = {
+    "expire-recordings": Job.RECORDINGS,
+    "expire-probes": Job.PROBES,
+    "expire-enrollments": Job.ENROLLMENTS,
+    "sweep-storage": Job.STORAGE,
+    "sweep-recordings": Job.FILES,
+    "sweep-answers": Job.ANSWERS,
+    "sweep-sign-ins": Job.SIGN_INS,
+    "check-trail": Job.AUDIT,
+    "sweep-jobs": Job.JOBS,
+}
+"""By their names in the schedule; the other tasks tell of no runs."""
+LATE_AFTER: Final = timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class Cleanup:
+    """`succeeded`: when a run last came to a good end. `late`: how long ago the next one should have begun."""
+
+    job: str
+    succeeded: datetime | None
+    failed: bool
+    late: timedelta
+
+    @property
+    def is_overdue(self) -> bool:
+        return self.late > LATE_AFTER
+
+
+def cleanups() -> list[Cleanup]:
+    """As they are scheduled now, in one query."""
+    jobs = Case(*(When(name=name, then=Value(str(job))) for name, job in CLEANUPS.items()))
+    finished = CleanupRun.objects.filter(job=OuterRef("job")).exclude(finished=None).order_by("-started")
+    began = MigrationRecorder.Migration.objects.order_by("applied")
+    tasks = PeriodicTask.objects.filter(name__in=CLEANUPS).select_related("interval", "crontab").annotate(job=jobs)
+    found = tasks.annotate(
+        succeeded=_first(finished.filter(problem=""), "finished"),
+        problem=_first(finished, "problem"),
+        began=_first(began, "applied"),
+    )
+    return [
+        Cleanup(task.job, task.succeeded, bool(task.problem), _late(task, task.succeeded or task.began))
+        for task in found.order_by("name")
+    ]
+
+
+def _first(rows: QuerySet[Any], column: str) -> Subquery:
+    return Subquery(rows.values(column)[:1])
+
+
+def _late(task: PeriodicTask, since: datetime) -> timedelta:
+    """By its own schedule, whether or not it is switched on."""
+    schedule = task.schedule
+    return max(-schedule.remaining_estimate(since.astimezone(schedule.tz)), timedelta())
