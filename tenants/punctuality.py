@@ -67,4 +67,5 @@ def _first(rows: QuerySet[Any], column: str) -> Subquery:
 def _late(task: PeriodicTask, since: datetime) -> timedelta:
     """By its own schedule, whether or not it is switched on."""
     schedule = task.schedule
-    return max(-schedule.remaining_estimate(since.astimezone(schedule.tz)), timedelta())
+    due_in: timedelta = schedule.remaining_estimate(since.astimezone(schedule.tz))
+    return max(-due_in, timedelta())

@@ -20,7 +20,7 @@ from django.utils.translation import ngettext_lazy
 
 from tenants.console import is_platform_staff, may_enter, may_manage_access, own_tenants
 from tenants.models import AccessToken, Credential, Tenant
-from voiceprints.backlog import wants_backup
+from voiceprints.backlog import unsaved
 from voiceprints.expiry import expiring_recordings
 from voiceprints.models import Job, JobRow, Speaker, StorageFinding, Utterance, UtteranceEmbedding
 from voiceprints.quotas import near_their_end
@@ -105,8 +105,8 @@ def _files_without_rows(shown: Shown) -> QuerySet[StorageFinding]:
     return others.none() if shown.tenant else others
 
 
-def _no_backup(shown: Shown) -> int:
-    return int(shown.tenant is None and wants_backup())
+def _no_backup(shown: Shown) -> QuerySet[Tenant]:
+    return Tenant.objects.none() if shown.tenant else unsaved()
 
 
 def _expiring_credentials(shown: Shown) -> QuerySet[Credential]:

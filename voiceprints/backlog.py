@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db.models import Min
+from django.db.models import Exists, Min, OuterRef, QuerySet
 from django.utils import timezone
 
 from tenants.actions import Action
@@ -30,14 +30,13 @@ def last_backup() -> LastBackup | None:
     return LastBackup(event.at, event.details["bytes"], event.details["missing"]) if event else None
 
 
-def wants_backup() -> bool:
-    """Somebody is enrolled, and no backup was made for as long as the setting allows."""
+def unsaved() -> QuerySet[Tenant]:
+    """Tenants with speakers, while no backup was made for as long as the setting allows."""
     if not settings.BACKUP_WITHIN_DAYS:
-        return False
-    last = last_backup()
-    if last:
-        return timezone.now() - last.made > timedelta(days=settings.BACKUP_WITHIN_DAYS)
-    return Speaker.all_tenants.exists()
+        return Tenant.objects.none()
+    since = timezone.now() - timedelta(days=settings.BACKUP_WITHIN_DAYS)
+    made = AuditEvent.all_tenants.filter(tenant_id=PLATFORM_CHAIN, action=Action.BACKUP_MADE, at__gte=since)
+    return Tenant.objects.filter(Exists(Speaker.all_tenants.filter(tenant=OuterRef("pk"))), ~Exists(made))
 
 
 def longest_waits() -> dict[str, timedelta]:
