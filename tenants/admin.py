@@ -16,6 +16,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
@@ -71,7 +72,7 @@ STATE_COLOURS = {"active": "success", "disabled": "default", "expired": "warning
 @admin.register(Tenant)
 class TenantsAdmin(PlatformAdmin):
     trail_kind = "tenant"
-    list_display = ["slug", "name", "app_id", "active", "figures", "created"]
+    list_display = ["slug", "name", "app_id", "state", "figures", "created"]
     list_filter = ["active"]
     search_fields = ["slug", "name", "app_id"]
     policy_fields = [
@@ -88,6 +89,14 @@ class TenantsAdmin(PlatformAdmin):
         "two_factor_required",
         "dialects",
     ]
+
+    @display(description=_("state"), ordering="active", label={"open": "success", "closed": "warning"})
+    def state(self, tenant: Tenant) -> tuple[str, Any]:
+        if tenant.active:
+            return "open", _("open")
+        if tenant.erased_from is None:
+            return "closed", _("closed")
+        return "closed", _("closed, to be erased from %s") % date_format(timezone.localtime(tenant.erased_from))
 
     @display(description=_("usage"))
     def figures(self, tenant: Tenant) -> str:

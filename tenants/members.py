@@ -25,6 +25,13 @@ def belongs_somewhere(user: AbstractBaseUser) -> bool:
         return Membership.all_tenants.filter(user=user.pk, tenant__active=True).exists()
 
 
+def closed_tenants_of(user: AbstractBaseUser) -> list[str]:
+    """The names of those that the user belongs to and that nobody gets into now."""
+    with memberships_of(user):
+        closed = Membership.all_tenants.filter(user=user.pk, tenant__active=False)
+        return list(closed.order_by("tenant__name").values_list("tenant__name", flat=True))
+
+
 def add_member(
     tenant: Tenant, user: AbstractBaseUser, role: str, *, invitation: Invitation | None = None
 ) -> Membership:

@@ -19,9 +19,10 @@ from tenants.actions import Action, Outcome
 from tenants.addresses import address_of
 from tenants.guessing import Attempt, TooManyGuesses, attempt
 from tenants.invitations import find_invitation
-from tenants.members import belongs_somewhere
+from tenants.members import belongs_somewhere, closed_tenants_of
 from tenants.models import Invitation
 from tenants.second_factors import passes
+from tenants.sentences import listed
 
 INVITED = "invited"
 
@@ -43,7 +44,10 @@ def counted(request: HttpRequest, name: str) -> Attempt:
 
 
 class ConsoleLoginForm(AuthenticationForm):
-    """Lets in platform staff, members of an active tenant, and the invited; to others the password might be wrong."""
+    """Lets in platform staff, members of an active tenant, and the invited; to others the password might be wrong.
+
+    Members of closed tenants alone are told so, once their password was right.
+    """
 
     def clean(self) -> dict[str, Any]:
         name, password = self.cleaned_data.get("username"), self.cleaned_data.get("password")
@@ -59,11 +63,22 @@ class ConsoleLoginForm(AuthenticationForm):
         return cleaned
 
     def confirm_login_allowed(self, user: AbstractBaseUser) -> None:
-        if not (user.is_active and self._is_awaited(user)):
-            raise self.get_invalid_login_error()
+        if user.is_active and self._is_awaited(user):
+            return
+        closed = closed_tenants_of(user) if user.is_active else []
+        raise _closed(closed) if closed else self.get_invalid_login_error()
 
     def _is_awaited(self, user: AbstractBaseUser) -> bool:
         return getattr(user, "is_superuser", False) or belongs_somewhere(user) or invited_to(self.request) is not None
+
+
+def _closed(tenants: list[str]) -> ValidationError:
+    words = ngettext(
+        "%s is closed: nobody gets in. Ask the staff of the platform.",
+        "%s are closed: nobody gets in. Ask the staff of the platform.",
+        len(tenants),
+    )
+    return ValidationError(words % listed(tenants), code="closed")
 
 
 def invited_to(request: HttpRequest) -> Invitation | None:

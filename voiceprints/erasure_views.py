@@ -52,7 +52,7 @@ def tenant_erasures(request: HttpRequest, slug: str) -> HttpResponse:
     held = None if all(one.is_done for one in found.rows) else backup_lock.holder()
     shown = {"erasures": found.rows, "held": held, "more": more, "turned": "before" in request.GET}
     about = {"title": _("Erasures"), "tenant": tenant, "may_erase": may_manage_access(request)}
-    return page(request, "erasures", about | shown)
+    return page(request, "erasures", about | shown | _about_leaving(request, tenant))
 
 
 @opens_own_transactions
@@ -91,7 +91,7 @@ def leave(request: HttpRequest, slug: str) -> HttpResponse:
             messages.success(request, _("The tenant is closed."))
             return redirect("admin:index")
     about = {"title": _("Erase the tenant"), "tenant": tenant, "form": form, "back": _list_address(tenant)}
-    return page(request, "leave", about | {"may_restore": is_platform_staff(request)})
+    return page(request, "leave", about | _about_leaving(request, tenant))
 
 
 @require_POST
@@ -103,7 +103,7 @@ def restore(request: HttpRequest, slug: str) -> HttpResponse:
         messages.success(request, _("The tenant is restored."))
     except VoiceprintError as refusal:
         messages.error(request, in_words(refusal))
-    return redirect("admin:leave", tenant.slug)
+    return redirect(_list_address(tenant))
 
 
 @require_safe
@@ -123,6 +123,13 @@ def _begun(tenant: Tenant, said: dict[str, Any]) -> Erasure:
     if said["library"] is None:
         return erasure.erase_person(tenant, said["external_id"])
     return erasure.erase_speaker(tenant, tenant.libraries.filter(pk=said["library"].pk), said["external_id"])
+
+
+def _about_leaving(request: HttpRequest, tenant: Tenant) -> dict[str, Any]:
+    """Of a closed tenant only staff see a page."""
+    if tenant.erased_from is None or not is_platform_staff(request):
+        return {}
+    return {"closed_since": leaving.closed_since(tenant)}
 
 
 def _form_page(request: HttpRequest, tenant: Tenant, form: ErasureForm) -> HttpResponse:

@@ -7,7 +7,7 @@ transaction that lets the tenant go only when nothing of it is left.
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import QuerySet
@@ -55,6 +55,13 @@ def restore(tenant: Tenant) -> Tenant:
         current.save(update_fields=["active", "erased_from"])
         note(None, Action.TENANT_RESTORED, tenant_target(current))
     return current
+
+
+def closed_since(tenant: Tenant) -> datetime | None:
+    """When it was last told to leave, as the audit trail says; None where that was let go."""
+    with acting_as_platform():
+        event = _last_leaving(tenant)
+    return event and event.at
 
 
 def begin_due() -> list[Erasure]:
@@ -110,11 +117,15 @@ def _erasures_of(tenant: Tenant) -> QuerySet[Erasure]:
 
 def _closed_by(tenant: Tenant) -> Origin:
     """Whoever wanted it, as the audit trail says."""
-    told = AuditEvent.all_tenants.filter(tenant_id=PLATFORM_CHAIN, action=Action.TENANT_LEAVING)
-    event = told.filter(object_number=tenant.pk).order_by("number").last()
+    event = _last_leaving(tenant)
     if event is None:
         return BY_ITSELF
     return Origin(event.actor_kind, event.actor_number, event.actor_name, event.interface)
+
+
+def _last_leaving(tenant: Tenant) -> AuditEvent | None:
+    told = AuditEvent.all_tenants.filter(tenant_id=PLATFORM_CHAIN, action=Action.TENANT_LEAVING)
+    return told.filter(object_number=tenant.pk).order_by("number").last()
 
 
 def _end_jobs(tenant: Tenant) -> None:

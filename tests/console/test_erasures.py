@@ -130,6 +130,18 @@ def test_the_staff_restores_it(client_of, acme, people):
     assert Tenant.objects.get(pk=acme.pk).active
 
 
+def test_the_staff_sees_at_once_that_a_tenant_is_closed_and_restores_it_there(client_of, acme, people):
+    staff, restore = client_of("staff"), f'action="{LEAVE}restore/"'
+    assert restore not in staff.get("/console/erasures/acme/").content.decode()
+    staff.post(LEAVE, {"typed": "acme", "grace_days": "30"})
+    page = staff.get("/console/erasures/acme/").content.decode()
+    assert restore in page
+    assert "Acme is closed. It can be restored until " in page
+    assert "Closed since " in page
+    assert "closed, to be erased from " in staff.get("/console/tenants/tenant/").content.decode()
+    assert "The tenant is restored." in staff.post(f"{LEAVE}restore/", follow=True).content.decode()
+
+
 @pytest.mark.parametrize("said", [{"typed": "Acme"}, {"typed": "globex"}, {"typed": "acme", "grace_days": "0"}])
 def test_no_tenant_is_closed_by_mistake(said, client_of, acme, people):
     client_of("owner").post(LEAVE, {"grace_days": "30"} | said)

@@ -10,10 +10,10 @@ from django.contrib.auth import get_user_model
 from django.test import Client
 from django.utils import timezone
 
-from tenants.models import ConsoleSession, Guesses, Role
+from tenants.models import ConsoleSession, Guesses, Role, Tenant
 from tenants.tasks import sweep_sign_ins
 from tests.console.authenticator import give_password, is_inside
-from tests.console.people import PASSWORD, member, signed_in
+from tests.console.people import PASSWORD, join, member, signed_in
 
 pytestmark = pytest.mark.django_db
 
@@ -223,3 +223,36 @@ def test_a_wrong_password_is_answered_with_one_message(olga):
     assert page.count("errornote") == 1
     assert "Enter the right username and password" in page
     assert "Please correct the error" not in page
+
+
+CLOSED, WRONG = "is closed: nobody gets in.", "Enter the right username and password"
+
+
+def closed(tenant) -> None:
+    Tenant.objects.filter(pk=tenant.pk).update(active=False)
+
+
+def test_a_member_of_a_closed_tenant_is_told_so_once_the_password_was_right(acme, olga):
+    closed(acme)
+    page = give_password(Client(), olga).content.decode()
+    assert f"{acme.name} {CLOSED}" in page
+    assert WRONG not in page
+
+
+def test_nothing_is_told_of_closed_tenants_to_others(acme, globex, olga):
+    stranger = get_user_model().objects.create_user("stranger", password=PASSWORD)
+    gone = member(acme, Role.VIEWER, "gone").user
+    get_user_model().objects.filter(pk=gone.pk).update(is_active=False)
+    closed(acme)
+    for user, password in [(olga, "wrong"), (stranger, PASSWORD), (gone, PASSWORD), ("nobody", PASSWORD)]:
+        page = give_password(Client(), user, password).content.decode()
+        assert WRONG in page
+        assert CLOSED not in page
+
+
+def test_whoever_belongs_to_another_tenant_as_well_gets_in(acme, globex, olga):
+    join(olga, globex, Role.VIEWER)
+    closed(acme)
+    client = Client()
+    give_password(client, olga)
+    assert is_inside(client)
