@@ -32,7 +32,7 @@ from voiceprints import heartbeats, jobs, work
 from voiceprints.backlog import last_backup, longest_waits
 from voiceprints.jobs import EMBED, EMBED_BULK
 from voiceprints.models import Job, StorageFinding
-from voiceprints.quotas import near_their_end
+from voiceprints.quotas import near_their_end, past_their_end
 
 LOOKED_AT_EVERY_SECONDS: Final = 5.0
 QUEUES: Final = (EMBED, EMBED_BULK, work.QUEUE, settings.CELERY_TASK_DEFAULT_QUEUE, "cleanup")
@@ -149,8 +149,11 @@ def _of_rows() -> Iterator[Metric]:
     oldest = Job.all_tenants.filter(state=Job.State.QUEUED).aggregate(oldest=Min("created"))["oldest"]
     age = (timezone.now() - oldest).total_seconds() if oldest else 0.0
     yield GaugeMetricFamily("openvpr_jobs_oldest_queued_seconds", "How long the oldest job has been queued.", age)
-    near = near_their_end(Tenant.objects.filter(active=True)).count()
-    yield GaugeMetricFamily("openvpr_tenants_near_quota", "Tenants that have nearly used up a quota.", near)
+    active = Tenant.objects.filter(active=True)
+    near = near_their_end(active).count() + past_their_end(active).count()
+    yield GaugeMetricFamily(
+        "openvpr_tenants_near_quota", "Tenants that have nearly used up a quota, or exceed one.", near
+    )
     yield from _of_cleanups()
     yield from _of_punctuality()
     yield from _of_deletions()

@@ -58,8 +58,15 @@ class Standing:
         return None if self.limit is None or self.used is None else max(0, self.limit - self.used)
 
     @property
+    def exceeded(self) -> bool:
+        """More than may be, such as where the limit was lowered below what was there."""
+        return self.limit is not None and self.used is not None and self.used > self.limit
+
+    @property
     def near_end(self) -> bool:
-        return self.limit is not None and self.used is not None and self.used >= NEAR_END * self.limit
+        if self.limit is None or self.used is None or self.exceeded:
+            return False
+        return self.used >= NEAR_END * self.limit
 
 
 def set_quotas(tenant: Tenant, limits: Mapping[Quota, int | None]) -> None:

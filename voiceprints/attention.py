@@ -23,7 +23,7 @@ from tenants.models import AccessToken, Credential, Tenant
 from voiceprints.backlog import unsaved
 from voiceprints.expiry import expiring_recordings
 from voiceprints.models import Job, JobRow, Speaker, StorageFinding, Utterance, UtteranceEmbedding
-from voiceprints.quotas import near_their_end
+from voiceprints.quotas import near_their_end, past_their_end
 from voiceprints.shown import Shown
 
 UNFINISHED_AFTER: Final = timedelta(days=1)
@@ -82,9 +82,24 @@ def _expiring_recordings(shown: Shown) -> QuerySet[Utterance]:
     return shown.rows(expiring_recordings(GOES_SOON))
 
 
+def _failed_lines(shown: Shown) -> QuerySet[Job]:
+    lately = timezone.now() - FAILED_LATELY
+    imports = Job.all_tenants.filter(kind=Job.Kind.IMPORT, finished__gte=lately).exclude(state=Job.State.FAILED)
+    failed = JobRow.all_tenants.filter(job=OuterRef("pk"), outcome=JobRow.Outcome.FAILED)
+    return shown.rows(imports.filter(Exists(failed)))
+
+
 def _near_quota(shown: Shown) -> QuerySet[Tenant]:
+    return near_their_end(_tenants(shown))
+
+
+def _exceeded_quota(shown: Shown) -> QuerySet[Tenant]:
+    return past_their_end(_tenants(shown))
+
+
+def _tenants(shown: Shown) -> QuerySet[Tenant]:
     tenants = own_tenants(shown.request)
-    return near_their_end(tenants.filter(pk=shown.tenant.pk) if shown.tenant else tenants)
+    return tenants.filter(pk=shown.tenant.pk) if shown.tenant else tenants
 
 
 def _failed_cleanups(shown: Shown) -> int:
@@ -190,6 +205,15 @@ CONCERNS: Final = {
         _failed_jobs,
         "admin:jobs",
     ),
+    "failed_lines": Concern(
+        ngettext_lazy(
+            "%(count)d import of the last week could not take every line.",
+            "%(count)d imports of the last week could not take every line.",
+            "count",
+        ),
+        _failed_lines,
+        "admin:jobs",
+    ),
     "unusable": Concern(
         ngettext_lazy(
             "%(count)d recording could not be embedded with another model.",
@@ -207,6 +231,12 @@ CONCERNS: Final = {
         ),
         _expiring_recordings,
         "admin:retention",
+    ),
+    "exceeded_quota": Concern(
+        ngettext_lazy("%(count)d tenant exceeds a quota.", "%(count)d tenants exceed a quota.", "count"),
+        _exceeded_quota,
+        "admin:quotas",
+        told=may_manage_access,
     ),
     "near_quota": Concern(
         ngettext_lazy(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.contrib import messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -21,28 +22,35 @@ TARGET = "target"
 
 
 def moved_or_asked(request: HttpRequest, speakers: QuerySet[Speaker], back: str) -> HttpResponse | None:
-    """None once they have moved, or could not: a message says so."""
+    """On to the library where they are now; None where they could not move: a message says why."""
     tenants = set(speakers.order_by().values_list("tenant", flat=True).distinct()[:2])
     if len(tenants) != 1:
         messages.error(request, _("Choose speakers of one tenant."))
         return None
     libraries = own_rows(request, Library.all_tenants.select_related("tenant")).filter(tenant__in=tenants)
-    target = _target(request, libraries) if is_confirmed(request) else None
+    others = libraries.exclude(pk__in=_only_library_of(speakers))
+    target = _target(request, others) if is_confirmed(request) else None
     if target is None:
-        return _question(request, speakers, libraries, back)
-    _move(request, speakers, target)
-    return None
+        return _question(request, speakers, others, back)
+    return _moved(request, speakers, target)
 
 
-def _move(request: HttpRequest, speakers: QuerySet[Speaker], target: Library) -> None:
+def _only_library_of(speakers: QuerySet[Speaker]) -> list[int]:
+    """In which all of them are already; empty where they are in several."""
+    found = list(speakers.order_by().values_list("library", flat=True).distinct()[:2])
+    return found if len(found) == 1 else []
+
+
+def _moved(request: HttpRequest, speakers: QuerySet[Speaker], target: Library) -> HttpResponse | None:
     chosen = list(speakers.order_by().values_list("pk", flat=True))
     try:
         count = services.move_speakers(target.tenant, chosen, LibraryKey(target.org_id, target.tag_id))
     except VoiceprintError as error:
         messages.error(request, in_words(error))
-        return
+        return None
     words = ngettext("%(count)d speaker is in %(library)s now.", "%(count)d speakers are in %(library)s now.", count)
     messages.success(request, words % {"count": count, "library": target})
+    return redirect("admin:voiceprints_library_change", target.pk)
 
 
 def _target(request: HttpRequest, libraries: QuerySet[Library]) -> Library | None:
@@ -62,6 +70,7 @@ def _question(
         "names": [str(one) for one in speakers.prefetch_related(None)[:NAMES_SHOWN]],
         "more": max(0, count - NAMES_SHOWN),
         "libraries": libraries[:CHOICES_OFFERED],
+        "unchosen": is_confirmed(request),
         "repeated": selection(request),
         "back": back,
     }

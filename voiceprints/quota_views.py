@@ -13,7 +13,7 @@ from django.views.decorators.http import require_safe
 from tenants.choosing import choose_tenant
 from tenants.console import is_platform_staff, may_manage_access, own_tenant, page, refuse_unless
 from tenants.models import Tenant
-from voiceprints.quotas import near_their_end, standings_of
+from voiceprints.quotas import near_their_end, past_their_end, standings_of
 
 
 @require_safe
@@ -29,7 +29,8 @@ def _address(tenant: Tenant) -> str:
 
 def _near(tenants: Page[Tenant]) -> dict[str, Any]:
     shown = Tenant.objects.filter(pk__in=[tenant.pk for tenant in tenants])
-    return {"near": set(near_their_end(shown).values_list("pk", flat=True))}
+    found = {"near": near_their_end(shown), "exceeded": past_their_end(shown)}
+    return {name: set(tenants.values_list("pk", flat=True)) for name, tenants in found.items()}
 
 
 @require_safe

@@ -94,6 +94,22 @@ def test_who_manages_access_is_told_of_quotas_near_their_end(client_of, acme, ac
     assert (told.words, told.address) == ("1 tenant has nearly used up a quota.", "/console/quotas/")
 
 
+def test_an_owner_is_told_of_a_quota_that_is_exceeded(client_of, acme, acme_rows):
+    acme.max_speakers = 0
+    acme.save()
+    clients = {who: client_of(who) for who in ("owner", "operator", "globex", "staff")}
+    told = {who: noticed(client) & {"exceeded_quota", "near_quota"} for who, client in clients.items()}
+    assert told == {"owner": {"exceeded_quota"}, "operator": set(), "globex": set(), "staff": {"exceeded_quota"}}
+
+
+def test_whoever_may_enter_is_told_of_imports_with_failed_lines(client_of, acme, acme_rows):
+    assert "failed_lines" in noticed(client_of("viewer"))
+    assert "failed_lines" not in noticed(client_of("globex"))
+    with acting_as(acme):
+        acme.jobs.update(finished=timezone.now() - timedelta(days=8))
+    assert "failed_lines" not in noticed(client_of("owner"))
+
+
 def test_a_member_of_another_tenant_sees_nothing_of_it(client_of, acme, acme_rows, failed_job):
     used(acme, "verify", outcome="refused", reason="SpeakerNotFound")
     theirs = client_of("globex")
@@ -217,7 +233,7 @@ def test_recordings_that_go_soon_are_noticed(client_of, acme, acme_rows):
     retention.change(acme, recordings=8)
     assert "expiring_recordings" not in noticed(owner)
     retention.change_library(acme, acme_rows.library.pk, OwnPeriod(6))
-    assert {"expiring_recordings"} == noticed(client_of("viewer"))
+    assert {"expiring_recordings", "failed_lines"} == noticed(client_of("viewer"))
     assert noticed(client_of("globex")) == set()
 
 
@@ -227,7 +243,7 @@ def test_access_that_ends_soon_is_noticed_by_whoever_manages_it(client_of, acme,
         acme.credentials.update(expires=soon)
         acme.access_tokens.update(expires=soon)
     assert {"expiring_credentials", "expiring_tokens"} <= noticed(client_of("owner"))
-    assert noticed(client_of("viewer")) == set()
+    assert noticed(client_of("viewer")) == {"failed_lines"}
 
 
 def test_a_model_that_nobody_calibrated_is_noticed(client_of, acme, tiny):

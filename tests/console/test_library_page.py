@@ -161,6 +161,22 @@ def test_speakers_are_moved_after_asking_where(client_of, acme, staff, guests):
     assert speakers_of(acme, staff) == {"alice again"}
 
 
+def test_no_library_is_chosen_beforehand_and_the_one_they_are_in_is_not_offered(client_of, acme, staff, guests):
+    client, bob = client_of("operator"), people(acme, "bob")
+    page = words(move(client, bob))
+    assert '<option value="">' in page
+    assert f'<option value="{guests.pk}">' in page
+    assert f'<option value="{staff.pk}">' not in page
+    for target in ("", staff.pk):
+        refused = words(move(client, bob, confirmed="yes", target=target))
+        assert "Choose a library in which they are not yet. Nobody was moved." in refused
+
+
+def test_whoever_moved_them_stands_at_the_library_where_they_are_now(client_of, acme, staff, guests):
+    response = move(client_of("operator"), people(acme, "bob"), confirmed="yes", target=guests.pk)
+    assert response.redirect_chain[-1][0] == f"/console/voiceprints/library/{guests.pk}/change/"
+
+
 def test_names_that_are_taken_are_named_and_nobody_moves(client_of, acme, staff, guests):
     enrolled(acme, "bob", "wei", tag_id="guests")
     chosen = [one for one in people(acme, "alice", "bob") if one.library_id == staff.pk]

@@ -82,6 +82,17 @@ def test_staff_see_whose_quotas_are_near_their_end(client_of, acme, globex):
     assert "/console/quotas/globex/" in page
 
 
+def test_what_is_exceeded_is_told_apart_from_what_is_near_its_end(client_of, acme, globex):
+    for name in (SUSAN, "another"):
+        services.enroll(acme, LIBRARY, name, [audio(SUSAN)])
+    acme.max_speakers = 1
+    acme.save()
+    pages = [client_of("owner").get("/console/quotas/acme/"), client_of("staff").get("/console/quotas/")]
+    for page in (response.content.decode() for response in pages):
+        assert page.count(">exceeded<") == 1
+        assert "near its end" not in page
+
+
 def test_another_tenants_quotas_are_not_there(client_of, acme, globex):
     assert client_of("owner").get("/console/quotas/globex/").status_code == 404
 

@@ -14,7 +14,7 @@ from tenants.quotas import bytes_in, size_in_words
 from tests.cast import LIBRARY, SUSAN, audio
 from tests.usage import used
 from voiceprints import services
-from voiceprints.quotas import near_their_end
+from voiceprints.quotas import near_their_end, past_their_end
 from voiceprints.stock import stock_of
 
 pytestmark = pytest.mark.django_db
@@ -89,6 +89,15 @@ def test_whoever_has_used_nine_tenths_of_a_quota_is_near_its_end(acme, globex):
     assert near() == []
     Tenant.objects.update(max_storage_bytes=stock_of(acme).stored_bytes)
     assert near() == ["acme"]
+
+
+def test_whoever_has_more_than_a_quota_allows_exceeds_it_and_is_not_near_its_end(acme, globex):
+    for name in ("one", "two"):
+        services.enroll(acme, LIBRARY, name, [audio(SUSAN)])
+    Tenant.objects.update(max_speakers=1, max_storage_bytes=stock_of(acme).stored_bytes)
+    assert near() == []
+    with acting_as_platform():
+        assert [tenant.slug for tenant in past_their_end(Tenant.objects.all())] == ["acme"]
 
 
 def test_whoever_has_asked_nine_tenths_of_a_day_is_near_its_end(acme, globex):
