@@ -52,7 +52,7 @@ FROM voiceprints_speaker AS speaker, generate_series(1, %(each)s) AS n ORDER BY 
 """
 DIRECTIONS = """
 CREATE TEMPORARY TABLE direction ON COMMIT DROP AS
-SELECT n, l2_normalize(array_agg(random())::vector) AS v
+SELECT n, l2_normalize(array_agg(random() - 0.5)::vector) AS v
 FROM generate_series(0, 996) AS n, generate_series(1, %(dimension)s) GROUP BY n
 """
 # Of each speaker a direction, and of each utterance some of another. `left_out`: share of a thousand speakers.

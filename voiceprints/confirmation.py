@@ -25,7 +25,7 @@ def is_confirmed(request: HttpRequest) -> bool:
 
 def is_meant(request: HttpRequest, undertaking: Undertaking, chosen: QuerySet[Any]) -> bool:
     """Confirmed, and what was to be typed was."""
-    return is_confirmed(request) and request.POST.get(TYPED, "").strip() == undertaking.typed(chosen)
+    return is_confirmed(request) and request.POST.get(TYPED, "").strip() == undertaking.typed(chosen, chosen.count())
 
 
 def carry_out(request: HttpRequest, undertaking: Undertaking, chosen: QuerySet[Any]) -> None:
@@ -34,18 +34,19 @@ def carry_out(request: HttpRequest, undertaking: Undertaking, chosen: QuerySet[A
 
 
 def confirmation_page(request: HttpRequest, undertaking: Undertaking, chosen: QuerySet[Any], back: str) -> HttpResponse:
-    count = chosen.count()
+    names = [str(one) for one in chosen.prefetch_related(None)[: NAMES_SHOWN + 1]]
+    count = len(names) if len(names) <= NAMES_SHOWN else chosen.count()
     context = {
         "title": _("Are you sure?"),
         "question": undertaking.question % {"count": count},
         "button": undertaking.button,
         "lead": _("This removes for good:"),
         "consequences": in_words(undertaking.foresee(chosen)),
-        "names": [str(one) for one in chosen.prefetch_related(None)[:NAMES_SHOWN]],
+        "names": names[:NAMES_SHOWN],
         "more": max(0, count - NAMES_SHOWN),
         "repeated": selection(request),
         "exports": [Progress(job) for job in undertaking.exports(chosen)[:NAMES_SHOWN]],
-        "typed": undertaking.typed(chosen),
+        "typed": undertaking.typed(chosen, count),
         "mistyped": is_confirmed(request),
         "back": back,
     }

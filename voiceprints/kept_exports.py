@@ -12,12 +12,15 @@ from voiceprints.models import Job, Library, Speaker, Utterance
 
 def holding_speakers(speakers: QuerySet[Speaker]) -> list[Job]:
     """Newest first, by what their rows say: nothing is opened. Who was moved since is not looked for."""
-    enrolled = speakers.exclude(status=Speaker.Status.PROBE).order_by().values("library")
-    since = dict(enrolled.annotate(since=Min("created")).values_list("library", "since"))
-    libraries = Library.all_tenants.in_bulk(since)
-    oldest = {(one.tenant_id, one.org_id, one.tag_id): since[one.pk] for one in libraries.values()}
-    kept = Job.all_tenants.exports_kept().filter(tenant__in={tenant for tenant, _org, _tag in oldest})
-    return [job for job in kept.select_related("tenant") if _is_newer(job, oldest)]
+    kept = list(
+        Job.all_tenants.exports_kept().filter(tenant__in=speakers.order_by().values("tenant")).select_related("tenant")
+    )
+    if not kept:
+        return []
+    enrolled = speakers.exclude(status=Speaker.Status.PROBE).order_by()
+    libraries = enrolled.values_list("tenant", "library__org_id", "library__tag_id").annotate(since=Min("created"))
+    oldest = {(tenant, org_id, tag_id): since for tenant, org_id, tag_id, since in libraries}
+    return [job for job in kept if _is_newer(job, oldest)]
 
 
 def holding_libraries(libraries: QuerySet[Library]) -> list[Job]:

@@ -21,7 +21,8 @@ from voiceprints.results import Removal
 class Undertaking:
     """A removal that is announced before it is carried out. `question` is a lazy plural over `count`.
 
-    `exports`: those in which they stay. `typed`: what a person types to show that they have read what goes.
+    `exports`: those in which they stay. `typed`: what a person types to show that they have read what goes; it is told
+    how many are chosen.
     """
 
     question: Any
@@ -29,7 +30,7 @@ class Undertaking:
     foresee: Callable[[QuerySet[Any]], Removal]
     carry_out: Callable[[QuerySet[Any]], Removal]
     exports: Callable[[QuerySet[Any]], list[Job]]
-    typed: Callable[[QuerySet[Any]], str] = lambda _: ""
+    typed: Callable[[QuerySet[Any], int], str] = lambda _chosen, _count: ""
 
 
 def remove_speakers(speakers: QuerySet[Speaker]) -> Removal:
@@ -72,15 +73,13 @@ def libraries_foreseen(libraries: QuerySet[Library]) -> Removal:
     return Removal(libraries=libraries.count(), speakers=contents.speakers, recordings=contents.recordings)
 
 
-def name_or_extent(libraries: QuerySet[Library]) -> str:
+def name_or_extent(libraries: QuerySet[Library], count: int) -> str:
     """Of one library its name; of several how many voiceprints they hold."""
-    chosen = list(libraries[:2])
-    return str(chosen[0]) if len(chosen) == 1 else str(contents_foreseen(libraries).speakers)
+    return str(libraries.get()) if count == 1 else str(contents_foreseen(libraries).speakers)
 
 
-def extent_of_several(speakers: QuerySet[Speaker]) -> str:
+def extent_of_several(_: QuerySet[Speaker], count: int) -> str:
     """How many, unless it is one."""
-    count = speakers.count()
     return str(count) if count > 1 else ""
 
 
