@@ -50,6 +50,7 @@ from tenants.interfaces import dialect_names
 from tenants.invitation_mail import send_invitation
 from tenants.members import is_last_owner
 from tenants.models import AccessToken, Credential, Guesses, Invitation, Membership, Role, Scope, Tenant
+from tenants.names import refuse_unseen
 from tenants.secret_once import go_and_see, is_unseen, keep_unseen, mark_seen
 from tenants.sentences import listed
 
@@ -115,6 +116,7 @@ class TenantsAdmin(PlatformAdmin):
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         form = super().get_form(request, obj, change, **kwargs | ({"form": TenantPolicyForm} if change else {}))
+        form.base_fields["name"].validators = [*form.base_fields["name"].validators, refuse_unseen]
         if not change:
             form.base_fields["name"].required = form.base_fields["app_id"].required = False
             form.base_fields["name"].help_text = _("Left empty, the slug stands in.")
@@ -516,6 +518,12 @@ class UserAdmin(DjangoUserAdmin, PlatformAdmin):  # type: ignore[type-arg,misc]
     readonly_fields = ["last_login", "date_joined"]
     add_fieldsets = [(None, {"fields": ["username", "password1", "password2"]})]
     filter_horizontal = ()
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        field: Any = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if db_field.name in {"username", "first_name", "last_name"}:
+            field.validators.append(refuse_unseen)
+        return field
 
     def has_delete_permission(self, request: HttpRequest, obj: DjangoUser | None = None) -> bool:
         return super().has_delete_permission(request, obj) and obj != request.user

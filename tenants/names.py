@@ -6,11 +6,17 @@ import re
 import unicodedata
 from typing import Final
 
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext_lazy as _
+
 JOINERS: Final = "\u200c\u200d"
 """Without a shape, but Persian, Indian languages and emoji are written with them."""
 
 FILLERS: Final = "\u034f\u115f\u1160\u2800\u3164\uffa0"
 """Letters and signs by their category, which are drawn as nothing."""
+
+TURNERS: Final = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+"""They say in which direction others are read."""
 
 SHAPES: Final = frozenset("LNPS")
 """First letters of the categories of what is drawn by itself."""
@@ -20,8 +26,24 @@ UNSEEN_SPACES: Final = re.compile(r"^\s+|\s+$|\s{2,}")
 
 def visible(name: str) -> str:
     """Of whatever it is made, there is something to see and to click; the empty one stays empty."""
-    kept = JOINERS if any(_has_shape(character) for character in name) else ""
+    kept = "" if shows_nothing(name) else JOINERS
     return UNSEEN_SPACES.sub(_open_boxes, "".join(_seen(character, kept) for character in name))
+
+
+def shows_nothing(name: str) -> bool:
+    return not any(_has_shape(character) for character in name)
+
+
+def turns_around(name: str) -> bool:
+    return any(character in TURNERS for character in name)
+
+
+def refuse_unseen(name: str) -> None:
+    """A validator of names that are given in the console; the empty one is left to others."""
+    if name and shows_nothing(name):
+        raise ValidationError(_("Nobody could see this name: it shows nothing."), code="unseen")
+    if turns_around(name):
+        raise ValidationError(_("It holds characters that turn around what stands beside them."), code="turned")
 
 
 def of_library(org_id: str, tag_id: str) -> str:

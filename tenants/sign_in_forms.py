@@ -21,6 +21,7 @@ from tenants.guessing import Attempt, TooManyGuesses, attempt
 from tenants.invitations import find_invitation
 from tenants.members import belongs_somewhere, closed_tenants_of
 from tenants.models import Invitation
+from tenants.names import refuse_unseen
 from tenants.second_factors import passes
 from tenants.sentences import listed
 
@@ -97,6 +98,7 @@ class NewAccountForm(UserCreationForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields.pop("usable_password", None)
+        self.fields["username"].validators.append(refuse_unseen)
         self.fields["username"].widget = UnfoldAdminTextInputWidget(
             attrs={"autocomplete": "username", "autocapitalize": "none", "autofocus": True}
         )

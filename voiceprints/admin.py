@@ -36,6 +36,7 @@ from voiceprints.counting import CountingChangeList, Counts, counts_of
 from voiceprints.errors import LibraryExists
 from voiceprints.filters import LibraryFilter, OrganisationFilter
 from voiceprints.findings import HEADINGS, lines
+from voiceprints.library_forms import LibraryForm
 from voiceprints.library_page import library_page
 from voiceprints.models import Library, Speaker, StorageFinding, Utterance
 from voiceprints.moving import moved_or_asked
@@ -108,6 +109,7 @@ class RemovableAdmin(TenantAdmin):
 @admin.register(Library)
 class LibraryAdmin(RemovableAdmin):
     trail_kind = "library"
+    form = LibraryForm
     outrun = (LibraryExists,)
     list_display = ["__str__", "name", "how_many_speakers", "recordings", "created"]
     list_filter = [OrganisationFilter]

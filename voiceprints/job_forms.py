@@ -15,6 +15,7 @@ from unfold.widgets import (
 )
 
 from tenants.models import Tenant
+from tenants.names import refuse_unseen
 from voiceprints.manifests import LONGEST
 from voiceprints.models import Library
 from voiceprints.results import LibraryKey, WhenEnrolled
@@ -45,11 +46,16 @@ class ImportForm(forms.Form):
         label=_("Organisation"),
         required=False,
         max_length=LONGEST["org_id"],
+        validators=[refuse_unseen],
         widget=UnfoldAdminTextInputWidget,
         help_text=_("Of lines that name none, and of an export that is to go elsewhere."),
     )
     tag_id = forms.CharField(
-        label=_("Tag"), required=False, max_length=LONGEST["tag_id"], widget=UnfoldAdminTextInputWidget
+        label=_("Tag"),
+        required=False,
+        max_length=LONGEST["tag_id"],
+        validators=[refuse_unseen],
+        widget=UnfoldAdminTextInputWidget,
     )
     when_enrolled = forms.ChoiceField(
         label=_("When a speaker is enrolled already"),

@@ -61,7 +61,7 @@ def closed_since(tenant: Tenant) -> datetime | None:
     """When it was last told to leave, as the audit trail says; None where that was let go."""
     with acting_as_platform():
         event = _last_leaving(tenant)
-    return event and event.at
+    return event.at if event else None
 
 
 def begin_due() -> list[Erasure]:

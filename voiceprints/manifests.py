@@ -8,10 +8,11 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from tenants.names import shows_nothing, turns_around
 from voiceprints.archives import fit_name
 from voiceprints.errors import ArchiveRefused, ManifestRefused, RowRefused, printable
 from voiceprints.results import LibraryKey
@@ -144,11 +145,23 @@ def _good_row(number: int, fields: dict[str, Any], default: LibraryKey) -> Row:
         raise RowRefused("no such field", field=printable(min(unknown))[:64])
     return Row(
         number,
-        LibraryKey(required(fields, "org_id", default.org_id), fit_text(fields, "tag_id", default.tag_id)),
-        required(fields, "external_id", ""),
+        LibraryKey(
+            _seen(required, fields, "org_id", default.org_id), _seen(fit_text, fields, "tag_id", default.tag_id)
+        ),
+        _seen(required, fields, "external_id", ""),
         fit_text(fields, "info", "") if "info" in fields else None,
         _recordings(fields.get("audio")),
     )
+
+
+def _seen(read: Callable[[dict[str, Any], str, str], str], fields: dict[str, Any], name: str, default: str) -> str:
+    """Raises RowRefused as `read` does, and for a name that nobody could see."""
+    text = read(fields, name, default)
+    if text and shows_nothing(text):
+        raise RowRefused("it shows nothing", field=name)
+    if turns_around(text):
+        raise RowRefused("it holds characters that turn others around", field=name)
+    return text
 
 
 def required(fields: dict[str, Any], name: str, default: str) -> str:

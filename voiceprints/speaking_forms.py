@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from audio.errors import TooLarge
+from tenants.names import refuse_unseen
 from voiceprints.errors import printable
 from voiceprints.models import Speaker
 from voiceprints.refusals import in_words
@@ -73,6 +74,7 @@ class EnrollmentForm(SpeakingForm):
         external_id: str = self.cleaned_data["external_id"]
         if printable(external_id) != external_id:
             raise ValidationError(_("The id holds characters that nobody can see."))
+        refuse_unseen(external_id)
         return external_id
 
 

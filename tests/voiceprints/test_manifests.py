@@ -43,6 +43,17 @@ def test_a_byte_order_mark_and_windows_line_ends_are_no_matter():
     assert rows(b"\xef\xbb\xbf" + csv_manifest("ken,a.wav").replace(b"\n", b"\r\n"))[0].external_id == "ken"
 
 
+@pytest.mark.parametrize("field", ["external_id", "org_id", "tag_id"])
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("\u200b", "it shows nothing"), ("a\u202eb", "it holds characters that turn others around")],
+)
+def test_names_that_nobody_could_see_are_refused_line_by_line(field, name, reason):
+    bad = one(**{field: name})
+    assert isinstance(bad, BadRow)
+    assert (bad.problem.field, bad.problem.reason) == (field, reason)
+
+
 def test_names_are_any_script():
     assert rows(csv_manifest("张明,录音.wav"))[0] == Row(1, DEFAULT, "张明", None, ("录音.wav",))
 
