@@ -26,6 +26,7 @@ from django.db import Error as DatabaseFailed
 from django.db import connection, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
+from storages.backends.s3 import S3Storage
 
 from tenants.context import acting_as, acting_as_platform
 from tenants.models import Tenant
@@ -115,9 +116,20 @@ def reading(path: str) -> Iterator[None]:
     try:
         yield
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        _refuse_absent_bucket()
         raise FileNotFoundError(path) from None
     except STORAGE_FAILURES as error:
         raise StorageFailed(type(error).__name__) from error
+
+
+def _refuse_absent_bucket() -> None:
+    """A bucket that is not there says of each file the same as one that lacks it. Raises StorageFailed."""
+    storage = storages["recordings"]
+    if isinstance(storage, S3Storage):
+        try:
+            storage.connection.meta.client.head_bucket(Bucket=storage.bucket_name)
+        except STORAGE_FAILURES as error:
+            raise StorageFailed(type(error).__name__) from error
 
 
 def found(path: str) -> IO[bytes]:

@@ -68,7 +68,7 @@ def test_each_process_runs_the_same_everywhere(name):
 
 def test_nothing_is_run_besides():
     assert SERVICES.keys() - PROGRAMS == {"migrate", "postgres", "redis", "nginx"}
-    assert UNITS.keys() - PROGRAMS == {"backup"}
+    assert UNITS.keys() - PROGRAMS == {"backup", "failed@"}
     assert sorted(re.findall(r"openvpr-(\w+)\.service", (UNIT_FOLDER / "openvpr.target").read_text())) == sorted(
         PROGRAMS
     )
@@ -123,6 +123,16 @@ def test_systemd_takes_the_units(unit, tmp_path):
     for path in UNIT_FOLDER.iterdir():
         (tmp_path / path.name).write_text(path.read_text().replace("/opt/openvpr/.venv/bin/python", sys.executable))
     assert complaints(tool("systemd-analyze"), "verify", "--man=no", tmp_path / unit) == ""
+
+
+def test_old_backups_go_once_a_new_one_is_made(tmp_path):
+    (line,) = re.findall(r"^ExecStartPost=(.+)$", UNITS["backup"], re.MULTILINE)
+    ages = {"openvpr-1.backup": 31, "openvpr-2.backup": 29, "openvpr-3.backup.x.part": 40, "key": 99}
+    for name, days in ages.items():
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (time.time() - days * 86400 - 3600,) * 2)
+    subprocess.run(shlex.split(line.replace("/var/backups/openvpr", str(tmp_path))), check=True)
+    assert {path.name for path in tmp_path.iterdir()} == {"openvpr-2.backup", "key"}
 
 
 def test_nginx_takes_its_file_where_the_platform_is_not_up(tmp_path):

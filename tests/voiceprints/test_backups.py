@@ -406,6 +406,15 @@ def test_a_recording_that_was_lost_before_is_told_of(voices, recordings_folder, 
         assert lost not in files_in(elsewhere.folder)
 
 
+def test_the_command_says_that_a_recording_is_missing(voices, recordings_folder, tmp_path, capsys):
+    with acting_as_platform():
+        (recordings_folder / str(Utterance.all_tenants.first().recording)).unlink()
+    key = tmp_path / "key"
+    call_command("backup", "new-key", str(key))
+    call_command("backup", "make", str(tmp_path), "--key-file", str(key))
+    assert "recordings missing in the storage, and so in the backup: 1" in capsys.readouterr().err
+
+
 # --- All of it or nothing --------------------------------------------------------------------------------------------
 
 

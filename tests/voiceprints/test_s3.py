@@ -75,6 +75,15 @@ def test_a_recording_that_is_not_in_the_bucket_is_not_found(s3):
         played("acme/20250101/nothing.flac")
 
 
+def test_a_bucket_that_is_not_there_is_a_failure_of_the_storage(acme, s3):
+    _, bucket = s3
+    path = services.enroll(acme, LIBRARY, SUSAN, [audio(SUSAN)]).recording
+    bucket.objects.all().delete()
+    bucket.delete()
+    with pytest.raises(StorageFailed):
+        played(path)
+
+
 def test_a_deleted_speaker_takes_its_recording_out_of_the_bucket(acme, s3):
     _, bucket = s3
     services.enroll(acme, LIBRARY, SUSAN, [audio(SUSAN)])

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from tenants.management.base import AttributedCommand
 from voiceprints import backups
-from voiceprints.backup_format import FILE, Section
+from voiceprints.backup_format import FILE, Contents, Section
 from voiceprints.encrypted_files import Key, Target, new_key
 from voiceprints.management.sealed import PIPE, add_key, key_of, one_line, reading
 from voiceprints.management.stuck import never_stuck
@@ -69,12 +69,18 @@ def made(file: Path, key: Key) -> str | None:
 
         if file == PIPE:
             with piped() as target:
-                backups.back_up(Stepping(target, step), key, show)
+                tell_missing(backups.back_up(Stepping(target, step), key, show))
             return None
         where = file / f"openvpr-{timezone.now():%Y%m%dT%H%M%SZ}.backup" if file.is_dir() else file
         with whole_or_not(where) as target:
             contents = backups.back_up(Stepping(target, step), key, show)
+    tell_missing(contents)
     return json.dumps({"file": str(where), **asdict(contents), "rows": sum(contents.rows.values())})
+
+
+def tell_missing(contents: Contents) -> None:
+    if contents.missing:
+        sys.stderr.write(f"recordings missing in the storage, and so in the backup: {contents.missing}\n")
 
 
 @dataclass(frozen=True)
