@@ -136,7 +136,9 @@ def _row(number: int, fields: dict[str, Any] | RowRefused, default: LibraryKey) 
     try:
         return _good_row(number, fields, default)
     except RowRefused as problem:
-        return BadRow(number, default, _shown(fields.get("external_id")), problem)
+        shown = {name: _shown(fields, name) for name in ("org_id", "tag_id", "external_id")}
+        key = LibraryKey(shown["org_id"] or default.org_id, shown["tag_id"] or default.tag_id)
+        return BadRow(number, key, shown["external_id"], problem)
 
 
 def _good_row(number: int, fields: dict[str, Any], default: LibraryKey) -> Row:
@@ -207,5 +209,6 @@ def _each_once(rows: Iterable[Row | BadRow]) -> Iterator[Row | BadRow]:
             yield BadRow(row.number, row.key, row.external_id, problem)
 
 
-def _shown(value: object) -> str:
-    return printable(value)[: LONGEST["external_id"]] if isinstance(value, str) else ""
+def _shown(fields: dict[str, Any], name: str) -> str:
+    value = fields.get(name)
+    return printable(value)[: LONGEST[name]] if isinstance(value, str) else ""

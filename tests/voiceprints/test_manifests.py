@@ -54,6 +54,11 @@ def test_names_that_nobody_could_see_are_refused_line_by_line(field, name, reaso
     assert (bad.problem.field, bad.problem.reason) == (field, reason)
 
 
+def test_a_line_that_is_refused_is_told_under_its_own_library():
+    assert one(org_id="other", tag_id="guests", audio="/etc/passwd").key == LibraryKey("other", "guests")
+    assert one(audio="/etc/passwd").key == DEFAULT
+
+
 def test_names_are_any_script():
     assert rows(csv_manifest("张明,录音.wav"))[0] == Row(1, DEFAULT, "张明", None, ("录音.wav",))
 
