@@ -16,6 +16,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from urllib.request import urlopen
 
+import httpx
 import psycopg
 import pytest
 import yaml
@@ -144,6 +145,72 @@ def test_nginx_takes_its_file_where_the_platform_is_not_up(tmp_path):
     said = said.replace("/etc/nginx/tls", str(tmp_path)).replace("/var/log/nginx", str(tmp_path))
     (tmp_path / "nginx.conf").write_text(f"pid {tmp_path}/pid; events {{}} http {{ {said} }}")
     assert complaints(tool("nginx"), "-t", "-e", tmp_path / "error.log", "-c", tmp_path / "nginx.conf") == ""
+
+
+def is_open(port):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.fixture(scope="module")
+def refusing_nginx(tmp_path_factory):
+    """nginx with its file, where nobody answers behind it and a body may have a kilobyte; returns how to ask."""
+    folder, port, plain = tmp_path_factory.mktemp("nginx"), free_port(), free_port()
+    certificate = ["-keyout", folder / "privkey.pem", "-out", folder / "fullchain.pem"]
+    make = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", *certificate]
+    subprocess.run(make, check=True, capture_output=True)
+    said = re.sub(r" *listen \[::\].*\n", "", (DEPLOY / "nginx" / "openvpr.conf").read_text())
+    said = said.replace("listen 443", f"listen 127.0.0.1:{port}").replace("listen 80", f"listen 127.0.0.1:{plain}")
+    said = said.replace("http://web:8000", "http://127.0.0.1:1").replace(
+        "client_max_body_size 65m", "client_max_body_size 1k"
+    )
+    said = said.replace("/etc/nginx/tls", str(folder)).replace("/var/log/nginx", str(folder))
+    (folder / "nginx.conf").write_text(f"pid {folder}/pid; daemon off; events {{}} http {{ {said} }}")
+    command = [tool("nginx"), "-e", folder / "error.log", "-c", folder / "nginx.conf"]
+    server = subprocess.Popen(list(map(str, command)))
+
+    def asked(path, content):
+        reply = httpx.post(f"https://127.0.0.1:{port}{path}", content=content, verify=False)
+        return reply.status_code, reply.headers.get_list("content-type"), reply.text
+
+    gives_up = time.monotonic() + PATIENCE_SECONDS
+    while not is_open(port) and time.monotonic() < gives_up:
+        time.sleep(0.1)
+    yield asked
+    server.terminate()
+    server.wait(10)
+
+
+PROBLEM = "urn:openvpr:problem:"
+# Of each interface: a path, where its answer has the code, and what stands there.
+REFUSALS = [
+    ("/api/v1/enroll", "type", f"{PROBLEM}too-large", f"{PROBLEM}unavailable"),
+    ("/voiceid/register", "code", "10107", "10700"),
+    ("/dolphin/1/enroll", "status", "22152", "22151"),
+    ("/v1/private/s782b4996", "header code", 10163, 11503),
+    ("/jdai/vpr", "result status", 61002, None),
+    ("/dev/num/compare", "message", "internal error", "internal error"),
+]
+
+
+@pytest.mark.parametrize(("path", "code", "too_large", "no_answer"), REFUSALS)
+def test_nginx_refuses_in_the_words_of_the_interface(refusing_nginx, path, code, too_large, no_answer):
+    def found(text):
+        value = json.loads(text)
+        for name in code.split():
+            value = value.get(name) if value else None
+        return value
+
+    kind = "application/problem+json" if path.startswith("/api/v1/") else "application/json"
+    status, kinds, text = refusing_nginx(path, bytes(5000))
+    assert (status, kinds, found(text)) == (413, [kind], too_large)
+    status, kinds, text = refusing_nginx(path, b"")
+    assert (status, kinds, found(text)) == (503, [kind], no_answer)
+
+
+def test_nginx_says_to_people_what_it_always_says(refusing_nginx):
+    status, kinds, text = refusing_nginx("/console/login/", bytes(5000))
+    assert (status, kinds, "<html>" in text) == (413, ["text/html"], True)
 
 
 # --- What containers would do, without containers --------------------------------------------------------------------

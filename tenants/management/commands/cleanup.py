@@ -37,7 +37,7 @@ def done(name: str) -> str:
     current_app.loader.import_default_modules()
     begun = timezone.now()
     try:
-        current_app.tasks[settings.CELERY_BEAT_SCHEDULE[name]["task"]]()
+        current_app.tasks[str(settings.CELERY_BEAT_SCHEDULE[name]["task"])]()
     except Exception as error:
         raise CommandError(f"{name} failed: {type(error).__name__}: {error}") from error
     if name in CLEANUPS and not CleanupRun.objects.filter(job=CLEANUPS[name], started__gte=begun).exists():
