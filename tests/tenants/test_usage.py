@@ -78,8 +78,9 @@ def written(*arguments: str, capsys) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
 
 
-def test_the_command_writes_a_line_for_each_kind_of_request(busy, acme, capsys):
-    lines = written("--tenant", "acme", capsys=capsys)
+@pytest.mark.parametrize("whose", [["acme"], ["--tenant", "acme"]])
+def test_the_command_writes_a_line_for_each_kind_of_request(whose, busy, acme, capsys):
+    lines = written(*whose, capsys=capsys)
     assert {line["tenant"] for line in lines} == {"acme"}
     counts = {(one["operation"], one["interface"], one["outcome"], one["reason"]): one["count"] for one in lines}
     assert counts[("verify", "native", "refused", "SpeakerNotFound")] == "3"
