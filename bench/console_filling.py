@@ -95,11 +95,12 @@ SELECT %(tenant)s, 'token ' || n, ARRAY['read'], md5(n::text) || md5(%(tenant)s:
 FROM generate_series(1, %(openers)s) AS n
 """
 JOB_ROWS = """
-INSERT INTO voiceprints_job (tenant_id, kind, state, parameters, begun_by, origin, inputs, done, total, output, created,
-       finished, attempts)
+INSERT INTO voiceprints_job (tenant_id, kind, state, parameters, begun_by, origin, inputs, done, total, output,
+       expires, created, finished, attempts)
 SELECT %(tenant)s, CASE n %% 2 WHEN 0 THEN 'import' ELSE 'export' END,
-       CASE n %% 10 WHEN 0 THEN 'failed' ELSE 'succeeded' END, '{}', 'olga', '{}', '[]', 100, 100, '',
-       now() - n * interval '1 hour', now() - n * interval '1 hour', 0
+       CASE n %% 10 WHEN 0 THEN 'failed' ELSE 'succeeded' END, '{"org_id": "organisation 0", "tag_id": "tag 1"}',
+       'olga', '{}', '[]', 100, 100, CASE WHEN n %% 2 = 1 AND n < 20 THEN 'export-' || n ELSE '' END,
+       now() + interval '1 day', now() - n * interval '1 hour', now() - n * interval '1 hour', 0
 FROM generate_series(1, %(jobs)s) AS n
 """
 # The chain's trigger says number, time and digests.

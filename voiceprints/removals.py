@@ -21,13 +21,13 @@ from voiceprints.results import Removal
 class Undertaking:
     """A removal that is announced before it is carried out. `question` is a lazy plural over `count`.
 
-    `exports`: those in which they stay. `typed`: what a person types to show that they have read what goes; it is told
-    how many are chosen.
+    `foresee` and `typed` are told how many are chosen. `exports`: those in which they stay. `typed`: what a person
+    types to show that they have read what goes.
     """
 
     question: Any
     button: Any
-    foresee: Callable[[QuerySet[Any]], Removal]
+    foresee: Callable[[QuerySet[Any], int], Removal]
     carry_out: Callable[[QuerySet[Any]], Removal]
     exports: Callable[[QuerySet[Any]], list[Job]]
     typed: Callable[[QuerySet[Any], int], str] = lambda _chosen, _count: ""
@@ -59,23 +59,24 @@ def remove_utterances(utterances: QuerySet[Utterance]) -> Removal:
     return Removal(recordings=len(chosen))
 
 
-def speakers_foreseen(speakers: QuerySet[Speaker]) -> Removal:
+def speakers_foreseen(speakers: QuerySet[Speaker], count: int) -> Removal:
     said = Utterance.all_tenants.filter(speaker__in=speakers.order_by().values("pk"))
-    return Removal(speakers=speakers.count(), recordings=said.count())
+    return Removal(speakers=count, recordings=said.count())
 
 
-def contents_foreseen(libraries: QuerySet[Library]) -> Removal:
-    return speakers_foreseen(Speaker.all_tenants.filter(library__in=libraries.order_by().values("pk")))
+def contents_foreseen(libraries: QuerySet[Library], _: int) -> Removal:
+    speakers = Speaker.all_tenants.filter(library__in=libraries.order_by().values("pk"))
+    return speakers_foreseen(speakers, speakers.count())
 
 
-def libraries_foreseen(libraries: QuerySet[Library]) -> Removal:
-    contents = contents_foreseen(libraries)
-    return Removal(libraries=libraries.count(), speakers=contents.speakers, recordings=contents.recordings)
+def libraries_foreseen(libraries: QuerySet[Library], count: int) -> Removal:
+    contents = contents_foreseen(libraries, count)
+    return Removal(libraries=count, speakers=contents.speakers, recordings=contents.recordings)
 
 
 def name_or_extent(libraries: QuerySet[Library], count: int) -> str:
     """Of one library its name; of several how many voiceprints they hold."""
-    return str(libraries.get()) if count == 1 else str(contents_foreseen(libraries).speakers)
+    return str(libraries.get()) if count == 1 else str(contents_foreseen(libraries, count).speakers)
 
 
 def extent_of_several(_: QuerySet[Speaker], count: int) -> str:
@@ -83,8 +84,8 @@ def extent_of_several(_: QuerySet[Speaker], count: int) -> str:
     return str(count) if count > 1 else ""
 
 
-def utterances_foreseen(utterances: QuerySet[Utterance]) -> Removal:
-    return Removal(recordings=utterances.count())
+def utterances_foreseen(_: QuerySet[Utterance], count: int) -> Removal:
+    return Removal(recordings=count)
 
 
 def in_words(removal: Removal) -> list[str]:
