@@ -107,14 +107,27 @@ def chain_of(tenant: Tenant | None) -> int:
 
 
 def chains() -> list[int]:
-    """Every one of which anything is left."""
+    """Every one of which anything is left, and of which there must be something."""
     with acting_as_platform():
         found = {
             number
-            for rows in (AuditHead.all_tenants, AuditSeal.all_tenants, AuditEvent.all_tenants)
+            for rows in (AuditHead.all_tenants, AuditSeal.all_tenants, AuditEvent.all_tenants, AuditCheck.all_tenants)
             for number in rows.order_by().values_list("tenant_id", flat=True).distinct()
         }
-    return sorted(found)
+        begun = Tenant.objects.filter(pk__in=_openings().values("object_number"))
+        return sorted(found | set(begun.values_list("pk", flat=True)))
+
+
+def _openings() -> QuerySet[AuditEvent]:
+    return AuditEvent.all_tenants.filter(tenant_id=PLATFORM_CHAIN, action=Action.TENANT_OPENED)
+
+
+def _reached(chain: int) -> int:
+    """To which event it had come at least: that of its last verification, or the key pair that a tenant begins with."""
+    with acting_as_platform():
+        check = AuditCheck.all_tenants.filter(pk=chain).first()
+        begun = Tenant.objects.filter(pk=chain).exists() and _openings().filter(object_number=chain).exists()
+        return max(check.number if check else 0, int(begun))
 
 
 def verify(chain: int, anchors: Iterable[Link] = ()) -> Verdict:
@@ -127,10 +140,13 @@ def verify(chain: int, anchors: Iterable[Link] = ()) -> Verdict:
         _walk(verdict, (link for link in known if link.number >= begins.number))
         return verdict
 
+    reached = _reached(chain)
     verdict = _looked_at(chain, _checkpoint, look)
+    if verdict.intact and verdict.last.number < reached:
+        verdict.complain(verdict.last.number + 1, f"missing up to {reached}, to which the chain had come")
     problems = [asdict(problem) for problem in verdict.problems]
     with acting_as_platform():
-        checked = {"number": verdict.last.number, "at": timezone.now(), "problems": problems}
+        checked = {"number": max(reached, verdict.last.number), "at": timezone.now(), "problems": problems}
         AuditCheck.all_tenants.update_or_create(tenant_id=chain, defaults=checked)
     return verdict
 

@@ -32,18 +32,23 @@ def seal_trail() -> int:
     return sealing.seal_all()
 
 
-@shared_task(name="tenants.check_trail")
+@shared_task(name="tenants.check_trail", throws=(sealing.TrailBroken,))
 def check_trail() -> None:
     """Verify every chain, and let go what is older than it is to be kept."""
     clean("audit", _check_trail)
 
 
 def _check_trail(tally: Tally) -> None:
+    """All of them, whatever is found in one. Raises the first TrailBroken."""
+    broken = []
     for chain in sealing.chains():
         try:
             tally.add(events=_checked(chain))
-        except sealing.TrailBroken as broken:
-            logger.error("chain %s is broken: %s", chain, broken.verdict.problems[0])  # noqa: TRY400 - that says it all
+        except sealing.TrailBroken as error:
+            logger.error("chain %s is broken: %s", chain, error.verdict.problems[0])  # noqa: TRY400 - that says it all
+            broken.append(error)
+    if broken:
+        raise broken[0]
 
 
 def _checked(chain: int) -> int:

@@ -14,8 +14,9 @@ from config.embedded import as_superuser
 from tenants import sealing
 from tenants.actions import Action
 from tenants.chains import linked_text
-from tenants.context import acting_as
-from tenants.models import AuditCheck, AuditEvent, AuditSeal
+from tenants.context import acting_as, acting_as_platform
+from tenants.models import AuditCheck, AuditEvent, AuditSeal, CleanupRun
+from tenants.tasks import check_trail
 from tenants.trail import Target, note
 from tests.threads import all_at_once
 
@@ -262,6 +263,46 @@ def test_a_broken_chain_is_not_trimmed(chain):
     tamper(f"DELETE FROM tenants_auditevent WHERE tenant_id = {chain} AND number = 5")
     with pytest.raises(sealing.TrailBroken):
         sealing.trim(chain, timezone.now())
+
+
+GONE = [
+    f"DELETE FROM tenants_{table} WHERE tenant_id = {{chain}}" for table in ("auditevent", "audithead", "auditseal")
+]
+UNVERIFIED = [*GONE, "DELETE FROM tenants_auditcheck WHERE tenant_id = {chain}"]
+
+
+@pytest.mark.parametrize("statements", [GONE[:3], GONE], ids=["verified once", "never verified"])
+def test_a_chain_of_which_nothing_is_left_is_missed(statements, chain, capsys):
+    sealing.verify(chain)
+    tamper(*(statement.format(chain=chain) for statement in statements))
+
+    # Each time: what was found to be missing is not what is expected from then on.
+    for _ in range(2):
+        with pytest.raises(CommandError, match=r"acme: event 1: missing up to \d+, to which the chain had come"):
+            call_command("audit", "verify")
+    assert "platform: intact" not in capsys.readouterr().out
+
+
+def test_an_anchor_in_a_chain_of_which_nothing_is_left_is_missed(acme):
+    anchor = f"{acme.pk + 100}:7:{bytes(32).hex()}"
+
+    with pytest.raises(CommandError, match=rf"tenant {acme.pk + 100}: event 7: was sealed and is missing"):
+        call_command("audit", "verify", "--anchor", anchor)
+
+
+def test_a_broken_chain_makes_the_nightly_verification_one_that_failed(acme, globex, chain, caplog):
+    noted(globex)
+    tamper(f"DELETE FROM tenants_auditevent WHERE tenant_id = {chain} AND number = 5")
+
+    with pytest.raises(sealing.TrailBroken):
+        check_trail()
+
+    run = CleanupRun.objects.get(job="audit")
+    assert (run.problem, run.finished is None) == ("TrailBroken", False)
+    assert f"chain {chain} is broken: event 5: missing up to 5" in caplog.text
+    # The others are verified all the same.
+    with acting_as_platform():
+        assert set(AuditCheck.all_tenants.values_list("pk", flat=True)) >= {chain, globex.pk}
 
 
 def test_what_a_verification_came_to_is_kept(acme, chain):

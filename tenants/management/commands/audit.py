@@ -43,7 +43,10 @@ class Command(AttributedCommand):
     def handle(self, *args: Any, what: str, tenant: str | None, **options: Any) -> str:
         chosen = chains_of(tenant)
         if what == "verify":
-            return verified(chosen, options["anchor"])
+            anchors = options["anchor"]
+            # Where all are meant, also those of which nothing but an anchor is left.
+            anchored = set() if tenant else {chain for chain, _link in anchors}
+            return verified(sorted({*chosen, *anchored}), anchors)
         if what == "heads":
             return "\n".join(heads_of(chosen))
         if what == "seal":
