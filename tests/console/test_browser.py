@@ -97,6 +97,32 @@ def test_how_long_a_recording_is_stands_there_before_anybody_listens(page, acme,
     assert fetched == []
 
 
+def test_a_recording_is_played_from_where_somebody_pointed_and_fetched_no_sooner(page, acme, recordings_folder):
+    speaker, (said,) = enrolled(acme, "alice", "susan")
+    sign_in(page, acme)
+    fetched = []
+    page.on("request", lambda request: fetched.append(request.url) if ".flac" in request.url else None)
+    page.goto(f"/console/voiceprints/speaker/{speaker.pk}/change/")
+    page.get_by_role("slider", name="Place in recording 1").fill("3")
+    expect(page.locator(".player [data-clock]")).to_have_text(f"0:03 / 0:{round(said.duration_seconds):02}")
+    assert fetched == []
+    listen = "audio.addEventListener('timeupdate', () => heard.push(audio.currentTime))"
+    page.locator("audio").evaluate(f"audio => {{ window.heard = []; {listen} }}")
+    page.get_by_role("button", name="Play recording 1").click()
+    page.wait_for_function("() => document.querySelector('audio').currentTime > 3.1")
+    assert page.evaluate("heard.filter((second) => second < 2.9)") == []
+
+
+def test_a_recording_that_cannot_be_drawn_can_be_heard(page, acme, recordings_folder):
+    speaker = enrolled(acme, "alice", "susan")[0]
+    sign_in(page, acme)
+    page.route("**/picture/", lambda route: route.fulfill(status=200, content_type="application/json", body="{}"))
+    page.goto(f"/console/voiceprints/speaker/{speaker.pk}/change/")
+    expect(page.get_by_text("The recording could not be drawn.")).to_be_visible()
+    page.get_by_role("button", name="Play recording 1").click()
+    expect(page.get_by_role("button", name="Pause recording 1")).to_be_visible()
+
+
 def test_a_recording_that_cannot_be_played_says_so(page, acme, recordings_folder):
     speaker = enrolled(acme, "alice", "susan")[0]
     sign_in(page, acme)

@@ -71,6 +71,7 @@ class Player {
         this.audio = figure.querySelector("audio");
         this.button = figure.querySelector("[data-play]");
         this.place = figure.querySelector("[type=range]");
+        this.head = figure.querySelector(".playhead");
         this.seconds = Number(figure.dataset.seconds);
         this.audio.controls = false;
         figure.querySelector(".player").hidden = false;
@@ -93,7 +94,7 @@ class Player {
         const { currentTime, error, paused } = this.audio;
         if (error) return (this.figure.querySelector(".player").textContent = this.figure.dataset.unheard);
         const said = `${onTheClock(currentTime)} / ${onTheClock(this.seconds)}`;
-        this.figure.querySelector(".playhead").style.left = `${(100 * currentTime) / this.seconds}%`;
+        this.head.style.left = `${(100 * currentTime) / this.seconds}%`;
         this.figure.querySelector("[data-clock]").textContent = said;
         this.place.value = currentTime;
         this.place.setAttribute("aria-valuetext", said);
