@@ -76,7 +76,6 @@ DJANGO_PHRASES = [
     gettext_noop("Successfully deleted %(count)d %(items)s."),
     gettext_noop("The password is too similar to the %(verbose_name)s."),
     gettext_noop("Select a valid choice. %(value)s is not one of the available choices."),
-    gettext_noop("Set Password"),
     gettext_noop("superuser status"),
     gettext_noop("Designates that this user has all permissions without explicitly assigning them."),
     gettext_noop(
