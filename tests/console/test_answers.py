@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tenants.context import acting_as
-from tenants.models import AccessToken
+from tenants.models import AccessToken, Role
 from tests.cast import recording
 from tests.console.people import PASSWORD, enrolled
 from tests.console.test_browser import sign_in
@@ -62,6 +62,14 @@ def test_what_is_not_answered_is_said_beside_the_form_which_stays_as_it_is(answe
     enrolling.unroute("**/enroll/")
     enrolling.get_by_role("button", name="Enroll").click()
     expect(enrolling.get_by_text("1 recording was stored.")).to_be_visible()
+
+
+@pytest.mark.browser
+def test_what_is_refused_meanwhile_is_said_to_be_so(enrolling, acme):
+    with acting_as(acme):
+        acme.memberships.update(role=Role.VIEWER)
+    enrolling.get_by_role("button", name="Enroll").click()
+    expect(enrolling.get_by_role("alert")).to_contain_text("This is refused now.")
 
 
 @pytest.mark.browser
