@@ -214,7 +214,7 @@ def test_the_console_adds_and_lifts(who, acme, globex):
     client.post(PAGE, {"external_id": "alice", "typed": "alice"})
     assert people(acme) == []
     (one,) = client.get(PAGE).context["opt_outs"]
-    client.post(f"{PAGE}{one.pk}/lift/")
+    client.post(f"{PAGE}{one.pk}/lift/", {"confirmed": "yes"})
     assert opting_out.page_opt_outs(acme, where={}).rows == ()
 
 
