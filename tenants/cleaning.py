@@ -15,6 +15,7 @@ from django.conf import settings
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from tenants.clocks import refuse_wrong_clock
 from tenants.context import acting_as_platform
 from tenants.locks import alone
 from tenants.models import CleanupRun
@@ -43,13 +44,17 @@ Deed = Callable[[Tally], object]
 
 
 def clean(job: str, deed: Deed) -> CleanupRun | None:
-    """Do it and tell what came of it; None when somebody else is at it. What the deed raises is noted and raised."""
+    """Do it and tell what came of it; None when somebody else is at it. What the deed raises is noted and raised.
+
+    Raises WrongClock before anything is done.
+    """
     with alone(f"clean-up {job}") as mine:
         if not mine:
             logger.info("clean-up job=%s runs already", job)
             return None
         run = CleanupRun.objects.create(job=CleanupRun.Job(job))
         try:
+            refuse_wrong_clock()
             deed(Tally(run))
         except Exception as error:
             _end(run, type(error).__name__)

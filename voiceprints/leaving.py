@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from tenants import sealing
 from tenants.actions import Action
+from tenants.clocks import refuse_wrong_clock
 from tenants.context import acting_as, acting_as_platform
 from tenants.models import AuditEvent, Tenant
 from tenants.origins import BY_ITSELF, Origin
@@ -65,9 +66,10 @@ def closed_since(tenant: Tenant) -> datetime | None:
 
 
 def begin_due() -> list[Erasure]:
-    """Of tenants whose time has come; from then on there is no way back."""
+    """Of tenants whose time has come; from then on there is no way back. Raises WrongClock where one seems due."""
     begun = []
     for tenant in Tenant.objects.filter(erased_from__lte=timezone.now()).order_by("pk"):
+        refuse_wrong_clock()
         salt = receipts.new_salt()
         about: dict[str, Any] = {"subject": tenant.slug, "salt": salt, "digest": receipts.digest_of(tenant.slug, salt)}
         with acting_as_platform():

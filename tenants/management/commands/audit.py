@@ -12,6 +12,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
 from tenants import sealing
+from tenants.clocks import WrongClock, refuse_wrong_clock
 from tenants.context import acting_as_platform
 from tenants.management.base import AttributedCommand, tenant_named
 from tenants.models import AuditHead, Tenant
@@ -91,8 +92,9 @@ def heads_of(chains: Iterable[int]) -> list[str]:
 
 def trimmed(chain: int, older_than_days: int) -> str:
     try:
+        refuse_wrong_clock()
         gone = sealing.trim(chain, timezone.now() - timedelta(days=older_than_days))
-    except TrailBroken as error:
+    except (TrailBroken, WrongClock) as error:
         raise CommandError(f"{name_of(chain)}: {error}") from None
     return json.dumps({"chain": name_of(chain), "trimmed": gone})
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
+from tenants.clocks import WrongClock
 from tenants.management.base import AttributedCommand, tenant_named
 from tenants.models import Tenant
 from voiceprints import erasure, leaving, receipts, vacuuming
@@ -53,7 +54,7 @@ class Command(AttributedCommand):
     def handle(self, *args: Any, deed: str, **options: Any) -> str | None:
         try:
             return getattr(self, f"_{deed.replace('-', '_')}")(options)  # type: ignore[no-any-return]
-        except (VoiceprintError, receipts.ReceiptRefused, OSError) as error:
+        except (VoiceprintError, receipts.ReceiptRefused, WrongClock, OSError) as error:
             raise CommandError(str(error)) from None
 
     def _speaker(self, options: dict[str, Any]) -> str:
