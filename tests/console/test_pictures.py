@@ -61,7 +61,8 @@ OF_STAFF = {
     "storage": "voiceprints/storagefinding/",
 }
 # And a field of a manifest, and a format.
-NAMES = {*VOICES, "again", "erased", "guest", "olga", "victor", "root", "globex", "Globex", "audio", "Lines"}
+BACKUP = {"manage", "py", "backup", "make"}
+NAMES = {*VOICES, *BACKUP, "again", "erased", "guest", "olga", "victor", "root", "globex", "Globex", "audio", "Lines"}
 TOO_WIDE = """() => {
     const wide = document.documentElement.scrollWidth - document.documentElement.clientWidth;
     const beyond = (one) => one.getBoundingClientRect().right > innerWidth + 1;

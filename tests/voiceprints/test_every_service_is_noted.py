@@ -62,7 +62,7 @@ MODULES = (
 )
 CHANGES_NOTHING = {
     access: "default_model known_credential find_token",
-    members: "is_last_owner belongs_somewhere members_without_second_factor",
+    members: "is_last_owner belongs_somewhere members_without_second_factor closed_tenants_of",
     invitations: "find_invitation sweep digest_of",
     second_factors: "has_second_factor begin begun recovery_codes_left passes",
     guessing: "attempt forget sweep",
@@ -77,7 +77,7 @@ CHANGES_NOTHING = {
     "forget_calibrations shipped_calibration",
     retention: "periods_of own_periods look look_at_library foresee foresee_library keeps_recordings",
     erasure: "find_erasure newest_of receipt_of page_erasures tend dispatch",
-    leaving: "gone",
+    leaving: "gone closed_since",
     opting_out: "find_opt_out page_opt_outs",
     consents: "refuse_missing consent_of given_by interface",
 }
