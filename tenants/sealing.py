@@ -106,6 +106,11 @@ def chain_of(tenant: Tenant | None) -> int:
     return PLATFORM_CHAIN if tenant is None else tenant.pk
 
 
+def of_platform(action: Action) -> QuerySet[AuditEvent]:
+    """What the platform's own chain tells of such deeds."""
+    return AuditEvent.all_tenants.filter(tenant_id=PLATFORM_CHAIN, action=action)
+
+
 def chains() -> list[int]:
     """Every one of which anything is left, and of which there must be something."""
     with acting_as_platform():
@@ -114,19 +119,16 @@ def chains() -> list[int]:
             for rows in (AuditHead.all_tenants, AuditSeal.all_tenants, AuditEvent.all_tenants, AuditCheck.all_tenants)
             for number in rows.order_by().values_list("tenant_id", flat=True).distinct()
         }
-        begun = Tenant.objects.filter(pk__in=_openings().values("object_number"))
+        begun = Tenant.objects.filter(pk__in=of_platform(Action.TENANT_OPENED).values("object_number"))
         return sorted(found | set(begun.values_list("pk", flat=True)))
-
-
-def _openings() -> QuerySet[AuditEvent]:
-    return AuditEvent.all_tenants.filter(tenant_id=PLATFORM_CHAIN, action=Action.TENANT_OPENED)
 
 
 def _reached(chain: int) -> int:
     """To which event it had come at least: that of its last verification, or the key pair that a tenant begins with."""
     with acting_as_platform():
         check = AuditCheck.all_tenants.filter(pk=chain).first()
-        begun = Tenant.objects.filter(pk=chain).exists() and _openings().filter(object_number=chain).exists()
+        opened = of_platform(Action.TENANT_OPENED).filter(object_number=chain).exists()
+        begun = opened and Tenant.objects.filter(pk=chain).exists()
         return max(check.number if check else 0, int(begun))
 
 

@@ -10,8 +10,8 @@ from django.db.models import Exists, Min, OuterRef, QuerySet
 from django.utils import timezone
 
 from tenants.actions import Action
-from tenants.models import AuditEvent, Tenant
-from tenants.trail import PLATFORM_CHAIN
+from tenants.models import Tenant
+from tenants.sealing import of_platform
 from voiceprints.models import DoomedRecording, Erasure, Speaker
 
 
@@ -25,8 +25,7 @@ class LastBackup:
 
 
 def last_backup() -> LastBackup | None:
-    told = AuditEvent.all_tenants.filter(tenant_id=PLATFORM_CHAIN, action=Action.BACKUP_MADE).order_by("-number")
-    event = told.first()
+    event = of_platform(Action.BACKUP_MADE).order_by("-number").first()
     return LastBackup(event.at, event.details["bytes"], event.details["missing"]) if event else None
 
 
@@ -35,7 +34,7 @@ def unsaved() -> QuerySet[Tenant]:
     if not settings.BACKUP_WITHIN_DAYS:
         return Tenant.objects.none()
     since = timezone.now() - timedelta(days=settings.BACKUP_WITHIN_DAYS)
-    made = AuditEvent.all_tenants.filter(tenant_id=PLATFORM_CHAIN, action=Action.BACKUP_MADE, at__gte=since)
+    made = of_platform(Action.BACKUP_MADE).filter(at__gte=since)
     return Tenant.objects.filter(Exists(Speaker.all_tenants.filter(tenant=OuterRef("pk"))), ~Exists(made))
 
 

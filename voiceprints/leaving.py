@@ -20,7 +20,7 @@ from tenants.context import acting_as, acting_as_platform
 from tenants.models import AuditEvent, Tenant
 from tenants.origins import BY_ITSELF, Origin
 from tenants.targets import tenant_target
-from tenants.trail import PLATFORM_CHAIN, note
+from tenants.trail import note
 from voiceprints import gallery, jobs, receipts, recordings, traces
 from voiceprints.erasing_steps import State, counted, keep, locked, recordings_of, sign, summed
 from voiceprints.errors import TenantErasing, TenantStays
@@ -126,8 +126,7 @@ def _closed_by(tenant: Tenant) -> Origin:
 
 
 def _last_leaving(tenant: Tenant) -> AuditEvent | None:
-    told = AuditEvent.all_tenants.filter(tenant_id=PLATFORM_CHAIN, action=Action.TENANT_LEAVING)
-    return told.filter(object_number=tenant.pk).order_by("number").last()
+    return sealing.of_platform(Action.TENANT_LEAVING).filter(object_number=tenant.pk).order_by("number").last()
 
 
 def _end_jobs(tenant: Tenant) -> None:
