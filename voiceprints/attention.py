@@ -111,17 +111,20 @@ def _overdue_cleanups(shown: Shown) -> int:
 
 
 def _lost_recordings(shown: Shown) -> QuerySet[StorageFinding]:
-    lost = StorageFinding.objects.filter(kind=StorageFinding.Kind.LOST)
-    return lost.none() if shown.tenant else lost
+    return _of_platform(shown, StorageFinding.objects.filter(kind=StorageFinding.Kind.LOST))
 
 
 def _files_without_rows(shown: Shown) -> QuerySet[StorageFinding]:
-    others = StorageFinding.objects.exclude(kind=StorageFinding.Kind.LOST)
-    return others.none() if shown.tenant else others
+    return _of_platform(shown, StorageFinding.objects.exclude(kind=StorageFinding.Kind.LOST))
 
 
 def _no_backup(shown: Shown) -> QuerySet[Tenant]:
-    return Tenant.objects.none() if shown.tenant else unsaved()
+    return _of_platform(shown, unsaved())
+
+
+def _of_platform(shown: Shown, rows: QuerySet[Any]) -> QuerySet[Any]:
+    """None of them where one tenant is looked at."""
+    return rows.none() if shown.tenant else rows
 
 
 def _expiring_credentials(shown: Shown) -> QuerySet[Credential]:
