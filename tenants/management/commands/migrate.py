@@ -19,9 +19,9 @@ class Command(Migrate):
 def refuse_other_version(database: str) -> None:
     """Raises CommandError where the tables have seen migrations that are none of ours."""
     loader = MigrationLoader(connections[database])
-    known = loader.graph.nodes.keys() | loader.disk_migrations.keys()
+    missing = loader.applied_migrations.keys() - loader.disk_migrations.keys()
     # Of an app that is not here any more nothing is known, nor changed.
-    unknown = sorted(node for node in loader.applied_migrations.keys() - known if node[0] in loader.migrated_apps)
+    unknown = sorted(node for node in missing if node[0] in loader.migrated_apps)
     if unknown:
         raise CommandError(
             f"the database was last used by another OpenVPR, which had {'.'.join(unknown[0])} and "
