@@ -11,7 +11,7 @@ from audio.published import find_published
 from audio.store import BUNDLED
 from config import settings
 from tenants.services import Provisioned, default_model
-from voiceprints.calibration import QUOTED_FALSE_ACCEPT_RATE, Provenance, Quality
+from voiceprints.calibration import QUOTED_FALSE_ACCEPT_RATE, Provenance, Quoted
 from voiceprints.decisions import calibration_in_force
 
 SAMPLES = "voiceprints/samples"
@@ -42,18 +42,19 @@ def welcome(new: Provisioned, late: Sequence[str] = ()) -> str:
 def _model_lines(model: str) -> list[str]:
     """What new tenants begin with, how often it is wrong, and the way to a better one."""
     calibration = calibration_in_force(model)
-    known, held_out = calibration.provenance, calibration.held_out
-    first, *others = _measured(known, held_out) if known else _unmeasured(model)
+    known, quoted = calibration.provenance, calibration.quoted
+    first, *others = _measured(known, quoted) if known and quoted else _unmeasured(model)
     if model == BUNDLED.name:
         others += [A_BETTER_ONE, _command("models fetch resnet34-LM")]
     return [f"  model      {model}: {first}", *(f"             {other}" for other in others)]
 
 
-def _measured(known: Provenance, held_out: Quality | None) -> list[str]:
-    said = f"equal error rate {known.eer:.1%}"
-    if held_out:
-        said += f", {held_out.frr:.1%} false rejects at {QUOTED_FALSE_ACCEPT_RATE:.0%} of false accepts"
-    return [said, f"on {known.data}"]
+def _measured(known: Provenance, quoted: Quoted) -> list[str]:
+    said = f"equal error rate {quoted.eer:.1%}"
+    if quoted.frr is not None:
+        said += f", {quoted.frr:.1%} false rejects at {QUOTED_FALSE_ACCEPT_RATE:.0%} of false accepts"
+    held_out = ", of speakers that it was not calibrated on" if quoted.held_out else ""
+    return [said, f"on {known.data}{held_out}"]
 
 
 def _unmeasured(model: str) -> list[str]:

@@ -101,6 +101,23 @@ class Quality:
 
 
 @dataclass(frozen=True)
+class Quoted:
+    """How often a model errs, as fractions, the same wherever it is told; `frr` at a false accept rate of 1 %."""
+
+    eer: float
+    frr: float | None
+    held_out: bool
+
+    @property
+    def eer_percent(self) -> float:
+        return 100 * self.eer
+
+    @property
+    def frr_percent(self) -> float | None:
+        return None if self.frr is None else 100 * self.frr
+
+
+@dataclass(frozen=True)
 class Provenance:
     """Where a calibration comes from. `cosine_alone` and `with_speech` were measured on speakers held out."""
 
@@ -153,6 +170,16 @@ class Calibration:
         if self.provenance is None:
             return None
         return self.provenance.with_speech if self.weights.speech else self.provenance.cosine_alone
+
+    @property
+    def quoted(self) -> Quoted | None:
+        """What is told in few words: of speakers held out where there were enough, else of the trials themselves."""
+        known, held_out = self.provenance, self.held_out
+        if known is None:
+            return None
+        if held_out:
+            return Quoted(held_out.eer, held_out.frr, held_out=True)
+        return Quoted(known.eer, self.frr_at(QUOTED_FALSE_ACCEPT_RATE), held_out=False)
 
     def is_of(self, weights_sha256: str) -> bool:
         """As far as both are known: another file under the same name has other cosines."""

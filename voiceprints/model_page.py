@@ -31,26 +31,11 @@ STANDING_COLOURS = {Standing.ANSWERS: "success", Standing.FALLBACK: "info", Stan
 
 @dataclass(frozen=True)
 class KnownModel:
-    """A model that the platform knows, and what was measured of it; `far` is the tenant's."""
+    """A model that the platform knows, and what was measured of it."""
 
     name: str
     dimension: int
     calibration: Calibration
-    far: float
-
-    @property
-    def far_percent(self) -> float:
-        return 100 * self.far
-
-    @property
-    def equal_error_percent(self) -> float | None:
-        known = self.calibration.provenance
-        return 100 * known.eer if known else None
-
-    @property
-    def false_reject_percent(self) -> float | None:
-        rate = self.calibration.frr_at(self.far)
-        return None if rate is None else 100 * rate
 
 
 @dataclass(frozen=True)
@@ -121,9 +106,7 @@ class ModelsPage:
 def models_page(tenant: Tenant) -> ModelsPage:
     rows = list(EmbeddingModel.objects.order_by("name"))
     calibrations = calibrations_of(tenant, [row.name for row in rows])
-    known = {
-        row.name: KnownModel(row.name, row.dimension, calibrations[row.name], tenant.false_accept_rate) for row in rows
-    }
+    known = {row.name: KnownModel(row.name, row.dimension, calibrations[row.name]) for row in rows}
     with keeping_models(tenant):
         found = coverages(tenant)
         jobs = {job.parameters["model"]: Progress(job) for job in reembedding.newest_jobs(tenant)}

@@ -19,7 +19,7 @@ from tenants.models import UsageDay
 from tenants.usage import Period, Usage, usage_of
 from voiceprints import attention, wording
 from voiceprints.attention import Notice
-from voiceprints.calibration import QUOTED_FALSE_ACCEPT_RATE, Calibration
+from voiceprints.calibration import Calibration
 from voiceprints.counting import number_of
 from voiceprints.models import EmbeddingModel, Library, Speaker
 from voiceprints.queues import Queues, queues_now
@@ -111,19 +111,6 @@ class Overview:
     def calibrating(self) -> str:
         """The command that measures the model."""
         return f"calibrate TRIALS --root FOLDER --model {self.model.name}"
-
-    @property
-    def equal_error_percent(self) -> float | None:
-        """None for a model that nobody measured."""
-        known = self.calibration.provenance
-        return 100 * known.eer if known else None
-
-    @property
-    def false_reject_percent(self) -> float | None:
-        """Where one stranger in a hundred gets in: of speakers held out, where there were enough."""
-        held_out = self.calibration.held_out
-        rate = held_out.frr if held_out else self.calibration.frr_at(QUOTED_FALSE_ACCEPT_RATE)
-        return None if rate is None else 100 * rate
 
 
 def overview_for(request: HttpRequest) -> Overview:

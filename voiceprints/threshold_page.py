@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import NormalDist
@@ -11,16 +11,16 @@ from typing import Any, Final
 import numpy as np
 from django.utils.formats import localize
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
 from tenants.models import Tenant
 from voiceprints.calibration import Calibration
-from voiceprints.decisions import calibration_of
-from voiceprints.evaluation import Interval, MeasuredPoint, det_curve, points_at
+from voiceprints.decisions import calibration_of, has_own_calibration
+from voiceprints.evaluation import MeasuredPoint, det_curve, points_at
 from voiceprints.histograms import Drawing, Scale, drawing_of, scale_of
 from voiceprints.models import Library
 from voiceprints.own_trials import OwnTrials, own_trials
 from voiceprints.side_by_side import Histogram, histogram_of
+from voiceprints.threshold_words import excess, let_in, shortfall, turned_away, turned_away_elsewhere, wanted
 
 STEPS: Final = (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8)
 LOWEST, HIGHEST = 0.0001, 0.2
@@ -28,7 +28,6 @@ RATES: Final = tuple(
     round(step * decade, 6) for decade in (1e-4, 1e-3, 1e-2, 1e-1) for step in STEPS if step * decade <= HIGHEST
 )
 """Where the slider stops, from strict to lax."""
-BASES: Final = (100, 1000, 10_000)
 
 DET_SIZE: Final = 240
 DET_SHOWN: Final = (0.0005, 0.6)
@@ -46,22 +45,35 @@ class Step:
     calibrated_frr: float | None
 
     @property
-    def frr(self) -> float | None:
-        return self.measured.point.frr if self.measured else self.calibrated_frr
+    def wanted(self) -> str:
+        return wanted(self.far)
 
     @property
-    def strangers(self) -> str:
-        return out_of(self.far, _strangers)
+    def let_in(self) -> str:
+        return let_in(self.measured, self.far)
 
     @property
-    def own(self) -> str:
-        if self.frr is None:
-            return _("Nobody measured how many own recordings it turns away.")
-        return out_of(self.frr, _own)
+    def turned_away(self) -> str:
+        return turned_away(self.measured) if self.measured else turned_away_elsewhere(self.calibrated_frr)
+
+    @property
+    def excess(self) -> str:
+        """That more got in than is wanted; "" where that may be chance."""
+        return excess(self.measured, self.far)
+
+    @property
+    def shortfall(self) -> str:
+        """That fewer got in; "" where that may be chance."""
+        return shortfall(self.measured, self.far)
+
+    @property
+    def sentences(self) -> list[str]:
+        """What is wanted, and beside it what was measured."""
+        said = [self.wanted, self.let_in, self.turned_away, self.excess, self.shortfall]
+        return [sentence for sentence in said if sentence]
 
     def words(self) -> dict[str, str]:
         """What a script changes on the page when the slider moves."""
-        measured = self.measured
         return {
             "value": f"{self.far:g}",
             "rate": percent(self.far),
@@ -71,10 +83,11 @@ class Step:
                 "the dashed line is the threshold %(threshold)s."
             )
             % {"threshold": figure(self.threshold)},
-            "strangers": self.strangers,
-            "own": self.own,
-            "far": _measured(measured.point.far, measured.far_interval) if measured else "—",
-            "frr": _measured(measured.point.frr, measured.frr_interval) if measured else "—",
+            "wanted": self.wanted,
+            "let_in": self.let_in,
+            "turned_away": self.turned_away,
+            "excess": self.excess,
+            "shortfall": self.shortfall,
         }
 
 
@@ -97,11 +110,15 @@ class Det:
 
 @dataclass(frozen=True)
 class ThresholdPage:
-    """`steps` are the slider's; `chosen` is the number of the one that is shown; `now` is in force."""
+    """`steps` are the slider's; `chosen` is the number of the one that is shown; `now` is in force.
+
+    `own_calibration`: the tenant's, learned from pairs like those that are shown.
+    """
 
     tenant: Tenant
     library: Library | None
     calibration: Calibration
+    own_calibration: bool
     own: OwnTrials
     steps: list[Step]
     chosen: int
@@ -118,8 +135,9 @@ class ThresholdPage:
 
     @property
     def calibrating(self) -> str:
-        """The command that measures what is provisional."""
-        return f"tenant_model --tenant {self.tenant.slug} calibrate"
+        """The command that learns from the tenant's own recordings."""
+        again = " --replace" if self.own_calibration else ""
+        return f"tenant_model --tenant {self.tenant.slug} calibrate{again}"
 
     @property
     def far_percent(self) -> str:
@@ -193,7 +211,8 @@ def threshold_page(tenant: Tenant, *, library: Library | None, chosen: int | Non
     *steps, now = _steps(calibration, own, [*RATES, tenant.false_accept_rate])
     nearest = min(range(len(RATES)), key=lambda number: abs(np.log(RATES[number] / tenant.false_accept_rate)))
     place = nearest if chosen is None else min(max(chosen, 0), len(RATES) - 1)
-    return ThresholdPage(tenant, library, calibration, own, steps, place, now)
+    own_calibration = has_own_calibration(tenant, tenant.model)
+    return ThresholdPage(tenant, library, calibration, own_calibration, own, steps, place, now)
 
 
 def step_at(tenant: Tenant, far: float) -> tuple[Step, Step]:
@@ -214,27 +233,6 @@ def _steps(calibration: Calibration, own: OwnTrials, rates: Sequence[float]) -> 
     ]
 
 
-def out_of(rate: float, words: Callable[[int, int], str]) -> str:
-    """A rate as so many of a hundred, or of more where a whole number of these would say another rate."""
-    near = (base for base in BASES if abs(round(rate * base) - rate * base) <= 0.1 * rate * base)
-    base = next(near, BASES[-1])
-    return words(base, round(rate * base))
-
-
-def _strangers(base: int, count: int) -> str:
-    words = ngettext("Of %(base)s strangers %(count)s gets in.", "Of %(base)s strangers %(count)s get in.", count)
-    return words % {"base": localize(base), "count": localize(count)}
-
-
-def _own(base: int, count: int) -> str:
-    words = ngettext(
-        "Of %(base)s own recordings %(count)s is turned away.",
-        "Of %(base)s own recordings %(count)s are turned away.",
-        count,
-    )
-    return words % {"base": localize(base), "count": localize(count)}
-
-
 def percent(rate: float) -> str:
     return _("%s %%") % figure(100 * rate, 2)
 
@@ -243,12 +241,6 @@ def figure(value: float, digits: int = 3) -> str:
     """Without a point that nothing follows."""
     rounded = round(value, digits)
     return str(localize(int(rounded) if rounded == int(rounded) else rounded))
-
-
-def _measured(rate: float, interval: Interval) -> str:
-    low, high = interval
-    said = {"rate": figure(100 * rate, 1), "low": figure(100 * low, 1), "high": figure(100 * high, 1)}
-    return _("%(rate)s %% (%(low)s–%(high)s)") % said
 
 
 def _det(own: OwnTrials) -> Det | None:

@@ -94,33 +94,28 @@ def _library(tenant: Tenant, said: str) -> Library | None:
 
 def _question(tenant: Tenant, far: float) -> dict[str, Any]:
     now, then = step_at(tenant, far)
-    rates = {"rate": percent(far), "now": percent(now.far)}
-    until_now = _("Until now: %s") % in_a_row(_in_words(now))
     return {
         "title": _("Are you sure?"),
-        "question": _("Let in %(rate)s of strangers instead of %(now)s?") % rates,
+        "question": _("Aim at %(rate)s of strangers instead of %(now)s?")
+        % {"rate": percent(far), "now": percent(now.far)},
         "button": _("Apply"),
-        "lead": in_a_row([until_now, _("From the next request on:")]),
-        "consequences": _in_words(then),
-        "names": _measured(now, then),
+        "lead": _("From the next request on:"),
+        "consequences": then.sentences,
+        "names": _beside(now, then),
         "repeated": [("far", far)],
     }
 
 
-def _in_words(step: Step) -> list[str]:
-    return [step.strangers, step.own]
-
-
-def _measured(now: Step, then: Step) -> list[str]:
-    """What both rates did to the tenant's own recordings. Nothing where there are none."""
-    if then.measured is None:
-        return []
-    before, after = now.words(), then.words()
-    return [
-        _("false accepts measured: %(then)s, until now %(now)s") % {"then": after["far"], "now": before["far"]},
-        _("false rejects measured: %(then)s, until now %(now)s") % {"then": after["frr"], "now": before["frr"]},
-        _("In brackets: where the figure lies with a confidence of 95 %."),
-    ]
+def _beside(now: Step, then: Step) -> list[str]:
+    """How things are, and how the figures are to be read."""
+    said = [_("Until now: %s") % in_a_row(now.sentences)]
+    if then.measured:
+        said.append(
+            _("Measured on this tenant's own recordings. In brackets: where the figure lies with a confidence of 95 %.")
+        )
+    if then.excess:
+        said.append(_("The page Thresholds says what can be done about it."))
+    return said
 
 
 def _address(tenant: Tenant) -> str:

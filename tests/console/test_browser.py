@@ -326,19 +326,32 @@ def test_the_slider_says_what_a_rate_costs_and_it_is_applied(page, acme):
     open_in_sidebar(page, "Thresholds")
     slider = page.get_by_role("slider")
     line = page.locator(".histogram path.threshold")
-    expect(page.get_by_text("Of 100 strangers 1 gets in.")).to_have_count(2)
+    expect(page.get_by_text("Wanted: of 1000 strangers 10 may get in.")).to_have_count(2)
     before = line.get_attribute("d")
     slider.focus()
     for _ in range(3):
         page.keyboard.press("ArrowRight")
     expect(page.locator("[data-say=rate]")).to_have_text("2 %")
-    expect(page.locator("[data-say=strangers]")).to_have_text("Of 100 strangers 2 get in.")
+    expect(page.locator("[data-say=wanted]")).to_have_text("Wanted: of 1000 strangers 20 may get in.")
     expect(slider).to_have_attribute("aria-valuetext", "2 %")
     assert line.get_attribute("d") != before
     page.get_by_role("button", name="Apply this rate").click()
-    expect(page.get_by_role("heading", name="Let in 2 % of strangers instead of 1 %?")).to_be_visible()
+    expect(page.get_by_role("heading", name="Aim at 2 % of strangers instead of 1 %?")).to_be_visible()
     page.get_by_role("button", name="Apply").click()
     expect(page.get_by_text("In force: 2 % of strangers may get in.")).to_be_visible()
+
+
+def test_the_slider_warns_where_the_recordings_contradict_the_rate(page, acme):
+    for voice in VOICES:
+        enrolled(acme, voice, voice, utterances=3)
+        enrolled(acme, f"{voice} again", voice, utterances=3)
+    sign_in(page, acme)
+    open_in_sidebar(page, "Thresholds")
+    page.get_by_role("slider").focus()
+    for key, shown, hidden in [("Home", "excess", "shortfall"), ("End", "shortfall", "excess")]:
+        page.keyboard.press(key)
+        expect(page.locator(f"[data-notice={shown}]")).to_be_visible()
+        expect(page.locator(f"[data-notice={hidden}]")).to_be_hidden()
 
 
 def test_chinese_is_chosen_and_spoken(page, acme, people, tiny):

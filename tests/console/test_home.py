@@ -25,12 +25,14 @@ from config import welcome
 from tenants.actions import Action
 from tenants.context import acting_as, acting_as_platform
 from tenants.models import CleanupRun
+from tenants.services import set_policy
 from tenants.trail import note
 from tests.cast import LIBRARY, audio
 from tests.console.people import enrolled
 from tests.servers import REDIS
 from tests.usage import used
 from voiceprints import retention, services, wording
+from voiceprints.decisions import calibration_in_force
 from voiceprints.errors import QuotaExhausted, VoiceprintError
 from voiceprints.models import Job, JobRow, Speaker, StorageFinding
 from voiceprints.retention import OwnPeriod
@@ -296,10 +298,22 @@ def test_a_probe_is_nobody_who_was_enrolled(client_of, acme):
 
 
 def test_home_quotes_the_error_rates_that_the_start_prints(client_of, acme):
-    shown = overview(client_of("owner"))
+    owner = client_of("owner")
+    shown = overview(owner)
     (line,) = (line for line in welcome._model_lines("ge2e") if "false rejects" in line)
-    assert f"{shown.equal_error_percent:.1f}%" in line
-    assert f"{shown.false_reject_percent:.1f}%" in line
+    quoted = shown.calibration.quoted
+    assert quoted == calibration_in_force("ge2e").quoted
+    for figure in (quoted.eer, quoted.frr):
+        assert f"{figure:.1%}" in line
+        for path in ("/console/", "/console/models/acme/"):
+            assert f"{100 * figure:.1f} %" in owner.get(path).content.decode()
+
+
+def test_models_quotes_them_whatever_the_tenant_wants(client_of, acme):
+    set_policy(acme, false_accept_rate=0.001)
+    page = client_of("owner").get("/console/models/acme/").content.decode()
+    assert "rejects 7.2 % where 1 % of strangers get in" in page
+    assert "of speakers that it was not calibrated on" in page
 
 
 def test_the_list_says_in_the_readers_language_that_somebody_is_a_probe(client_of, acme):

@@ -18,11 +18,12 @@ from tests.cast import VOICES
 from tests.console.people import enrolled
 from voiceprints import generations
 from voiceprints.calibration import provisional
-from voiceprints.decisions import calibration_in_force
-from voiceprints.evaluation import ScoredTrials, points_at, wilson_interval
+from voiceprints.decisions import calibration_in_force, store_own_calibration
+from voiceprints.evaluation import MeasuredPoint, OperatingPoint, ScoredTrials, points_at, wilson_interval
 from voiceprints.own_recordings import Extent
 from voiceprints.own_trials import own_trials
-from voiceprints.threshold_page import RATES, figure, out_of, step_at, threshold_page
+from voiceprints.threshold_page import RATES, Step, step_at, threshold_page
+from voiceprints.threshold_words import base_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -144,7 +145,8 @@ def test_where_all_went_well_there_are_no_more_trials_than_speakers():
 def test_the_page_says_what_is_in_force_and_where_it_comes_from(client_of, crowd):
     page = text(client_of("viewer").get(PAGE))
     assert "In force: 1 % of strangers may get in." in page
-    assert "Of 100 strangers 1 gets in." in page
+    assert "Wanted: of 1000 strangers 10 may get in." in page
+    assert "Measured on this tenant's own recordings" in page
     assert "speechocean762" in page
     assert 'id="provisional"' not in page
 
@@ -157,7 +159,7 @@ def test_a_model_nobody_measured_is_called_provisional(client_of, acme, tiny):
     assert "Ask platform staff to do so." in page
     assert "manage.py" not in page
     assert "manage.py tenant_model --tenant acme calibrate" in text(client_of("staff").get(PAGE))
-    assert "Nobody measured how many own recordings it turns away." in page
+    assert "Nobody measured how many recordings of the right speaker it turns away." in page
 
 
 def test_each_place_of_the_slider_is_on_the_page(client_of, crowd):
@@ -165,21 +167,82 @@ def test_each_place_of_the_slider_is_on_the_page(client_of, crowd):
     assert [step["value"] for step in found] == [f"{rate:g}" for rate in RATES]
     thresholds = [float(step["threshold"]) for step in found]
     assert thresholds == sorted(thresholds, reverse=True)
-    assert found[0]["strangers"] == "Of 10000 strangers 1 gets in."
+    assert found[0]["wanted"] == "Wanted: of 100000 strangers 10 may get in."
 
 
 @pytest.mark.parametrize(
-    ("rate", "words"),
-    [(0, "0/100"), (0.01, "1/100"), (0.012, "12/1000"), (0.063, "6/100"), (0.00012, "1/10000"), (1, "100/100")],
+    ("rate", "base"), [(0.2, 1000), (0.01, 1000), (0.008, 10_000), (0.001, 10_000), (0.0001, 100_000)]
 )
-def test_a_rate_is_told_in_people_as_nearly_as_it_can_be(rate, words):
-    assert out_of(rate, lambda base, count: f"{count}/{base}") == words
+def test_a_rate_is_told_in_so_many_people_that_ten_are_wanted(rate, base):
+    assert base_of(rate) == base
+
+
+def measured(far: float, interval: tuple[float, float]) -> MeasuredPoint:
+    return MeasuredPoint(OperatingPoint(0.8, far, 0.16), interval, (0.1234, 0.2))
+
+
+def test_what_is_wanted_and_what_was_measured_are_told_in_one_form():
+    step = Step(0.001, 0.8, measured(0.004, (0.00095, 0.0101)), None)
+    assert step.sentences == [
+        "Wanted: of 10000 strangers 10 may get in.",
+        "Measured: of 10000 strangers 40 (9 to 101) got in.",
+        "Measured: of 1000 recordings of the right speaker 160 (123 to 200) were turned away.",
+    ]
+
+
+def test_strangers_who_got_in_beyond_what_is_wanted_are_a_warning():
+    step = Step(0.001, 0.8, measured(0.005, (0.002, 0.017)), None)
+    assert step.sentences[-1] == step.excess == "More strangers got in than wanted, and chance hardly explains it."
+
+
+def test_strangers_kept_out_beyond_what_is_wanted_are_one_too():
+    step = Step(0.05, 0.8, measured(0.004, (0.002, 0.017)), None)
+    assert step.sentences[-1] == step.shortfall
+    assert "more recordings of the right speaker are turned away than need be" in step.shortfall
+
+
+def test_where_nobody_said_enough_nothing_is_promised_of_strangers(client_of, acme):
+    page = text(client_of("viewer").get(PAGE))
+    assert "nobody measured it yet" in page
+    assert "Where the threshold was learned, of 1000 recordings of the right speaker 67 were turned away." in page
+    assert "got in." not in page
+
+
+@pytest.fixture
+def twins(acme) -> Tenant:
+    """Everybody was enrolled twice, under two names."""
+    for voice in VOICES:
+        enrolled(acme, voice, voice, utterances=3)
+        enrolled(acme, f"{voice} again", voice, utterances=3)
+    return acme
+
+
+def test_the_page_warns_where_recordings_contradict_the_rate(client_of, twins):
+    client = client_of("owner")
+    page = text(client.get(f"{PAGE}?step={RATES.index(0.001)}"))
+    assert re.search(r'data-notice="excess">', page)
+    assert re.search(r'data-notice="shortfall" hidden>', page)
+    assert "somebody enrolled twice" in page
+    asked = text(client.get(f"{PAGE}apply/?far=0.001"))
+    assert "More strangers got in than wanted, and chance hardly explains it." in asked
+
+
+def test_a_calibration_of_the_tenants_own_is_called_so_and_made_again(client_of, crowd):
+    assert "The threshold was learned from recordings like these" not in text(client_of("viewer").get(PAGE))
+    store_own_calibration(crowd, calibration_in_force("ge2e"))
+    page = text(client_of("staff").get(PAGE))
+    assert "The threshold was learned from recordings like these" in page
+    assert "manage.py tenant_model --tenant acme calibrate --replace" in page
+
+
+def test_the_page_does_not_warn_where_they_agree(client_of, crowd):
+    assert 'data-notice="excess" hidden>' in text(client_of("viewer").get(PAGE))
 
 
 def test_without_scripts_a_form_shows_a_place(client_of, crowd):
     client = client_of("viewer")
     page = text(client.get(f"{PAGE}?step={RATES.index(0.05)}"))
-    assert "Of 100 strangers 5 get in." in page
+    assert "Wanted: of 1000 strangers 50 may get in." in page
     assert re.search(rf'name="step"[^>]*value="{RATES.index(0.05)}"', page)
     assert client.get(f"{PAGE}?step=999").status_code == 200
     assert client.get(f"{PAGE}?step=%00").status_code == 200
@@ -216,9 +279,9 @@ def queries(client) -> int:
 def test_nothing_is_applied_before_somebody_said_yes(client_of, crowd):
     client = client_of("owner")
     page = text(client.get(f"{PAGE}apply/?far=0.05"))
-    assert "Let in 5 % of strangers instead of 1 %?" in page
-    assert "Of 100 strangers 5 get in." in page
-    assert "Until now: Of 100 strangers 1 gets in." in page
+    assert "Aim at 5 % of strangers instead of 1 %?" in page
+    assert "Wanted: of 1000 strangers 50 may get in." in page
+    assert "Until now: Wanted: of 1000 strangers 10 may get in." in page
     client.get(f"{PAGE}apply/?far=0.05&confirmed=yes")
     client.post(f"{PAGE}apply/", {"far": "0.05"})
     assert again(crowd).false_accept_rate == 0.01
@@ -231,15 +294,15 @@ def test_the_question_says_how_sure_the_figures_are(client_of, crowd):
     page = text(client_of("owner").get(f"{PAGE}apply/?far=0.05"))
     now, then = step_at(crowd, 0.05)
     for step in (now, then):
-        low, high = step.measured.frr_interval
-        assert f"({figure(100 * low, 1)}–{figure(100 * high, 1)})" in page
+        assert step.let_in in page
+        assert step.turned_away in page
     assert "with a confidence of 95 %" in page
 
 
 def test_where_nobody_said_enough_the_question_claims_nothing(client_of, acme):
     page = text(client_of("owner").get(f"{PAGE}apply/?far=0.05"))
-    assert "Let in 5 % of strangers instead of 1 %?" in page
-    assert "measured:" not in page
+    assert "Aim at 5 % of strangers instead of 1 %?" in page
+    assert "Measured:" not in page
 
 
 def test_a_change_stands_in_the_audit_trail(client_of, crowd):

@@ -3,6 +3,7 @@
 // Says at once what each place of the slider means. Without this script the form's button does.
 function show(form, step) {
     for (const place of document.querySelectorAll("[data-say]")) place.textContent = step[place.dataset.say];
+    for (const notice of document.querySelectorAll("[data-notice]")) notice.hidden = !step[notice.dataset.notice];
     form.querySelector("[type=range]").setAttribute("aria-valuetext", step.rate);
     const far = document.querySelector("input[name=far]");
     if (far) far.value = step.value;
