@@ -15,6 +15,7 @@ from unfold.forms import AdminPasswordChangeForm
 from unfold.widgets import (
     UnfoldAdminCheckboxSelectMultipleWidget,
     UnfoldAdminIntegerFieldWidget,
+    UnfoldAdminRadioSelectWidget,
     UnfoldAdminTextInputWidget,
 )
 
@@ -22,8 +23,9 @@ from tenants.console import TenantForm
 from tenants.context import naming_credential
 from tenants.interfaces import dialect_names
 from tenants.invitations import DAYS_VALID
+from tenants.meanings import ROLES, SCOPES
 from tenants.members import is_last_owner
-from tenants.models import LONGEST_SECRET, SHORTEST_SECRET, Credential, Role, Scope, Tenant, key_validator
+from tenants.models import LONGEST_SECRET, SHORTEST_SECRET, Credential, Role, Tenant, key_validator
 from tenants.quotas import bytes_in, size_in_words
 from tenants.signed_in import end_other_sessions
 
@@ -126,9 +128,9 @@ def _is_taken(key_id: str) -> bool:
 class TokenForm(TenantForm):
     scopes = forms.MultipleChoiceField(
         label=_("Scopes"),
-        choices=[(scope.value, scope.label) for scope in Scope],
+        choices=list(SCOPES.items()),
         widget=UnfoldAdminCheckboxSelectMultipleWidget,
-        help_text=_("What its bearer may do. Whoever may administer may do everything."),
+        help_text=_("What its bearer may do."),
     )
 
     def clean_expires(self) -> datetime | None:
@@ -162,7 +164,13 @@ class RotationForm(forms.Form):
         return said
 
 
-class NewMemberForm(TenantForm):
+class RoleForm(TenantForm):
+    role = forms.ChoiceField(
+        label=_("Role"), choices=list(ROLES.items()), initial=Role.VIEWER, widget=UnfoldAdminRadioSelectWidget
+    )
+
+
+class NewMemberForm(RoleForm):
     user_name = forms.CharField(
         label=_("User name"),
         max_length=150,
@@ -184,7 +192,7 @@ class NewMemberForm(TenantForm):
         return excluded - {"user"} if self.instance.user_id else excluded
 
 
-class InvitationForm(TenantForm):
+class InvitationForm(RoleForm):
     days = forms.IntegerField(
         label=_("Days"),
         initial=DAYS_VALID,
@@ -203,7 +211,7 @@ class InvitationForm(TenantForm):
         )
 
 
-class MemberForm(TenantForm):
+class MemberForm(RoleForm):
     """`keeps_an_owner`: set for members, who must not leave their tenant without one."""
 
     keeps_an_owner = True

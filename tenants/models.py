@@ -318,6 +318,7 @@ class Scope(models.TextChoices):
     """What the bearer of an access token may do."""
 
     READ = "read", _("read")
+    LISTEN = "listen", _("listen")
     ENROLL = "enroll", _("enroll")
     RECOGNISE = "recognise", _("recognise")
     ADMIN = "admin", _("administer")

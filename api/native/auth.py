@@ -11,7 +11,7 @@ from api.protocol import AccessRefused, TenantClosed
 from tenants.models import AccessToken, Scope, Tenant
 from tenants.services import find_token, note_use
 
-READ, ENROLL, RECOGNISE, ADMIN = Scope.READ, Scope.ENROLL, Scope.RECOGNISE, Scope.ADMIN
+READ, LISTEN, ENROLL, RECOGNISE, ADMIN = Scope.READ, Scope.LISTEN, Scope.ENROLL, Scope.RECOGNISE, Scope.ADMIN
 BEARER = re.compile(r"bearer +([A-Za-z0-9._~+/-]{1,256}=*)", re.IGNORECASE | re.ASCII)
 
 

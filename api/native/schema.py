@@ -10,6 +10,7 @@ from typing import Any
 
 from django.core.exceptions import SuspiciousOperation
 from django.db import Error as DatabaseFailed
+from django.utils import translation
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.openapi import AutoSchema
 from rest_framework.exceptions import NotAcceptable, UnsupportedMediaType, ValidationError
@@ -22,9 +23,11 @@ from api.native.idempotency import KEY, REPLAYED, KeyInUse, KeyReused
 from api.native.job_serializers import JobReply, Upload
 from api.native.operations import Operation, Strict
 from api.native.paging import CursorField
-from api.native.wire import PROBLEM_JSON
+from api.native.wire import LANGUAGE, PROBLEM_JSON
 from api.protocol import DialectClosed, TenantClosed, UnknownPath
 from audio.errors import AudioError, TooLarge
+from tenants.meanings import SCOPES
+from tenants.models import Scope
 from tenants.rates import DayExhausted, RateLimited
 from voiceprints.errors import AnalysisTimedOut, EngineFailed, StorageFailed, TooBusy, TooManyAtOnce
 
@@ -276,10 +279,19 @@ def as_form(schema: dict[str, Any]) -> dict[str, Any]:
     return form
 
 
+def scopes_in_words() -> str:
+    """What each scope of a token opens here."""
+    with translation.override(LANGUAGE):
+        said = [f"- `{scope}`: {str(SCOPES[scope]).partition(': ')[2]}." for scope in SCOPES if scope != Scope.PATH]
+    return "\n".join(["A token allows what its scopes say:", "", *said])
+
+
 @cache
 def description() -> dict[str, Any]:
     """The whole document."""
     document: dict[str, Any] = SchemaGenerator(urlconf="api.native.urls").get_schema(request=None, public=True)
     document["components"]["schemas"]["Problem"] = PROBLEM_SCHEMA
-    document["components"]["securitySchemes"] = {SCHEME: {"type": "http", "scheme": "bearer"}}
+    document["components"]["securitySchemes"] = {
+        SCHEME: {"type": "http", "scheme": "bearer", "description": scopes_in_words()}
+    }
     return document

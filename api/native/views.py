@@ -8,7 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from api.native import serializers
-from api.native.auth import ADMIN, ENROLL, READ, RECOGNISE
+from api.native.auth import ADMIN, ENROLL, LISTEN, READ, RECOGNISE
 from api.native.operations import NO_CONTENT, operation
 from api.native.viewsets import NativeViewSet
 from api.native.wire import stand_in
@@ -193,7 +193,7 @@ class RecordingViewSet(NativeViewSet):
     operations = {"play": Operation.LISTEN}
     renderer_classes = [stand_in(FLAC)]
 
-    @operation("Get the recording of an utterance", READ, refuses=(UtteranceNotFound, RecordingNotFound), file=FLAC)
+    @operation("Get the recording of an utterance", LISTEN, refuses=(UtteranceNotFound, RecordingNotFound), file=FLAC)
     def play(self, request: Request, utterance_id: int) -> HttpResponseBase:
         """As it was heard: FLAC, mono, 16 kHz. One range of bytes may be asked for."""
         utterance = curation.find_utterance(self.tenant, utterance_id)

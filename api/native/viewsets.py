@@ -27,14 +27,13 @@ from api.native.idempotency import Keeper, Replay, keeper_of
 from api.native.job_serializers import JobReply
 from api.native.operations import Operation, checked
 from api.native.schema import NativeSchema
-from api.native.wire import PROBLEM_JSON, JsonParser, Negotiation
+from api.native.wire import LANGUAGE, PROBLEM_JSON, JsonParser, Negotiation
 from api.protocol import EVERY_METHOD, DialectViewSet, Nowhere, public_address
 from tenants import models
 from tenants.context import acting_as
 from voiceprints.models import Job
 from voiceprints.paging import Page
 
-LANGUAGE = "en"
 RESPOND_ASYNC = "respond-async"
 
 

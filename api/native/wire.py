@@ -17,6 +17,8 @@ from api.protocol import OneFormat
 from voiceprints.errors import LONGEST_NAME_SHOWN, printable
 
 PROBLEM_JSON = "application/problem+json"
+LANGUAGE = "en"
+"""Of whatever is said, whoever asks."""
 WHOLE = "non_field_errors"
 
 

@@ -11,10 +11,12 @@ from django.core import mail
 from django.db import connection
 from django.test import Client
 from django.utils import timezone
+from django.utils.html import escape
 
 from tenants import invitations
 from tenants.context import acting_as
 from tenants.invitations import AlreadyMember, InvitationGone, StaffStaysOutside, accept, find_invitation, invite
+from tenants.meanings import ROLES
 from tenants.models import Invitation, Role, Tenant
 from tests.console.authenticator import give_code, is_inside, with_app
 from tests.console.people import PASSWORD, member, signed_in
@@ -239,3 +241,14 @@ def test_old_invitations_are_swept(acme):
     with acting_as(acme):
         Invitation.all_tenants.update(expires=timezone.now() - timedelta(days=31))
     assert invitations.sweep() == 1
+
+
+@pytest.mark.parametrize("who", ["owner", "staff"])
+def test_the_forms_explain_each_role(who, client_of, acme):
+    client = client_of(who)
+    joined = member(acme, Role.VIEWER)
+    forms = [ADD, f"/console/tenants/membership/{joined.pk}/change/"]
+    forms += ["/console/tenants/membership/add/"] if who == "staff" else []
+    for form in forms:
+        page = client.get(form).content.decode()
+        assert all(escape(str(ROLES[role])) in page for role in Role)

@@ -6,8 +6,11 @@ from datetime import timedelta
 
 import pytest
 from django.utils import timezone
+from django.utils.html import escape
 
 from tenants.context import acting_as
+from tenants.meanings import SCOPES
+from tenants.models import Scope
 from tenants.services import find_token, issue_token
 
 pytestmark = pytest.mark.django_db
@@ -107,3 +110,9 @@ def test_another_tenants_token_is_not_there(client_of, acme):
     client.post(f"/console/tenants/accesstoken/{token.pk}/delete/", {"post": "yes"})
     client.post("/console/tenants/accesstoken/", {"action": "disable", "_selected_action": [token.pk]})
     assert find_token(text) is not None
+
+
+def test_the_form_explains_each_scope(client_of):
+    page = client_of("owner").get(ADD).content.decode()
+    for scope in Scope:
+        assert escape(str(SCOPES[scope])) in page

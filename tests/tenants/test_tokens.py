@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.core.management import call_command
 from django.utils import timezone
 
 from tenants.context import acting_as
@@ -84,3 +85,13 @@ def test_its_use_is_noted(acme):
     token, plain = issue_token(acme, scopes=["read"])
     note_use(token)
     assert find_token(plain).last_used is not None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_tokens_that_could_read_before_hearing_had_a_scope_of_its_own_go_on_hearing(acme, globex):
+    plain = {tenant: issue_token(tenant, scopes=["read", "recognise"])[1] for tenant in (acme, globex)}
+    _, other = issue_token(acme, scopes=["enroll"])
+    call_command("migrate", "tenants", "0018", verbosity=0)
+    call_command("migrate", verbosity=0)
+    assert [find_token(text).scopes for text in plain.values()] == [["read", "recognise", "listen"]] * 2
+    assert find_token(other).scopes == ["enroll"]

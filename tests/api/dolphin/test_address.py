@@ -54,7 +54,7 @@ def test_an_expired_token_is_not_found(client, acme):
     assert refused(Dolphin(client, f"/dolphin/{secret}", acme).raw("checkUser", {"user_name": USER}))
 
 
-@pytest.mark.parametrize("scope", ["read", "enroll", "recognise", "admin"])
+@pytest.mark.parametrize("scope", ["read", "listen", "enroll", "recognise", "admin"])
 def test_a_token_for_something_else_is_not_found(client, acme, scope):
     _, secret = issue_token(acme, scopes=[scope])
     assert refused(Dolphin(client, f"/dolphin/{secret}", acme).raw("checkUser", {"user_name": USER}))

@@ -13,7 +13,7 @@ from django.test import Client
 from tenants.models import Tenant
 from tenants.services import issue_token
 
-EVERYTHING = ["read", "enroll", "recognise", "admin"]
+EVERYTHING = ["read", "listen", "enroll", "recognise", "admin"]
 JSON, PROBLEM_JSON = "application/json", "application/problem+json"
 STAFF = {"org_id": "acme", "tag_id": "staff"}
 

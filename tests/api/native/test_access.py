@@ -1,5 +1,6 @@
 """Who may come in, and what for."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -7,7 +8,7 @@ from django.utils import timezone
 
 from tenants.context import acting_as
 from tenants.services import issue_token
-from tests.api.native.client import STAFF, Native, encoded, problem
+from tests.api.native.client import EVERYTHING, STAFF, Native, encoded, problem
 from tests.cast import SUSAN, recording
 
 pytestmark = pytest.mark.django_db
@@ -20,7 +21,7 @@ NEEDS = [
     ("read", "GET", "speakers/1", None),
     ("read", "GET", "utterances", None),
     ("read", "GET", "utterances/1", None),
-    ("read", "GET", "utterances/1/recording", None),
+    ("listen", "GET", "utterances/1/recording", None),
     ("enroll", "POST", "libraries", {"org_id": "acme"}),
     ("enroll", "POST", "enroll", STAFF | {"external_id": "susan", "audio": [AUDIO]}),
     ("enroll", "PATCH", "speakers/1", {}),
@@ -48,7 +49,7 @@ NEEDS = [
 
 @pytest.mark.parametrize(("scope", "method", "path", "body"), NEEDS)
 def test_every_operation_needs_its_scope(scope, method, path, body, *, client, acme):
-    others = [other for other in ("read", "enroll", "recognise", "path") if other != scope]
+    others = [other for other in ("read", "listen", "enroll", "recognise", "path") if other != scope]
     refused = Native(client, acme, *others).ask(method, path, body)
     assert problem(refused) == (403, "insufficient-scope")
     assert refused.json()["required_scope"] == scope
@@ -123,3 +124,10 @@ def test_tokens_do_not_reach_the_log(native, caplog):
         native.get("speakers", headers={"Authorization": "Bearer some-secret-text"})
     assert native.token not in caplog.text
     assert "some-secret-text" not in caplog.text
+
+
+def test_the_description_explains_each_scope(client):
+    said = client.get("/api/v1/openapi.json", headers={"Accept-Language": "zh-hans"}).json()
+    explained = said["components"]["securitySchemes"]["bearer"]["description"]
+    assert "- `listen`: fetch the recordings of speakers." in explained
+    assert {f"`{scope}`" for scope in EVERYTHING} == set(re.findall("`[a-z]+`", explained))

@@ -72,4 +72,4 @@ def test_another_tenant_sees_nothing_of_it(told, stranger):
 
 
 def test_a_scope_below_admin_is_not_enough(told, acme):
-    assert Native(told.client, acme, "read", "enroll", "recognise").get(ADDRESS).status_code == 403
+    assert Native(told.client, acme, "read", "listen", "enroll", "recognise").get(ADDRESS).status_code == 403

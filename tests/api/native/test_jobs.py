@@ -301,7 +301,7 @@ def test_another_tenants_library_is_not_exported(native, stranger):
     ],
 )
 def test_each_operation_needs_its_scope(client, acme, method, path, scope):
-    others = {"read", "enroll", "recognise"} - {scope}
+    others = {"read", "listen", "enroll", "recognise"} - {scope}
     reply = Native(client, acme, *others).ask(method, path)
     assert problem(reply) == (403, "insufficient-scope")
     assert reply.json()["required_scope"] == scope
