@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 
-from tenants.console import page
+from tenants.console import is_platform_staff, page
 from tenants.sentences import listed
 from voiceprints.job_page import Progress
 from voiceprints.removals import Undertaking, in_words
@@ -34,7 +34,8 @@ def carry_out(request: HttpRequest, undertaking: Undertaking, chosen: QuerySet[A
 
 
 def confirmation_page(request: HttpRequest, undertaking: Undertaking, chosen: QuerySet[Any], back: str) -> HttpResponse:
-    names = [str(one) for one in chosen.prefetch_related(None)[: NAMES_SHOWN + 1]]
+    rows = chosen.select_related("tenant").prefetch_related(None)
+    names = [_named(request, one) for one in rows[: NAMES_SHOWN + 1]]
     count = len(names) if len(names) <= NAMES_SHOWN else chosen.count()
     context = {
         "title": _("Are you sure?"),
@@ -51,6 +52,11 @@ def confirmation_page(request: HttpRequest, undertaking: Undertaking, chosen: Qu
         "back": back,
     }
     return page(request, "confirm", context)
+
+
+def _named(request: HttpRequest, row: Any) -> str:
+    """Platform staff see whose it is."""
+    return f"{row.tenant.name} · {row}" if is_platform_staff(request) else str(row)
 
 
 def selection(request: HttpRequest) -> list[tuple[str, str]]:

@@ -71,6 +71,13 @@ def test_staff_delete_speakers_of_several_tenants_at_once(client_of, acme, globe
     assert (counts(acme), counts(globex), files_in(recordings_folder)) == ((1, 0, 0), (1, 0, 0), 0)
 
 
+def test_staff_are_told_whose_libraries_go(client_of, acme, globex):
+    libraries = [enrolled(tenant, "alice")[0].library for tenant in (acme, globex)]
+    page = client_of("staff").post("/console/voiceprints/library/", select(libraries, "delete_selected"))
+    for named in ("Acme · acme / staff", "Globex · globex / staff"):
+        assert f"<li>{named}</li>" in page.content.decode()
+
+
 def test_a_selection_across_pages_follows_the_filter(client_of, acme, acme_people, recordings_folder):
     guest, _ = acme_people
     client = client_of("owner")
