@@ -39,6 +39,11 @@ class Tally:
         if found:
             self.run.save(update_fields=["counts"])
 
+    def find(self, **finding: Any) -> None:
+        """Something is wrong, whatever else the run comes to."""
+        self.run.findings.append(finding)
+        self.run.save(update_fields=["findings"])
+
 
 Deed = Callable[[Tally], object]
 

@@ -10,7 +10,10 @@ from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.utils.formats import date_format
+from django.utils.html import format_html_join
+from django.utils.safestring import mark_safe
 from django.utils.timezone import localtime
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask, SolarSchedule
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
@@ -19,6 +22,7 @@ from unfold.decorators import display
 from tenants.console import PlatformAdmin, is_platform_staff
 from tenants.models import CleanupRun
 from tenants.schedules import change_schedule, times_in_words
+from tenants.sealing import name_of
 from tenants.sentences import labelled, listed
 
 for _model in (ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask, SolarSchedule):
@@ -153,10 +157,10 @@ class CrontabAdmin(TimesAdmin):
 
 @admin.register(CleanupRun)
 class CleanupRunAdmin(PlatformAdmin):
-    list_display = ["job", "state", "started", "seconds", "removed"]
+    list_display = ["job", "state", "started", "seconds", "removed", "found"]
     list_filter = [("job", ChoicesDropdownFilter)]
     list_filter_submit = True
-    fields = readonly_fields = ["job", "outcome", "started", "finished", "removed", "problem"]
+    fields = readonly_fields = ["job", "outcome", "started", "finished", "removed", "problem", "found"]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -181,9 +185,18 @@ class CleanupRunAdmin(PlatformAdmin):
     def seconds(self, run: CleanupRun) -> str:
         return f"{(run.finished - run.started).total_seconds():.1f}" if run.finished else "—"
 
+    @display(description=_("what was wrong"))
+    def found(self, run: CleanupRun) -> str:
+        return format_html_join(mark_safe("<br>"), "{}", ((_found(finding),) for finding in run.findings)) or "—"
+
     @display(description=_("removed"))
     def removed(self, run: CleanupRun) -> str:
         return listed(labelled(WHAT.get(what, what), count) for what, count in sorted(run.counts.items())) or "—"
+
+
+def _found(finding: dict[str, Any]) -> str:
+    about = finding | {"chain": name_of(finding["chain"])}
+    return gettext("Audit trail of %(chain)s, event %(number)s: %(said)s") % about
 
 
 TASKS = {

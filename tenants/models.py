@@ -484,6 +484,9 @@ class CleanupRun(models.Model):
     """How many of what; written by the transactions that remove it."""
     problem = models.CharField(_("problem"), max_length=100, blank=True)
     """The class of the error by which it ended."""
+    findings = models.JSONField(_("what was wrong"), default=list)
+    """Of each broken chain of the audit trail: the `chain`, at how many `places` it is broken, and the first of them,
+    with the `number` of the event and what is `said` of it."""
 
     class Meta:
         verbose_name = _("clean-up run")

@@ -39,6 +39,7 @@ KEY_BYTES: Final = 32
 LINES_AT_ONCE: Final = 2000
 # Of a trail that somebody wiped it is enough to say how it begins.
 MOST_PROBLEMS: Final = 50
+PLATFORM: Final = "platform"
 
 
 @dataclass(frozen=True)
@@ -370,6 +371,14 @@ def _derived(field_keys: tuple[str, ...]) -> list[bytes]:
         HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=LABEL).derive(urlsafe_b64decode(key))
         for key in field_keys
     ]
+
+
+def name_of(chain: int) -> str:
+    """As people know it, also where the tenant is gone."""
+    if chain == PLATFORM_CHAIN:
+        return PLATFORM
+    tenant = _tenant_of(chain)
+    return tenant.slug if tenant else f"tenant {chain}"
 
 
 def _tenant_of(chain: int) -> Tenant | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import asdict
 from datetime import timedelta
 
 from celery import shared_task
@@ -46,6 +47,7 @@ def _check_trail(tally: Tally) -> None:
             tally.add(events=_checked(chain))
         except sealing.TrailBroken as error:
             logger.error("chain %s is broken: %s", chain, error.verdict.problems[0])  # noqa: TRY400 - that says it all
+            tally.find(chain=chain, places=len(error.verdict.problems), **asdict(error.verdict.problems[0]))
             broken.append(error)
     if broken:
         raise broken[0]

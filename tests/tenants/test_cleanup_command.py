@@ -11,6 +11,7 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import connection
 
+from config.embedded import as_superuser
 from tenants.locks import alone
 from tenants.models import CleanupRun
 from tests.cast import LIBRARY, SUSAN, audio
@@ -53,6 +54,18 @@ def test_one_that_fails_is_said_to(acme, monkeypatch):
     with pytest.raises(CommandError, match="sweep-storage failed: OSError: no such disk"):
         call_command("cleanup", "run", "sweep-storage")
     assert CleanupRun.objects.get().problem == "OSError"
+
+
+def test_a_broken_chain_is_named_with_the_place(acme, globex, capsys):
+    with as_superuser(connection.settings_dict["NAME"]) as superuser:
+        superuser.execute("SET session_replication_role = replica")
+        superuser.execute("DELETE FROM tenants_auditevent WHERE tenant_id = %s AND number = 1", [globex.pk])
+    with pytest.raises(CommandError, match="check-trail failed: TrailBroken"):
+        call_command("cleanup", "run", "check-trail")
+    last = {one["name"]: one["last"] for one in said(capsys, "list")}["check-trail"]
+    (found,) = last["found"]
+    assert (last["problem"], found["chain"], found["number"]) == ("TrailBroken", "globex", 1)
+    assert found["said"].startswith("missing")
 
 
 def test_one_that_runs_already_is_not_run_beside(acme):

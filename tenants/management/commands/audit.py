@@ -15,11 +15,10 @@ from tenants import sealing
 from tenants.clocks import WrongClock, refuse_wrong_clock
 from tenants.context import acting_as_platform
 from tenants.management.base import AttributedCommand, tenant_named
-from tenants.models import AuditHead, Tenant
-from tenants.sealing import Link, TrailBroken, Verdict
+from tenants.models import AuditHead
+from tenants.sealing import PLATFORM, Link, TrailBroken, Verdict, name_of
 from tenants.trail import PLATFORM_CHAIN
 
-PLATFORM = "platform"
 MOST_DAYS = 36_500
 
 Anchor = tuple[int, Link]
@@ -97,13 +96,6 @@ def trimmed(chain: int, older_than_days: int) -> str:
     except (TrailBroken, WrongClock) as error:
         raise CommandError(f"{name_of(chain)}: {error}") from None
     return json.dumps({"chain": name_of(chain), "trimmed": gone})
-
-
-def name_of(chain: int) -> str:
-    if chain == PLATFORM_CHAIN:
-        return PLATFORM
-    slug = Tenant.objects.filter(pk=chain).values_list("slug", flat=True).first()
-    return slug or f"tenant {chain}"
 
 
 def anchor(text: str) -> Anchor:

@@ -13,6 +13,7 @@ from django.utils import timezone
 from tenants.management.base import AttributedCommand
 from tenants.models import CleanupRun
 from tenants.punctuality import CLEANUPS
+from tenants.sealing import name_of
 
 
 class Command(AttributedCommand):
@@ -51,4 +52,6 @@ def last_run(name: str) -> dict[str, Any] | None:
     if run is None:
         return None
     finished = run.finished and run.finished.isoformat()
-    return {"started": run.started.isoformat(), "finished": finished, "problem": run.problem, "removed": run.counts}
+    told = {"started": run.started.isoformat(), "finished": finished, "problem": run.problem, "removed": run.counts}
+    found = [finding | {"chain": name_of(finding["chain"])} for finding in run.findings]
+    return told | ({"found": found} if found else {})
