@@ -8,8 +8,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any, Final
+from datetime import datetime, timedelta
+from typing import Any, Final, TypeVar
 
 from django.conf import settings
 from django.db.models import QuerySet
@@ -45,6 +45,7 @@ class Tally:
         self.run.save(update_fields=["findings"])
 
 
+Done = TypeVar("Done")
 Deed = Callable[[Tally], object]
 
 
@@ -68,6 +69,24 @@ def clean(job: str, deed: Deed) -> CleanupRun | None:
         return run
 
 
+def keep_up(job: str, deed: Callable[[], Done]) -> Done:
+    """What is done all the time, also by several at once: the last success and the last failure are kept."""
+    begun = timezone.now()
+    try:
+        done = deed()
+    except Exception as error:
+        _tell_of_last(job, begun, type(error).__name__)
+        raise
+    _tell_of_last(job, begun)
+    return done
+
+
+def _tell_of_last(job: str, begun: datetime, problem: str = "") -> None:
+    run = CleanupRun.objects.create(job=CleanupRun.Job(job), started=begun, finished=timezone.now(), problem=problem)
+    before = CleanupRun.objects.filter(job=job, pk__lt=run.pk)
+    (before.exclude(problem="") if problem else before.filter(problem="")).delete()
+
+
 def delete_rows(rows: QuerySet[Any]) -> Iterator[int]:
     """All of these rows of the platform's, few at a time and each time in a transaction of its own: how many went.
 
@@ -85,8 +104,11 @@ def delete_rows(rows: QuerySet[Any]) -> Iterator[int]:
 
 
 def forget_old_runs(tally: Tally) -> None:
+    """But not the last success of each job, by which it is known whether it is late."""
     kept_since = timezone.now() - timedelta(days=settings.CLEANUPS_KEPT_DAYS)
-    for count in delete_rows(CleanupRun.objects.filter(started__lt=kept_since)):
+    last = CleanupRun.objects.filter(problem="").exclude(finished=None).order_by("job", "-started").distinct("job")
+    old = CleanupRun.objects.filter(started__lt=kept_since).exclude(pk__in=last.values("pk"))
+    for count in delete_rows(old):
         tally.add(runs=count)
 
 

@@ -463,7 +463,7 @@ class UsageDay(models.Model):
 
 
 class CleanupRun(models.Model):
-    """One run of a clean-up job. Of those that found nothing to do only the last of each job is kept."""
+    """One run of a task of the schedule. Of those that found nothing to do only the last of each job is kept."""
 
     class Job(models.TextChoices):
         RECORDINGS = "recordings", _("recordings whose time is over")
@@ -475,6 +475,12 @@ class CleanupRun(models.Model):
         ANSWERS = "answers", _("answers kept for repeated requests")
         SIGN_INS = "sign-ins", _("sessions, invitations and failed sign-ins")
         AUDIT = "audit", _("the audit trail verified and trimmed")
+        SEALS = "seals", _("the audit trail sealed")
+        SIZES = "sizes", _("sizes of recordings noted")
+        STOCK = "stock", _("speakers and storage added up")
+        WAITING_JOBS = "waiting-jobs", _("forgotten jobs sent again")
+        ERASURES = "erasures", _("erasures carried on")
+        VACUUM = "vacuum", _("the database's files cleared of what was erased")
 
     job = models.CharField(_("job"), max_length=32, choices=Job.choices)
     started = models.DateTimeField(_("started"), default=timezone.now)

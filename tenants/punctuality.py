@@ -1,4 +1,4 @@
-"""Whether clean-ups succeed as they are scheduled. One that is switched off, or dies each time, does not."""
+"""Whether what is scheduled succeeds in time. A task that is switched off, or dies each time, does not."""
 
 from __future__ import annotations
 
@@ -14,18 +14,24 @@ from tenants.models import CleanupRun
 
 Job = CleanupRun.Job
 
-CLEANUPS: Final = {
+TOLD: Final = {
     "expire-recordings": Job.RECORDINGS,
     "expire-probes": Job.PROBES,
     "expire-enrollments": Job.ENROLLMENTS,
     "sweep-storage": Job.STORAGE,
     "sweep-recordings": Job.FILES,
+    "note-sizes": Job.SIZES,
+    "fold-stock": Job.STOCK,
     "sweep-answers": Job.ANSWERS,
     "sweep-sign-ins": Job.SIGN_INS,
+    "seal-trail": Job.SEALS,
     "check-trail": Job.AUDIT,
+    "tend-jobs": Job.WAITING_JOBS,
+    "tend-erasures": Job.ERASURES,
+    "vacuum-erased": Job.VACUUM,
     "sweep-jobs": Job.JOBS,
 }
-"""By their names in the schedule; the other tasks tell of no runs."""
+"""As what each task of the schedule tells of its runs."""
 LATE_AFTER: Final = timedelta(hours=1)
 
 
@@ -44,11 +50,11 @@ class Cleanup:
 
 
 def cleanups() -> list[Cleanup]:
-    """As they are scheduled now, in one query."""
-    jobs = Case(*(When(name=name, then=Value(str(job))) for name, job in CLEANUPS.items()))
+    """As they are scheduled now, in one query. What was not due since the last migration is not late."""
+    jobs = Case(*(When(name=name, then=Value(str(job))) for name, job in TOLD.items()))
     finished = CleanupRun.objects.filter(job=OuterRef("job")).exclude(finished=None).order_by("-started")
-    began = MigrationRecorder.Migration.objects.order_by("applied")
-    tasks = PeriodicTask.objects.filter(name__in=CLEANUPS).select_related("interval", "crontab").annotate(job=jobs)
+    began = MigrationRecorder.Migration.objects.order_by("-applied")
+    tasks = PeriodicTask.objects.filter(name__in=TOLD).select_related("interval", "crontab").annotate(job=jobs)
     found = tasks.annotate(
         succeeded=_first(finished.filter(problem=""), "finished"),
         problem=_first(finished, "problem"),

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from tenants import guessing, invitations, sealing
-from tenants.cleaning import Tally, clean, forget_old_runs
+from tenants.cleaning import Tally, clean, forget_old_runs, keep_up
 from tenants.sessions import sweep_sessions
 
 logger = logging.getLogger("openvpr.audit")
@@ -30,7 +30,7 @@ def _sweep_sign_ins(tally: Tally) -> None:
 
 @shared_task(name="tenants.seal_trail")
 def seal_trail() -> int:
-    return sealing.seal_all()
+    return keep_up("seals", sealing.seal_all)
 
 
 @shared_task(name="tenants.check_trail", throws=(sealing.TrailBroken,))

@@ -21,7 +21,7 @@ from audio.picture import drawn
 from audio.results import RawPcm, RecordingForm
 from audio.store import BUNDLED
 from tenants import metering, metrics
-from tenants.cleaning import clean
+from tenants.cleaning import clean, keep_up
 from tenants.models import Tenant
 from tenants.origins import coming_from, for_request, of_job
 from tenants.postgresql.watching import WatchedConnection
@@ -208,17 +208,17 @@ def sweep_storage() -> None:
 
 @shared_task(name="voiceprints.note_sizes")
 def note_sizes() -> int:
-    return sizes.note_sizes()
+    return keep_up("sizes", sizes.note_sizes)
 
 
 @shared_task(name="voiceprints.fold_stock")
 def fold_stock() -> int:
-    return stock.fold()
+    return keep_up("stock", stock.fold)
 
 
 @shared_task(name="voiceprints.tend_erasures")
 def tend_erasures() -> int:
-    return erasure.tend()
+    return keep_up("erasures", erasure.tend)
 
 
 @shared_task(name=erasure.GO_ON)
@@ -236,7 +236,7 @@ def go_on_erasing(tenant_id: int, erasure_id: int) -> None:
 
 @shared_task(name="voiceprints.vacuum_erased")
 def vacuum_erased() -> int:
-    return vacuuming.vacuum_erased()
+    return keep_up("vacuum", vacuuming.vacuum_erased)
 
 
 @shared_task(name=work.RUN_JOB, acks_late=False)
@@ -299,7 +299,7 @@ def stop_jobs(**_: Any) -> None:
 @shared_task(name="voiceprints.tend_jobs")
 def tend_jobs() -> None:
     """Send again what nobody speaks of any more."""
-    work.dispatch_forgotten()
+    keep_up("waiting-jobs", work.dispatch_forgotten)
 
 
 @shared_task(name="voiceprints.sweep_jobs")

@@ -14,6 +14,9 @@ from datetime import timedelta
 import pytest
 from django.conf import settings
 from django.core.files.storage import FileSystemStorage
+from django.core.management import call_command
+from django.db import transaction
+from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 from prometheus_client import values
@@ -24,8 +27,11 @@ from config.celery import app
 from config.health import READINESS
 from config.metrics import NOW
 from tenants import metrics
+from tenants.cleaning import keep_up
 from tenants.context import acting_as, acting_as_platform
 from tenants.models import CleanupRun, Operation
+from tenants.punctuality import TOLD, cleanups
+from tenants.tasks import sweep_sign_ins
 from tests.api.abcpen.client import Abcpen
 from tests.api.native.client import Native
 from tests.cast import KEN, LIBRARY, SUSAN, audio, recording
@@ -225,6 +231,49 @@ def test_a_clean_up_that_does_not_succeed_is_overdue_by_its_schedule(client, sch
     assert found["openvpr_cleanup_overdue_seconds", "files"] == 0
     assert found["openvpr_cleanup_last_success_timestamp_seconds", "audit"] == pytest.approx(long_ago.timestamp())
     assert found["openvpr_cleanup_overdue_seconds", "probes"] == 0, "none was due since the platform was installed"
+
+
+def test_each_task_of_the_schedule_tells_when_it_last_succeeded_and_how_late_it_is(client, scheduled, acme):
+    for name in settings.CELERY_BEAT_SCHEDULE:
+        call_command("cleanup", "run", name)
+    CleanupRun.objects.update(started=timezone.now() - timedelta(days=30), finished=timezone.now() - timedelta(days=30))
+    found = samples(client)
+    assert set(TOLD) == set(settings.CELERY_BEAT_SCHEDULE)
+    for job in TOLD.values():
+        assert found["openvpr_cleanup_last_success_timestamp_seconds", str(job)] < timezone.now().timestamp()
+        assert found["openvpr_cleanup_overdue_seconds", str(job)] > 20 * 86400
+
+
+def test_of_what_runs_all_the_time_the_last_success_and_the_last_failure_are_told(client, scheduled):
+    for _ in range(3):
+        keep_up("seals", lambda: None)
+        with pytest.raises(ZeroDivisionError):
+            keep_up("seals", lambda: 1 / 0)
+    assert CleanupRun.objects.count() == 2
+    found = samples(client)
+    assert found["openvpr_cleanup_failed", "seals"] == 1
+    assert found["openvpr_cleanup_last_success_timestamp_seconds", "seals"] > 0
+    keep_up("seals", lambda: None)
+    assert samples(client)["openvpr_cleanup_failed", "seals"] == 0
+
+
+def test_nothing_is_late_that_was_not_due_since_the_platform_was_brought_up_to_date(scheduled):
+    with transaction.atomic():
+        first = MigrationRecorder.Migration.objects.order_by("pk").first()
+        MigrationRecorder.Migration.objects.filter(pk=first.pk).update(applied=timezone.now() - timedelta(days=365))
+        assert [cleanup.job for cleanup in cleanups() if cleanup.is_overdue] == []
+        transaction.set_rollback(True)
+
+
+def test_a_rare_task_is_not_late_because_its_last_success_was_long_ago(scheduled, settings):
+    settings.CLEANUPS_KEPT_DAYS = 1
+    last, before = (timezone.now() - timedelta(days=days) for days in (6, 13))
+    for ended in (before, last):
+        CleanupRun.objects.create(job="storage", started=ended, finished=ended, counts={"strays": 1})
+    CleanupRun.objects.create(job="storage", started=last, finished=last, problem="OSError")
+    sweep_sign_ins()
+    (kept,) = CleanupRun.objects.filter(job="storage")
+    assert (kept.finished, kept.problem) == (last, "")
 
 
 @pytest.mark.parametrize("server", [REDIS, POSTGRES], ids=["redis", "postgres"])

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from tenants.management.base import AttributedCommand
 from tenants.models import CleanupRun
-from tenants.punctuality import CLEANUPS
+from tenants.punctuality import TOLD
 from tenants.sealing import name_of
 
 
@@ -41,14 +41,14 @@ def done(name: str) -> str:
         current_app.tasks[str(settings.CELERY_BEAT_SCHEDULE[name]["task"])]()
     except Exception as error:
         raise CommandError(f"{name} failed: {type(error).__name__}: {error}") from error
-    if name in CLEANUPS and not CleanupRun.objects.filter(job=CLEANUPS[name], started__gte=begun).exists():
+    if not CleanupRun.objects.filter(job=TOLD[name], started__gte=begun).exists():
         raise CommandError(f"{name} runs already")
     return json.dumps({"name": name, "last": last_run(name)})
 
 
 def last_run(name: str) -> dict[str, Any] | None:
-    """None for what has not run, and for tasks that tell of no runs."""
-    run = CleanupRun.objects.filter(job=CLEANUPS[name]).first() if name in CLEANUPS else None
+    """None for what has not run."""
+    run = CleanupRun.objects.filter(job=TOLD[name]).first()
     if run is None:
         return None
     finished = run.finished and run.finished.isoformat()
