@@ -35,7 +35,7 @@ def carry_out(request: HttpRequest, undertaking: Undertaking, chosen: QuerySet[A
 
 def confirmation_page(request: HttpRequest, undertaking: Undertaking, chosen: QuerySet[Any], back: str) -> HttpResponse:
     rows = chosen.select_related("tenant").prefetch_related(None)
-    names = [_named(request, one) for one in rows[: NAMES_SHOWN + 1]]
+    names = [_named(request, one, undertaking.named(one)) for one in rows[: NAMES_SHOWN + 1]]
     count = len(names) if len(names) <= NAMES_SHOWN else chosen.count()
     context = {
         "title": _("Are you sure?"),
@@ -48,15 +48,16 @@ def confirmation_page(request: HttpRequest, undertaking: Undertaking, chosen: Qu
         "repeated": selection(request),
         "exports": [Progress(job) for job in undertaking.exports(chosen)[:NAMES_SHOWN]],
         "typed": undertaking.typed(chosen, count),
+        "is_number": count > 1,
         "mistyped": is_confirmed(request),
         "back": back,
     }
     return page(request, "confirm", context)
 
 
-def _named(request: HttpRequest, row: Any) -> str:
+def _named(request: HttpRequest, row: Any, name: str) -> str:
     """Platform staff see whose it is."""
-    return f"{row.tenant.name} · {row}" if is_platform_staff(request) else str(row)
+    return f"{row.tenant.name} · {name}" if is_platform_staff(request) else name
 
 
 def selection(request: HttpRequest) -> list[tuple[str, str]]:

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext, ngettext_lazy
 
 from tenants.models import Tenant
-from voiceprints import kept_exports, services
+from voiceprints import kept_exports, services, wording
 from voiceprints.models import Job, Library, Speaker, Utterance
 from voiceprints.results import Removal
 
@@ -22,7 +22,8 @@ class Undertaking:
     """A removal that is announced before it is carried out. `question` is a lazy plural over `count`.
 
     `foresee` and `typed` are told how many are chosen. `exports`: those in which they stay. `typed`: what a person
-    types to show that they have read what goes.
+    types to show that they have read what goes: a name where one is chosen, else how many voiceprints. `named`: what
+    the page that it was picked out on calls a row.
     """
 
     question: Any
@@ -31,6 +32,7 @@ class Undertaking:
     carry_out: Callable[[QuerySet[Any]], Removal]
     exports: Callable[[QuerySet[Any]], list[Job]]
     typed: Callable[[QuerySet[Any], int], str] = lambda _chosen, _count: ""
+    named: Callable[[Any], str] = str
 
 
 def remove_speakers(speakers: QuerySet[Speaker]) -> Removal:
@@ -131,14 +133,15 @@ DELETE_SPEAKERS = Undertaking(
 )
 DELETE_UTTERANCES = Undertaking(
     ngettext_lazy(
-        "Delete this recording? The voiceprint is made anew of what is left.",
-        "Delete these %(count)d recordings? The voiceprint is made anew of what is left.",
+        "Delete this recording? The voiceprint is made anew of what is left, and later recordings move up by a number.",
+        "Delete these %(count)d recordings? The voiceprint is made anew of what is left, and later ones move up.",
         "count",
     ),
     _("Delete"),
     utterances_foreseen,
     remove_utterances,
     kept_exports.holding_utterances,
+    named=wording.recording,
 )
 
 

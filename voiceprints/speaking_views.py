@@ -30,6 +30,7 @@ from voiceprints.pages import own_library, own_speaker
 from voiceprints.refusals import in_words
 from voiceprints.results import Enrollment, LibraryKey
 from voiceprints.speaking_forms import EnrollmentForm, OneRecordingForm, SpeakingForm
+from voiceprints.wording import recording
 
 Do = Callable[[dict[str, Any]], Enrollment]
 
@@ -82,7 +83,7 @@ def replace(request: HttpRequest, speaker_id: int, utterance_id: int) -> HttpRes
         refuse_unless(may_change(request))
         if request.method != "POST":
             about = {"title": _("Replace a recording of %(speaker)s") % {"speaker": speaker}}
-            return page(request, "replace", about | {"utterance": utterance, "back": _address(speaker)})
+            return page(request, "replace", about | {"recording": recording(utterance), "back": _address(speaker)})
 
     @counted(speaker.tenant, Operation.UPDATE)
     def replaced(said: dict[str, Any]) -> Enrollment:

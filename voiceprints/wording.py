@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from django.template.defaultfilters import floatformat
-from django.utils.formats import localize
+from django.utils.formats import date_format, localize
+from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from audio.results import CLIPPED_ABOVE_RATIO, SpeechQuality
 from tenants.sentences import listed
+from voiceprints.models import Utterance
 
 HARDLY_CLIPPED_RATIO = 0.001
 MINUTE_SECONDS = 60
@@ -27,6 +29,14 @@ def audio(seconds: float) -> str:
     if minutes < HOUR_MINUTES:
         return ngettext("%s minute of audio", "%s minutes of audio", minutes) % minutes
     return _("%s hours of audio") % floatformat(seconds / MINUTE_SECONDS / HOUR_MINUTES, "1g")
+
+
+def recording(utterance: Utterance) -> str:
+    """As the page of its speaker heads it."""
+    number = utterance.speaker.utterances.filter(pk__lte=utterance.pk).count()
+    named = _("Recording %(number)s of %(speaker)s") % {"number": number, "speaker": utterance.speaker}
+    created = date_format(localtime(utterance.created), "DATETIME_FORMAT")
+    return " · ".join([named, created, seconds(utterance.duration_seconds)])
 
 
 def decibels(value: float) -> str:

@@ -193,7 +193,7 @@ def test_several_speakers_are_chosen_and_deleted_at_once(page, acme, people):
     page.locator("select[name=action]").select_option("delete_selected")
     page.get_by_role("button", name="Run").click()
     expect(page.locator("#consequences")).to_contain_text("2 voiceprints")
-    page.get_by_label("Type 2 to confirm").fill("2")
+    page.get_by_label("Type how many voiceprints go, 2, to confirm").fill("2")
     page.get_by_role("button", name="Delete").click()
     expect(page.get_by_role("row").filter(has_text="acme /")).to_have_count(1)
 

@@ -97,7 +97,9 @@ def test_all_that_were_found_are_deleted_once_their_number_is_typed(client_of, a
     chosen = page.context["library_page"].found[0].pk
     address, sent = sent_by(words(page), action="delete_selected", select_across="1", _selected_action=chosen)
     asked = words(client.post(address, sent))
-    assert all(said in asked for said in ("2 voiceprints", "3 recordings", "Type <code>2</code> to confirm"))
+    assert all(
+        said in asked for said in ("2 voiceprints", "3 recordings", "Type how many voiceprints go, <code>2</code>,")
+    )
     client.post(address, sent | {"confirmed": "yes", "typed": "3"})
     assert len(speakers_of(acme, staff)) == 3
     client.post(address, sent | {"confirmed": "yes", "typed": "2"})
@@ -203,7 +205,7 @@ def test_a_library_goes_only_when_its_name_is_typed(typed, client_of, acme, staf
     client = client_of("operator")
     address = f"/console/voiceprints/library/{staff.pk}/delete/"
     asked = words(client.get(address))
-    assert "Type <code>acme / staff</code> to confirm" in asked
+    assert "Type the name, <code>acme / staff</code>, to confirm" in asked
     assert all(words in asked for words in ("3 voiceprints", "4 recordings"))
     refused = words(client.post(address, {"confirmed": "yes", "typed": typed}))
     assert "That is not acme / staff. Nothing was removed." in refused

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from django.utils.formats import date_format
+from django.utils.timezone import localtime
 
 from tenants.context import acting_as
 from tests.console.people import enrolled
@@ -115,6 +117,15 @@ def test_removing_one_recording_keeps_the_speaker_enrolled(client_of, acme, acme
     assert (counts(acme), files_in(recordings_folder)) == ((1, 1, 1), 1)
     with acting_as(acme):
         assert acme.speakers.enrolled().exists()
+
+
+@pytest.mark.parametrize("deed", ["voiceprints/speaker/{}/recordings/{}/delete/", "speakers/{}/recordings/{}/replace/"])
+def test_a_recording_is_named_as_the_page_names_it(deed, client_of, acme):
+    speaker, utterances = enrolled(acme, "alice", utterances=3)
+    page = client_of("operator").get(f"/console/{deed.format(speaker.pk, utterances[1].pk)}").content.decode()
+    created = date_format(localtime(utterances[1].created), "DATETIME_FORMAT")
+    assert f"Recording 2 of alice · {created} · {utterances[1].duration_seconds:.1f} s" in page
+    assert utterances[1].recording.name not in page
 
 
 def test_a_recording_is_removed_under_its_own_speaker_only(client_of, acme, acme_rows):

@@ -146,7 +146,7 @@ def delete_everything(page: Page, look) -> None:
     look()
     page.get_by_role("link", name="Delete").last.click()
     look()
-    page.get_by_label("Type friends to confirm").fill("friends")
+    page.get_by_label("Type the name, friends, to confirm").fill("friends")
     page.get_by_role("button", name="Delete").click()
     expect(page.get_by_text("Removed: 1 library, 1 voiceprint, 1 recording.")).to_be_visible()
     look()
