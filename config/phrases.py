@@ -47,14 +47,6 @@ UNFOLD_PHRASES = [
         "Raw passwords are not stored, so there is no way to see this user’s password, but you can change the password "
         'using <a href="{}" class="text-primary-600 dark:text-primary-500">this form</a>.'
     ),
-    gettext_noop(
-        'Are you sure you want to delete the %(object_name)s "%(escaped_object)s"? '
-        "All of the following related items will be deleted:"
-    ),
-    gettext_noop(
-        "Are you sure you want to delete the selected %(objects_name)s? "
-        "All of the following objects and their related items will be deleted:"
-    ),
 ]
 
 DJANGO_PHRASES = [
@@ -69,6 +61,8 @@ DJANGO_PHRASES = [
     gettext_noop("Select all %(total_count)s %(module_name)s"),
     gettext_noop(" By %(filter_title)s "),
     gettext_noop("%(full_result_count)s total"),
+    gettext_noop("No action selected."),
+    gettext_noop("Items must be selected in order to perform actions on them. No items have been changed."),
     gettext_noop("%(name)s with ID “%(key)s” doesn’t exist. Perhaps it was deleted?"),
     gettext_noop("%(model_name)s with this %(field_label)s already exists."),
     gettext_noop("%(model_name)s with this %(field_labels)s already exists."),

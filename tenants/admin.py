@@ -35,6 +35,7 @@ from tenants.console import (
     refuse_unless,
     tenant_ruled,
 )
+from tenants.deletions import OF_CREDENTIALS, OF_INVITATIONS, OF_LOCK_OUTS, OF_MEMBERS, OF_TOKENS, OF_USERS
 from tenants.forms import (
     CredentialForm,
     InterfacesForm,
@@ -140,7 +141,7 @@ class OpenerAdmin(TenantAdmin):
 
     list_filter = ["enabled"]
     list_select_related = ["tenant"]
-    actions = ["enable", "disable"]
+    actions = ["enable", "disable", "delete_selected"]
 
     def may_read(self, request: HttpRequest) -> bool:
         return may_manage_access(request)
@@ -197,6 +198,7 @@ class OpenerAdmin(TenantAdmin):
 @admin.register(Credential)
 class CredentialAdmin(OpenerAdmin):
     trail_kind = "credential"
+    said_of_deletion = OF_CREDENTIALS
     form = CredentialForm
     list_display = ["key_id", "state", "expires", "last_used", "created"]
     search_fields = ["key_id"]
@@ -304,6 +306,7 @@ class CredentialAdmin(OpenerAdmin):
 @admin.register(AccessToken)
 class AccessTokenAdmin(OpenerAdmin):
     trail_kind = "token"
+    said_of_deletion = OF_TOKENS
     form = TokenForm
     list_display = ["__str__", "state", "opens", "expires", "last_used", "created"]
     search_fields = ["label"]
@@ -363,6 +366,7 @@ class AccessTokenAdmin(OpenerAdmin):
 @admin.register(Membership)
 class MembershipAdmin(TenantAdmin):
     trail_kind = "member"
+    said_of_deletion = OF_MEMBERS
     list_display = ["user", "role_badge", "two_factors"]
     list_filter = ["role"]
     list_select_related = ["user__second_factor", "tenant"]
@@ -454,6 +458,7 @@ class InvitationAdmin(TenantAdmin):
     """Made and revoked, never changed."""
 
     trail_kind = "invitation"
+    said_of_deletion = OF_INVITATIONS
     form = InvitationForm
     list_display = ["__str__", "role_badge", "state", "expires", "invited_by"]
     list_select_related = ["tenant", "invited_by"]
@@ -505,6 +510,8 @@ class InvitationAdmin(TenantAdmin):
 @admin.register(User)
 class UserAdmin(DjangoUserAdmin, PlatformAdmin):  # type: ignore[type-arg,misc]
     trail_kind = "user"
+    said_of_deletion = OF_USERS
+    actions = ["delete_selected"]
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = PasswordOfAnotherForm
@@ -578,6 +585,8 @@ class UserAdmin(DjangoUserAdmin, PlatformAdmin):  # type: ignore[type-arg,misc]
 class GuessesAdmin(PlatformAdmin):
     """Deleting one lifts it."""
 
+    said_of_deletion = OF_LOCK_OUTS
+    actions = ["delete_selected"]
     list_display = ["__str__", "failures", "last", "paused_until"]
     list_select_related = ["user"]
     search_fields = ["user__username", "address"]

@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar, cast
 
 from django import forms
 from django.conf import settings
 from django.contrib import admin
+from django.contrib.admin.actions import delete_selected as delete_or_ask
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import IntegrityError
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods
 from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
+from unfold.decorators import action
 
 from tenants.auditing import Line, history_of
 from tenants.context import acting_as, acting_as_platform
+from tenants.deletions import NAMES_SHOWN, Deletion
 from tenants.models import Membership, Tenant
 
 OWN_TRANSACTIONS = "opens_own_transactions"
@@ -94,6 +100,21 @@ def page(request: HttpRequest, template: str, context: dict[str, Any], status: i
     """Rendered at once, while the rows can be seen."""
     whole = admin.site.each_context(request) | context
     return render(request, f"console/{template}.html", whole, status=status)
+
+
+def with_tenant(request: HttpRequest, row: Any, name: str) -> str:
+    """Platform staff see whose it is."""
+    tenant = getattr(row, "tenant", None) if is_platform_staff(request) else None
+    return f"{tenant.name} · {name}" if tenant else name
+
+
+def selection(request: HttpRequest) -> list[tuple[str, str]]:
+    """What the list page posted, to be posted again. All rows of a filter are named by it, not one by one."""
+    keys = request.POST.getlist(ACTION_CHECKBOX_NAME)
+    if request.POST.get("select_across") == "1":
+        keys = keys[:1]
+    fields = [(name, request.POST[name]) for name in ("action", "index", "select_across") if name in request.POST]
+    return [*fields, *((ACTION_CHECKBOX_NAME, key) for key in keys)]
 
 
 def number_in(text: str) -> int | None:
@@ -169,6 +190,8 @@ class ConsoleAdmin(ModelAdmin):
     list_per_page = 50
     trail_kind = ""
     """What the audit trail calls such an object."""
+    said_of_deletion: Deletion
+    """Of pages that delete in Django's way."""
     outrun: tuple[type[Exception], ...] = (IntegrityError, ValidationError)
     """What saving raises where somebody else saved the same between the check of the form and now."""
 
@@ -202,6 +225,38 @@ class ConsoleAdmin(ModelAdmin):
     def named(self, row: Any) -> str:
         """What its pages call it."""
         return str(row)
+
+    @action(description=gettext_lazy("Delete"), permissions=["delete"])
+    def delete_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+        """Django deletes once that is confirmed, and knows what stands in the way; until then the words are ours."""
+        answer: Any = delete_or_ask(self, request, queryset)
+        back = request.get_full_path()
+        return answer and self._asked_about_deletion(request, answer, queryset[:NAMES_SHOWN], queryset.count(), back)
+
+    def render_delete_form(self, request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
+        """As above, of one row."""
+        answer: Any = super().render_delete_form(request, context)
+        row = context["object"]
+        back = reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[row.pk])
+        return self._asked_about_deletion(request, answer, [row], 1, back)
+
+    def _asked_about_deletion(
+        self, request: HttpRequest, answer: Any, rows: Iterable[Any], count: int, back: str
+    ) -> HttpResponse:
+        if answer.context_data["perms_lacking"] or answer.context_data["protected"]:
+            return cast(HttpResponse, answer)
+        words = self.said_of_deletion
+        context = {
+            "title": _("Are you sure?"),
+            "question": words.question % {"count": count},
+            "lead": words.effect,
+            "names": [with_tenant(request, row, self.named(row)) for row in rows],
+            "more": max(0, count - NAMES_SHOWN),
+            "button": words.button,
+            "repeated": [*selection(request), ("post", "yes")],
+            "back": back,
+        }
+        return page(request, "confirm", context)
 
     def lookup_allowed(self, lookup: str, value: Any, request: Any = None) -> bool:
         """Not for what no database can look for. Filters of our own see to it themselves."""

@@ -5,18 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import messages
-from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 
-from tenants.console import is_platform_staff, page
+from tenants.console import page, selection, with_tenant
+from tenants.deletions import NAMES_SHOWN
 from tenants.sentences import listed
 from voiceprints.job_page import Progress
 from voiceprints.removals import Undertaking, in_words
 
 CONFIRMED, TYPED = "confirmed", "typed"
-NAMES_SHOWN = 10
 
 
 def is_confirmed(request: HttpRequest) -> bool:
@@ -35,7 +34,7 @@ def carry_out(request: HttpRequest, undertaking: Undertaking, chosen: QuerySet[A
 
 def confirmation_page(request: HttpRequest, undertaking: Undertaking, chosen: QuerySet[Any], back: str) -> HttpResponse:
     rows = chosen.select_related("tenant").prefetch_related(None)
-    names = [_named(request, one, undertaking.named(one)) for one in rows[: NAMES_SHOWN + 1]]
+    names = [with_tenant(request, one, undertaking.named(one)) for one in rows[: NAMES_SHOWN + 1]]
     count = len(names) if len(names) <= NAMES_SHOWN else chosen.count()
     context = {
         "title": _("Are you sure?"),
@@ -53,17 +52,3 @@ def confirmation_page(request: HttpRequest, undertaking: Undertaking, chosen: Qu
         "back": back,
     }
     return page(request, "confirm", context)
-
-
-def _named(request: HttpRequest, row: Any, name: str) -> str:
-    """Platform staff see whose it is."""
-    return f"{row.tenant.name} · {name}" if is_platform_staff(request) else name
-
-
-def selection(request: HttpRequest) -> list[tuple[str, str]]:
-    """What the list page posted, to be posted again. All rows of a filter are named by it, not one by one."""
-    keys = request.POST.getlist(ACTION_CHECKBOX_NAME)
-    if request.POST.get("select_across") == "1":
-        keys = keys[:1]
-    fields = [(name, request.POST[name]) for name in ("action", "index", "select_across") if name in request.POST]
-    return [*fields, *((ACTION_CHECKBOX_NAME, key) for key in keys)]

@@ -9,9 +9,10 @@ from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from tenants.console import number_in, own_rows, page
+from tenants.console import number_in, own_rows, page, selection
+from tenants.deletions import NAMES_SHOWN
 from voiceprints import services
-from voiceprints.confirmation import NAMES_SHOWN, is_confirmed, selection
+from voiceprints.confirmation import is_confirmed
 from voiceprints.errors import VoiceprintError
 from voiceprints.filters import CHOICES_OFFERED
 from voiceprints.models import Library, Speaker

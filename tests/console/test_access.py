@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import defaultdict
 from datetime import timedelta
 
 import pytest
@@ -9,6 +11,7 @@ from django.contrib.auth import get_user_model
 from django.test import Client
 from django.utils import timezone
 
+from tenants import services
 from tenants.context import acting_as
 from tenants.models import ConsoleSession, Credential, Membership, Role, Tenant
 from tenants.services import known_credential
@@ -86,6 +89,47 @@ def test_a_credential_is_deleted_after_a_question(client_of, acme, acme_credenti
     assert acme_credential.key_id in client.get(address).content.decode()
     client.post(address, {"post": "yes"})
     assert credentials_of(acme) == {}
+
+
+QUESTIONS = {
+    "tenants/credential": ("Delete this credential?", "refused from the next request on"),
+    "tenants/accesstoken": ("Delete this access token?", "refused from the next request on"),
+    "tenants/membership": ("Remove this member?", "Their account stays."),
+    "tenants/invitation": ("Revoke this invitation?", "opens nothing any more"),
+    "auth/user": ("Delete this account?", "memberships of all tenants go with it"),
+}
+
+
+@pytest.mark.parametrize("listing", QUESTIONS)
+def test_a_deletion_is_asked_about_in_words_of_ours(listing, client_of, acme_rows):
+    rows = {"credential": acme_rows.credential, "accesstoken": acme_rows.token, "membership": acme_rows.membership}
+    rows |= {"invitation": acme_rows.invitation, "user": acme_rows.membership.user}
+    row = rows[listing.partition("/")[2]]
+    page = client_of("staff").get(f"/console/{listing}/{row.pk}/delete/").content.decode()
+    named = str(row) if listing == "auth/user" else f"Acme · {row}"
+    assert all(said in page for said in (*QUESTIONS[listing], f"<li>{named}</li>"))
+    assert "related items" not in page
+
+
+def test_several_credentials_are_deleted_after_one_question(client_of, acme, acme_credential, globex_credential):
+    client, kept = client_of("owner"), services.issue_credential(acme)
+    chosen = [acme_credential.pk, services.issue_credential(acme).pk, globex_credential.pk]
+    selection = {"action": "delete_selected", "_selected_action": chosen, "index": "0"}
+    page = client.post("/console/tenants/credential/", selection).content.decode()
+    assert "Delete these 2 credentials?" in page
+    assert f"<li>{acme_credential.key_id}</li>" in page
+    assert globex_credential.key_id not in page
+    assert len(credentials_of(acme)) == 3
+    client.post("/console/tenants/credential/", sent_by(page))
+    assert list(credentials_of(acme)) == [kept.key_id]
+
+
+def sent_by(page: str) -> dict[str, list[str]]:
+    """What the form of a question posts."""
+    sent: dict[str, list[str]] = defaultdict(list)
+    for name, value in re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', page):
+        sent[name].append(value)
+    return sent
 
 
 def test_a_new_tenant_shows_its_first_secret(client_of):

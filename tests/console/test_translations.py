@@ -108,6 +108,23 @@ def test_an_empty_list_says_so_in_words_of_ours(language, said, client_of):
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("sent", "language", "said"),
+    [
+        ({"action": "disable"}, "en", "Tick at least one row first."),
+        ({"action": "disable"}, "zh-hans", "请先勾选至少一行。"),
+        ({"action": "", "_selected_action": "1"}, "en", "Choose first what is to be done."),
+        ({"action": "", "_selected_action": "1"}, "zh-hans", "请先选择一项操作。"),
+    ],
+)
+def test_whoever_chose_nothing_is_told_so_in_words_of_ours(sent, language, said, client_of, acme_rows):
+    asked = {"headers": {"accept-language": language}, "follow": True}
+    assert (
+        said in client_of("owner").post("/console/tenants/credential/", {"index": "0"} | sent, **asked).content.decode()
+    )
+
+
+@pytest.mark.django_db
 @pytest.mark.parametrize("language", ["en", "zh-hans"])
 @pytest.mark.parametrize("page", ["", "voiceprints/speaker/", "jobs/acme/", "jobs/acme/{job}/", "erasures/acme/"])
 def test_moments_look_alike_on_all_pages_and_in_all_languages(language, page, client_of, acme_rows):
