@@ -42,6 +42,7 @@ class Action(models.TextChoices):
     SIGN_IN_REFUSED = "session.refused", _("sign-in refused")
     SIGNED_OUT = "session.closed", _("signed out")
     SESSIONS_ENDED = "session.ended", _("sessions ended")
+    ACCESS_REFUSED = "access.refused", _("tried without permission")
     LIBRARY_MADE = "library.made", _("library made")
     LIBRARY_CHANGED = "library.changed", _("library changed")
     LIBRARY_EMPTIED = "library.emptied", _("library emptied")

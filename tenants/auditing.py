@@ -122,13 +122,17 @@ def history_of(tenant: Tenant | None, kind: str, number: int) -> Sequence[AuditE
     return list(about.order_by("-number")[:HISTORY_SHOWN])
 
 
+def told_of(tenant: Tenant, action: Action, *, since: datetime) -> QuerySet[AuditEvent]:
+    """What whoever acts now did since then, in the same interface."""
+    by = origin()
+    actor = {"actor_kind": by.kind, "actor_number": by.number, "interface": by.interface}
+    return AuditEvent.all_tenants.filter(tenant_id=chain_of(tenant), action=action, at__gt=since, **actor)
+
+
 def did_already(tenant: Tenant, action: Action, target: Target, *, since: datetime, **details: Any) -> bool:
     """Whether whoever acts now is told of, with these details, as having done it since then from where they are."""
-    by = origin()
-    actor = {"actor_kind": by.kind, "actor_number": by.number, "interface": by.interface, "address": by.address}
     about = {"object_kind": target.kind, "object_number": target.number, "details__contains": details}
-    found = AuditEvent.all_tenants.filter(tenant_id=chain_of(tenant), action=action, at__gt=since)
-    return found.filter(**actor, **about).exists()
+    return told_of(tenant, action, since=since).filter(address=origin().address, **about).exists()
 
 
 def last_check(tenant: Tenant | None) -> AuditCheck | None:

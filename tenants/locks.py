@@ -23,6 +23,11 @@ def one_at_a_time(tenant: Tenant, deed: str, name: str = "") -> None:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [lock_name(tenant, deed, name)])
 
 
+def nobody_else_is_at(tenant: Tenant, deed: str, name: str = "") -> bool:
+    """In the caller's transaction, until whose end it stays so. Nobody waits."""
+    return _asked("SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))", lock_name(tenant, deed, name))
+
+
 def lock_name(tenant: Tenant, deed: str, name: str = "") -> str:
     return f"{tenant.pk} {deed} {name}"
 

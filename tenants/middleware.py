@@ -9,14 +9,16 @@ from typing import cast
 
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
+from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.urls import Resolver404, resolve
 
-from tenants.console import OWN_TRANSACTIONS, own_view
+from tenants.console import OWN_TRANSACTIONS, membership_of, own_view
 from tenants.context import memberships_of
 from tenants.models import Membership
 from tenants.origins import ActorKind, Origin, coming_from, unidentified
+from tenants.refused import note_refused
 
 CONSOLE = "console"
 CHOSEN_TENANT = "tenant"
@@ -30,6 +32,11 @@ class ConsoleTenantMiddleware:
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> None:
+        membership = membership_of(request)
+        if isinstance(exception, PermissionDenied) and membership is not None:
+            note_refused(membership.tenant, request, role=membership.role)
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         request.membership = None  # type: ignore[attr-defined]

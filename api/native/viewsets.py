@@ -21,7 +21,7 @@ from rest_framework.response import Response
 
 from api.bodies import sent_form
 from api.native import serializers
-from api.native.auth import BearerAuthentication, refuse_without
+from api.native.auth import BearerAuthentication, InsufficientScope, refuse_without
 from api.native.errors import ANSWERS, Problem
 from api.native.idempotency import Keeper, Replay, keeper_of
 from api.native.job_serializers import JobReply
@@ -31,6 +31,7 @@ from api.native.wire import LANGUAGE, PROBLEM_JSON, JsonParser, Negotiation
 from api.protocol import EVERY_METHOD, DialectViewSet, Nowhere, public_address
 from tenants import models
 from tenants.context import acting_as
+from tenants.refused import note_refused
 from voiceprints.models import Job
 from voiceprints.paging import Page
 
@@ -82,11 +83,18 @@ class NativeViewSet(DialectViewSet):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         if self.operation.scope:
-            refuse_without(self.operation.scope, request.auth)  # type: ignore[arg-type]
+            self._refuse_without(self.operation.scope, request)
         self.query = checked(self.operation.query, request.query_params, in_query=True)
         request._request.upload_handlers = self.upload_handlers()
         if request.method == "POST" and self.operation.scope:
             self.keeper = keeper_of(request, self.tenant, request.auth)  # type: ignore[arg-type]
+
+    def _refuse_without(self, scope: str, request: Request) -> None:
+        try:
+            refuse_without(scope, request.auth)  # type: ignore[arg-type]
+        except InsufficientScope:
+            note_refused(self.tenant, request._request, needed=scope)
+            raise
 
     def upload_handlers(self) -> list[FileUploadHandler]:
         """Where the files of a form go."""

@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import re
+from datetime import timedelta
 
 import pytest
 from django.conf import settings
@@ -16,7 +17,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from tenants import audit_words, auditing, sealing
+from bench.console_pages import MOST_QUERIES, TRANSACTION_CONTROL
+from tenants import audit_words, auditing, refused, sealing
 from tenants.actions import Action
 from tenants.auditing import Search
 from tenants.context import acting_as, acting_as_platform
@@ -24,6 +26,7 @@ from tenants.models import AuditEvent, Role
 from tenants.services import issue_token
 from tenants.trail import Target, note
 from tests.console.people import PASSWORD, enrolled, join, member, signed_in
+from tests.threads import all_at_once
 from voiceprints.history import history_of
 
 pytestmark = pytest.mark.django_db
@@ -291,3 +294,60 @@ def test_a_moment_beyond_the_end_of_time_here_stands_as_it_was_written():
     with timezone.override("Asia/Shanghai"):
         (expires,) = audit_words.details_in_words({"expires": "9999-12-31T23:59:59Z"})
     assert expires.value == "9999-12-31T23:59:59Z"
+
+
+def refusals(tenant) -> list[AuditEvent]:
+    with acting_as(tenant):
+        return list(auditing.events_of(tenant, Search(action="access.refused")).order_by("number"))
+
+
+def test_what_a_role_forbids_is_told_to_the_tenant_and_to_nobody_else(client_of, acme, globex, acme_rows):
+    client, address = client_of("auditor"), f"/console/voiceprints/speaker/{acme_rows.speaker.pk}/delete/"
+    with CaptureQueriesContext(connection) as queries:
+        assert client.post(address, {"confirmed": "yes"}, REMOTE_ADDR="192.0.2.7").status_code == 403
+    (event,) = refusals(acme)
+    assert (event.outcome, event.actor_name, event.address) == ("refused", "acme-auditor", "192.0.2.7")
+    assert (event.object_kind, event.object_name) == ("path", "/console/voiceprints/speaker/…/delete/")
+    assert event.details == {"method": "POST", "role": "auditor"}
+    assert refusals(globex) == []
+    assert len([one for one in queries if not one["sql"].startswith(TRANSACTION_CONTROL)]) <= MOST_QUERIES
+    page = page_of(client, action="access.refused")
+    assert "tried without permission" in page
+    assert "/console/voiceprints/speaker/…/delete/" in page
+
+
+def test_a_page_that_waits_for_workers_tells_of_whom_it_refused(client_of, acme):
+    client_of("viewer").get("/console/try/")
+    assert [event.object_name for event in refusals(acme)] == ["/console/try/"]
+
+
+def test_the_same_attempt_is_told_once_an_hour(client_of, acme, monkeypatch):
+    client, people = client_of("viewer"), [enrolled(acme, name)[0] for name in ("alice", "bob", "carol")]
+    for number, speaker in enumerate(people):
+        client.get(f"/console/voiceprints/speaker/{speaker.pk}/delete/")
+        client.get("/console/opt-outs/acme/consent/", REMOTE_ADDR=f"192.0.2.{number}")
+        client.post("/console/opt-outs/acme/consent/")
+    assert len(refusals(acme)) == 3
+    monkeypatch.setattr(refused, "TOLD_AGAIN_AFTER", timedelta())
+    client.get("/console/opt-outs/acme/consent/")
+    assert len(refusals(acme)) == 4
+
+
+def test_nobody_floods_the_trail_with_what_they_may_not_do(client_of, acme, monkeypatch):
+    monkeypatch.setattr(refused, "MOST_TOLD", 2)
+    client = client_of("viewer")
+    for page in ("quotas/acme/", "erasures/acme/", "opt-outs/acme/", "audit/"):
+        client.get(f"/console/{page}")
+    assert len(refusals(acme)) == 2
+
+
+def test_what_belongs_to_another_tenant_is_no_refusal(client_of, acme, globex, acme_rows):
+    client_of("globex").post(f"/console/voiceprints/speaker/{acme_rows.speaker.pk}/delete/", {"confirmed": "yes"})
+    assert refusals(acme) == refusals(globex) == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_attempts_at_the_same_moment_are_told_once(acme):
+    client = signed_in(member(acme, Role.VIEWER).user)
+    assert set(all_at_once(*[lambda: client.get("/console/opt-outs/acme/consent/").status_code] * 8)) == {403}
+    assert len(refusals(acme)) == 1

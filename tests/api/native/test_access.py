@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from tenants.auditing import Search, events_of
 from tenants.context import acting_as
 from tenants.services import issue_token
 from tests.api.native.client import EVERYTHING, STAFF, Native, encoded, problem
@@ -55,6 +56,18 @@ def test_every_operation_needs_its_scope(scope, method, path, body, *, client, a
     assert refused.json()["required_scope"] == scope
     assert refused["WWW-Authenticate"] == f'Bearer realm="openvpr", error="insufficient_scope", scope="{scope}"'
     assert Native(client, acme, scope).ask(method, path, body).status_code in {200, 201, 404}
+
+
+def test_what_the_scopes_of_a_token_forbid_is_told_to_its_tenant_once_an_hour(client, acme, globex):
+    native = Native(client, acme, "read")
+    for number in range(3):
+        native.delete(f"speakers/{number}")
+    with acting_as(acme):
+        (event,) = events_of(acme, Search(action="access.refused"))
+    assert (event.outcome, event.actor_kind, event.object_name) == ("refused", "token", "/api/v1/speakers/…")
+    assert event.details == {"method": "DELETE", "needed": "enroll"}
+    with acting_as(globex):
+        assert not events_of(globex, Search(action="access.refused")).exists()
 
 
 @pytest.mark.parametrize(("method", "path", "body"), [need[1:] for need in NEEDS])
