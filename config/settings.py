@@ -146,7 +146,7 @@ def s3_recordings(bucket: str, endpoint: str) -> dict[str, Any]:
         "max_memory_size": 8 * MEBIBYTE,
         "client_config": Config(connect_timeout=3, read_timeout=10, retries={"total_max_attempts": 2}),
     }
-    return {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": options}
+    return {"BACKEND": "voiceprints.bucket.Bucket", "OPTIONS": options}
 
 
 def local_recordings(folder: Path) -> dict[str, Any]:

@@ -26,11 +26,11 @@ from django.db import Error as DatabaseFailed
 from django.db import connection, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
-from storages.backends.s3 import S3Storage
 
 from tenants.context import acting_as, acting_as_platform
 from tenants.models import Tenant
 from voiceprints import backup_lock, jobs
+from voiceprints.bucket import Bucket
 from voiceprints.errors import BackupHoldsFiles, StorageFailed
 from voiceprints.inserting import Deed, insert
 from voiceprints.models import DoomedRecording
@@ -125,9 +125,9 @@ def reading(path: str) -> Iterator[None]:
 def _refuse_absent_bucket() -> None:
     """A bucket that is not there says of each file the same as one that lacks it. Raises StorageFailed."""
     storage = storages["recordings"]
-    if isinstance(storage, S3Storage):
+    if isinstance(storage, Bucket):
         try:
-            storage.connection.meta.client.head_bucket(Bucket=storage.bucket_name)
+            storage.must_be_there()
         except STORAGE_FAILURES as error:
             raise StorageFailed(type(error).__name__) from error
 

@@ -2,6 +2,7 @@
 
 import io
 import uuid
+from types import SimpleNamespace
 
 import boto3
 import pytest
@@ -9,15 +10,18 @@ from botocore.exceptions import EndpointConnectionError
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 from django.test import RequestFactory
+from django.utils import timezone
 from moto.server import ThreadedMotoServer
 
 from config.settings import s3_recordings
+from tenants.context import acting_as_platform
 from tests.archives import csv_manifest, voices, zipped
 from tests.cast import KEN, LIBRARY, SUSAN, audio, recording
 from tests.fresh import fresh_database, in_database
-from voiceprints import backups, bulk, recordings, restoring, services, work
+from voiceprints import backups, bulk, erasure, recordings, restoring, services, work
 from voiceprints.encrypted_files import key_of_passphrase
 from voiceprints.errors import RecordingNotFound, StorageFailed
+from voiceprints.models import DoomedRecording
 from voiceprints.serving import recording_response
 
 __all__ = ["fresh_database"]
@@ -106,6 +110,51 @@ def test_a_service_that_is_down_delays_a_removal_but_not_the_deletion(acme, s3):
     assert services.delete_speakers(acme, acme.libraries.all(), [SUSAN]).speakers == 1
     assert services.count_speakers(acme, acme.libraries.all()) == 0
     assert recordings.sweep() == 0
+
+
+def test_what_is_deleted_while_the_bucket_is_not_there_goes_when_it_is_back(acme, s3):
+    _, bucket = s3
+    path = services.enroll(acme, LIBRARY, SUSAN, [audio(SUSAN)]).recording
+    content = played(path)
+    bucket.objects.all().delete()
+    bucket.delete()
+    services.delete_speakers(acme, acme.libraries.all(), [SUSAN])
+    with acting_as_platform():
+        assert DoomedRecording.all_tenants.filter(path=path).exists()
+        DoomedRecording.all_tenants.update(not_before=timezone.now())
+    with pytest.raises(StorageFailed):
+        recordings.remove_all_of(acme)
+
+    bucket.create()
+    bucket.put_object(Key=path, Body=content)
+    assert recordings.remove_all_of(acme) == 1
+    assert objects(bucket) == []
+
+
+def test_an_erasure_waits_for_a_bucket_that_is_not_there(acme, s3):
+    _, bucket = s3
+    path = services.enroll(acme, LIBRARY, SUSAN, [audio(SUSAN)]).recording
+    bucket.objects.all().delete()
+    bucket.delete()
+    begun = erasure.erase_person(acme, SUSAN)
+    with pytest.raises(StorageFailed):
+        erasure.go_on(acme, begun.pk, patiently=False)
+    bucket.create()
+    bucket.put_object(Key=path, Body=b"fLaC")
+    assert erasure.go_on(acme, begun.pk).state == "done"
+    assert objects(bucket) == []
+
+
+def answer_not_found(**_):
+    return SimpleNamespace(status_code=404), {"Error": {}, "ResponseMetadata": {"HTTPStatusCode": 404}}
+
+
+@pytest.mark.parametrize("tells", [False, True], ids=["a service that says nothing of it", "one that does"])
+def test_a_file_that_is_not_in_the_bucket_is_as_good_as_removed(s3, tells):
+    if tells:
+        events = storages["recordings"].bucket.meta.client.meta.events
+        events.register("before-call.s3.DeleteObject", answer_not_found)
+    assert recordings.remove_file("acme/20250101/nothing.flac")
 
 
 # --- Backups ---------------------------------------------------------------------------------------------------------
