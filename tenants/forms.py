@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, time
 from typing import Any
 
 from django import forms
@@ -16,6 +16,7 @@ from unfold.widgets import (
     UnfoldAdminCheckboxSelectMultipleWidget,
     UnfoldAdminIntegerFieldWidget,
     UnfoldAdminRadioSelectWidget,
+    UnfoldAdminSplitDateTimeWidget,
     UnfoldAdminTextInputWidget,
 )
 
@@ -30,6 +31,7 @@ from tenants.quotas import bytes_in, size_in_words
 from tenants.signed_in import end_other_sessions
 
 DAY_HOURS = 24
+END_OF_DAY = time(23, 59, 59)
 LONGEST_OVERLAP_HOURS = 90 * DAY_HOURS
 LONGEST_INVITATION_DAYS = 30
 
@@ -125,6 +127,17 @@ def _is_taken(key_id: str) -> bool:
         return Credential.all_tenants.filter(key_id=key_id).exists()
 
 
+class EndField(forms.SplitDateTimeField):
+    """A date alone means the end of that day."""
+
+    widget = UnfoldAdminSplitDateTimeWidget
+
+    def compress(self, data_list: Any) -> datetime | None:
+        if data_list and data_list[0] and not data_list[1]:
+            data_list = [data_list[0], END_OF_DAY]
+        return super().compress(data_list)
+
+
 class TokenForm(TenantForm):
     scopes = forms.MultipleChoiceField(
         label=_("Scopes"),
@@ -132,6 +145,12 @@ class TokenForm(TenantForm):
         widget=UnfoldAdminCheckboxSelectMultipleWidget,
         help_text=_("What its bearer may do."),
     )
+    expires = EndField(label=_("expires"), required=False)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        said = _("Empty means never; a date without a time means the end of that day. Times are those of %s.")
+        self.fields["expires"].help_text = said % settings.TIME_ZONE
 
     def clean_expires(self) -> datetime | None:
         expires: datetime | None = self.cleaned_data["expires"]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.utils import timezone
@@ -61,6 +62,21 @@ def test_a_token_may_expire(client_of, acme):
     client_of("owner").post(ADD, NEW | {"expires_0": f"{tomorrow:%Y-%m-%d}", "expires_1": "08:00:00"})
     (token,) = tokens_of(acme)
     assert token.expires.date() == tomorrow.date()
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Shanghai"])
+def test_a_date_alone_means_the_end_of_that_day_where_the_console_is(zone, client_of, acme, settings):
+    settings.TIME_ZONE = zone
+    client = client_of("owner")
+    assert f"Times are those of {zone}." in client.get(ADD).content.decode()
+    client.post(ADD, NEW | {"expires_0": "2123-04-05"})
+    (token,) = tokens_of(acme)
+    assert token.expires == datetime(2123, 4, 5, 23, 59, 59, tzinfo=ZoneInfo(zone))
+
+
+def test_a_time_without_a_date_is_refused(client_of, acme):
+    assert "Enter a valid date." in client_of("owner").post(ADD, NEW | {"expires_1": "08:00"}).content.decode()
+    assert tokens_of(acme) == []
 
 
 def test_a_token_is_labelled_and_switched_off(client_of, acme):
