@@ -212,6 +212,19 @@ def test_a_secret_is_copied_and_never_shown_again(page, acme):
     assert secret not in page.content()
 
 
+def test_a_field_that_is_made_piece_by_piece_gets_its_name_in_the_end(page, acme, people):
+    sign_in(page, acme)
+    page.goto("/console/try/")
+    made = "<div><label for=late><b>Late</b></label><div><select id=late class=admin-autocomplete></select>"
+    made += "<span class=select2-selection></span></div></div>"
+    page.locator("main form, #content form").first.evaluate(
+        "(form, made) => form.insertAdjacentHTML('beforeend', made)", made
+    )
+    late = page.locator("#late + .select2-selection")
+    late.evaluate("field => field.insertAdjacentHTML('beforeend', '<span role=textbox></span>')")
+    expect(late.locator("[role=textbox]")).to_have_attribute("aria-labelledby", "late-label")
+
+
 def test_filters_open_and_narrow_the_list(page, acme, people):
     sign_in(page, acme)
     page.goto("/console/voiceprints/speaker/")

@@ -5,11 +5,13 @@ function nameFields() {
     for (const select of document.querySelectorAll("select.admin-autocomplete")) {
         const label = select.labels[0]?.contains(select) ? select.labels[0].querySelector("span") : select.labels[0];
         const field = select.parentElement.querySelector(".select2-selection:not([data-named])");
-        if (!label || !field) continue;
+        // It is made piece by piece, and asked for again after each.
+        const text = field?.querySelector("[role=textbox]");
+        if (!label || !text) continue;
         label.id ||= `${select.id}-label`;
         field.dataset.named = "";
         field.setAttribute("aria-labelledby", `${label.id} ${field.getAttribute("aria-labelledby")}`);
-        field.querySelector("[role=textbox]").setAttribute("aria-labelledby", label.id);
+        text.setAttribute("aria-labelledby", label.id);
     }
 }
 
