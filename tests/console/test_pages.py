@@ -144,6 +144,14 @@ def test_static_files_are_served_without_collecting_them(asset, client):
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize("page", ["speakers/{speaker}/nearest/", "libraries/{library}/map/"])
+def test_a_part_that_is_a_page_of_its_own_is_not_called_by_anothers_name(page, client_of, acme_rows):
+    alone = client_of("owner").get(address(page, acme_rows)).content.decode()
+    assert "data-part" in alone
+    assert 'id="nearest"' not in alone
+
+
+@pytest.mark.django_db
 def test_an_unknown_console_page_is_explained(client_of):
     response = client_of("owner").get("/console/voiceprints/nothing/")
     assert response.status_code == 404
