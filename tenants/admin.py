@@ -21,7 +21,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 from unfold.decorators import action, display
-from unfold.forms import UserChangeForm, UserCreationForm
+from unfold.forms import UserCreationForm
 
 from tenants import cleanup_admin, guessing, invitations, members, second_factors, services, signed_in
 from tenants.console import (
@@ -46,6 +46,7 @@ from tenants.forms import (
     RotationForm,
     TenantPolicyForm,
     TokenForm,
+    UserForm,
 )
 from tenants.interfaces import dialect_names
 from tenants.invitation_mail import send_invitation
@@ -512,7 +513,7 @@ class UserAdmin(DjangoUserAdmin, PlatformAdmin):  # type: ignore[type-arg,misc]
     trail_kind = "user"
     said_of_deletion = OF_USERS
     actions = ["delete_selected"]
-    form = UserChangeForm
+    form = UserForm
     add_form = UserCreationForm
     change_password_form = PasswordOfAnotherForm
     actions_detail = ["turn_second_factor_off", "lift_lock_out"]

@@ -8,10 +8,11 @@ from typing import Any
 from django import forms
 from django.conf import settings
 from django.contrib.auth import get_user_model
+from django.contrib.auth.hashers import is_password_usable
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
-from unfold.forms import AdminPasswordChangeForm
+from unfold.forms import AdminPasswordChangeForm, UnfoldReadOnlyPasswordHashWidget, UserChangeForm
 from unfold.widgets import (
     UnfoldAdminCheckboxSelectMultipleWidget,
     UnfoldAdminIntegerFieldWidget,
@@ -43,6 +44,21 @@ class PasswordOfAnotherForm(AdminPasswordChangeForm):
         user = super().save(commit)
         end_other_sessions(user, None)
         return user
+
+
+class PasswordSet(UnfoldReadOnlyPasswordHashWidget):
+    """Whether there is one. How it is kept is nobody's business."""
+
+    def get_context(self, name: str, value: Any, attrs: Any) -> dict[str, Any]:
+        context: dict[str, Any] = super().get_context(name, value, attrs)
+        is_set = value and is_password_usable(value)
+        return context | {"summary": [{"label": _("A password is set.") if is_set else _("No password is set.")}]}
+
+
+class UserForm(UserChangeForm):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["password"].widget = PasswordSet()
 
 
 class SizeField(forms.CharField):

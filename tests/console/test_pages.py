@@ -152,6 +152,18 @@ def test_a_part_that_is_a_page_of_its_own_is_not_called_by_anothers_name(page, c
 
 
 @pytest.mark.django_db
+def test_how_a_password_is_kept_is_shown_to_nobody(client_of, acme_rows):
+    client, user = client_of("staff"), acme_rows.membership.user
+    address = f"/console/auth/user/{user.pk}/change/"
+    page = client.get(address).content.decode()
+    assert "A password is set." in page
+    assert not [part for part in user.password.split("$") if part in page]
+    user.set_unusable_password()
+    user.save()
+    assert "No password is set." in client.get(address).content.decode()
+
+
+@pytest.mark.django_db
 def test_an_unknown_console_page_is_explained(client_of):
     response = client_of("owner").get("/console/voiceprints/nothing/")
     assert response.status_code == 404
