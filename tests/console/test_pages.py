@@ -144,6 +144,13 @@ def test_static_files_are_served_without_collecting_them(asset, client):
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize(("app", "title"), [("voiceprints", "Voiceprints"), ("tenants", "Tenants and access")])
+def test_the_page_of_an_app_has_its_name(app, title, client_of):
+    page = client_of("staff").get(f"/console/{app}/")
+    assert (page.context["title"], b"administration" in page.content) == (title, False)
+
+
+@pytest.mark.django_db
 @pytest.mark.parametrize("page", ["speakers/{speaker}/nearest/", "libraries/{library}/map/"])
 def test_a_part_that_is_a_page_of_its_own_is_not_called_by_anothers_name(page, client_of, acme_rows):
     alone = client_of("owner").get(address(page, acme_rows)).content.decode()
