@@ -77,6 +77,7 @@ class ScheduleAdmin(PlatformAdmin):
     """Tasks are the platform's own: they are neither made nor removed here, but can be switched off."""
 
     trail_kind = "schedule"
+    list_title = _("Schedule")
     form = ScheduleForm
     list_display = ["task_in_words", "id_in_logs", "enabled", "when", "last_run", "runs"]
     list_filter = ["enabled"]
@@ -157,6 +158,7 @@ class CrontabAdmin(TimesAdmin):
 
 @admin.register(CleanupRun)
 class CleanupRunAdmin(PlatformAdmin):
+    list_title = _("Clean-ups")
     list_display = ["job", "state", "started", "seconds", "removed", "found"]
     list_filter = [("job", ChoicesDropdownFilter)]
     list_filter_submit = True

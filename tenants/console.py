@@ -190,6 +190,8 @@ class ConsoleAdmin(ModelAdmin):
     list_per_page = 50
     trail_kind = ""
     """What the audit trail calls such an object."""
+    list_title: Any = ""
+    """Where the menu says it in other words than the rows."""
     said_of_deletion: Deletion
     """Of pages that delete in Django's way."""
     outrun: tuple[type[Exception], ...] = (IntegrityError, ValidationError)
@@ -204,8 +206,8 @@ class ConsoleAdmin(ModelAdmin):
             return cast(HttpResponse, view(request, *args, **kwargs))
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """Under the name of what is listed."""
-        title = {"title": capfirst(str(self.opts.verbose_name_plural))}
+        """Under the name that leads there."""
+        title = {"title": self.list_title or capfirst(str(self.opts.verbose_name_plural))}
         view: HttpResponse = super().changelist_view(request, title | (extra_context or {}))
         return view
 

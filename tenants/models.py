@@ -218,8 +218,8 @@ class Membership(models.Model):
     all_tenants = models.Manager["Membership"]()
 
     class Meta:
-        verbose_name = _("membership")
-        verbose_name_plural = _("memberships")
+        verbose_name = _("member")
+        verbose_name_plural = _("members")
         ordering = ["tenant_id", "user_id"]
         constraints = [models.UniqueConstraint(fields=["tenant", "user"], name="one_membership_per_tenant_and_user")]
 

@@ -238,6 +238,7 @@ class SpeakerAdmin(RemovableAdmin):
 
 @admin.register(StorageFinding)
 class StorageFindingAdmin(PlatformAdmin):
+    list_title = _("Storage")
     list_display = ["path", "kind", "size_bytes", "tenant_slug", "found", "seen"]
     list_filter = [("kind", ChoicesDropdownFilter)]
     list_filter_submit = True

@@ -151,6 +151,16 @@ def test_the_page_of_an_app_has_its_name(app, title, client_of):
 
 
 @pytest.mark.django_db
+def test_a_page_bears_the_name_that_leads_to_it(client_of):
+    client = client_of("staff")
+    entries = [entry for group in client.get("/console/").context["sidebar_navigation"] for entry in group["items"]]
+    lists = [entry for entry in entries if entry["link"].count("/") == 4]
+    assert {str(entry["title"]): client.get(entry["link"]).context["title"] for entry in lists} == {
+        str(entry["title"]): str(entry["title"]) for entry in lists
+    }
+
+
+@pytest.mark.django_db
 @pytest.mark.parametrize("page", ["speakers/{speaker}/nearest/", "libraries/{library}/map/"])
 def test_a_part_that_is_a_page_of_its_own_is_not_called_by_anothers_name(page, client_of, acme_rows):
     alone = client_of("owner").get(address(page, acme_rows)).content.decode()
