@@ -121,6 +121,9 @@ class TenantsAdmin(PlatformAdmin):
         form.base_fields["name"].validators = [*form.base_fields["name"].validators, refuse_unseen]
         if not change:
             form.base_fields["name"].required = form.base_fields["app_id"].required = False
+            form.base_fields["slug"].help_text = _(
+                "The short name in addresses and commands: small letters, digits and hyphens. It stays for ever."
+            )
             form.base_fields["name"].help_text = _("Left empty, the slug stands in.")
             form.base_fields["app_id"].help_text = _("Left empty, one is generated.")
         return form

@@ -29,7 +29,7 @@ RATES: Final = tuple(
 )
 """Where the slider stops, from strict to lax."""
 
-DET_SIZE: Final = 240
+DET_SIZE: Final = 380
 DET_SHOWN: Final = (0.0005, 0.6)
 DET_TICKS: Final = (0.001, 0.01, 0.05, 0.2, 0.5)
 DET_POINTS: Final = 200
@@ -106,6 +106,7 @@ class Det:
     """To the right."""
     rows: list[Tick]
     """Upwards."""
+    size: int = DET_SIZE
 
 
 @dataclass(frozen=True)

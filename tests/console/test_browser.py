@@ -225,6 +225,22 @@ def test_a_field_that_is_made_piece_by_piece_gets_its_name_in_the_end(page, acme
     expect(late.locator("[role=textbox]")).to_have_attribute("aria-labelledby", "late-label")
 
 
+@pytest.mark.parametrize("width", [1280, 360])
+def test_both_drawings_of_thresholds_are_labelled_alike_and_legibly(width, page, acme):
+    for voice in VOICES:
+        enrolled(acme, voice, voice, utterances=2)
+    sign_in(page, acme)
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto("/console/thresholds/acme/")
+    height = "text => parseFloat(getComputedStyle(text).fontSize) * text.getScreenCTM().a"
+    spread, curve = (
+        page.locator(f"{figure} text").first.evaluate(height) for figure in (".histogram:not(.det)", ".det")
+    )
+    assert spread == pytest.approx(curve, rel=0.05)
+    assert spread > 9
+    expect(page.locator(".det svg")).to_contain_text("false rejects in %")
+
+
 def test_filters_open_and_narrow_the_list(page, acme, people):
     sign_in(page, acme)
     page.goto("/console/voiceprints/speaker/")

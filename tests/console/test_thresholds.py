@@ -50,6 +50,16 @@ def again(tenant) -> Tenant:
     return Tenant.objects.get(pk=tenant.pk)
 
 
+@pytest.mark.parametrize(
+    "page", ["thresholds/acme/", "speakers/{}/nearest/", "voiceprints/speaker/{}/change/", "libraries/{}/map/"]
+)
+def test_a_cosine_is_explained_wherever_one_is_shown(page, client_of, acme, crowd):
+    twin = enrolled(acme, "twin", VOICES[0])[0]
+    other = enrolled(acme, "other", VOICES[0], utterances=2)[0]
+    key = twin.library.pk if "libraries" in page else other.pk
+    assert "A cosine says how alike two voiceprints are" in text(client_of("owner").get(f"/console/{page.format(key)}"))
+
+
 # --- What is measured ------------------------------------------------------------------------------------------------
 
 

@@ -35,6 +35,7 @@ def test_the_speaker_is_identified_with_margin_and_quality(client_of, library):
     assert page.index(">alice</a>") < page.index(">bob</a>")
     assert page.count("below the threshold") == 1
     assert "above the runner-up" in page
+    assert "A cosine says how alike two voiceprints are" in page
     assert "s of speech" in page
 
 
