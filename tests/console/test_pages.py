@@ -151,6 +151,19 @@ def test_the_page_of_an_app_has_its_name(app, title, client_of):
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize("listing", ["voiceprints/library", "tenants/credential", "auth/user"])
+def test_a_page_to_add_something_says_so_and_does_not_lead_to_itself(listing, client_of, acme):
+    client = client_of("staff")
+    heading = r"<h1.*</h1>"
+    listed, adding = (client.get(f"/console/{listing}/{page}").content.decode() for page in ("", "add/"))
+    assert [bool(re.search(r">\s*Add\s*<", re.search(heading, one, re.DOTALL)[0])) for one in (listed, adding)] == [
+        False,
+        True,
+    ]
+    assert [f'href="/console/{listing}/add/' in one for one in (listed, adding)] == [True, False]
+
+
+@pytest.mark.django_db
 def test_a_page_bears_the_name_that_leads_to_it(client_of):
     client = client_of("staff")
     entries = [entry for group in client.get("/console/").context["sidebar_navigation"] for entry in group["items"]]
