@@ -20,6 +20,7 @@ class Action(models.TextChoices):
     TENANT_ERASED = "tenant.erased", _("tenant erased")
     CREDENTIAL_ISSUED = "credential.issued", _("credential issued")
     CREDENTIAL_ROTATED = "credential.rotated", _("credential rotated")
+    CREDENTIAL_LABELLED = "credential.labelled", _("credential labelled")
     CREDENTIAL_ENABLED = "credential.enabled", _("credential enabled")
     CREDENTIAL_DISABLED = "credential.disabled", _("credential disabled")
     CREDENTIAL_DELETED = "credential.deleted", _("credential deleted")

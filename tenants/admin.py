@@ -204,8 +204,8 @@ class CredentialAdmin(OpenerAdmin):
     trail_kind = "credential"
     said_of_deletion = OF_CREDENTIALS
     form = CredentialForm
-    list_display = ["key_id", "state", "expires", "last_used", "created"]
-    search_fields = ["key_id"]
+    list_display = ["key_id", "label", "state", "expires", "last_used", "created"]
+    search_fields = ["key_id", "label"]
     actions_list = ["interfaces"]
     actions_detail = ["rotate", "clients"]
     fixed_fields = ["key_id", "expires", "last_used", "created"]
@@ -221,7 +221,7 @@ class CredentialAdmin(OpenerAdmin):
         return [path("<int:credential_id>/secret/", secret, name="tenants_credential_secret"), *super().get_urls()]
 
     def get_fields(self, request: HttpRequest, obj: Credential | None = None) -> list[str]:
-        fields = [*self.fixed_fields, "enabled"] if obj else ["key_id", "secret"]
+        fields = ["label", *self.fixed_fields, "enabled"] if obj else ["label", "key_id", "secret"]
         return ["tenant", *fields] if is_platform_staff(request) else fields
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
@@ -229,10 +229,12 @@ class CredentialAdmin(OpenerAdmin):
 
     def save_model(self, request: HttpRequest, obj: Credential, form: Any, change: bool) -> None:
         if change:
-            if form.has_changed():
+            if "label" in form.changed_data:
+                services.label_credential(obj, obj.label)
+            if "enabled" in form.changed_data:
                 services.set_credential_enabled(obj, obj.enabled)
             return
-        issued = services.issue_credential(obj.tenant, key_id=obj.key_id, secret=obj.secret)
+        issued = services.issue_credential(obj.tenant, key_id=obj.key_id, secret=obj.secret, label=obj.label)
         obj.pk, obj.key_id = issued.pk, issued.key_id
         keep_unseen(request, issued)
 

@@ -61,6 +61,7 @@ NAMES: Final = {
     "jobs": gettext_lazy("jobs"),
     "kept_answers": gettext_lazy("kept answers"),
     "kept_days": gettext_lazy("kept for days"),
+    "label": gettext_lazy("label"),
     "last_name": gettext_lazy("last name"),
     "libraries": gettext_lazy("libraries"),
     "members": gettext_lazy("members"),

@@ -130,6 +130,10 @@ class CredentialForm(TenantForm):
         help_text=_("Leave empty for a generated one. It is shown once and never again."),
     )
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["label"].help_text = _("For people, such as the client that signs with it. It stays on rotation.")
+
     def clean_key_id(self) -> str:
         key_id: str = self.cleaned_data["key_id"]
         if key_id and _is_taken(key_id):

@@ -302,6 +302,8 @@ class Credential(Usable):
     """A key pair with which a client of the tenant signs its requests, in every dialect."""
 
     tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="credentials", verbose_name=_("tenant"))
+    label = models.CharField(_("label"), max_length=100, blank=True)
+    """For people; a successor has that of its predecessor."""
     key_id = models.CharField(_("key id"), max_length=128, unique=True, validators=[key_validator])
     secret = EncryptedTextField(_("secret"), validators=secret_validators)
 

@@ -75,22 +75,25 @@ def set_default_model(name: str) -> None:
         note(None, Action.DEFAULT_MODEL_CHOSEN, model_target(name))
 
 
-def issue_credential(tenant: Tenant, *, key_id: str = "", secret: str = "", app_id: str = "") -> Credential:
+def issue_credential(
+    tenant: Tenant, *, key_id: str = "", secret: str = "", app_id: str = "", label: str = ""
+) -> Credential:
     """A new key pair, or the one a customer's clients already use. Raises ValidationError when unfit or taken."""
     with acting_as(tenant):
         if app_id:
             tenant.app_id = app_id
             tenant.full_clean()
             tenant.save(update_fields=["app_id"])
-        credential = _issued(tenant, key_id=key_id, secret=secret)
+        credential = _issued(tenant, key_id=key_id, secret=secret, label=label)
         about: dict[str, Any] = {"app_id": app_id} if app_id else {}
         note(tenant, Action.CREDENTIAL_ISSUED, credential_target(credential), **about)
     return credential
 
 
-def _issued(tenant: Tenant, *, key_id: str = "", secret: str = "") -> Credential:
+def _issued(tenant: Tenant, *, label: str, key_id: str = "", secret: str = "") -> Credential:
     credential = Credential(
         tenant=tenant,
+        label=label,
         key_id=key_id or secrets.token_hex(KEY_ID_BYTES),
         secret=secret or secrets.token_urlsafe(SECRET_BYTES),
     )
@@ -115,10 +118,17 @@ def rotate_credential(credential: Credential, *, overlap: timedelta) -> Credenti
         as_known = credential.tenant.credentials.filter(pk=credential.pk, expires=known)
         if not as_known.update(expires=credential.expires):
             raise ValidationError(_("This key pair was rotated already."), code="rotated")
-        successor = _issued(credential.tenant)
+        successor = _issued(credential.tenant, label=credential.label)
         said: dict[str, Any] = {"successor": successor.key_id, "expires": credential.expires}
         note(credential.tenant, Action.CREDENTIAL_ROTATED, credential_target(credential), **said)
     return successor
+
+
+def label_credential(credential: Credential, label: str) -> None:
+    with acting_as(credential.tenant):
+        credential.label = label
+        credential.save(update_fields=["label"])
+        note(credential.tenant, Action.CREDENTIAL_LABELLED, credential_target(credential), label=label)
 
 
 def set_credential_enabled(credential: Credential, enabled: bool) -> None:

@@ -74,6 +74,20 @@ def test_a_disabled_credential_lets_nobody_in_until_enabled(client_of, acme_cred
         assert known_credential(acme_credential.key_id).usable is usable
 
 
+def test_a_label_names_a_credential_and_its_successor_and_can_be_changed(client_of, acme):
+    client = client_of("owner")
+    client.post("/console/tenants/credential/add/", {"key_id": "mine", "label": "payroll"})
+    old = credentials_of(acme)["mine"]
+    client.post(f"/console/tenants/credential/{old.pk}/rotate/", {"overlap_hours": "3"})
+    assert [one.label for one in credentials_of(acme).values()].count("payroll") == 2
+    assert client.get("/console/tenants/credential/?q=payroll").content.decode().count(">payroll<") == 2
+    client.post(f"/console/tenants/credential/{old.pk}/change/", {"label": "retired", "enabled": "on"})
+    again = credentials_of(acme)["mine"]
+    assert (again.label, again.enabled) == ("retired", True)
+    client_of("globex").post(f"/console/tenants/credential/{old.pk}/change/", {"label": "theirs"})
+    assert credentials_of(acme)["mine"].label == "retired"
+
+
 def test_rotating_shows_the_successor_and_lets_the_old_one_end(client_of, acme, acme_credential):
     client = client_of("owner")
     address = f"/console/tenants/credential/{acme_credential.pk}/rotate/"

@@ -163,6 +163,11 @@ def _(world):
     return lambda: access.rotate_credential(world.credential, overlap=timedelta(hours=1))
 
 
+@changes(access.label_credential, Action.CREDENTIAL_LABELLED)
+def _(world):
+    return lambda: access.label_credential(world.credential, "payroll")
+
+
 @changes(access.set_credential_enabled, Action.CREDENTIAL_DISABLED)
 def _(world):
     return lambda: access.set_credential_enabled(world.credential, False)
