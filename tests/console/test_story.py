@@ -112,7 +112,7 @@ def invite_an_auditor(page: Page, look) -> None:
     open_in_sidebar(page, "Members")
     look()
     page.get_by_role("link", name="Invite").click()
-    page.get_by_label("Role").select_option("auditor")
+    page.locator("input[name=role][value=auditor]").check()
     look()
     page.get_by_role("button", name="Save", exact=True).click()
     look()
