@@ -96,6 +96,7 @@ PAGES = [
     ("jobs/{tenant}/", EVERYBODY),
     ("jobs/{tenant}/?kind=import&state=failed", EVERYBODY),
     ("jobs/{tenant}/import/", EVERYBODY),
+    ("jobs/{tenant}/import/manifest.csv", EVERYBODY),
     ("jobs/{tenant}/export/", EVERYBODY),
     ("jobs/{tenant}/{job}/", EVERYBODY),
     ("jobs/{tenant}/{job}/progress/", EVERYBODY),

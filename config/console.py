@@ -136,6 +136,11 @@ class ConsoleSite(UnfoldAdminSite):
             path("jobs/", self.admin_view(job_views.home), name="jobs"),
             path("jobs/<slug:slug>/", self.admin_view(job_views.tenant_jobs), name="tenant_jobs"),
             path("jobs/<slug:slug>/import/", importing, name="import_speakers"),
+            path(
+                "jobs/<slug:slug>/import/manifest.csv",
+                self.admin_view(job_views.import_template),
+                name="import_template",
+            ),
             path("jobs/<slug:slug>/export/", self.admin_view(job_views.export_library), name="export_library"),
             path(one, self.admin_view(job_views.job), name="job"),
             path(f"{one}progress/", self.admin_view(job_views.progress), name="job_progress"),

@@ -37,9 +37,7 @@ class ImportForm(forms.Form):
     manifest = forms.FileField(
         label=_("List"),
         required=False,
-        help_text=_(
-            "CSV or JSON lines, unless it is in the archive. Without one, the recordings lie in the import folder."
-        ),
+        help_text=_("CSV or JSON lines, unless it is in the archive."),
         widget=forms.FileInput(attrs={"accept": ".csv,.jsonl"}),
     )
     org_id = forms.CharField(

@@ -23,9 +23,11 @@ from tenants.models import Tenant
 from voiceprints import bulk
 from voiceprints.confirmation import is_confirmed
 from voiceprints.errors import JobFileNotFound, JobNotFound, StorageFailed, VoiceprintError
+from voiceprints.imports import import_folder
 from voiceprints.job_deeds import DEEDS, Deed
 from voiceprints.job_forms import ExportForm, ImportForm
 from voiceprints.job_page import Progress, failed_lines, job_page, jobs_page
+from voiceprints.manifests import COLUMNS, EXAMPLE
 from voiceprints.models import Job
 from voiceprints.refusals import in_words
 from voiceprints.serving import archive_response
@@ -123,9 +125,18 @@ def import_speakers(request: HttpRequest, slug: str) -> HttpResponse:
     refuse_unless(may_change(request))
     form = ImportForm(request.POST or None, request.FILES or None)
     begun = _begun(request, tenant, form, bulk.begin_import) if request.method == "POST" else None
-    limits = {"limit_bytes": settings.MAX_IMPORT_BYTES}
+    limits = {"limit_bytes": settings.MAX_IMPORT_BYTES, "folder": import_folder(tenant)}
     about = {"title": _("Import speakers"), "tenant": tenant, "form": form, "back": _list_address(tenant)}
-    return begun or page(request, "import", about | limits)
+    return begun or page(request, "import", about | limits | {"columns": COLUMNS, "example": EXAMPLE})
+
+
+@require_safe
+def import_template(request: HttpRequest, slug: str) -> HttpResponse:
+    """The example list, to be filled in."""
+    own_tenant(request, slug)
+    refuse_unless(may_change(request))
+    headers = {"Content-Disposition": 'attachment; filename="manifest.csv"'}
+    return HttpResponse(EXAMPLE, content_type="text/csv; charset=utf-8", headers=headers)
 
 
 @open_to_both

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.translation import gettext_lazy as _
+
 from tenants.names import shows_nothing, turns_around
 from voiceprints.archives import fit_name
 from voiceprints.errors import ArchiveRefused, ManifestRefused, RowRefused, printable
@@ -31,9 +33,32 @@ LONGEST = {
     "version": 64,
     "source": 64,
 }
-FIELDS = frozenset({"org_id", "tag_id", "external_id", "info", "audio"})
 # Between several recordings in one CSV cell; no usual file name holds it.
 SEPARATOR = "|"
+
+
+@dataclass(frozen=True)
+class Column:
+    """`meaning`: for whoever writes a list."""
+
+    name: str
+    meaning: Any
+    required: bool = False
+
+
+COLUMNS = (
+    Column("external_id", _("your name for the speaker"), required=True),
+    Column("audio", _("the names of its recordings; in CSV with | between them, in JSON a list"), required=True),
+    Column("org_id", _("the organisation of the library; empty means the form's")),
+    Column("tag_id", _("the tag of the library; empty means the form's")),
+    Column("info", _("text kept with the speaker")),
+)
+FIELDS = frozenset(column.name for column in COLUMNS)
+KNOWN = ", ".join(column.name for column in COLUMNS)
+EXAMPLE = """external_id,audio,org_id,tag_id,info
+susan,susan/1.wav|susan/2.wav,acme,staff,Reception
+ken,ken.mp3,,,
+"""
 
 
 @dataclass(frozen=True)
@@ -89,7 +114,7 @@ def _csv_lines(text: str) -> Iterator[dict[str, Any] | RowRefused]:
 
 def _refuse_unfit_header(header: list[str]) -> None:
     if unknown := set(header) - FIELDS:
-        raise ManifestRefused(f"unknown column {printable(min(unknown))[:64]!r}", line=1)
+        raise ManifestRefused(f"unknown column {printable(min(unknown))[:64]!r}; known are {KNOWN}", line=1)
     if len(set(header)) != len(header) or not {"external_id", "audio"} <= set(header):
         raise ManifestRefused("the header must name external_id and audio, each column once", line=1)
 
@@ -144,7 +169,7 @@ def _row(number: int, fields: dict[str, Any] | RowRefused, default: LibraryKey) 
 def _good_row(number: int, fields: dict[str, Any], default: LibraryKey) -> Row:
     """Raises RowRefused."""
     if unknown := set(fields) - FIELDS:
-        raise RowRefused("no such field", field=printable(min(unknown))[:64])
+        raise RowRefused(f"no such field; known are {KNOWN}", field=printable(min(unknown))[:64])
     return Row(
         number,
         LibraryKey(

@@ -8,7 +8,7 @@ from typing import Final
 from django.utils import translation
 from django.utils.translation import gettext_noop
 
-NUMBER: Final = re.compile(r"\d+")
+PART: Final = re.compile(r"'[^']*'|\d+")
 REASONS: Final = (
     gettext_noop("a figure that is none"),
     gettext_noop("a line is too long"),
@@ -42,7 +42,7 @@ REASONS: Final = (
     gettext_noop("no date and time with its offset"),
     gettext_noop("no embedding of %s dimensions and length %s"),
     gettext_noop("no name of a file"),
-    gettext_noop("no such field"),
+    gettext_noop("no such field; known are external_id, audio, org_id, tag_id, info"),
     gettext_noop("no text"),
     gettext_noop("not all figures"),
     gettext_noop("not of version %s"),
@@ -53,13 +53,14 @@ REASONS: Final = (
     gettext_noop("true or false"),
     gettext_noop("twice the same name"),
     gettext_noop("unpacked larger than %s bytes"),
+    gettext_noop("unknown column %s; known are external_id, audio, org_id, tag_id, info"),
     gettext_noop("unsafe name"),
     gettext_noop("%s cells under %s columns"),
 )
-"""With the numbers taken out."""
+"""With the numbers and what is quoted taken out."""
 
 
 def reason_in_words(reason: str) -> str:
-    """As it is where it quotes what somebody wrote, and so is in no list."""
-    pattern = NUMBER.sub("%s", reason)
-    return translation.gettext(pattern) % tuple(NUMBER.findall(reason)) if pattern in REASONS else reason
+    """As it is where it is in no list."""
+    pattern = PART.sub("%s", reason)
+    return translation.gettext(pattern) % tuple(PART.findall(reason)) if pattern in REASONS else reason

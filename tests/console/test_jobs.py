@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
 import re
 import zipfile
@@ -21,6 +22,7 @@ from tests.console.people import enrolled
 from tests.servers import through_the_queue
 from voiceprints import bulk, generations
 from voiceprints.job_deeds import DEEDS
+from voiceprints.manifests import COLUMNS, EXAMPLE
 from voiceprints.models import Job, JobRow
 from voiceprints.results import LibraryKey
 
@@ -56,6 +58,20 @@ def do(client, job, deed, **said) -> str:
 
 def text(response) -> str:
     return response.content.decode()
+
+
+def test_the_import_page_says_what_a_list_says_and_where_recordings_lie(client_of, acme):
+    client = client_of("operator")
+    said = text(client.get(f"{PAGE}import/"))
+    for column in COLUMNS:
+        assert f"<code>{column.name}</code>" in said
+        assert str(column.meaning) in html.unescape(said)
+    assert f'<code id="example">{EXAMPLE}</code>' in said
+    assert "<code>imports/tenant-acme</code>" in said
+    template = client.get(f"{PAGE}import/manifest.csv")
+    assert text(template) == EXAMPLE
+    assert template["Content-Disposition"] == 'attachment; filename="manifest.csv"'
+    assert client_of("globex").get(f"{PAGE}import/manifest.csv").status_code == 404
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,7 @@ LISTS = {
     "autocomplete/?app_label=tenants&model_name=credential&field_name=tenant": STAFF,
     "jobs/acme/": READERS,
     "jobs/acme/import/": CHANGERS,
+    "jobs/acme/import/manifest.csv": CHANGERS,
     "jobs/acme/export/": CHANGERS,
     "usage.csv": READERS,
     "thresholds/acme/": READERS,

@@ -1,13 +1,18 @@
 """Lists of speakers, as people write them and as they should not."""
 
 import json
+import re
+from contextlib import nullcontext
 
 import pytest
+from django.conf import settings
+from django.utils import translation
 
 from tests.archives import csv_manifest
 from voiceprints import manifests
 from voiceprints.errors import ManifestRefused
-from voiceprints.manifests import BadRow, Row, read_rows
+from voiceprints.manifests import COLUMNS, EXAMPLE, BadRow, Row, read_rows
+from voiceprints.refusals import in_words
 from voiceprints.results import LibraryKey
 
 DEFAULT = LibraryKey("org", "tag")
@@ -157,3 +162,35 @@ def test_a_second_line_about_a_speaker_is_refused_unless_it_adds():
 def test_the_same_name_in_another_library_is_somebody_else():
     content = csv_manifest("o,ken,a.wav", "p,ken,b.wav", header="org_id,external_id,audio")
     assert [type(row) for row in rows(content)] == [Row, Row]
+
+
+def test_an_unknown_column_is_refused_with_those_that_are_known():
+    known = "unknown column 'file'; known are external_id, audio, org_id, tag_id, info"
+    with pytest.raises(ManifestRefused, match=known) as refusal:
+        rows(csv_manifest("susan,a.wav", header="external_id,file"))
+    with translation.override("zh-hans"):
+        said = in_words(refusal.value)
+    assert said == "名单无法使用：没有名为 'file' 的列；可用的列有 external_id、audio、org_id、tag_id、info。"
+
+
+def test_an_unknown_field_is_refused_with_those_that_are_known():
+    assert "known are external_id, audio, org_id, tag_id, info" in str(one(file="a.wav").problem)
+
+
+def test_the_example_is_a_list_that_can_be_read():
+    found = rows(EXAMPLE.encode())
+    assert [type(row) for row in found] == [Row, Row]
+    assert EXAMPLE.splitlines()[0].split(",") == [column.name for column in COLUMNS]
+
+
+def test_what_is_said_to_be_required_is():
+    for column in COLUMNS:
+        others = [other.name for other in COLUMNS if other is not column]
+        content = csv_manifest(",".join("x" for _ in others), header=",".join(others))
+        with pytest.raises(ManifestRefused) if column.required else nullcontext():
+            rows(content)
+
+
+def test_the_documents_name_the_same_columns():
+    said = (settings.BASE_DIR / "docs" / "bulk.md").read_text().split("### The list")[1].split("```")[0]
+    assert sorted(re.findall(r"`(\w+_id|audio|info)`(?=[^|]*\|)", said)) == sorted(column.name for column in COLUMNS)
