@@ -21,6 +21,11 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True), pyte
 DEEPER = tuple(f"models/acme/{page}/?model=tiny" for page in ("compare", "failed", "switch", "drop"))
 """Pages whose address needs more than the table says."""
 BAD = {"serious", "critical"}
+WITH_SIZES = {"resultTypes": ["violations"], "rules": {"target-size": {"enabled": True}}}
+"""Axe does not look at them unless it is told."""
+FOR_THE_MOUSE_ALONE = """() => [...document.querySelectorAll("[x-on\\\\:click]")]
+    .filter((element) => element.checkVisibility() && element.tabIndex < 0)
+    .map((element) => element.outerHTML.slice(0, 200))"""
 
 
 @pytest.fixture
@@ -89,5 +94,6 @@ def faults(page: Page, where: str) -> list[str]:
 
 def faults_of(page: Page) -> list[str]:
     """Of the page as it is now."""
-    found = [one for one in Axe().run(page).response["violations"] if one["impact"] in BAD]
-    return [f"{one['id']}: {node['target']} {node['html'][:200]}" for one in found for node in one["nodes"]]
+    found = [one for one in Axe().run(page, options=WITH_SIZES).response["violations"] if one["impact"] in BAD]
+    said = [f"{one['id']}: {node['target']} {node['html'][:200]}" for one in found for node in one["nodes"]]
+    return said + [f"not for the keyboard: {element}" for element in page.evaluate(FOR_THE_MOUSE_ALONE)]

@@ -100,7 +100,7 @@ def test_what_is_copied_twice_is_copied_and_said_twice(page, acme):
 def test_a_form_whose_button_is_pressed_twice_is_sent_once(page, acme):
     sign_in(page, acme)
     page.goto("/console/tenants/accesstoken/add/")
-    page.get_by_label("read", exact=True).check()
+    page.locator("[name=scopes][value=read]").check()
     posted = []
 
     def keep_waiting(route):

@@ -244,7 +244,7 @@ def test_both_drawings_of_thresholds_are_labelled_alike_and_legibly(width, page,
 def test_filters_open_and_narrow_the_list(page, acme, people):
     sign_in(page, acme)
     page.goto("/console/voiceprints/speaker/")
-    page.locator("a", has_text="Filters").click()
+    page.get_by_role("button", name="Filters", exact=True).click()
     page.locator("select[name=library]").select_option(label="acme / guests")
     page.get_by_role("button", name="Apply Filters").click()
     expect(page.get_by_role("row").filter(has_text="acme /")).to_have_count(1)
@@ -297,7 +297,7 @@ def test_people_are_imported_and_what_failed_is_tried_again(page, acme, tmp_path
     page.get_by_label("Archive").set_input_files(archive)
     page.get_by_label("Organisation").fill("acme")
     page.get_by_role("button", name="Import").click()
-    expect(page.get_by_role("status")).to_contain_text("2 / 2")
+    expect(page.get_by_role("status").first).to_contain_text("2 / 2")
     expect(page.locator("#failed")).to_contain_text("There is no file ken.opus.")
 
     with page.expect_download() as download:
@@ -330,7 +330,7 @@ def test_too_large_an_upload_is_not_even_begun(page, acme, tmp_path, settings):
     page.on("request", lambda request: pytest.fail("it was sent") if request.method == "POST" else None)
     page.get_by_label("Archive").set_input_files(archive)
     page.get_by_role("button", name="Import").click()
-    expect(page.get_by_role("status")).to_have_text("The upload is too large.")
+    expect(page.locator("[data-upload-state]")).to_have_text("The upload is too large.")
 
 
 def test_a_job_is_followed_and_cancelled(page, acme):

@@ -1,0 +1,113 @@
+"""Whatever is touched is large enough for a finger (WCAG 2.2, 2.5.8), and rows show all they hold on a phone."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tenants.context import acting_as
+from tests.cast import recording
+from tests.console.people import enrolled
+from tests.console.pictures import DESK, PHONE
+from tests.console.test_accessibility import sign_in
+from tests.console.test_permissions import address
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+LONG = "n" * 128
+PAGES = [
+    "voiceprints/library/",
+    "voiceprints/library/{library}/change/",
+    "voiceprints/speaker/?o=1",
+    "voiceprints/speaker/{speaker}/change/",
+    "tenants/credential/{credential}/clients/",
+    "tenants/credential/add/",
+    "account/two-factor/",
+    "try/",
+    "jobs/acme/import/",
+]
+# A link within a sentence may be as small as its words.
+SMALL = """() => [...document.querySelectorAll("a[href], button, input:not([type=hidden]), select, summary")]
+    .filter((one) => one.checkVisibility() && getComputedStyle(one).display !== "inline")
+    .filter((one) => !one.classList.contains("select2-hidden-accessible") && !one.classList.contains("skip"))
+    .map((one) => [one.getBoundingClientRect(), one.outerHTML.slice(0, 150)])
+    .filter(([box]) => box.width < 24 || box.height < 24)
+    .map(([box, html]) => `${box.width} x ${box.height}: ${html}`)"""
+
+
+@pytest.fixture(params=[DESK, PHONE], ids=["desk", "phone"])
+def browser(request, client_of, page, live_server) -> Page:
+    sign_in(client_of("owner"), page, live_server)
+    page.set_viewport_size(request.param)
+    return page
+
+
+def test_what_is_touched_is_as_large_as_a_fingertip(browser, acme_rows):
+    found = {}
+    for where in PAGES:
+        browser.goto("/console/" + address(where, acme_rows).removeprefix("/console/"))
+        found[where] = browser.evaluate(SMALL)
+    assert {where: small for where, small in found.items() if small} == {}
+
+
+def test_what_was_recorded_is_played_and_taken_out_by_large_buttons(browser, acme_rows, tmp_path):
+    file = tmp_path / "one.opus"
+    file.write_bytes(recording("susan"))
+    browser.goto("/console/try/")
+    browser.locator("input[type=file]").set_input_files(file)
+    expect(browser.locator(".recorder li button")).to_have_count(2)
+    assert browser.evaluate(SMALL) == []
+
+
+def test_one_does_not_delete_what_one_wants_to_replace(browser, acme_rows):
+    browser.goto(f"/console/voiceprints/speaker/{acme_rows.speaker.pk}/change/")
+    replace, delete = (one.bounding_box() for one in browser.locator(".deeds").first.get_by_role("link").all())
+    assert delete["x"] - (replace["x"] + replace["width"]) >= 12
+
+
+@pytest.fixture
+def long_names(acme, acme_rows):
+    speaker, _ = enrolled(acme, LONG, "ken")
+    with acting_as(acme):
+        acme.job_rows.update(external_id=LONG)
+    acme_rows.speaker, acme_rows.library = speaker, speaker.library
+    return acme_rows
+
+
+@pytest.mark.parametrize("where", ["jobs/acme/", "jobs/acme/{job}/", "audit/", "voiceprints/library/{library}/change/"])
+def test_on_a_phone_the_rows_of_a_table_are_cards_with_all_they_hold(where, client_of, long_names, page, live_server):
+    sign_in(client_of("owner"), page, live_server)
+    page.set_viewport_size(PHONE)
+    page.goto(address(where, long_names))
+    table = page.locator("table.cards")
+    cells = table.locator("tbody td[data-label]")
+    assert cells.count() > 2
+    for cell in cells.all():
+        box = cell.bounding_box()
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= PHONE["width"]
+    assert table.evaluate("table => table.parentElement.scrollWidth <= table.parentElement.clientWidth")
+    labels = cells.evaluate_all("cells => cells.map((cell) => getComputedStyle(cell, '::before').content)")
+    assert all(len(label) > 2 for label in labels)
+
+
+def test_a_long_id_leaves_the_problem_in_view(client_of, long_names, page, live_server):
+    sign_in(client_of("owner"), page, live_server)
+    page.set_viewport_size(DESK)
+    page.goto(address("jobs/acme/{job}/", long_names))
+    problem = page.locator("#failed tbody td").last.bounding_box()
+    assert problem["width"] > 200
+    assert problem["x"] + problem["width"] <= DESK["width"]
+    expect(page.locator("#failed")).to_contain_text(LONG)
+
+
+def test_a_table_that_goes_on_shows_it_at_its_edge(client_of, acme_rows, page, live_server):
+    sign_in(client_of("owner"), page, live_server)
+    page.set_viewport_size(PHONE)
+    page.goto("/console/erasures/acme/")
+    region = page.get_by_role("region", name="Erasures")
+    assert region.evaluate("region => region.scrollWidth > region.clientWidth")
+    assert region.evaluate("region => getComputedStyle(region).backgroundAttachment").count("local") == 2
+    region.focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("() => document.querySelector('.wide').scrollLeft > 0")
