@@ -8,7 +8,7 @@ keep, and only when all of that is gone the audit trail says so and a receipt is
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -26,7 +26,7 @@ from tenants.locks import alone, one_at_a_time
 from tenants.models import Tenant
 from tenants.origins import Origin, coming_from, origin
 from tenants.trail import note
-from voiceprints import gallery, leaving, receipts, recordings, traces, work
+from voiceprints import backup_lock, gallery, leaving, receipts, recordings, traces, work
 from voiceprints.erasing_steps import counted, erasures_of, keep, locked, recordings_of, sign, summed
 from voiceprints.errors import ErasureNotFound, ErasureUnfinished, SpeakerNotFound
 from voiceprints.models import Erasure, Job, Library, Speaker
@@ -95,6 +95,7 @@ def find_erasure(tenant: Tenant, erasure_id: int) -> Erasure:
         erasure = erasures_of(tenant).filter(pk=erasure_id).first()
     if erasure is None:
         raise ErasureNotFound(erasure_id=erasure_id)
+    tell_of_backup([erasure])
     return erasure
 
 
@@ -121,7 +122,17 @@ def page_erasures(
     limit: int = 50,
 ) -> Page[Erasure]:
     with acting_as(tenant):
-        return page_of(erasures_of(tenant).filter(**where), order, after=after, limit=limit)
+        found = page_of(erasures_of(tenant).filter(**where), order, after=after, limit=limit)
+    tell_of_backup(found.rows)
+    return found
+
+
+def tell_of_backup(erasures: Iterable[Erasure]) -> None:
+    """Those that are not done, since when a backup has kept every file from going, if one does."""
+    waiting = [erasure for erasure in erasures if not erasure.is_done]
+    backup = backup_lock.holder() if waiting else None
+    for erasure in waiting:
+        erasure.waits_for_backup_since = backup.since if backup else None
 
 
 def tend() -> int:

@@ -26,7 +26,7 @@ from tenants.console import (
     refuse_unless,
 )
 from tenants.models import Tenant
-from voiceprints import backup_lock, erasure, leaving
+from voiceprints import erasure, leaving
 from voiceprints.erasure_forms import ErasureForm, LeavingForm
 from voiceprints.errors import ErasureNotFound, ErasureUnfinished, VoiceprintError
 from voiceprints.models import Erasure
@@ -49,7 +49,7 @@ def tenant_erasures(request: HttpRequest, slug: str) -> HttpResponse:
     refuse_unless(may_read_audit(request))
     found = erasure.page_erasures(tenant, where=older_ones(request), limit=SHOWN)
     more = found.rows[-1].pk if found.last else None
-    held = None if all(one.is_done for one in found.rows) else backup_lock.holder()
+    held = next(filter(None, (one.waits_for_backup_since for one in found.rows)), None)
     shown = {"erasures": found.rows, "held": held, "more": more, "turned": "before" in request.GET}
     about = {"title": _("Erasures"), "tenant": tenant, "may_erase": may_manage_access(request)}
     return page(request, "erasures", about | shown | _about_leaving(request, tenant))

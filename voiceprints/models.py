@@ -577,6 +577,9 @@ class Erasure(models.Model):
     """When the database last cleared away what was removed."""
     receipt = models.JSONField(null=True)
 
+    waits_for_backup_since: datetime | None = None
+    """What `erasure.tell_of_backup` found out; no column."""
+
     all_tenants = models.Manager["Erasure"]()
 
     class Meta:

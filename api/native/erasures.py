@@ -53,6 +53,10 @@ class ErasureReply(serializers.Serializer[Any]):
     salt = serializers.CharField()
     removed = serializers.DictField(source="counts", child=serializers.IntegerField(), help_text="How much of what.")
     created = moment("When it was begun.")
+    waits_for_backup_since = moment(
+        "Since when a backup has been under way, until whose end no file goes; null if it waits for none.",
+        allow_null=True,
+    )
     done = moment("", allow_null=True)
     vacuumed = moment("When the database last cleared away what it had removed.", allow_null=True)
 
@@ -109,6 +113,7 @@ class ErasureViewSet(NativeViewSet):
         sent = self.body(request)
         with self.atomically():
             begun = self._begun(sent)
+            erasure.tell_of_backup([begun])
             return self.kept(self.reply(begun, Location=reverse("native-erasure", args=[begun.pk])))
 
     def _begun(self, sent: Mapping[str, Any]) -> Erasure:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+
 import pytest
+from django.db import connection
 
 from tests.api.native.client import STAFF, Native, problem
 from tests.cast import KEN, SUSAN, recording
 from tests.servers import through_the_queue
-from voiceprints import receipts
+from voiceprints import backup_lock, erasure, receipts
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -18,6 +24,27 @@ def enrolled(native):
         for name in (SUSAN, KEN):
             assert native.enroll(name, recording(name), **library).status_code == 201
     return native
+
+
+@contextmanager
+def making_a_backup() -> Iterator[None]:
+    """Over a connection of its own, as another process would."""
+    held, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with backup_lock.all_kept():
+            held.set()
+            done.wait(60)
+        connection.close()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    assert held.wait(30)
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
 
 
 def names(native):
@@ -57,6 +84,21 @@ def test_there_is_no_receipt_while_it_is_under_way(enrolled):
         begun = enrolled.post("erasures", {"external_id": SUSAN}).json()
         assert begun["state"] == "removing"
         assert problem(enrolled.get(f"erasures/{begun['id']}/receipt")) == (409, "erasure-unfinished")
+
+
+def test_an_erasure_says_since_when_it_waits_for_a_backup(enrolled):
+    with making_a_backup():
+        begun = enrolled.post("erasures", {"external_id": SUSAN}).json()
+        found = enrolled.get(f"erasures/{begun['id']}").json()
+        listed = enrolled.get("erasures").json()["items"]
+        since = backup_lock.holder().since
+        for one in (begun, found, *listed):
+            assert (one["state"], datetime.fromisoformat(one["waits_for_backup_since"])) == ("removing", since)
+    erasure.tend()
+    (done,) = enrolled.get("erasures").json()["items"]
+    assert (done["state"], done["waits_for_backup_since"]) == ("done", None)
+    with making_a_backup():
+        assert enrolled.get(f"erasures/{begun['id']}").json()["waits_for_backup_since"] is None
 
 
 def test_nobody_is_not_found(enrolled):
