@@ -171,6 +171,7 @@ PAGES = [
     ("audit/?tenant={tenant}", EVERYBODY),
     ("audit/?tenant={tenant}&action=speaker.enrolled", EVERYBODY),
     ("audit/?tenant={tenant}&actor=nobody", EVERYBODY),
+    ("audit/check/?tenant={tenant}&verifying=never", EVERYBODY),
     ("audit/csv/?tenant={tenant}&action=tenant.opened", EVERYBODY),
     ("audit/jsonl/?tenant={tenant}&action=tenant.opened", EVERYBODY),
     ("account/", EVERYBODY),

@@ -78,6 +78,8 @@ class ConsoleSite(UnfoldAdminSite):
             *self._retention_urls(),
             path("audit/", self.admin_view(audit_views.trail), name="audit"),
             path("audit/tenants/", self.admin_view(audit_views.choose), name="choose_audit"),
+            path("audit/verify/", self.admin_view(audit_views.verify), name="verify_audit"),
+            path("audit/check/", self.admin_view(audit_views.check), name="audit_check"),
             path("audit/<slug:form>/", self.admin_view(audit_views.export), name="audit_export"),
             path("usage.csv", self.admin_view(usage_csv), name="usage_csv"),
             path("quotas/", self.admin_view(quota_views.home), name="quotas"),

@@ -464,6 +464,7 @@ CELERY_TASK_ROUTES = {
     "*.sweep_*": {"queue": "cleanup"},
     "voiceprints.note_sizes": {"queue": "cleanup"},
     "tenants.check_trail": {"queue": "cleanup"},
+    "tenants.verify_chain": {"queue": "cleanup"},
 }
 CELERY_TIMEZONE = "UTC"
 HOURLY = {"expires": 3500}

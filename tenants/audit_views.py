@@ -9,16 +9,18 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from django import forms
+from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
+from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_POST, require_safe
 
 from tenants.actions import Action
-from tenants.auditing import Line, Search, as_plain, exported, last_check, note_export, page_of_events
+from tenants.auditing import Line, Search, Verification, as_plain, exported, last_check, note_export, page_of_events
 from tenants.choosing import choose_tenant
 from tenants.console import (
     any_tenant,
@@ -32,7 +34,9 @@ from tenants.console import (
     refuse_unless,
 )
 from tenants.models import AuditEvent, Tenant
+from tenants.sealing import chain_of
 from tenants.spreadsheets import harmless
+from tenants.verifying import QueueUnreachable, have_verified, mark_of
 
 ROWS_SHOWN = 50
 
@@ -65,11 +69,14 @@ def trail(request: HttpRequest) -> HttpResponse:
     form = AuditForm(request.GET)
     before = number_in(request.GET.get("before", ""))
     rows, older = page_of_events(tenant, form.search(), before=before, limit=ROWS_SHOWN)
+    verification = _verification(request, tenant)
     context = {
         "title": _("Audit"),
         "form": form,
         "lines": [Line(event, with_addresses=True) for event in rows],
-        "check": last_check(tenant),
+        "verification": verification,
+        "problems": [(problem, _beginning_with(tenant, problem.number)) for problem in verification.problems],
+        "progress": reverse("admin:audit_check", query=_named(tenant) | {"verifying": verification.awaited_after}),
         "tenant": tenant,
         "may_choose": is_platform_staff(request),
         "older": f"?{_address(request, before=older)}" if older else "",
@@ -84,6 +91,29 @@ def choose(request: HttpRequest) -> HttpResponse:
     """The chain of one tenant."""
     refuse_unless(may_read_audit(request))
     return choose_tenant(request, _("Audit"), lambda tenant: reverse("admin:audit", query={"tenant": tenant.slug}))
+
+
+@opens_own_transactions
+@require_POST
+def verify(request: HttpRequest) -> HttpResponse:
+    """Now, by a worker: the page it leads to says when that is over."""
+    with own_view(request):
+        refuse_unless(may_read_audit(request))
+        tenant = _chosen_chain(request)
+        mark = mark_of(last_check(tenant))
+    try:
+        have_verified(chain_of(tenant), mark)
+    except QueueUnreachable:
+        messages.error(request, _("The workers cannot be reached now. Try again in a moment."))
+        return redirect(reverse("admin:audit", query=_named(tenant)))
+    return redirect(reverse("admin:audit", query=_named(tenant) | {"verifying": mark}))
+
+
+@require_safe
+def check(request: HttpRequest) -> HttpResponse:
+    """The part of the page that changes when a verification is over."""
+    refuse_unless(may_read_audit(request))
+    return page(request, "intact", {"verification": _verification(request, _chosen_chain(request))})
 
 
 @opens_own_transactions
@@ -139,9 +169,23 @@ def _chosen_chain(request: HttpRequest) -> Tenant | None:
     return membership.tenant
 
 
+def _verification(request: HttpRequest, tenant: Tenant | None) -> Verification:
+    return Verification(last_check(tenant), request.GET.get("verifying", ""))
+
+
+def _beginning_with(tenant: Tenant | None, number: int) -> str:
+    """The page whose first line is that event, or what is left of its neighbourhood."""
+    return reverse("admin:audit", query=_named(tenant) | {"before": number + 1})
+
+
+def _named(tenant: Tenant | None) -> dict[str, Any]:
+    return {"tenant": tenant.slug} if tenant else {}
+
+
 def _address(request: HttpRequest, **changes: Any) -> str:
     parameters = request.GET.copy()
     parameters.pop("before", None)
+    parameters.pop("verifying", None)
     for name, value in changes.items():
         parameters[name] = str(value)
     return parameters.urlencode()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
@@ -158,11 +159,30 @@ KINDS: Final = {
 }
 """Of objects that have no name but what they are."""
 
+PROBLEMS: Final = {
+    "missing up to %(number)s": gettext_lazy("missing up to event %(number)s"),
+    "does not hang on the one before": gettext_lazy("does not hang on the one before"),
+    "altered": gettext_lazy("altered"),
+    "missing up to %(number)s, to which the chain had come": gettext_lazy(
+        "missing up to event %(number)s, to which the chain had come"
+    ),
+    "missing up to %(number)s, where the chain ended": gettext_lazy(
+        "missing up to event %(number)s, where the chain ended"
+    ),
+    "not what was sealed": gettext_lazy("not what was sealed"),
+    "was sealed and is missing": gettext_lazy("was sealed and is missing"),
+    "carries a seal that is not ours": gettext_lazy("carries a seal that is not ours"),
+    "the head of the chain is missing": gettext_lazy("the head of the chain is missing"),
+    "comes after the end of the chain": gettext_lazy("comes after the end of the chain"),
+    "not the one that the chain ended with": gettext_lazy("not the one that the chain ended with"),
+}
+"""What a verification says of an event (tenants/sealing.py), with the numbers taken out."""
 
 PAIRS: Final = {"changes", "days"}
 PAIR: Final = {"own_period"}
 """Under which names stand two values each, before and after."""
 
+NUMBER = re.compile(r"\d+")
 FIELDS, FOR_EVER = "fields", "days"
 MOMENTS: Final = {"created", "erased_from", "expires", "since", "until"}
 """Under which names a moment stands; whatever somebody wrote may look like one."""
@@ -184,6 +204,13 @@ def actor_in_words(kind: str, number: int | None, name: str) -> str:
         return name
     label = str(ActorKind(kind).label) if kind in ActorKind.values else kind
     return f"{label} {name}" if name else _numbered(label, number)
+
+
+def problem_in_words(said: str) -> str:
+    """Also one that a later version found."""
+    found = NUMBER.search(said)
+    words = PROBLEMS.get(NUMBER.sub("%(number)s", said))
+    return str(words) % {"number": found[0] if found else ""} if words else said
 
 
 def object_in_words(kind: str, number: int | None, name: str) -> str:

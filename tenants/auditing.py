@@ -12,17 +12,19 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 
 from tenants.actions import Action, Outcome
-from tenants.audit_words import Detail, actor_in_words, details_in_words, object_in_words
+from tenants.audit_words import Detail, actor_in_words, details_in_words, object_in_words, problem_in_words
 from tenants.context import acting_as, acting_as_platform
 from tenants.interfaces import interface_name
 from tenants.models import AuditCheck, AuditEvent, Tenant
 from tenants.names import of_library, visible
 from tenants.origins import ActorKind, origin
-from tenants.sealing import chain_of
+from tenants.sealing import Problem, chain_of
 from tenants.trail import Target, note
+from tenants.verifying import mark_of
 
 ROWS_AT_ONCE = 1000
 HISTORY_SHOWN = 100
+PROBLEMS_SHOWN = 10
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,27 @@ class Line:
     @property
     def details(self) -> list[Detail]:
         return details_in_words(self.event.details)
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What the last one of a chain came to, for whoever waits for one after that of the mark."""
+
+    check: AuditCheck | None
+    awaited_after: str = ""
+
+    @property
+    def under_way(self) -> bool:
+        return self.awaited_after == mark_of(self.check)
+
+    @property
+    def problems(self) -> list[Problem]:
+        found = self.check.problems if self.check else []
+        return [Problem(one["number"], problem_in_words(one["said"])) for one in found[:PROBLEMS_SHOWN]]
+
+    @property
+    def more_problems(self) -> int:
+        return max(0, len(self.check.problems) - PROBLEMS_SHOWN) if self.check else 0
 
 
 def events_of(tenant: Tenant | None, search: Search = EVERYTHING) -> QuerySet[AuditEvent]:

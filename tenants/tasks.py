@@ -10,7 +10,7 @@ from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
-from tenants import guessing, invitations, sealing
+from tenants import guessing, invitations, sealing, verifying
 from tenants.cleaning import Tally, clean, forget_old_runs, keep_up
 from tenants.sessions import sweep_sessions
 
@@ -37,6 +37,12 @@ def seal_trail() -> int:
 def check_trail() -> None:
     """Verify every chain, and let go what is older than it is to be kept."""
     clean("audit", _check_trail)
+
+
+@shared_task(name=verifying.VERIFY)
+def verify_chain(chain: int, mark: str) -> None:
+    """Somebody wants to know now whether it is intact."""
+    verifying.verify_after(chain, mark)
 
 
 def _check_trail(tally: Tally) -> None:

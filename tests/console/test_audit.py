@@ -8,24 +8,32 @@ import io
 import json
 import re
 from datetime import timedelta
+from html import unescape
+from urllib.parse import urlencode
 
 import pytest
+from celery import current_app
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from kombu.exceptions import OperationalError
 
 from bench.console_pages import MOST_QUERIES, TRANSACTION_CONTROL
-from tenants import audit_words, auditing, refused, sealing
+from tenants import audit_words, auditing, refused, sealing, verifying
 from tenants.actions import Action
 from tenants.auditing import Search
 from tenants.context import acting_as, acting_as_platform
-from tenants.models import AuditEvent, Role
+from tenants.models import AuditCheck, AuditEvent, Role
+from tenants.sealing import chain_of
 from tenants.services import issue_token
 from tenants.trail import Target, note
+from tests.api.failures import failing
 from tests.console.people import PASSWORD, enrolled, join, member, signed_in
+from tests.servers import through_the_queue
+from tests.tenants.test_sealing import tamper
 from tests.threads import all_at_once
 from voiceprints.history import history_of
 
@@ -214,7 +222,101 @@ def test_the_badge_tells_whether_the_chain_is_intact(client_of, acme):
     assert "intact up to event" in page_of(client)
 
 
-@pytest.mark.parametrize("page", ["", "csv/", "jsonl/"])
+@pytest.mark.parametrize(("who", "query"), [("auditor", {}), ("staff", {"tenant": "acme"}), ("staff", {})])
+def test_whoever_reads_a_chain_has_it_verified(who, query, client_of, acme):
+    client = client_of(who)
+    after = client.post(f"/console/audit/verify/?{urlencode(query)}", follow=True)
+    assert "intact up to event" in after.content.decode()
+    chain = acme if who == "auditor" or query else None
+    assert verified_chains() == [chain_of(chain)]
+    assert "verify/?tenant=acme" in after.content.decode() if chain else "verify/?" not in after.content.decode()
+
+
+def verified_chains() -> list[int]:
+    with acting_as_platform():
+        return [check.pk for check in AuditCheck.all_tenants.all()]
+
+
+def test_the_page_follows_a_verification_until_it_is_over(client_of, acme):
+    client = client_of("auditor")
+    with through_the_queue():
+        begun = client.post("/console/audit/verify/", follow=True)
+    assert "verifying=never" in begun.request["QUERY_STRING"]
+    (progress,) = re.findall(r'data-progress="(.*?)"', begun.content.decode())
+    assert "data-under-way" in client.get(unescape(progress)).content.decode()
+    assert "Verify now" not in begun.content.decode()
+    sealing.verify(acme.pk)
+    assert "intact up to event" in client.get(unescape(progress)).content.decode()
+    assert "data-progress" not in page_of(client, verifying="never")
+
+
+def test_a_chain_that_was_verified_since_is_not_verified_again(acme):
+    verifying.verify_after(acme.pk, verifying.NEVER)
+    first = last_check(acme)
+    verifying.verify_after(acme.pk, verifying.NEVER)
+    assert last_check(acme).at == first.at
+    verifying.verify_after(acme.pk, verifying.mark_of(first))
+    assert last_check(acme).at > first.at
+
+
+def last_check(tenant) -> AuditCheck:
+    with acting_as(tenant):
+        return auditing.last_check(tenant)
+
+
+def test_a_queue_that_cannot_be_reached_is_said(client_of, monkeypatch):
+    with through_the_queue():
+        monkeypatch.setattr(current_app, "send_task", failing(OperationalError("connection refused")))
+        page = client_of("owner").post("/console/audit/verify/", follow=True).content.decode()
+    assert "The workers cannot be reached now." in page
+    assert "Verify now" in page
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_broken_chain_is_shown_where_it_broke_with_links(client_of, acme):
+    noted(acme, 12)
+    chain = f"WHERE tenant_id = {acme.pk} AND number"
+    tamper(f"UPDATE tenants_auditevent SET actor_name = 'x' {chain} = 5", f"DELETE FROM tenants_auditevent {chain} = 8")
+    client = client_of("auditor")
+    page = client.post("/console/audit/verify/", follow=True).content.decode()
+    assert "broken at event 5" in page
+    found = re.findall(r'href="([^"]*before=[^"]*)">(event \d+)</a>: (.*?)</li>', page)
+    assert [row[1:] for row in found] == [("event 5", "altered"), ("event 8", "missing up to event 8")]
+    shown = client.get(unescape(found[0][0])).content.decode().partition("<tbody>")[2]
+    assert re.search(r'<td data-label="number">(\d+)</td>', shown)[1] == "5"
+    assert "事件 8" in client.get("/console/audit/", headers={"accept-language": "zh-CN"}).content.decode()
+
+
+def test_of_many_broken_places_the_first_ten_are_listed(client_of, acme):
+    problems = [{"number": number, "said": "altered"} for number in range(1, 15)]
+    with acting_as(acme):
+        AuditCheck.all_tenants.create(tenant_id=acme.pk, number=20, at=timezone.now(), problems=problems)
+    page = page_of(client_of("auditor"))
+    assert page.count("</a>: altered</li>") == 10
+    assert "and 4 more" in page
+
+
+def test_everything_that_a_verification_finds_has_words():
+    tree = ast.parse((settings.BASE_DIR / "tenants" / "sealing.py").read_text())
+    calls = [one for one in ast.walk(tree) if isinstance(one, ast.Call) and isinstance(one.func, ast.Attribute)]
+    said = {as_pattern(call.args[1]) for call in calls if call.func.attr == "complain"}
+    assert said == set(audit_words.PROBLEMS)
+
+
+def as_pattern(said) -> str:
+    """A text with a number for whatever it was formatted with."""
+    parts = said.values if isinstance(said, ast.JoinedStr) else [said]
+    return "".join(part.value if isinstance(part, ast.Constant) else "%(number)s" for part in parts)
+
+
+def test_another_tenants_chain_is_not_verified(client_of, acme):
+    client = client_of("globex")
+    for slug in ("acme", "nosuch"):
+        assert client.post(f"/console/audit/verify/?tenant={slug}").status_code == 404
+    assert verified_chains() == []
+
+
+@pytest.mark.parametrize("page", ["", "check/", "csv/", "jsonl/"])
 def test_another_tenants_chain_is_as_unknown_as_none(page, client_of):
     client = client_of("globex")
     for slug in ("acme", "nosuch"):

@@ -50,6 +50,7 @@ LISTS = {
     "quotas/acme/": OWNERS,
     "audit/": AUDITORS,
     "audit/?tenant=acme": AUDITORS,
+    "audit/check/?tenant=acme": AUDITORS,
     "audit/csv/?tenant=acme": AUDITORS,
     "audit/jsonl/?tenant=acme": AUDITORS,
     "erasures/acme/": AUDITORS,
@@ -131,6 +132,7 @@ ROWS = {
 DEEDS = {
     "thresholds/acme/apply/": ({"far": "0.05", "confirmed": "yes"}, OWNERS),
     "thresholds/acme/policy/": ({"consistency": "accept"}, OWNERS),
+    "audit/verify/?tenant=acme": ({}, AUDITORS),
     "erasures/acme/begin/": ({}, OWNERS),
     "erasures/acme/tenant/": ({}, OWNERS),
     "opt-outs/acme/": ({}, OWNERS),
