@@ -14,12 +14,10 @@ from tenants.deletions import NAMES_SHOWN
 from voiceprints import services
 from voiceprints.confirmation import is_confirmed
 from voiceprints.errors import VoiceprintError
-from voiceprints.filters import CHOICES_OFFERED
+from voiceprints.library_choice import Among, LibraryChoice
 from voiceprints.models import Library, Speaker
 from voiceprints.refusals import in_words
 from voiceprints.results import LibraryKey
-
-TARGET = "target"
 
 
 def moved_or_asked(request: HttpRequest, speakers: QuerySet[Speaker], back: str) -> HttpResponse | None:
@@ -28,18 +26,17 @@ def moved_or_asked(request: HttpRequest, speakers: QuerySet[Speaker], back: str)
     if len(tenants) != 1:
         messages.error(request, _("Choose speakers of one tenant."))
         return None
-    libraries = own_rows(request, Library.all_tenants.select_related("tenant")).filter(tenant__in=tenants)
-    others = libraries.exclude(pk__in=_only_library_of(speakers))
+    others = Among(tenant=tenants.pop(), but=_only_library_of(speakers))
     target = _target(request, others) if is_confirmed(request) else None
     if target is None:
         return _question(request, speakers, others, back)
     return _moved(request, speakers, target)
 
 
-def _only_library_of(speakers: QuerySet[Speaker]) -> list[int]:
-    """In which all of them are already; empty where they are in several."""
+def _only_library_of(speakers: QuerySet[Speaker]) -> int | None:
+    """In which all of them are already; None where they are in several."""
     found = list(speakers.order_by().values_list("library", flat=True).distinct()[:2])
-    return found if len(found) == 1 else []
+    return found[0] if len(found) == 1 else None
 
 
 def _moved(request: HttpRequest, speakers: QuerySet[Speaker], target: Library) -> HttpResponse | None:
@@ -54,13 +51,12 @@ def _moved(request: HttpRequest, speakers: QuerySet[Speaker], target: Library) -
     return redirect("admin:voiceprints_library_change", target.pk)
 
 
-def _target(request: HttpRequest, libraries: QuerySet[Library]) -> Library | None:
-    return libraries.filter(pk=number_in(request.POST.get(TARGET, "")) or 0).first()
+def _target(request: HttpRequest, others: Among) -> Library | None:
+    libraries = others.of(own_rows(request, Library.all_tenants.select_related("tenant")))
+    return libraries.filter(pk=number_in(request.POST.get("library", "")) or 0).first()
 
 
-def _question(
-    request: HttpRequest, speakers: QuerySet[Speaker], libraries: QuerySet[Library], back: str
-) -> HttpResponse:
+def _question(request: HttpRequest, speakers: QuerySet[Speaker], others: Among, back: str) -> HttpResponse:
     count = speakers.count()
     question = ngettext(
         "Move this speaker to another library?", "Move these %(count)d speakers to another library?", count
@@ -70,7 +66,7 @@ def _question(
         "question": question % {"count": count},
         "names": [str(one) for one in speakers.prefetch_related(None)[:NAMES_SHOWN]],
         "more": max(0, count - NAMES_SHOWN),
-        "libraries": libraries[:CHOICES_OFFERED],
+        "choice": LibraryChoice(request, "", others),
         "unchosen": is_confirmed(request),
         "repeated": selection(request),
         "back": back,

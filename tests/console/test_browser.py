@@ -17,6 +17,7 @@ from tests.console.people import PASSWORD, enrolled, member
 from tests.servers import through_the_queue
 from tests.usage import used
 from voiceprints import bulk, generations, work
+from voiceprints.models import Library
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -307,6 +308,21 @@ def test_people_are_imported_and_what_failed_is_tried_again(page, acme, tmp_path
     expect(page.get_by_text("What failed is tried again.")).to_be_visible()
     open_in_sidebar(page, "Home")
     expect(page.locator("#figure-enrolled")).to_have_text("1")
+
+
+def test_somebody_is_moved_to_a_library_that_is_found_among_many_by_typing(page, acme, people):
+    with acting_as(acme):
+        acme.libraries.bulk_create(Library(tenant=acme, org_id="acme", tag_id=f"z{number}") for number in range(600))
+        staff = acme.libraries.get(tag_id="staff")
+    sign_in(page, acme, Role.OPERATOR)
+    page.goto(f"/console/voiceprints/library/{staff.pk}/change/")
+    page.get_by_role("checkbox", name="alice").check()
+    page.get_by_role("button", name="Move to another library").click()
+    page.locator(".select2-selection").click()
+    page.locator(".select2-search__field").fill("z599")
+    page.get_by_role("option", name="acme / z599").click()
+    page.get_by_role("button", name="Move").click()
+    expect(page.get_by_text("1 speaker is in acme / z599 now.")).to_be_visible()
 
 
 def test_a_refused_upload_is_still_chosen_and_the_refusal_is_where_one_is(page, acme, tmp_path):

@@ -111,7 +111,7 @@ def test_those_that_were_chosen_are_moved(client_of, acme, staff, guests):
     bob = people(acme, "bob")[0]
     address, sent = sent_by(words(page_of(client, staff)), action="move", _selected_action=bob.pk)
     assert "Move this speaker to another library?" in words(client.post(address, sent))
-    client.post(address, sent | {"confirmed": "yes", "target": guests.pk})
+    client.post(address, sent | {"confirmed": "yes", "library": guests.pk})
     assert speakers_of(acme, guests) == {"bob", "carol"}
 
 
@@ -158,7 +158,7 @@ def test_speakers_are_moved_after_asking_where(client_of, acme, staff, guests):
     chosen = people(acme, "alice", "bob")
     assert "Move these 2 speakers to another library?" in words(move(client, chosen))
     assert speakers_of(acme, staff) == {"alice", "alice again", "bob"}
-    page = words(move(client, chosen, confirmed="yes", target=guests.pk))
+    page = words(move(client, chosen, confirmed="yes", library=guests.pk))
     assert "2 speakers are in acme / guests now." in page
     assert speakers_of(acme, staff) == {"alice again"}
 
@@ -166,23 +166,42 @@ def test_speakers_are_moved_after_asking_where(client_of, acme, staff, guests):
 def test_no_library_is_chosen_beforehand_and_the_one_they_are_in_is_not_offered(client_of, acme, staff, guests):
     client, bob = client_of("operator"), people(acme, "bob")
     page = words(move(client, bob))
-    assert '<option value="">' in page
-    assert f'<option value="{guests.pk}">' in page
-    assert f'<option value="{staff.pk}">' not in page
+    assert "<option" not in page.partition('name="library"')[2].partition("</select>")[0]
+    assert libraries_offered(client, page) == ["acme / guests"]
     for target in ("", staff.pk):
-        refused = words(move(client, bob, confirmed="yes", target=target))
+        refused = words(move(client, bob, confirmed="yes", library=target))
         assert "Choose a library in which they are not yet. Nobody was moved." in refused
 
 
+def libraries_offered(client, page, term="") -> list[str]:
+    address = unescape(re.search('data-ajax--url="(.*?)"', page)[1])
+    field = "app_label=voiceprints&model_name=speaker&field_name=library"
+    return [found["text"] for found in client.get(f"{address}&{field}&term={term}").json()["results"]]
+
+
+def test_platform_staff_are_offered_the_libraries_of_the_speakers_tenant(client_of, acme, globex, staff, guests):
+    enrolled(globex, "mallory", "wei")
+    client = client_of("staff")
+    page = words(move(client, people(acme, "bob", "carol")))
+    assert libraries_offered(client, page) == ["Acme · acme / guests", "Acme · acme / staff"]
+
+
+def test_an_address_narrows_the_libraries_offered_and_widens_them_for_nobody(client_of, acme, globex, guests):
+    theirs, client = enrolled(globex, "mallory", "wei")[0].library, client_of("globex")
+    for tenant, found in ((acme, []), (globex, [str(theirs)])):
+        page = f'data-ajax--url="/console/autocomplete/?tenant={tenant.pk}&amp;but=nonsense"'
+        assert libraries_offered(client, page) == found
+
+
 def test_whoever_moved_them_stands_at_the_library_where_they_are_now(client_of, acme, staff, guests):
-    response = move(client_of("operator"), people(acme, "bob"), confirmed="yes", target=guests.pk)
+    response = move(client_of("operator"), people(acme, "bob"), confirmed="yes", library=guests.pk)
     assert response.redirect_chain[-1][0] == f"/console/voiceprints/library/{guests.pk}/change/"
 
 
 def test_names_that_are_taken_are_named_and_nobody_moves(client_of, acme, staff, guests):
     enrolled(acme, "bob", "wei", tag_id="guests")
     chosen = [one for one in people(acme, "alice", "bob") if one.library_id == staff.pk]
-    page = words(move(client_of("operator"), chosen, confirmed="yes", target=guests.pk))
+    page = words(move(client_of("operator"), chosen, confirmed="yes", library=guests.pk))
     assert "Nobody was moved. These names are taken there: bob." in page
     assert speakers_of(acme, staff) == {"alice", "alice again", "bob"}
 
@@ -190,11 +209,11 @@ def test_names_that_are_taken_are_named_and_nobody_moves(client_of, acme, staff,
 def test_nobody_moves_to_or_out_of_another_tenant(client_of, acme, globex, staff):
     theirs = enrolled(globex, "mallory", "wei")[0].library
     chosen = people(acme, "alice")
-    page = words(move(client_of("owner"), chosen, confirmed="yes", target=theirs.pk))
+    page = words(move(client_of("owner"), chosen, confirmed="yes", library=theirs.pk))
     assert "Move this speaker to another library?" in page
-    move(client_of("globex"), chosen, confirmed="yes", target=theirs.pk)
+    move(client_of("globex"), chosen, confirmed="yes", library=theirs.pk)
     assert "Choose speakers of one tenant." in words(
-        move(client_of("staff"), [*chosen, *people(globex, "mallory")], confirmed="yes", target=theirs.pk)
+        move(client_of("staff"), [*chosen, *people(globex, "mallory")], confirmed="yes", library=theirs.pk)
     )
     assert "alice" in speakers_of(acme, staff)
     assert speakers_of(globex, theirs) == {"mallory"}
