@@ -27,7 +27,7 @@ UNSEEN_SPACES: Final = re.compile(r"^\s+|\s+$|\s{2,}")
 def visible(name: str) -> str:
     """Of whatever it is made, there is something to see and to click; the empty one stays empty."""
     kept = "" if shows_nothing(name) else JOINERS
-    return UNSEEN_SPACES.sub(_open_boxes, "".join(_seen(character, kept) for character in name))
+    return "".join(_seen(character, kept) for character in UNSEEN_SPACES.sub(_as_numbers, name))
 
 
 def shows_nothing(name: str) -> bool:
@@ -59,8 +59,12 @@ def _seen(character: str, kept: str) -> str:
     category = unicodedata.category(character)
     if character in kept or category == "Zs":
         return character
-    return f"⟨U+{ord(character):04X}⟩" if character in FILLERS or category[0] in "CZ" else character
+    return _number(character) if character in FILLERS or category[0] in "CZ" else character
 
 
-def _open_boxes(spaces: re.Match[str]) -> str:
-    return "␣" * len(spaces[0])
+def _as_numbers(spaces: re.Match[str]) -> str:
+    return "".join(map(_number, spaces[0]))
+
+
+def _number(character: str) -> str:
+    return f"⟨U+{ord(character):04X}⟩"

@@ -17,10 +17,10 @@ def test_a_name_that_can_be_seen_stays_as_it_is(name):
 @pytest.mark.parametrize(
     ("name", "seen"),
     [
-        ("   ", "␣␣␣"),
-        (" alice ", "␣alice␣"),
-        ("\u3000", "␣"),
-        ("a  b", "a␣␣b"),
+        ("  ", "⟨U+0020⟩⟨U+0020⟩"),
+        (" alice ", "⟨U+0020⟩alice⟨U+0020⟩"),
+        ("\u3000", "⟨U+3000⟩"),
+        ("a  b", "a⟨U+0020⟩⟨U+0020⟩b"),
         ("\u200b", "⟨U+200B⟩"),
         ("\u200d", "⟨U+200D⟩"),
         ("\u3164", "⟨U+3164⟩"),
