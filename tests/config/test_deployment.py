@@ -164,6 +164,7 @@ def refusing_nginx(tmp_path_factory):
     said = said.replace("http://web:8000", "http://127.0.0.1:1").replace(
         "client_max_body_size 65m", "client_max_body_size 1k"
     )
+    said = said.replace("client_max_body_size 4097m", "client_max_body_size 2k")
     said = said.replace("/etc/nginx/tls", str(folder)).replace("/var/log/nginx", str(folder))
     (folder / "nginx.conf").write_text(f"pid {folder}/pid; daemon off; events {{}} http {{ {said} }}")
     command = [tool("nginx"), "-e", folder / "error.log", "-c", folder / "nginx.conf"]
@@ -185,6 +186,7 @@ PROBLEM = "urn:openvpr:problem:"
 # Of each interface: a path, where its answer has the code, and what stands there.
 REFUSALS = [
     ("/api/v1/enroll", "type", f"{PROBLEM}too-large", f"{PROBLEM}unavailable"),
+    ("/api/v1/imports", "type", f"{PROBLEM}too-large", f"{PROBLEM}unavailable"),
     ("/voiceid/register", "code", "10107", "10700"),
     ("/dolphin/1/enroll", "status", "22152", "22151"),
     ("/v1/private/s782b4996", "header code", 10163, 11503),
@@ -208,9 +210,12 @@ def test_nginx_refuses_in_the_words_of_the_interface(refusing_nginx, path, code,
     assert (status, kinds, found(text)) == (503, [kind], no_answer)
 
 
-def test_nginx_says_to_people_what_it_always_says(refusing_nginx):
-    status, kinds, text = refusing_nginx("/console/login/", bytes(5000))
-    assert (status, kinds, "<html>" in text) == (413, ["text/html"], True)
+@pytest.mark.parametrize("path", ["/console/login/", "/console/jobs/acme/import/"])
+def test_nginx_says_to_people_what_is_wrong_on_a_page(refusing_nginx, path):
+    status, kinds, text = refusing_nginx(path, bytes(5000))
+    assert (status, kinds, "This is too large." in text) == (413, ["text/html"], True)
+    status, kinds, text = refusing_nginx(path, b"")
+    assert (status, kinds, "The platform does not answer at the moment." in text) == (503, ["text/html"], True)
 
 
 # --- What containers would do, without containers --------------------------------------------------------------------
