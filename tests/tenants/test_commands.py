@@ -81,6 +81,14 @@ def test_after_the_overlap_only_the_successor_works(acme_credential, capsys):
     assert known_credential(successor["key_id"]).usable
 
 
+def test_a_rotation_that_is_overtaken_says_so_in_a_line(acme_credential, capsys, monkeypatch):
+    """`acme_credential` is as it was read before the other rotation."""
+    run("rotate_credential", "acme", acme_credential.key_id)
+    monkeypatch.setattr("tenants.management.commands.rotate_credential.credential_named", lambda *_: acme_credential)
+    with pytest.raises(CommandError, match="rotated already"):
+        run("rotate_credential", "acme", acme_credential.key_id)
+
+
 def test_a_disabled_key_is_of_no_use_until_it_is_enabled(acme_credential):
     run("credential", "disable", "acme", acme_credential.key_id)
     assert not known_credential(acme_credential.key_id).usable

@@ -4,7 +4,8 @@ from argparse import ArgumentTypeError
 from datetime import timedelta
 from typing import Any
 
-from django.core.management.base import CommandParser
+from django.core.exceptions import ValidationError
+from django.core.management.base import CommandError, CommandParser
 
 from tenants.management.base import AttributedCommand, as_json, credential_named, tenant_named
 from tenants.services import rotate_credential
@@ -22,7 +23,10 @@ class Command(AttributedCommand):
 
     def handle(self, *args: Any, tenant: str, key_id: str, overlap_hours: float, **options: Any) -> str:
         credential = credential_named(tenant_named(tenant), key_id)
-        return as_json(rotate_credential(credential, overlap=timedelta(hours=overlap_hours)))
+        try:
+            return as_json(rotate_credential(credential, overlap=timedelta(hours=overlap_hours)))
+        except ValidationError as overtaken:
+            raise CommandError(" ".join(overtaken.messages)) from None
 
 
 def hours(text: str) -> float:
