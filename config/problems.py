@@ -10,7 +10,14 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils.translation import gettext_lazy as _
 
-TITLES = {400: "bad request", 403: "forbidden", 404: "not found", 413: "too large", 500: "internal error"}
+TITLES = {
+    400: "bad request",
+    403: "forbidden",
+    404: "not found",
+    405: "method not allowed",
+    413: "too large",
+    500: "internal error",
+}
 PAGES = {
     400: (_("This request makes no sense here"), _("Go back and try again.")),
     403: (_("Your role does not allow this"), _("Ask an owner of your tenant.")),
@@ -36,15 +43,15 @@ def problem(request: HttpRequest, status: int, words: tuple[Any, Any] | None = N
 
 
 class ProblemPageMiddleware:
-    """What the console refuses without a word, such as an address that only takes what is posted, becomes a page."""
+    """What the console refuses without a word becomes a page; elsewhere, a wrong method becomes JSON."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
-        wordless = response.status_code in PAGES and not response.streaming and not response.content
-        if not wordless or not request.path.startswith(settings.CONSOLE_PATH):
+        known = PAGES if request.path.startswith(settings.CONSOLE_PATH) else {405}
+        if response.status_code not in known or response.streaming or response.content:
             return response
         page = problem(request, response.status_code)
         response.content, response.headers["Content-Type"] = page.content, page.headers["Content-Type"]

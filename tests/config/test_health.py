@@ -48,6 +48,13 @@ def test_the_web_server_says_that_it_lives(client):
     assert (reply.status_code, reply.json(), reply["Cache-Control"]) == (200, {"status": "alive"}, "no-store")
 
 
+@pytest.mark.parametrize("address", ["/health/live", "/health/ready", "/metrics", "/"])
+def test_a_wrong_method_is_refused_in_words(client, address):
+    reply = client.post(address)
+    assert (reply.status_code, reply.json()["title"]) == (405, "method not allowed")
+    assert "GET" in reply["Allow"]
+
+
 def test_with_everything_in_place_the_platform_is_ready(client, everybody):
     reply = client.get("/health/ready")
     assert (reply.status_code, reply.json()) == (200, {"status": "ready", "parts": ALL_WELL})
