@@ -75,7 +75,7 @@ STATE_COLOURS = {"active": "success", "disabled": "default", "expired": "warning
 @admin.register(Tenant)
 class TenantsAdmin(PlatformAdmin):
     trail_kind = "tenant"
-    list_display = ["slug", "name", "app_id", "state", "figures", "created"]
+    list_display = ["slug", "name", "app_id", "state", "figures", "erasures", "created"]
     list_filter = ["active"]
     search_fields = ["slug", "name", "app_id"]
     policy_fields = [
@@ -103,8 +103,12 @@ class TenantsAdmin(PlatformAdmin):
 
     @display(description=_("usage"))
     def figures(self, tenant: Tenant) -> str:
-        address = reverse("admin:index", query={"tenant": tenant.slug})
-        return format_html('<a class="link" href="{}">{}</a>', address, _("Show"))
+        return _shown_at(reverse("admin:index", query={"tenant": tenant.slug}))
+
+    @display(description=_("erasures"))
+    def erasures(self, tenant: Tenant) -> str:
+        """Where a closed one is restored, too."""
+        return _shown_at(reverse("admin:tenant_erasures", args=[tenant.slug]))
 
     def has_delete_permission(self, request: HttpRequest, obj: Tenant | None = None) -> bool:
         return False
@@ -138,6 +142,10 @@ class TenantsAdmin(PlatformAdmin):
 
     def response_add(self, request: HttpRequest, obj: Tenant, post_url_continue: str | None = None) -> HttpResponse:
         return go_and_see(request)
+
+
+def _shown_at(address: str) -> str:
+    return format_html('<a class="link" href="{}">{}</a>', address, _("Show"))
 
 
 class OpenerAdmin(TenantAdmin):

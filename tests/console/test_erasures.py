@@ -131,14 +131,17 @@ def test_the_staff_restores_it(client_of, acme, people):
 
 
 def test_the_staff_sees_at_once_that_a_tenant_is_closed_and_restores_it_there(client_of, acme, people):
-    staff, restore = client_of("staff"), f'action="{LEAVE}restore/"'
-    assert restore not in staff.get("/console/erasures/acme/").content.decode()
+    staff, restore, leave = client_of("staff"), f'action="{LEAVE}restore/"', f'href="{LEAVE}"'
+    before = staff.get("/console/erasures/acme/").content.decode()
+    assert (leave in before, restore in before) == (True, False)
     staff.post(LEAVE, {"typed": "acme", "grace_days": "30"})
     page = staff.get("/console/erasures/acme/").content.decode()
-    assert restore in page
+    assert (leave in page, restore in page) == (False, True)
     assert "Acme is closed. It can be restored until " in page
     assert "Closed since " in page
-    assert "closed, to be erased from " in staff.get("/console/tenants/tenant/").content.decode()
+    tenants = staff.get("/console/tenants/tenant/").content.decode()
+    assert "closed, to be erased from " in tenants
+    assert 'href="/console/erasures/acme/"' in tenants
     assert "The tenant is restored." in staff.post(f"{LEAVE}restore/", follow=True).content.decode()
 
 
