@@ -72,6 +72,10 @@ class Row:
     recordings: tuple[str, ...]
 
 
+NOT_SAID = LibraryKey("", "")
+"""Which library, in a line that could not be read."""
+
+
 @dataclass(frozen=True)
 class BadRow:
     number: int
@@ -157,7 +161,7 @@ def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _row(number: int, fields: dict[str, Any] | RowRefused, default: LibraryKey) -> Row | BadRow:
     if isinstance(fields, RowRefused):
-        return BadRow(number, default, "", fields)
+        return BadRow(number, NOT_SAID, "", fields)
     try:
         return _good_row(number, fields, default)
     except RowRefused as problem:

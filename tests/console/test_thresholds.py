@@ -326,9 +326,12 @@ def test_a_change_stands_in_the_audit_trail(client_of, crowd):
     assert (rate.actor_name, rate.interface) == ("acme-owner", "console")
 
 
-@pytest.mark.parametrize("far", ["", "much", "0", "0.5", "nan", "-1"])
+@pytest.mark.parametrize("far", ["", "much", "0", "0.5", "5", "nan", "-1"])
 def test_a_rate_that_cannot_be_kept_is_refused(far, client_of, acme):
-    said = client_of("owner").post(f"{PAGE}apply/", {"far": far, "confirmed": "yes"}, follow=True)
+    client = client_of("owner")
+    asked = client.get(f"{PAGE}apply/", {"far": far}, follow=True)
+    said = client.post(f"{PAGE}apply/", {"far": far, "confirmed": "yes"}, follow=True)
+    assert "That is no false accept rate" in text(asked)
     assert "That is no false accept rate" in text(said)
     assert again(acme).false_accept_rate == 0.01
 

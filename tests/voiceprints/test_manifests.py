@@ -194,3 +194,9 @@ def test_what_is_said_to_be_required_is():
 def test_the_documents_name_the_same_columns():
     said = (settings.BASE_DIR / "docs" / "bulk.md").read_text().split("### The list")[1].split("```")[0]
     assert sorted(re.findall(r"`(\w+_id|audio|info)`(?=[^|]*\|)", said)) == sorted(column.name for column in COLUMNS)
+
+
+@pytest.mark.parametrize("line", ["ken,ken.wav,acme", "ken"])
+def test_of_a_line_that_could_not_be_read_no_library_is_said(line):
+    (bad,) = rows(csv_manifest(line))
+    assert bad.key == LibraryKey("", "")
