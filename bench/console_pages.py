@@ -92,6 +92,8 @@ PAGES = [
     ("try/", EVERYBODY),
     ("try/?library={library}", EVERYBODY),
     ("try/?speaker={speaker}", EVERYBODY),
+    ("try/enrolled/?library={library}", EVERYBODY),
+    ("try/enrolled/?library={library}&external_id=speaker-04", EVERYBODY),
     ("jobs/", [STAFF]),
     ("jobs/{tenant}/", EVERYBODY),
     ("jobs/{tenant}/?kind=import&state=failed", EVERYBODY),

@@ -154,6 +154,7 @@ class ConsoleSite(UnfoldAdminSite):
     def _voice_urls(self) -> list[URLPattern]:
         return [
             path("try/", self.admin_view(tryout_views.try_out), name="try_out"),
+            path("try/enrolled/", self.admin_view(tryout_views.enrolled), name="claimable_speakers"),
             path("libraries/<int:library_id>/enroll/", self.admin_view(speaking_views.enroll), name="enroll_speaker"),
             path("libraries/<int:library_id>/map/", self.admin_view(library_views.library_map), name="library_map"),
             path("speakers/<int:speaker_id>/nearest/", self.admin_view(speaker_views.nearest), name="nearest_speakers"),

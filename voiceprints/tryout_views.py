@@ -6,7 +6,9 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import render
 from django.utils.translation import gettext as _
+from django.views.decorators.http import require_safe
 
 from audio.errors import AudioError
 from tenants.console import (
@@ -26,7 +28,7 @@ from voiceprints.models import Library
 from voiceprints.pages import own_library, own_speaker
 from voiceprints.refusals import in_words
 from voiceprints.speaking_forms import Asked, TryoutForm
-from voiceprints.tryouts import Tryout, tried
+from voiceprints.tryouts import Tryout, claimable, tried
 
 
 @opens_own_transactions
@@ -36,6 +38,15 @@ def try_out(request: HttpRequest) -> HttpResponse:
     found = _tried(request) if request.method == "POST" else {}
     with own_view(request):
         return page(request, "try", {"title": _("Try it")} | _offered(request) | found)
+
+
+@require_safe
+def enrolled(request: HttpRequest) -> HttpResponse:
+    """The part of the page that follows the library and what is typed."""
+    refuse_unless(may_change(request))
+    library = own_library(request, number_in(request.GET.get("library", "")) or 0)
+    found = claimable(library, request.GET.get("external_id", ""))
+    return render(request, "console/claimable.html", {"claimable": found})
 
 
 def _tried(request: HttpRequest) -> dict[str, Any]:
@@ -66,7 +77,7 @@ def _offered(request: HttpRequest) -> dict[str, Any]:
     """What is chosen beforehand: what was sent, or what a link names; no choice where there is no library."""
     speaker = _named(request.GET, "speaker", lambda key: own_speaker(request, key))
     library = speaker.library if speaker else _named(request.GET, "library", lambda key: own_library(request, key))
-    library = library or own_rows(request, Library.all_tenants.all()).first()
+    library = library or own_rows(request, Library.all_tenants.select_related("tenant")).first()
     chosen = {
         "library": str(library.pk) if library else "",
         "asked": Asked.VERIFY if speaker else Asked.IDENTIFY,
@@ -74,8 +85,14 @@ def _offered(request: HttpRequest) -> dict[str, Any]:
     }
     sent = {name: request.POST[name] for name in chosen if name in request.POST}
     chosen |= sent
-    choice = LibraryChoice(request, chosen["library"]) if library else None
-    return {"choice": choice, "questions": Asked.choices, "chosen": chosen}
+    if library is None:
+        return {}
+    about = {"choice": LibraryChoice(request, chosen["library"]), "questions": Asked.choices, "chosen": chosen}
+    return about | {"claimable": claimable(_sent_library(request) or library, chosen["external_id"])}
+
+
+def _sent_library(request: HttpRequest) -> Library | None:
+    return _named(request.POST, "library", lambda key: own_library(request, key))
 
 
 def _named(said: QueryDict, name: str, find: Any) -> Any:

@@ -14,6 +14,23 @@ from voiceprints.models import Library
 from voiceprints.results import AudioInput, Candidate, LibraryKey, Verification
 
 CANDIDATES_SHOWN = 8
+IDS_OFFERED = 8
+
+
+@dataclass(frozen=True)
+class Claimable:
+    """Whom one may ask about in a library: the first of those whose ids begin as somebody types."""
+
+    library: Library
+    ids: Sequence[str]
+    nobody: bool
+
+
+def claimable(library: Library, typed: str) -> Claimable:
+    enrolled = library.tenant.speakers.filter(library=library).enrolled()
+    named = enrolled.beginning_with(typed.replace("\0", "")).by_name()
+    ids = list(named.values_list("external_id", flat=True)[:IDS_OFFERED])
+    return Claimable(library, ids, nobody=not ids and not enrolled.exists())
 
 
 @dataclass(frozen=True)

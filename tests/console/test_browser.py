@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from tenants.context import acting_as
 from tenants.models import Role, Tenant
 from tests.archives import csv_manifest, voices, zipped
-from tests.cast import LIBRARY, VOICES
+from tests.cast import LIBRARY, VOICES, recording
 from tests.console.authenticator import code_of
 from tests.console.people import PASSWORD, enrolled, member
 from tests.servers import through_the_queue
@@ -323,6 +323,29 @@ def test_somebody_is_moved_to_a_library_that_is_found_among_many_by_typing(page,
     page.get_by_role("option", name="acme / z599").click()
     page.get_by_role("button", name="Move").click()
     expect(page.get_by_text("1 speaker is in acme / z599 now.")).to_be_visible()
+
+
+def test_trying_follows_the_library_that_is_chosen(page, acme, people, tmp_path):
+    with acting_as(acme):
+        acme.libraries.create(org_id="empty")
+        staff = acme.libraries.get(tag_id="staff")
+    susan = tmp_path / "susan.opus"
+    susan.write_bytes(recording("susan", 4))
+    sign_in(page, acme, Role.OPERATOR)
+    page.goto(f"/console/try/?library={staff.pk}")
+    expect(page.locator("#claimable option")).to_have_count(2)
+    page.locator("input[type=file]").set_input_files(susan)
+    page.get_by_label("Is it this speaker?").check()
+    expect(page.get_by_label("Id of the speaker")).to_have_value("")
+    page.get_by_label("Id of the speaker").press_sequentially("al")
+    expect(page.locator("#claimable option")).to_have_count(1)
+    page.get_by_label("Id of the speaker").fill("alice")
+    page.get_by_role("button", name="Try it").click()
+    expect(page.locator("#answer")).to_have_text("It is alice, as far as can be heard.")
+    page.locator(".select2-selection").click()
+    page.get_by_role("option", name="empty").click()
+    expect(page.locator("#answer")).to_have_count(0)
+    expect(page.locator("#nobody")).to_contain_text("Nobody is enrolled in this library.")
 
 
 def test_a_refused_upload_is_still_chosen_and_the_refusal_is_where_one_is(page, acme, tmp_path):

@@ -112,6 +112,7 @@ ROWS = {
     "opt-outs/acme/{opt_out}/lift/": OWNERS,
     "libraries/{library}/enroll/": CHANGERS,
     "libraries/{library}/map/": READERS,
+    "try/enrolled/?library={library}": CHANGERS,
     "speakers/{speaker}/nearest/": READERS,
     "speakers/{speaker}/recordings/{utterance}/replace/": CHANGERS,
     "tenants/credential/{credential}/change/": OWNERS,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
@@ -77,6 +79,36 @@ def test_in_an_empty_library_nobody_is_sought(client_of, acme, library):
     with acting_as(acme):
         empty = acme.libraries.create(org_id="empty")
     assert "Nobody is enrolled in this library." in tried(client_of("operator"), empty, audio=file("susan"))
+
+
+def test_an_empty_library_is_called_empty_before_anybody_speaks(client_of, acme, library):
+    with acting_as(acme):
+        empty = acme.libraries.create(org_id="empty")
+    client = client_of("operator")
+    for chosen, said in ((empty, True), (library, False)):
+        for page in (f"try/?library={chosen.pk}", f"try/enrolled/?library={chosen.pk}"):
+            assert ("Nobody is enrolled in this library." in client.get(f"/console/{page}").content.decode()) is said
+    assert "Nobody is enrolled in this library." in tried(client, empty)
+
+
+def offered(client, library, typed="") -> list[str]:
+    page = client.get("/console/try/enrolled/", {"library": library.pk, "external_id": typed}).content.decode()
+    return re.findall('<option value="(.*?)">', page)
+
+
+def test_ids_are_offered_that_begin_as_somebody_types(client_of, acme, library):
+    enrolled(acme, "alfred", "wei", tag_id="guests")
+    with acting_as(acme):
+        acme.speakers.create(library=library, external_id="alan", status="enrolling")
+    client = client_of("operator")
+    assert offered(client, library) == ["alice", "bob"]
+    assert offered(client, library, "al") == ["alice"]
+    assert offered(client, library, "\0zed") == []
+
+
+def test_nobody_is_offered_anothers_ids(client_of, library):
+    page = client_of("globex").get("/console/try/enrolled/", {"library": library.pk, "external_id": "al"})
+    assert page.status_code == 404
 
 
 def test_nothing_of_it_is_stored(client_of, acme, library, recordings_folder):

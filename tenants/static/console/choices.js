@@ -17,5 +17,9 @@ function nameFields() {
 
 document.addEventListener("DOMContentLoaded", () => {
     if (!document.querySelector("select.admin-autocomplete")) return;
+    // It tells of a choice in a way of its own, which nobody else hears.
+    django.jQuery(document).on("change", "select.admin-autocomplete", ({ target, originalEvent }) => {
+        if (!originalEvent) target.dispatchEvent(new Event("change", { bubbles: true }));
+    });
     new MutationObserver(nameFields).observe(document.body, { childList: true, subtree: true });
 });

@@ -9,6 +9,8 @@ class Recorder {
         this.root = root;
         this.words = root.dataset;
         this.input = root.querySelector("input[type=file]");
+        // Or Unfold would write the name of the file into the nearest field for text, which is the speaker's id.
+        this.input.hasChangeListener = true;
         this.button = root.querySelector("[data-microphone]");
         this.takes = [];
         this.made = 0;
