@@ -32,7 +32,7 @@ def mark_of(check: AuditCheck | None) -> str:
 def have_verified(chain: int, mark: str) -> None:
     """Have a worker do it. Raises QueueUnreachable."""
     if current_app.conf.task_always_eager:
-        current_app.tasks[VERIFY].apply(args=(chain, mark))
+        verify_after(chain, mark)
         return
     try:
         current_app.send_task(VERIFY, args=[chain, mark])
