@@ -76,7 +76,7 @@ CHANGES_NOTHING = {
     decisions: "decision_for calibration_of calibrations_of has_own_calibration calibration_in_force "
     "forget_calibrations shipped_calibration",
     retention: "periods_of own_periods look look_at_library foresee foresee_library keeps_recordings",
-    erasure: "find_erasure newest_of receipt_of page_erasures tend dispatch",
+    erasure: "find_erasure newest_of receipt_of page_erasures tell_of_backup tend dispatch",
     leaving: "gone closed_since",
     opting_out: "find_opt_out page_opt_outs",
     consents: "refuse_missing consent_of given_by interface",
