@@ -8,6 +8,7 @@ import pytest
 from django.contrib import admin
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from bench.console_pages import MOST_QUERIES, PAGES, TRANSACTION_CONTROL
 from tenants.context import acting_as
@@ -325,3 +326,10 @@ def test_a_speakers_page_tells_whether_one_voice_speaks(policy, second, said, cl
     Tenant.objects.filter(pk=acme.pk).update(consistency=policy)
     page = client_of("owner").get(f"/console/voiceprints/speaker/{speaker.pk}/change/")
     assert said in page.content.decode()
+
+
+@pytest.mark.parametrize("page", ["", "audit/", "voiceprints/speaker/", "account/"])
+def test_each_page_names_the_time_zone_of_its_times(page, client_of):
+    with timezone.override("Asia/Shanghai"):
+        shown = client_of("owner").get(f"/console/{page}").content.decode()
+    assert "Times are those of the time zone Asia/Shanghai." in shown
