@@ -92,7 +92,8 @@ def _offered(request: HttpRequest) -> dict[str, Any]:
 
 
 def _sent_library(request: HttpRequest) -> Library | None:
-    return _named(request.POST, "library", lambda key: own_library(request, key))
+    found: Library | None = _named(request.POST, "library", lambda key: own_library(request, key))
+    return found
 
 
 def _named(said: QueryDict, name: str, find: Any) -> Any:
