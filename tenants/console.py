@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 from django import forms
 from django.conf import settings
@@ -184,6 +184,9 @@ class TenantForm(forms.ModelForm):  # type: ignore[type-arg]
         return excluded - {"tenant"} if self.instance.tenant_id else excluded
 
 
+NOT_LOOKED_FOR: Final = {"secret", "digest"}
+
+
 class ConsoleAdmin(ModelAdmin):
     """Pages with one way to save."""
 
@@ -261,9 +264,16 @@ class ConsoleAdmin(ModelAdmin):
         return page(request, "confirm", context)
 
     def lookup_allowed(self, lookup: str, value: Any, request: Any = None) -> bool:
-        """Not for what no database can look for. Filters of our own see to it themselves."""
+        """Not for what could be guessed letter by letter, nor for what no database can look for.
+
+        Filters of our own see to the latter themselves.
+        """
         column, texts = lookup.partition("__")[0], value if isinstance(value, (list, tuple)) else [value]
-        if any("\0" in str(text) for text in texts) and column in {field.name for field in self.opts.get_fields()}:
+        if (
+            column in NOT_LOOKED_FOR
+            or any("\0" in str(text) for text in texts)
+            and column in {field.name for field in self.opts.get_fields()}
+        ):
             return False
         return super().lookup_allowed(lookup, value, request)
 

@@ -184,6 +184,12 @@ def test_an_owner_cannot_make_a_member_of_somebody_unasked(client_of, acme):
         assert not acme.memberships.filter(user=newcomer).exists()
 
 
+@pytest.mark.parametrize("looked_for", ["credential/?secret", "accesstoken/?digest", "invitation/?digest"])
+@pytest.mark.parametrize("how", ["", "__startswith", "__gte"])
+def test_nobody_guesses_a_secret_letter_by_letter(looked_for, how, client_of):
+    assert client_of("owner").get(f"/console/tenants/{looked_for}{how}=a").status_code == 400
+
+
 @pytest.mark.parametrize(("name", "complaint"), [("nosuch", "no active account"), ("victor", "already exists")])
 def test_a_member_who_cannot_be_added_is_explained(name, complaint, client_of, acme, acme_rows):
     data = {"tenant": acme.pk, "user_name": name, "role": "viewer"}
