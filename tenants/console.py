@@ -269,10 +269,8 @@ class ConsoleAdmin(ModelAdmin):
         Filters of our own see to the latter themselves.
         """
         column, texts = lookup.partition("__")[0], value if isinstance(value, (list, tuple)) else [value]
-        if (
-            column in NOT_LOOKED_FOR
-            or any("\0" in str(text) for text in texts)
-            and column in {field.name for field in self.opts.get_fields()}
+        if column in NOT_LOOKED_FOR or (
+            any("\0" in str(text) for text in texts) and column in {field.name for field in self.opts.get_fields()}
         ):
             return False
         return super().lookup_allowed(lookup, value, request)
