@@ -139,6 +139,7 @@ def test_buttons_are_for_whom_they_work(who, changes, client_of, staff):
 def test_the_map_says_in_words_what_it_shows(client_of, staff):
     page = words(client_of("viewer").get(f"/console/libraries/{staff.pk}/map/"))
     assert "1 pair of near duplicates" in page
+    assert "whoever is there twice is deleted at the foot of one of them" in page
     assert page.count('class="duplicate"') == 2 + 1
     assert page.index(">alice<") < page.index(">alice again<")
 
