@@ -233,7 +233,9 @@ class CredentialAdmin(OpenerAdmin):
         return ["tenant", *fields] if is_platform_staff(request) else fields
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
-        return super().get_form(request, obj, change, **kwargs | ({"form": TenantForm} if change else {}))
+        form: Any = super().get_form(request, obj, change, **kwargs | ({"form": TenantForm} if change else {}))
+        form.base_fields["label"].validators = [*form.base_fields["label"].validators, refuse_unseen]
+        return form
 
     def save_model(self, request: HttpRequest, obj: Credential, form: Any, change: bool) -> None:
         if change:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import time as clock
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
 from typing import Any
@@ -76,7 +77,9 @@ def trail(request: HttpRequest) -> HttpResponse:
         "lines": [Line(event, with_addresses=True) for event in rows],
         "verification": verification,
         "problems": [(problem, _beginning_with(tenant, problem.number)) for problem in verification.problems],
-        "progress": reverse("admin:audit_check", query=_named(tenant) | {"verifying": verification.awaited_after}),
+        "progress": reverse(
+            "admin:audit_check", query=_named(tenant) | _awaiting(verification.awaited_after, verification.asked)
+        ),
         "tenant": tenant,
         "may_choose": is_platform_staff(request),
         "older": f"?{_address(request, before=older)}" if older else "",
@@ -106,7 +109,7 @@ def verify(request: HttpRequest) -> HttpResponse:
     except QueueUnreachable:
         messages.error(request, _("The workers cannot be reached now. Try again in a moment."))
         return redirect(reverse("admin:audit", query=_named(tenant)))
-    return redirect(reverse("admin:audit", query=_named(tenant) | {"verifying": mark}))
+    return redirect(reverse("admin:audit", query=_named(tenant) | _awaiting(mark, int(clock.time()))))
 
 
 @require_safe
@@ -170,7 +173,12 @@ def _chosen_chain(request: HttpRequest) -> Tenant | None:
 
 
 def _verification(request: HttpRequest, tenant: Tenant | None) -> Verification:
-    return Verification(last_check(tenant), request.GET.get("verifying", ""))
+    asked = number_in(request.GET.get("asked", ""))
+    return Verification(last_check(tenant), request.GET.get("verifying", ""), asked)
+
+
+def _awaiting(mark: str, asked: int | None) -> dict[str, Any]:
+    return {"verifying": mark, "asked": asked or ""}
 
 
 def _beginning_with(tenant: Tenant | None, number: int) -> str:
@@ -186,6 +194,7 @@ def _address(request: HttpRequest, **changes: Any) -> str:
     parameters = request.GET.copy()
     parameters.pop("before", None)
     parameters.pop("verifying", None)
+    parameters.pop("asked", None)
     for name, value in changes.items():
         parameters[name] = str(value)
     return parameters.urlencode()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,7 +21,7 @@ from tenants.names import of_library, visible
 from tenants.origins import ActorKind, origin
 from tenants.sealing import Problem, chain_of
 from tenants.trail import Target, note
-from tenants.verifying import mark_of
+from tenants.verifying import AWAITED_FOR, mark_of
 
 ROWS_AT_ONCE = 1000
 HISTORY_SHOWN = 100
@@ -96,14 +97,18 @@ class Line:
 
 @dataclass(frozen=True)
 class Verification:
-    """What the last one of a chain came to, for whoever waits for one after that of the mark."""
+    """What the last one of a chain came to, for whoever waits for one after that of the mark, and asked for it then."""
 
     check: AuditCheck | None
     awaited_after: str = ""
+    asked: int | None = None
+    """In seconds since 1970."""
 
     @property
     def under_way(self) -> bool:
-        return self.awaited_after == mark_of(self.check)
+        if self.asked is None or self.awaited_after != mark_of(self.check):
+            return False
+        return 0 <= time.time() - self.asked < AWAITED_FOR.total_seconds()
 
     @property
     def problems(self) -> list[Problem]:

@@ -19,6 +19,7 @@ from django_celery_beat.models import ClockedSchedule, CrontabSchedule, Interval
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 
+from tenants.audit_words import problem_in_words
 from tenants.console import PlatformAdmin, is_platform_staff
 from tenants.models import CleanupRun
 from tenants.schedules import change_schedule, times_in_words
@@ -197,7 +198,7 @@ class CleanupRunAdmin(PlatformAdmin):
 
 
 def _found(finding: dict[str, Any]) -> str:
-    about = finding | {"chain": name_of(finding["chain"])}
+    about = finding | {"chain": name_of(finding["chain"]), "said": problem_in_words(finding["said"])}
     return gettext("Audit trail of %(chain)s, event %(number)s: %(said)s") % about
 
 

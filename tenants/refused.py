@@ -33,7 +33,7 @@ def note_refused(tenant: Tenant, request: HttpRequest, **details: Any) -> None:
     path, method = f"/{PLACEHOLDER.sub('…', route)}", str(request.method)
     by = origin()
     with acting_as(tenant):
-        if not nobody_else_is_at(tenant, "refused", f"{by.kind} {by.number} {method} {path}"):
+        if not nobody_else_is_at(tenant, "refused", f"{by.kind} {by.number}"):
             return
         told = told_of(tenant, Action.ACCESS_REFUSED, since=timezone.now() - TOLD_AGAIN_AFTER)
         known = set(told.values_list("object_name", "details__method")[:MOST_TOLD])

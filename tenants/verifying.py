@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import timedelta
 from typing import Final
 
 from celery import current_app
@@ -18,6 +19,8 @@ logger = logging.getLogger("openvpr.audit")
 
 VERIFY: Final = "tenants.verify_chain"
 NEVER: Final = "never"
+AWAITED_FOR: Final = timedelta(minutes=10)
+"""For so long: the worker may have died, or have much to do."""
 
 
 class QueueUnreachable(Exception):
@@ -35,7 +38,7 @@ def have_verified(chain: int, mark: str) -> None:
         verify_after(chain, mark)
         return
     try:
-        current_app.send_task(VERIFY, args=[chain, mark])
+        current_app.send_task(VERIFY, args=[chain, mark], expires=AWAITED_FOR.total_seconds())
     except (RedisError, OperationalError) as error:
         raise QueueUnreachable(type(error).__name__) from error
 

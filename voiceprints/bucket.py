@@ -7,6 +7,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 from storages.backends.s3 import S3Storage
+from storages.utils import clean_name
 
 
 class Bucket(S3Storage):  # type: ignore[misc]  # it has no types
@@ -17,7 +18,7 @@ class Bucket(S3Storage):  # type: ignore[misc]  # it has no types
     def delete(self, name: str) -> None:
         """A file that was not there is gone. Of one in a bucket that is not there nobody knows. Raises ClientError."""
         try:
-            self.bucket.Object(self._normalize_name(name)).delete()
+            self.bucket.Object(self._normalize_name(clean_name(name))).delete()
         except ClientError as error:
             if _status(error) != HTTPStatus.NOT_FOUND:
                 raise

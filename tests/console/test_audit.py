@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import re
+import time
 from datetime import timedelta
 from html import unescape
 from urllib.parse import urlencode
@@ -248,6 +249,13 @@ def test_the_page_follows_a_verification_until_it_is_over(client_of, acme):
     sealing.verify(acme.pk)
     assert "intact up to event" in client.get(unescape(progress)).content.decode()
     assert "data-progress" not in page_of(client, verifying="never")
+
+
+def test_a_verification_that_never_comes_is_not_awaited_for_ever(client_of):
+    client, now = client_of("auditor"), int(time.time())
+    assert "data-progress" in page_of(client, verifying="never", asked=now)
+    for asked in (now - 3600, now + 3600, "", "x"):
+        assert "Verify now" in page_of(client, verifying="never", asked=asked)
 
 
 def test_a_chain_that_was_verified_since_is_not_verified_again(acme):
