@@ -15,6 +15,7 @@ from tenants.context import acting_as
 from tenants.models import Tenant
 from voiceprints import bulk, generations, reembedding
 from voiceprints.coverage import Coverage, must_enroll_again
+from voiceprints.decisions import calibration_of
 from voiceprints.errors import JobNotFound, NothingToRollBack, printable
 from voiceprints.models import Job
 
@@ -39,6 +40,7 @@ class Question:
     question: str
     button: str
     lead: str = ""
+    warning: str = ""
     consequences: list[str] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
     more: int = 0
@@ -104,11 +106,19 @@ def ask_to_switch(tenant: Tenant, model: str) -> Question:
         question=_who_is_to_answer(tenant, model),
         button=_("Switch"),
         lead=_("It does not know:") if many else _("It knows everybody. Nobody must enroll again."),
+        warning=_uncalibrated(model) if calibration_of(tenant, model).provisional else "",
         consequences=[_must_enroll_again(many)] if many else [],
         names=names,
         more=many - len(names),
         choices=_choices(found, old=tenant.previous_model if model == tenant.model else tenant.model),
     )
+
+
+def _uncalibrated(model: str) -> str:
+    return _(
+        "%(model)s is not calibrated: until then it decides by a provisional threshold, at error rates that nobody "
+        "measured."
+    ) % {"model": model}
 
 
 def ask_to_roll_back(tenant: Tenant, _model: str) -> Question:

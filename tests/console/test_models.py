@@ -177,7 +177,16 @@ def test_nothing_is_switched_before_somebody_said_yes(client_of, acme, prepared)
     page = do(client_of("owner"), "switch", model=prepared)
     assert "1 speaker, who must enroll again" in page
     assert "bob · acme / staff" in page
+    assert "tiny is not calibrated" in page
     assert again(acme).model == BUNDLED_MODEL
+
+
+def test_a_switch_to_a_calibrated_model_warns_of_nothing(client_of, acme, prepared):
+    client = client_of("owner")
+    do(client, "switch", model=prepared, confirmed="yes")
+    page = do(client, "switch", model=BUNDLED_MODEL)
+    assert "Nobody must enroll again." in page
+    assert "is not calibrated" not in page
 
 
 def test_after_the_switch_those_it_does_not_know_are_enrolling(client_of, acme, prepared):
