@@ -104,8 +104,8 @@ def test_a_long_id_leaves_the_problem_in_view(client_of, long_names, page, live_
 def test_a_table_that_goes_on_shows_it_at_its_edge(client_of, acme_rows, page, live_server):
     sign_in(client_of("owner"), page, live_server)
     page.set_viewport_size(PHONE)
-    page.goto("/console/erasures/acme/")
-    region = page.get_by_role("region", name="Erasures")
+    page.goto("/console/opt-outs/acme/")
+    region = page.get_by_role("region", name="Opt-outs")
     assert region.evaluate("region => region.scrollWidth > region.clientWidth")
     assert region.evaluate("region => getComputedStyle(region).backgroundAttachment").count("local") == 2
     region.focus()
