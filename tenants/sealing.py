@@ -148,8 +148,10 @@ def verify(chain: int, anchors: Iterable[Link] = ()) -> Verdict:
     if verdict.intact and verdict.last.number < reached:
         verdict.complain(verdict.last.number + 1, f"missing up to {reached}, to which the chain had come")
     problems = [asdict(problem) for problem in verdict.problems]
+    # What may have been forged onto a broken chain is not expected of it once it is put right.
+    grown = verdict.last.number if verdict.intact else 0
     with acting_as_platform():
-        checked = {"number": max(reached, verdict.last.number), "at": timezone.now(), "problems": problems}
+        checked = {"number": max(reached, grown), "at": timezone.now(), "problems": problems}
         AuditCheck.all_tenants.update_or_create(tenant_id=chain, defaults=checked)
     return verdict
 
@@ -303,7 +305,7 @@ def _hold_against_head(verdict: Verdict, head: Head) -> None:
     if number > last.number:
         verdict.complain(last.number + 1, f"missing up to {number}, where the chain ended")
     elif number < last.number:
-        verdict.complain(number + 1, "comes after the end of the chain")
+        verdict.complain(last.number, "comes after the end of the chain")
     elif digest != last.digest:
         verdict.complain(number, "not the one that the chain ended with")
 
