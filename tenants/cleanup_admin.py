@@ -23,7 +23,6 @@ from tenants.audit_words import problem_in_words
 from tenants.console import PlatformAdmin, is_platform_staff
 from tenants.models import CleanupRun
 from tenants.schedules import change_schedule, times_in_words
-from tenants.sealing import name_of
 from tenants.sentences import labelled, listed
 
 for _model in (ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask, SolarSchedule):
@@ -198,7 +197,7 @@ class CleanupRunAdmin(PlatformAdmin):
 
 
 def _found(finding: dict[str, Any]) -> str:
-    about = finding | {"chain": name_of(finding["chain"]), "said": problem_in_words(finding["said"])}
+    about = finding | {"said": problem_in_words(finding["said"])}
     return gettext("Audit trail of %(chain)s, event %(number)s: %(said)s") % about
 
 

@@ -52,8 +52,9 @@ def _check_trail(tally: Tally) -> None:
         try:
             tally.add(events=_checked(chain))
         except sealing.TrailBroken as error:
-            logger.error("chain %s is broken: %s", chain, error.verdict.problems[0])  # noqa: TRY400 - that says it all
-            tally.find(chain=chain, places=len(error.verdict.problems), **asdict(error.verdict.problems[0]))
+            first, places = error.verdict.problems[0], len(error.verdict.problems)
+            logger.error("chain %s is broken: %s", chain, first)  # noqa: TRY400 - that says it all
+            tally.find(chain=sealing.name_of(chain), places=places, **asdict(first))
             broken.append(error)
     if broken:
         raise broken[0]

@@ -123,13 +123,13 @@ BROKEN = {"number": 5, "said": "altered", "places": 1}
 
 
 def test_staff_alone_see_whose_audit_trail_is_broken_and_where(client_of, globex):
-    clean("audit", lambda tally: [tally.find(chain=chain, **BROKEN) for chain in (globex.pk, 0, globex.pk + 1000)])
+    clean("audit", lambda tally: [tally.find(chain=chain, **BROKEN) for chain in ("globex", "platform")])
     run = CleanupRun.objects.get()
     pages = ("/console/tenants/cleanuprun/", f"/console/tenants/cleanuprun/{run.pk}/change/")
     staff = client_of("staff")
     for address in pages:
         page = staff.get(address).content.decode()
-        for whose in ("globex", "platform", f"tenant {globex.pk + 1000}"):
+        for whose in ("globex", "platform"):
             assert f"Audit trail of {whose}, event 5: altered" in page
     for who in ("owner", "operator", "auditor", "viewer", "globex"):
         client = client_of(who)

@@ -311,7 +311,7 @@ def test_a_broken_chain_makes_the_nightly_verification_one_that_failed(acme, glo
 
     run = CleanupRun.objects.get(job="audit")
     assert (run.problem, run.finished is None) == ("TrailBroken", False)
-    assert run.findings == [{"chain": chain, "number": 5, "said": "missing up to 5", "places": 1}]
+    assert run.findings == [{"chain": "acme", "number": 5, "said": "missing up to 5", "places": 1}]
     assert f"chain {chain} is broken: event 5: missing up to 5" in caplog.text
     # The others are verified all the same.
     with acting_as_platform():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Any
 
 from celery import current_app
@@ -13,7 +14,6 @@ from django.utils import timezone
 from tenants.management.base import AttributedCommand
 from tenants.models import CleanupRun
 from tenants.punctuality import TOLD
-from tenants.sealing import name_of
 
 
 class Command(AttributedCommand):
@@ -40,10 +40,17 @@ def done(name: str) -> str:
     try:
         current_app.tasks[str(settings.CELERY_BEAT_SCHEDULE[name]["task"])]()
     except Exception as error:
-        raise CommandError(f"{name} failed: {type(error).__name__}: {error}") from error
+        failed = f"{name} failed: {type(error).__name__}: {error}"
+        raise CommandError("\n".join([failed, *found_since(name, begun)])) from error
     if not CleanupRun.objects.filter(job=TOLD[name], started__gte=begun).exists():
         raise CommandError(f"{name} runs already")
     return json.dumps({"name": name, "last": last_run(name)})
+
+
+def found_since(name: str, begun: datetime) -> list[str]:
+    """In lines, what the run found to be wrong."""
+    runs = CleanupRun.objects.filter(job=TOLD[name], started__gte=begun)
+    return [f"{one['chain']}: event {one['number']}: {one['said']}" for run in runs for one in run.findings]
 
 
 def last_run(name: str) -> dict[str, Any] | None:
@@ -53,5 +60,4 @@ def last_run(name: str) -> dict[str, Any] | None:
         return None
     finished = run.finished and run.finished.isoformat()
     told = {"started": run.started.isoformat(), "finished": finished, "problem": run.problem, "removed": run.counts}
-    found = [finding | {"chain": name_of(finding["chain"])} for finding in run.findings]
-    return told | ({"found": found} if found else {})
+    return told | ({"found": run.findings} if run.findings else {})
