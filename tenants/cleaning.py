@@ -82,9 +82,10 @@ def keep_up(job: str, deed: Callable[[], Done]) -> Done:
 
 
 def _tell_of_last(job: str, begun: datetime, problem: str = "") -> None:
-    run = CleanupRun.objects.create(job=CleanupRun.Job(job), started=begun, finished=timezone.now(), problem=problem)
-    before = CleanupRun.objects.filter(job=job, pk__lt=run.pk)
-    (before.exclude(problem="") if problem else before.filter(problem="")).delete()
+    told: dict[str, Any] = {"started": begun, "finished": timezone.now(), "problem": problem}
+    of_job = CleanupRun.objects.filter(job=CleanupRun.Job(job))
+    if not (of_job.exclude(problem="") if problem else of_job.filter(problem="")).update(**told):
+        of_job.create(job=CleanupRun.Job(job), **told)
 
 
 def delete_rows(rows: QuerySet[Any]) -> Iterator[int]:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.models import Case, OuterRef, QuerySet, Subquery, Value, When
+from django.db.models.functions import Coalesce
 from django_celery_beat.models import PeriodicTask
 
 from tenants.models import CleanupRun
@@ -50,15 +51,20 @@ class Cleanup:
 
 
 def cleanups() -> list[Cleanup]:
-    """As they are scheduled now, in one query. What was not due since the last migration is not late."""
+    """As they are scheduled now, in one query.
+
+    What never succeeded is late by its first run that is known or, where it never ran, by the last migration, which may
+    have brought it.
+    """
     jobs = Case(*(When(name=name, then=Value(str(job))) for name, job in TOLD.items()))
     finished = CleanupRun.objects.filter(job=OuterRef("job")).exclude(finished=None).order_by("-started")
-    began = MigrationRecorder.Migration.objects.order_by("-applied")
+    tried = CleanupRun.objects.filter(job=OuterRef("job")).order_by("started")
+    migrated = MigrationRecorder.Migration.objects.order_by("-applied")
     tasks = PeriodicTask.objects.filter(name__in=TOLD).select_related("interval", "crontab").annotate(job=jobs)
     found = tasks.annotate(
         succeeded=_first(finished.filter(problem=""), "finished"),
         problem=_first(finished, "problem"),
-        began=_first(began, "applied"),
+        began=Coalesce(_first(tried, "started"), _first(migrated, "applied")),
     )
     return [
         Cleanup(task.job, task.succeeded, bool(task.problem), _late(task, task.succeeded or task.began))

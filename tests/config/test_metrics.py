@@ -250,6 +250,11 @@ def test_of_what_runs_all_the_time_the_last_success_and_the_last_failure_are_tol
         with pytest.raises(ZeroDivisionError):
             keep_up("seals", lambda: 1 / 0)
     assert CleanupRun.objects.count() == 2
+    rows = set(CleanupRun.objects.values_list("pk", flat=True))
+    keep_up("seals", lambda: None)
+    assert set(CleanupRun.objects.values_list("pk", flat=True)) == rows
+    with pytest.raises(ZeroDivisionError):
+        keep_up("seals", lambda: 1 / 0)
     found = samples(client)
     assert found["openvpr_cleanup_failed", "seals"] == 1
     assert found["openvpr_cleanup_last_success_timestamp_seconds", "seals"] > 0
@@ -263,6 +268,12 @@ def test_nothing_is_late_that_was_not_due_since_the_platform_was_brought_up_to_d
         MigrationRecorder.Migration.objects.filter(pk=first.pk).update(applied=timezone.now() - timedelta(days=365))
         assert [cleanup.job for cleanup in cleanups() if cleanup.is_overdue] == []
         transaction.set_rollback(True)
+
+
+def test_a_task_that_was_killed_each_time_is_late_however_new_the_last_migration_is(scheduled):
+    for days in (3, 2, 1):
+        CleanupRun.objects.create(job="files", started=timezone.now() - timedelta(days=days))
+    assert [cleanup.job for cleanup in cleanups() if cleanup.is_overdue] == ["files"]
 
 
 def test_a_rare_task_is_not_late_because_its_last_success_was_long_ago(scheduled, settings):
