@@ -8,7 +8,8 @@ from typing import Final
 from django.utils import translation
 from django.utils.translation import gettext_noop
 
-PART: Final = re.compile(r"'[^']*'|\d+")
+# What Python quotes, in either way it does so, or a number.
+PART: Final = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\d+""")
 REASONS: Final = (
     gettext_noop("a figure that is none"),
     gettext_noop("a line is too long"),

@@ -1,5 +1,7 @@
 """Lists of speakers, as people write them and as they should not."""
 
+import csv
+import io
 import json
 import re
 from contextlib import nullcontext
@@ -164,13 +166,18 @@ def test_the_same_name_in_another_library_is_somebody_else():
     assert [type(row) for row in rows(content)] == [Row, Row]
 
 
-def test_an_unknown_column_is_refused_with_those_that_are_known():
-    known = "unknown column 'file'; known are external_id, audio, org_id, tag_id, info"
-    with pytest.raises(ManifestRefused, match=known) as refusal:
-        rows(csv_manifest("susan,a.wav", header="external_id,file"))
+@pytest.mark.parametrize(
+    ("column", "quoted"), [("file", "'file'"), ("it's 7", '"it\'s 7"'), ("7'\"", "'7\\'\"'"), ("2nd\\", "'2nd\\\\'")]
+)
+def test_an_unknown_column_is_refused_with_those_that_are_known(column, quoted):
+    known = f"unknown column {quoted}; known are external_id, audio, org_id, tag_id, info"
+    header = io.StringIO()
+    csv.writer(header).writerow(["external_id", column])
+    with pytest.raises(ManifestRefused, match=re.escape(known)) as refusal:
+        rows(csv_manifest("susan,a.wav", header=header.getvalue().strip()))
     with translation.override("zh-hans"):
         said = in_words(refusal.value)
-    assert said == "名单无法使用：没有名为 'file' 的列；可用的列有 external_id、audio、org_id、tag_id、info。"
+    assert said == f"名单无法使用：没有名为 {quoted} 的列；可用的列有 external_id、audio、org_id、tag_id、info。"
 
 
 def test_an_unknown_field_is_refused_with_those_that_are_known():
