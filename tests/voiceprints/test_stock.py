@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import threading
+from collections import Counter
+
 import pytest
+from django.db import connection
 from django.db.models import Sum
 
 from tenants.context import acting_as, acting_as_platform
 from tests.cast import KEN, LIBRARY, SUSAN, WEI, audio
 from tests.threads import all_at_once
+from tests.voiceprints.test_crashes import killed_at
 from voiceprints import services, stock
 from voiceprints.errors import SpeakersExhausted, StorageExhausted, VoiceprintError
 from voiceprints.models import Speaker, StockChange, Utterance
@@ -87,6 +92,123 @@ def test_one_row_stays_of_many_changes_and_none_of_a_tenant_that_has_nothing(acm
         assert list(StockChange.all_tenants.values_list("tenant_id", flat=True)) == [acme.pk]
     assert stock_of(acme) == before
     assert stock.fold() == 0
+
+
+# --- Adding up -------------------------------------------------------------------------------------------------------
+
+
+def changes(tenant, count, **columns):
+    """As if so many had come."""
+    values = {"speakers": 1, "stored_bytes": 100, "recordings": 1, "audio_milliseconds": 3000} | columns
+    with acting_as(tenant):
+        StockChange.all_tenants.bulk_create(StockChange(tenant_id=tenant.pk, **values) for _ in range(count))
+
+
+def sums(tenant):
+    """What its changes come to, and how many they are."""
+    columns = ("speakers", "stored_bytes", "recordings", "audio_milliseconds")
+    with acting_as(tenant):
+        said = StockChange.all_tenants.values_list(*columns)
+        return tuple(map(sum, zip(*said, strict=True))), len(said)
+
+
+class Deletions:
+    """How many changes each transaction deletes."""
+
+    def __init__(self):
+        self.of_transaction = Counter()
+
+    def __call__(self, execute, *arguments):
+        before, _ = self._ask()
+        result = execute(*arguments)
+        deleted, transaction = self._ask()
+        self.of_transaction[transaction] += deleted - before
+        return result
+
+    @staticmethod
+    def _ask():
+        # Beneath Django, which would call us again.
+        asked = "pg_stat_get_xact_tuples_deleted('voiceprints_stockchange'::regclass), pg_current_xact_id_if_assigned()"
+        return connection.connection.execute(f"SELECT {asked}").fetchone()
+
+
+@pytest.mark.parametrize(("count", "batches"), [(1, []), (2, [2]), (3, [3, 1]), (7, [3, 3, 3, 1]), (8, [3, 3, 3, 2])])
+def test_no_transaction_adds_up_more_than_a_few(acme, globex, monkeypatch, count, batches):
+    monkeypatch.setattr(stock, "ROWS_AT_ONCE", 3)
+    for tenant in (acme, globex):
+        changes(tenant, count)
+    deletions = Deletions()
+    with connection.execute_wrapper(deletions):
+        assert stock.fold() == (2 if batches else 0)
+    assert [deleted for deleted in deletions.of_transaction.values() if deleted] == 2 * batches
+    for tenant in (acme, globex):
+        assert sums(tenant) == ((count, 100 * count, count, 3000 * count), 1)
+
+
+def test_what_comes_to_nobody_and_no_byte_is_added_up_with_its_seconds(acme):
+    changes(acme, 1, speakers=0)
+    changes(acme, 1, speakers=0, stored_bytes=-100, recordings=-1, audio_milliseconds=-5000)
+    stock.fold()
+    changes(acme, 1, audio_milliseconds=5000)
+    stock.fold()
+    assert sums(acme) == ((1, 100, 1, 3000), 1)
+
+
+def test_killed_at_any_step_the_sums_are_right_and_the_next_goes_on(acme, monkeypatch):
+    monkeypatch.setattr(stock, "ROWS_AT_ONCE", 3)
+    left = set()
+    for step in range(100):
+        with acting_as(acme):
+            StockChange.all_tenants.all().delete()
+        changes(acme, 7)
+        died = killed_at(step, stock.fold)
+        changes(acme, 1)
+        total, rows = sums(acme)
+        assert total == (8, 800, 8, 24_000), f"wrong after {step} steps"
+        left.add(rows - 1)
+        stock.fold()
+        assert sums(acme) == (total, 1)
+        if not died:
+            assert left == {7, 5, 3, 1}
+            return
+    pytest.fail("it never ended")
+
+
+def test_what_comes_while_it_is_added_up_is_counted_once(acme, monkeypatch):
+    monkeypatch.setattr(stock, "ROWS_AT_ONCE", 5)
+
+    def coming():
+        for _ in range(40):
+            changes(acme, 3)
+
+    def adding_up():
+        for _ in range(20):
+            stock.fold()
+
+    all_at_once(coming, coming, adding_up, adding_up)
+    assert sums(acme)[0] == (240, 24_000, 240, 720_000)
+
+
+def test_what_is_not_committed_yet_is_left_to_the_next(acme):
+    changes(acme, 2)
+    stored, added_up = threading.Event(), threading.Event()
+
+    def coming():
+        with acting_as(acme):
+            changes(acme, 2)
+            stored.set()
+            added_up.wait(30)
+
+    def adding_up():
+        stored.wait(30)
+        try:
+            stock.fold()
+            return sums(acme)
+        finally:
+            added_up.set()
+
+    assert all_at_once(coming, adding_up)[1] == ((2, 200, 2, 6000), 1)
+    assert sums(acme) == ((4, 400, 4, 12_000), 3)
 
 
 def test_a_tenant_sees_nothing_of_what_another_has(acme, globex):
