@@ -34,6 +34,7 @@ from voiceprints import (
     expiry,
     heartbeats,
     installed,
+    job_expiry,
     jobs,
     recordings,
     reembedding,
@@ -305,4 +306,4 @@ def tend_jobs() -> None:
 @shared_task(name="voiceprints.sweep_jobs")
 def sweep_jobs() -> None:
     """Let go what has expired."""
-    clean("jobs", lambda tally: tally.add(**work.sweep()))
+    clean("jobs", job_expiry.sweep)

@@ -30,7 +30,6 @@ from kombu.exceptions import OperationalError
 from redis import RedisError
 
 from tenants import actions, metering
-from tenants.cleaning import delete_rows
 from tenants.context import acting_as, acting_as_platform
 from tenants.locks import one_at_a_time
 from tenants.models import Operation, Tenant, UsageDay
@@ -92,7 +91,6 @@ stopping = threading.Event()
 
 
 TIME_TO_CLAIM = timedelta(hours=1)
-SWEPT_AT_ONCE = 20
 
 
 @dataclass(frozen=True)
@@ -524,59 +522,12 @@ def dispatch_next(tenant: Tenant) -> None:
     dispatch(tenant.pk, oldest.pk)
 
 
-def sweep() -> dict[str, int]:
-    """Let expired files go, and jobs long over, a few at a time; returns how many of which."""
-    now = timezone.now()
-    exports = Job.all_tenants.filter(expires__lte=now).exclude(output="")
-    uploads = Job.all_tenants.filter(inputs_expire__lte=now)
-    long_over = Job.all_tenants.filter(
-        output="", inputs=[], finished__lte=now - timedelta(days=settings.JOBS_KEPT_DAYS)
-    )
-    return {
-        "exports": _until_none_is_left(lambda: _let_outputs_go(exports)),
-        "uploads": _until_none_is_left(lambda: _let_inputs_go(uploads)),
-        "lines": sum(delete_rows(JobRow.all_tenants.filter(job__in=long_over))),
-        "jobs": sum(delete_rows(long_over)),
-    }
-
-
-def _until_none_is_left(some: Callable[[], int]) -> int:
-    """What goes a few at a time, each in a transaction of its own."""
-    gone, total = SWEPT_AT_ONCE, 0
-    while gone == SWEPT_AT_ONCE:
-        with acting_as_platform():
-            gone = some()
-        total += gone
-    return total
-
-
-def _let_outputs_go(expired: QuerySet[Job]) -> int:
-    found = _some(expired)
-    for job in found:
-        recordings.let_go(job.tenant, [job.output])
-    Job.all_tenants.filter(pk__in=[job.pk for job in found]).update(output="")
-    return len(found)
-
-
 def count_enrollment(tenant: Tenant, problem: dict[str, Any] | None) -> None:
     """Once the caller's transaction is committed. `problem`: why it failed, as it is kept."""
     reason = problem["kind"] if problem else ""
     outcome = UsageDay.Outcome.FAILED if reason in FAULTS else UsageDay.Outcome.REFUSED
     count = partial(metering.count, tenant, Operation.ENROLL, dialect=metering.JOBS)
     transaction.on_commit(lambda: count(outcome=outcome if reason else UsageDay.Outcome.OK, reason=reason))
-
-
-def _let_inputs_go(expired: QuerySet[Job]) -> int:
-    """Unless somebody is just trying again."""
-    found = _some(expired)
-    for job in found:
-        recordings.let_go(job.tenant, job.inputs)
-    Job.all_tenants.filter(pk__in=[job.pk for job in found]).update(inputs=[], inputs_expire=None)
-    return len(found)
-
-
-def _some(jobs: QuerySet[Job]) -> list[Job]:
-    return list(jobs.select_for_update(skip_locked=True, of=["self"]).select_related("tenant")[:SWEPT_AT_ONCE])
 
 
 def _end(jobs: QuerySet[Job], job: Job, state: Job.State, *, may_be_retried: bool = False, **said: Any) -> bool:

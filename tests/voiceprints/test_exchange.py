@@ -11,7 +11,7 @@ import pytest
 from tenants.context import acting_as, acting_as_platform
 from tests.archives import targz, zipped
 from tests.cast import KEN, LIBRARY, SUSAN, audio
-from voiceprints import bulk, gallery, recordings, services, work
+from voiceprints import bulk, gallery, recordings, services, tasks
 from voiceprints.errors import JobFileNotFound, LibraryNotFound
 from voiceprints.models import Job, Utterance
 from voiceprints.results import LibraryKey, WhenEnrolled
@@ -326,7 +326,7 @@ def test_the_file_goes_when_it_expires(acme, library, recordings_folder):
     assert [path.suffix for path in (recordings_folder / "jobs").rglob("*") if path.is_file()] == [".zip"]
     with acting_as_platform():
         Job.all_tenants.update(expires="2020-01-01T00:00Z")
-    work.sweep()
+    tasks.sweep_jobs()
     recordings.sweep()
     assert [path for path in (recordings_folder / "jobs").rglob("*") if path.is_file()] == []
     with pytest.raises(JobFileNotFound):
@@ -345,8 +345,7 @@ def test_a_job_long_over_is_forgotten(acme, library, settings):
     bulk.begin_export(acme, LIBRARY)
     with acting_as_platform():
         Job.all_tenants.update(expires="2020-01-01T00:00Z", finished="2020-01-01T00:00Z")
-    work.sweep()
-    work.sweep()
+    tasks.sweep_jobs()
     assert bulk.page_jobs(acme, where={}).rows == ()
 
 

@@ -16,7 +16,7 @@ from tests.cast import LIBRARY, audio, recording
 from tests.second_model import install_tiny
 from tests.servers import through_the_queue
 from tests.voiceprints.test_imports import files_in, imported, rows, speakers
-from voiceprints import bulk, generations, imports, installed, services, work
+from voiceprints import bulk, generations, imports, installed, services, tasks, work
 from voiceprints.errors import (
     GenerationNotFound,
     JobNotFound,
@@ -74,11 +74,11 @@ def test_an_upload_is_kept_while_something_may_be_tried_again(acme, half_done, r
 
 
 def test_the_upload_goes_when_its_time_has_come(acme, half_done, recordings_folder):
-    work.sweep()
+    tasks.sweep_jobs()
     assert len(uploads(recordings_folder)) == 1
     with acting_as(acme):
         acme.jobs.update(inputs_expire=timezone.now() - timedelta(seconds=1))
-    assert work.sweep()["uploads"] == 1
+    tasks.sweep_jobs()
     assert uploads(recordings_folder) == []
     with pytest.raises(UploadsGone):
         bulk.retry_job(acme, half_done.pk)
