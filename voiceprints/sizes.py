@@ -6,6 +6,7 @@ import logging
 from typing import Final
 
 from django.core.files.storage import storages
+from django.db import connection
 
 from tenants.context import acting_as_platform
 from voiceprints.errors import StorageFailed
@@ -17,29 +18,34 @@ logger = logging.getLogger(__name__)
 LOOKED_UP_AT_ONCE: Final = 1000
 GONE: Final = 0
 
+# Whatever was let go meanwhile takes no room.
+NOTE: Final = """
+UPDATE voiceprints_utterance AS utterance SET size_bytes = found.size_bytes
+FROM unnest(%s::bigint[], %s::bigint[]) AS found (id, size_bytes)
+WHERE utterance.id = found.id AND utterance.size_bytes IS NULL AND utterance.recording <> ''
+"""
+
 
 def note_sizes() -> int:
     """Of the next few recordings whose size nobody noted; returns how many. What cannot be reached waits."""
     with acting_as_platform():
-        unknown = list(Utterance.all_tenants.unsized().order_by("pk")[:LOOKED_UP_AT_ONCE])
-    found = [utterance for utterance in unknown if _look_up(utterance)]
-    with acting_as_platform():
-        # Whatever was let go meanwhile takes no room.
-        unsized = Utterance.all_tenants.unsized().filter(pk__in=[utterance.pk for utterance in found])
-        still = set(unsized.select_for_update(of=["self"]).values_list("pk", flat=True))
-        there = [utterance for utterance in found if utterance.pk in still]
-        Utterance.all_tenants.bulk_update(there, ["size_bytes"], batch_size=LOOKED_UP_AT_ONCE)
-    return len(there)
+        unknown = list(
+            Utterance.all_tenants.unsized().order_by("pk").values_list("pk", "recording")[:LOOKED_UP_AT_ONCE]
+        )
+    looked_up = {pk: _size_of(path) for pk, path in unknown}
+    found = {pk: size for pk, size in looked_up.items() if size is not None}
+    with acting_as_platform(), connection.cursor() as cursor:
+        cursor.execute(NOTE, [list(found), list(found.values())])
+        return int(cursor.rowcount)
 
 
-def _look_up(utterance: Utterance) -> bool:
-    path = str(utterance.recording)
+def _size_of(path: str) -> int | None:
+    """None where the storage does not tell."""
     try:
         with reading(path):
-            utterance.size_bytes = storages["recordings"].size(path)
+            return storages["recordings"].size(path)
     except FileNotFoundError:
-        utterance.size_bytes = GONE
+        return GONE
     except StorageFailed as error:
         logger.warning("the size of a recording is looked up later: %s", error)
-        return False
-    return True
+        return None
