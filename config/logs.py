@@ -33,12 +33,17 @@ class WithoutAddresses(logging.Filter):
 
 
 class RefusalsInOneLine(logging.Filter):
-    """What somebody was not given is nothing that broke: where it was refused in the code helps nobody."""
+    """What somebody was not given is nothing that broke: a warning, and where it was refused in the code helps nobody.
+
+    Django calls a request that looks suspicious to it an error.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
         if getattr(record, "status_code", HTTPStatus.INTERNAL_SERVER_ERROR) < HTTPStatus.INTERNAL_SERVER_ERROR:
             record.exc_info = None
-        return True
+            record.levelno = min(record.levelno, logging.WARNING)
+            record.levelname = logging.getLevelName(record.levelno)
+        return record.levelno >= logging.getLogger(record.name).getEffectiveLevel()
 
 
 def _may_be_written_down(path: str) -> bool:

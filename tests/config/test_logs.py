@@ -79,6 +79,30 @@ def test_a_refused_request_is_one_line(written, acme):
     assert line.endswith("WARNING django.request Forbidden (Permission denied): /console/tenants/credential/")
 
 
+REFUSED = [
+    "tenants/credential/?secret__startswith=a",
+    "tenants/credential/?nothing__exact=1",
+    "autocomplete/?app_label=tenants&model_name=credential&field_name=secret",
+    "voiceprints/speaker/1/delete/",
+    "jobs/globex/",
+    "nothing/",
+]
+
+
+@pytest.mark.parametrize("page", REFUSED)
+def test_what_a_member_is_refused_is_no_error(page, written, acme):
+    assert signed_in(member(acme, Role.OWNER).user).get(f"/console/{page}").status_code >= 300
+    assert [line for line in written() if " ERROR " in line] == []
+
+
+def test_refusals_are_not_written_where_only_errors_are_wanted(written, acme, monkeypatch):
+    monkeypatch.setattr(logging.getLogger(), "level", logging.ERROR)
+    monkeypatch.setattr(logging.getLogger("django"), "level", logging.ERROR)
+    client = signed_in(member(acme, Role.OWNER).user)
+    assert client.get("/console/tenants/credential/?secret__startswith=a").status_code == 400
+    assert written() == []
+
+
 def test_a_form_with_too_many_fields_is_one_line(written, acme):
     client = signed_in(member(acme, Role.OWNER).user)
     fields = {f"field{number}": "" for number in range(settings.DATA_UPLOAD_MAX_NUMBER_FIELDS + 1)}
