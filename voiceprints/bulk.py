@@ -14,6 +14,7 @@ from typing import IO, Any
 
 from audio.results import RawPcm, RecordingForm
 from tenants.context import acting_as
+from tenants.locks import one_at_a_time
 from tenants.models import Tenant
 from voiceprints import (
     archives,
@@ -113,14 +114,20 @@ def begin_export(
     *,
     recordings: bool = False,
     embeddings: bool = False,
+    form: str = "",
     by: str = "",
     also: Also = lambda _: None,
 ) -> Job:
-    """Write a library into one file, with what is asked for beside who is in it. Raises LibraryNotFound, TooBusy."""
+    """Write a library into one file, with what is asked for beside who is in it.
+
+    `form`: what tells a form from all others; sent again it is the same job. Raises LibraryNotFound, TooBusy.
+    """
     with acting_as(tenant):
         gallery.find_library(tenant, key)
-        parameters = asdict(key) | {"recordings": recordings, "embeddings": embeddings}
-        return work.submit(tenant, Job.Kind.EXPORT, parameters, by=by, also=also)
+        parameters = asdict(key) | {"recordings": recordings, "embeddings": embeddings, "form": form}
+        one_at_a_time(tenant, work.JOBS)
+        begun: Job | None = tenant.jobs.filter(kind=Job.Kind.EXPORT, parameters=parameters).first() if form else None
+        return begun or work.submit(tenant, Job.Kind.EXPORT, parameters, by=by, also=also)
 
 
 def find_job(tenant: Tenant, job_id: int) -> Job:

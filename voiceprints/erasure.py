@@ -166,7 +166,15 @@ def _take_turn(tenant: Tenant, external_id: str) -> None:
 
 
 def _begin(tenant: Tenant, kind: Erasure.Kind, external_id: str, library: int | None) -> Erasure:
-    """In the caller's transaction. Imports are held in it already, so that nobody is enrolled again meanwhile."""
+    """In the caller's transaction; or the same one, if nothing is removed yet.
+
+    Imports are held in it already, so that nobody is enrolled again meanwhile.
+    """
+    held = traces.hold_imports(tenant)
+    for begun in erasures_of(tenant).filter(kind=kind, library=library, state=State.BEGUN):
+        if begun.subject == external_id:
+            keep(begun, held=[*begun.held, *held])
+            return begun
     salt = receipts.new_salt()
     erasure = Erasure.all_tenants.create(
         tenant_id=tenant.pk,
@@ -176,7 +184,7 @@ def _begin(tenant: Tenant, kind: Erasure.Kind, external_id: str, library: int | 
         salt=salt,
         digest=receipts.digest_of(external_id, salt),
         origin=asdict(origin()),
-        held=traces.hold_imports(tenant),
+        held=held,
     )
     note(tenant, Action.ERASURE_BEGUN, erasure_target(erasure), digest=erasure.digest)
     return erasure

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 from django import forms
@@ -92,6 +93,7 @@ class ExportForm(forms.Form):
     embeddings = forms.BooleanField(
         label=_("With the embeddings"), required=False, initial=True, widget=UnfoldBooleanWidget
     )
+    form = forms.CharField(required=False, max_length=64, initial=lambda: uuid.uuid4().hex, widget=forms.HiddenInput)
 
     def __init__(self, tenant: Tenant, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -101,5 +103,5 @@ class ExportForm(forms.Form):
     def arguments(self) -> dict[str, Any]:
         """Of bulk.begin_export."""
         library: Library = self.cleaned_data["library"]
-        wants = {name: self.cleaned_data[name] for name in ("recordings", "embeddings")}
+        wants = {name: self.cleaned_data[name] for name in ("recordings", "embeddings", "form")}
         return {"key": LibraryKey(library.org_id, library.tag_id), **wants}

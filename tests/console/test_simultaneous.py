@@ -13,8 +13,9 @@ from django.test import Client
 from tenants import invitations
 from tenants.context import acting_as
 from tenants.models import Role
-from tests.console.people import PASSWORD, member
+from tests.console.people import PASSWORD, enrolled, member
 from tests.threads import all_at_once
+from voiceprints import erasure
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -97,3 +98,35 @@ def test_two_who_are_invited_cannot_take_one_name_at_once(acme, monkeypatch):
     pages = all_at_once(*(partial(client.post, "/console/join/", sent) for client in clients))
     assert sorted(page.status_code for page in pages) == [200, 302]
     assert "already exists" in next(page for page in pages if page.status_code == 200).content.decode()
+
+
+@pytest.fixture
+def alice(acme):
+    return enrolled(acme, "alice")[0]
+
+
+def test_somebody_erased_six_times_at_once_is_erased_once(client_of, acme, alice):
+    one, sent = client_of("owner"), {"external_id": "alice", "library": "", "typed": "alice"}
+    pages = all_at_once(*(partial(again(one).post, "/console/erasures/acme/begin/", sent) for _ in range(6)))
+    (begun,) = erasure.page_erasures(acme, where={}).rows
+    address = f"/console/erasures/acme/#erasure-{begun.pk}"
+    # Whoever comes when it is done already finds nobody.
+    assert {page.get("Location") for page in pages} - {None} == {address}
+    assert all("no speaker" in page.content.decode().lower() for page in pages if page.status_code == 200)
+
+
+def test_a_form_sent_six_times_at_once_begins_one_export(client_of, acme, alice):
+    one, page = client_of("operator"), "/console/jobs/acme/export/"
+    sent = {"library": alice.library_id, "form": one.get(page).context["form"]["form"].value()}
+    answers = all_at_once(*(partial(again(one).post, page, sent) for _ in range(6)))
+    with acting_as(acme):
+        job = acme.jobs.get()
+    assert {answer.get("Location") for answer in answers} == {f"/console/jobs/acme/{job.pk}/"}
+
+
+def test_the_export_page_opened_anew_begins_another(client_of, acme, alice):
+    one, page = client_of("operator"), "/console/jobs/acme/export/"
+    for _ in range(2):
+        one.post(page, {"library": alice.library_id, "form": one.get(page).context["form"]["form"].value()})
+    with acting_as(acme):
+        assert acme.jobs.count() == 2
