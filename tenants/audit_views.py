@@ -21,6 +21,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST, require_safe
 
 from tenants.actions import Action
+from tenants.audit_words import place_in_words, problem_in_words
 from tenants.auditing import Line, Search, Verification, as_plain, exported, last_check, note_export, page_of_events
 from tenants.choosing import choose_tenant
 from tenants.console import (
@@ -76,7 +77,10 @@ def trail(request: HttpRequest) -> HttpResponse:
         "form": form,
         "lines": [Line(event, with_addresses=True) for event in rows],
         "verification": verification,
-        "problems": [(problem, _beginning_with(tenant, problem.number)) for problem in verification.problems],
+        "problems": [
+            (place_in_words(one), problem_in_words(one.said), _beginning_with(tenant, one.number))
+            for one in verification.problems
+        ],
         "progress": reverse(
             "admin:audit_check", query=_named(tenant) | _awaiting(verification.awaited_after, verification.asked)
         ),

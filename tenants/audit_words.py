@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
@@ -17,6 +16,7 @@ from tenants.actions import Action
 from tenants.models import Consistency, Role, Scope, Tenant
 from tenants.names import visible
 from tenants.origins import ActorKind
+from tenants.sealing import Problem
 from tenants.sentences import labelled, listed
 
 NAMES: Final = {
@@ -160,15 +160,11 @@ KINDS: Final = {
 """Of objects that have no name but what they are."""
 
 PROBLEMS: Final = {
-    "missing up to %(number)s": gettext_lazy("missing up to event %(number)s"),
+    "missing": gettext_lazy("missing"),
     "does not hang on the one before": gettext_lazy("does not hang on the one before"),
     "altered": gettext_lazy("altered"),
-    "missing up to %(number)s, to which the chain had come": gettext_lazy(
-        "missing up to event %(number)s, to which the chain had come"
-    ),
-    "missing up to %(number)s, where the chain ended": gettext_lazy(
-        "missing up to event %(number)s, where the chain ended"
-    ),
+    "missing, to which the chain had come": gettext_lazy("missing, to which the chain had come"),
+    "missing, with which the chain ended": gettext_lazy("missing, with which the chain ended"),
     "not what was sealed": gettext_lazy("not what was sealed"),
     "was sealed and is missing": gettext_lazy("was sealed and is missing"),
     "carries a seal that is not ours": gettext_lazy("carries a seal that is not ours"),
@@ -176,13 +172,12 @@ PROBLEMS: Final = {
     "comes after the end of the chain": gettext_lazy("comes after the end of the chain"),
     "not the one that the chain ended with": gettext_lazy("not the one that the chain ended with"),
 }
-"""What a verification says of an event (tenants/sealing.py), with the numbers taken out."""
+"""What a verification says of an event (tenants/sealing.py)."""
 
 PAIRS: Final = {"changes", "days"}
 PAIR: Final = {"own_period"}
 """Under which names stand two values each, before and after."""
 
-NUMBER = re.compile(r"\d+")
 FIELDS, FOR_EVER = "fields", "days"
 MOMENTS: Final = {"created", "erased_from", "expires", "since", "until"}
 """Under which names a moment stands; whatever somebody wrote may look like one."""
@@ -207,10 +202,13 @@ def actor_in_words(kind: str, number: int | None, name: str) -> str:
 
 
 def problem_in_words(said: str) -> str:
-    """Also one that a later version found."""
-    found = NUMBER.search(said)
-    words = PROBLEMS.get(NUMBER.sub("%(number)s", said))
-    return str(words) % {"number": found[0] if found else ""} if words else said
+    """Also one that another version found."""
+    return str(PROBLEMS.get(said, said))
+
+
+def place_in_words(problem: Problem) -> str:
+    words = _("events %(number)s to %(until)s") if problem.until else _("event %(number)s")
+    return words % vars(problem)
 
 
 def object_in_words(kind: str, number: int | None, name: str) -> str:

@@ -13,7 +13,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 
 from tenants.actions import Action, Outcome
-from tenants.audit_words import Detail, actor_in_words, details_in_words, object_in_words, problem_in_words
+from tenants.audit_words import Detail, actor_in_words, details_in_words, object_in_words
 from tenants.context import acting_as, acting_as_platform
 from tenants.interfaces import interface_name
 from tenants.models import AuditCheck, AuditEvent, Tenant
@@ -113,7 +113,7 @@ class Verification:
     @property
     def problems(self) -> list[Problem]:
         found = self.check.problems if self.check else []
-        return [Problem(one["number"], problem_in_words(one["said"])) for one in found[:PROBLEMS_SHOWN]]
+        return [Problem.from_wire(one) for one in found[:PROBLEMS_SHOWN]]
 
     @property
     def more_problems(self) -> int:

@@ -19,10 +19,11 @@ from django_celery_beat.models import ClockedSchedule, CrontabSchedule, Interval
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 
-from tenants.audit_words import problem_in_words
+from tenants.audit_words import place_in_words, problem_in_words
 from tenants.console import PlatformAdmin, is_platform_staff
 from tenants.models import CleanupRun
 from tenants.schedules import change_schedule, times_in_words
+from tenants.sealing import Problem
 from tenants.sentences import labelled, listed
 
 for _model in (ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask, SolarSchedule):
@@ -197,8 +198,9 @@ class CleanupRunAdmin(PlatformAdmin):
 
 
 def _found(finding: dict[str, Any]) -> str:
-    about = finding | {"said": problem_in_words(finding["said"])}
-    return gettext("Audit trail of %(chain)s, event %(number)s: %(said)s") % about
+    problem = Problem.from_wire(finding)
+    about = {"chain": finding["chain"], "place": place_in_words(problem), "said": problem_in_words(problem.said)}
+    return gettext("Audit trail of %(chain)s, %(place)s: %(said)s") % about
 
 
 TASKS = {

@@ -494,7 +494,7 @@ class CleanupRun(models.Model):
     """The class of the error by which it ended."""
     findings = models.JSONField(_("what was wrong"), default=list)
     """Of each broken chain of the audit trail: the `chain`, at how many `places` it is broken, and the first of them,
-    with the `number` of the event and what is `said` of it."""
+    with the `number` of the event, and of the last one in `until` where it is several, and what is `said` of it."""
 
     class Meta:
         verbose_name = _("clean-up run")

@@ -12,12 +12,12 @@ import hmac
 import json
 import logging
 from base64 import urlsafe_b64decode
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from functools import cache
 from operator import attrgetter
-from typing import Final
+from typing import Any, Final
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -66,13 +66,19 @@ class Line:
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong at which event, in words for whoever looks after the platform."""
+    """What is wrong at which event, or from there up to which, in words for whoever looks after the platform."""
 
     number: int
     said: str
+    until: int | None = None
+
+    @classmethod
+    def from_wire(cls, found: Mapping[str, Any]) -> Problem:
+        return cls(found["number"], found["said"], found.get("until"))
 
     def __str__(self) -> str:
-        return f"event {self.number}: {self.said}"
+        place = f"events {self.number} to {self.until}" if self.until else f"event {self.number}"
+        return f"{place}: {self.said}"
 
 
 @dataclass
@@ -90,9 +96,9 @@ class Verdict:
     def intact(self) -> bool:
         return not self.problems
 
-    def complain(self, number: int, said: str) -> None:
+    def complain(self, number: int, said: str, *, until: int = 0) -> None:
         if len(self.problems) < MOST_PROBLEMS:
-            self.problems.append(Problem(number, said))
+            self.problems.append(Problem(number, said, until if until > number else None))
 
 
 class TrailBroken(Exception):
@@ -146,7 +152,7 @@ def verify(chain: int, anchors: Iterable[Link] = ()) -> Verdict:
     reached = _reached(chain)
     verdict = _looked_at(chain, _checkpoint, look)
     if verdict.intact and verdict.last.number < reached:
-        verdict.complain(verdict.last.number + 1, f"missing up to {reached}, to which the chain had come")
+        verdict.complain(verdict.last.number + 1, "missing, to which the chain had come", until=reached)
     problems = [asdict(problem) for problem in verdict.problems]
     # What may have been forged onto a broken chain is not expected of it once it is put right.
     grown = verdict.last.number if verdict.intact else 0
@@ -232,7 +238,7 @@ def _walk(verdict: Verdict, known: Iterator[Link]) -> None:
     while goes_on:
         for line in _lines(verdict.chain, last.number):
             if line.link.number > last.number + 1:
-                verdict.complain(last.number + 1, f"missing up to {line.link.number - 1}")
+                verdict.complain(last.number + 1, "missing", until=line.link.number - 1)
             elif line.previous != last.digest:
                 verdict.complain(line.link.number, "does not hang on the one before")
             if hashlib.sha256(line.previous + line.text.encode()).digest() != line.link.digest:
@@ -303,7 +309,7 @@ def _hold_against_head(verdict: Verdict, head: Head) -> None:
         return
     number, digest = head.number, head.digest
     if number > last.number:
-        verdict.complain(last.number + 1, f"missing up to {number}, where the chain ended")
+        verdict.complain(last.number + 1, "missing, with which the chain ended", until=number)
     elif number < last.number:
         verdict.complain(last.number, "comes after the end of the chain")
     elif digest != last.digest:

@@ -119,7 +119,7 @@ def test_a_broken_run_names_its_error(client_of):
     assert "(&#x27;failed" not in page
 
 
-BROKEN = {"number": 5, "said": "altered", "places": 1}
+BROKEN = {"number": 5, "until": 7, "said": "missing", "places": 1}
 
 
 def test_staff_alone_see_whose_audit_trail_is_broken_and_where(client_of, globex):
@@ -130,7 +130,7 @@ def test_staff_alone_see_whose_audit_trail_is_broken_and_where(client_of, globex
     for address in pages:
         page = staff.get(address).content.decode()
         for whose in ("globex", "platform"):
-            assert f"Audit trail of {whose}, event 5: altered" in page
+            assert f"Audit trail of {whose}, events 5 to 7: missing" in page
     for who in ("owner", "operator", "auditor", "viewer", "globex"):
         client = client_of(who)
         assert [client.get(address).status_code for address in pages] == [403, 403]

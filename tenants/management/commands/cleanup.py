@@ -14,6 +14,7 @@ from django.utils import timezone
 from tenants.management.base import AttributedCommand
 from tenants.models import CleanupRun
 from tenants.punctuality import TOLD
+from tenants.sealing import Problem
 
 
 class Command(AttributedCommand):
@@ -50,7 +51,7 @@ def done(name: str) -> str:
 def found_since(name: str, begun: datetime) -> list[str]:
     """In lines, what the run found to be wrong."""
     runs = CleanupRun.objects.filter(job=TOLD[name], started__gte=begun)
-    return [f"{one['chain']}: event {one['number']}: {one['said']}" for run in runs for one in run.findings]
+    return [f"{one['chain']}: {Problem.from_wire(one)}" for run in runs for one in run.findings]
 
 
 def last_run(name: str) -> dict[str, Any] | None:
