@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonResponse
 from django.shortcuts import render
 from django.utils.translation import gettext_lazy as _
 
@@ -42,6 +42,10 @@ def problem(request: HttpRequest, status: int, words: tuple[Any, Any] | None = N
     return render(request, "console/problem.html", context, status=status)
 
 
+METHODS = ("GET", "HEAD", "POST")
+"""Of pages and forms: nothing in the console takes another."""
+
+
 class ProblemPageMiddleware:
     """What the console refuses without a word becomes a page; elsewhere, a wrong method becomes JSON."""
 
@@ -49,8 +53,10 @@ class ProblemPageMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        response = self.get_response(request)
-        known = PAGES if request.path.startswith(settings.CONSOLE_PATH) else {405}
+        in_console = request.path.startswith(settings.CONSOLE_PATH)
+        wrong = in_console and request.method not in METHODS
+        response = HttpResponseNotAllowed(METHODS) if wrong else self.get_response(request)
+        known = PAGES if in_console else {405}
         if response.status_code not in known or response.streaming or response.content:
             return response
         page = problem(request, response.status_code)

@@ -236,6 +236,32 @@ def reply(client: Client, page: str, rows: SimpleNamespace) -> tuple[int, str, l
     return response.status_code, response.headers.get("Location", ""), said
 
 
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        ("en", "Speaker with ID “7” doesn’t exist. Perhaps it was deleted?"),
+        ("zh-cn", "没有 ID 为“7”的说话人。可能已被删除。"),
+    ],
+)
+def test_of_what_is_not_there_a_whole_sentence_tells(language, said, client_of):
+    page = client_of("owner").get(
+        "/console/voiceprints/speaker/7/change/", follow=True, headers={"accept-language": language}
+    )
+    assert said in page.content.decode()
+
+
+WRONG_METHODS = ["put", "patch", "delete", "options", "trace"]
+
+
+@pytest.mark.parametrize("method", WRONG_METHODS)
+def test_no_address_of_the_console_takes_another_method_than_pages_and_forms_do(method, client_of, acme_rows):
+    client, addresses = client_of("staff"), {address(page, acme_rows) for page in LISTS | ROWS | DEEDS}
+    others = {"/console/login/", "/console/logout/", "/console/join/", "/console/language", "/console/password_change/"}
+    answers = {page: getattr(client, method)(page) for page in addresses | others}
+    assert {page: reply.status_code for page, reply in answers.items() if reply.status_code != 405} == {}
+    assert all("There is nothing to see here" in reply.content.decode() for reply in answers.values())
+
+
 @pytest.mark.parametrize("listing", ["voiceprints/library/", "voiceprints/speaker/", "tenants/credential/"])
 def test_lists_searches_and_filters_show_own_rows_only(listing, client_of, acme_rows):
     client = client_of("globex")
