@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar, cast
 
 from django import forms
 from django.conf import settings
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin.actions import delete_selected as delete_or_ask
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.utils import unquote
@@ -17,7 +17,7 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import IntegrityError
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
@@ -226,6 +226,13 @@ class ConsoleAdmin(ModelAdmin):
         events = history_of(tenant, self.trail_kind, chosen.pk)
         context = {"title": _("History: %s") % self.named(chosen), "lines": [Line(event) for event in events]}
         return page(request, "history", context | (extra_context or {}))
+
+    def _get_obj_does_not_exist_redirect(self, request: HttpRequest, opts: Any, object_id: str) -> HttpResponse:
+        """As Django says it, in a sentence that begins like one."""
+        said = _("%(name)s with ID “%(key)s” doesn’t exist. Perhaps it was deleted?")
+        words = said % {"name": opts.verbose_name, "key": unquote(object_id)}
+        self.message_user(request, capfirst(words), messages.WARNING)
+        return redirect("admin:index")
 
     def named(self, row: Any) -> str:
         """What its pages call it."""
