@@ -7,6 +7,7 @@ all that waits for something, so that a slow client costs a socket.
 
 from __future__ import annotations
 
+import math
 import re
 import selectors
 import socket
@@ -25,10 +26,13 @@ BARE_LINE_FEED = re.compile(rb"(?<!\r)\n")
 
 
 class WaitingWorker(ThreadWorker):  # type: ignore[misc]
+    ends = math.inf
+    """When nobody is waited for any more who has not said what it wants, once the server is to stop."""
+
     def enqueue_req(self, conn: TConn) -> None:
         """Called for a new connection, and for a kept one that sends again."""
         conn.init()
-        conn.timeout = time.monotonic() + HEAD_SECONDS
+        conn.timeout = min(time.monotonic() + HEAD_SECONDS, self.ends)
         self._hear(conn)
 
     def on_pending_socket_readable(self, conn: TConn, client: socket.socket) -> None:
@@ -50,6 +54,7 @@ class WaitingWorker(ThreadWorker):  # type: ignore[misc]
     def _cap_keepalive(self, deadline: float) -> None:
         """Whoever has not said anything yet is not waited for at the end."""
         super()._cap_keepalive(deadline)
+        self.ends = deadline
         for conn in self.pending_conns:
             conn.timeout = min(conn.timeout, deadline)
 

@@ -210,3 +210,15 @@ def test_a_server_that_stops_waits_for_nobody_who_has_not_said_what_it_wants(tmp
         slow(connect())
         server.terminate()
         server.wait(60)
+
+
+def test_a_server_that_stops_waits_for_nobody_who_begins_another_request_then(tmp_path):
+    with web_server(tmp_path, patience_seconds=3600) as (connect, server):
+        client = connect()
+        client.sendall(ASK)
+        answers(client)
+        server.terminate()
+        # The server gives it a second in which to go on, of which a part is over.
+        time.sleep(0.3)
+        client.sendall(b"G")
+        server.wait(60)
