@@ -86,8 +86,8 @@ def test_a_label_names_a_credential_and_its_successor_and_can_be_changed(client_
     assert (again.label, again.enabled) == ("retired", True)
     theirs = client_of("globex").post(f"/console/tenants/credential/{old.pk}/change/", {"label": "theirs"})
     assert theirs.headers["Location"] == "/console/"
-    client.post(f"/console/tenants/credential/{old.pk}/change/", {"label": "\u200b", "enabled": "on"})
     assert credentials_of(acme)["mine"].label == "retired"
+    client.post(f"/console/tenants/credential/{old.pk}/change/", {"label": "\u200b", "enabled": "on"})
     assert credentials_of(acme)["mine"].label == "retired"
 
 

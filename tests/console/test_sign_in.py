@@ -80,7 +80,9 @@ def test_staff_lift_the_lock_out_of_an_address(olga, client_of):
     for number in range(30):
         give_password(Client(), f"name {number}", "wrong")
     locked = Guesses.objects.exclude(address="").get()
-    client_of("staff").post(f"/console/tenants/guesses/{locked.pk}/delete/", {"post": "yes"})
+    staff, lift = client_of("staff"), f"/console/tenants/guesses/{locked.pk}/delete/"
+    assert "Lift this lock-out?" in staff.get(lift).content.decode()
+    staff.post(lift, {"post": "yes"})
     client = Client()
     give_password(client, olga)
     assert is_inside(client)
