@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import time as clock
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
 from typing import Any
@@ -38,7 +37,7 @@ from tenants.console import (
 from tenants.models import AuditEvent, Tenant
 from tenants.sealing import chain_of
 from tenants.spreadsheets import harmless
-from tenants.verifying import QueueUnreachable, have_verified, mark_of
+from tenants.verifying import QueueUnreachable, have_verified, is_recent, mark_of
 
 ROWS_SHOWN = 50
 
@@ -107,13 +106,17 @@ def verify(request: HttpRequest) -> HttpResponse:
     with own_view(request):
         refuse_unless(may_read_audit(request))
         tenant = _chosen_chain(request)
-        mark = mark_of(last_check(tenant))
+        last = last_check(tenant)
+    mark, shown = mark_of(last), reverse("admin:audit", query=_named(tenant))
+    if is_recent(last):
+        messages.info(request, _("This was verified less than a minute ago."))
+        return redirect(shown)
     try:
         have_verified(chain_of(tenant), mark)
     except QueueUnreachable:
         messages.error(request, _("The workers cannot be reached now. Try again in a moment."))
-        return redirect(reverse("admin:audit", query=_named(tenant)))
-    return redirect(reverse("admin:audit", query=_named(tenant) | _awaiting(mark, int(clock.time()))))
+        return redirect(shown)
+    return redirect(reverse("admin:audit", query=_named(tenant) | _awaiting(mark, int(timezone.now().timestamp()))))
 
 
 @require_safe

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from django.db.models import QuerySet
+from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 
@@ -108,7 +108,7 @@ class Verification:
     def under_way(self) -> bool:
         if self.asked is None or self.awaited_after != mark_of(self.check):
             return False
-        return 0 <= time.time() - self.asked < AWAITED_FOR.total_seconds()
+        return 0 <= timezone.now().timestamp() - self.asked < AWAITED_FOR.total_seconds()
 
     @property
     def problems(self) -> list[Problem]:

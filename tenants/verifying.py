@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Final
 
 from celery import current_app
+from django.utils import timezone
 from kombu.exceptions import OperationalError
 from redis import RedisError
 
@@ -21,6 +22,7 @@ VERIFY: Final = "tenants.verify_chain"
 NEVER: Final = "never"
 AWAITED_FOR: Final = timedelta(minutes=10)
 """For so long: the worker may have died, or have much to do."""
+AGAIN_AFTER: Final = timedelta(minutes=1)
 
 
 class QueueUnreachable(Exception):
@@ -30,6 +32,11 @@ class QueueUnreachable(Exception):
 def mark_of(check: AuditCheck | None) -> str:
     """By which one verification of a chain is told from the next, on whichever machine it ran."""
     return check.at.isoformat() if check else NEVER
+
+
+def is_recent(check: AuditCheck | None) -> bool:
+    """Whether it was done just now, so that nobody keeps a worker busy with it all the time."""
+    return check is not None and timezone.now() - check.at < AGAIN_AFTER
 
 
 def have_verified(chain: int, mark: str) -> None:

@@ -258,6 +258,18 @@ def test_a_verification_that_never_comes_is_not_awaited_for_ever(client_of):
         assert "Verify now" in page_of(client, verifying="never", asked=asked)
 
 
+def test_a_chain_is_verified_again_after_a_minute_only(client_of, acme, monkeypatch):
+    client, now = client_of("auditor"), timezone.now()
+    sealing.verify(acme.pk)
+    first = last_check(acme)
+    page = client.post("/console/audit/verify/", follow=True).content.decode()
+    assert "verified less than a minute ago" in page
+    assert last_check(acme).at == first.at
+    monkeypatch.setattr("django.utils.timezone.now", lambda: now + timedelta(minutes=2))
+    client.post("/console/audit/verify/")
+    assert last_check(acme).at > first.at
+
+
 def test_a_chain_that_was_verified_since_is_not_verified_again(acme):
     verifying.verify_after(acme.pk, verifying.NEVER)
     first = last_check(acme)
