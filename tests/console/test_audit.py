@@ -9,6 +9,7 @@ import json
 import re
 import time
 from datetime import timedelta
+from functools import partial
 from html import unescape
 from urllib.parse import urlencode
 
@@ -470,3 +471,15 @@ def test_attempts_at_the_same_moment_are_told_once(acme):
     client = signed_in(member(acme, Role.VIEWER).user)
     assert set(all_at_once(*[lambda: client.get("/console/opt-outs/acme/consent/").status_code] * 8)) == {403}
     assert len(refusals(acme)) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_attempts_at_many_pages_at_the_same_moment_are_no_way_past_the_limit(acme, monkeypatch):
+    monkeypatch.setattr(refused, "MOST_TOLD", 2)
+    viewer = member(acme, Role.VIEWER).user
+    clients = [signed_in(viewer) for _ in range(8)]
+    pages = ["quotas/acme/", "erasures/acme/", "opt-outs/acme/", "audit/", "try/", "opt-outs/acme/consent/"]
+    tries = [partial(client.get, f"/console/{page}") for client, page in zip(clients, pages, strict=False)]
+    for _ in range(3):
+        assert {answer.status_code for answer in all_at_once(*tries)} == {403}
+    assert len(refusals(acme)) == 2
