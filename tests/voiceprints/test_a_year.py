@@ -1,277 +1,186 @@
-"""A year passes, day by day: people come and go, rules change, and the clean-up jobs run every night.
-
-What must be there at the end is worked out beside it, from the rules alone and without the database. Speakers are
-stored by the functions that services store them with; what was "measured" is made up, since to hear thousands would
-take hours.
-"""
+"""A year passes, day by day: people come and go, rules change, and every task of the schedule runs when it is due."""
 
 from __future__ import annotations
 
-import random
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
 
-import numpy as np
 import pytest
-from django.db import models
-from django.db.models import Sum
-from django.db.models.fields.json import KeyTextTransform
-from django.db.models.functions import Cast
-from django.utils import timezone
+from celery import current_app
+from django.conf import settings as configured
+from django.db import connection
 
-from api.native.models import KeptAnswer
-from api.native.tasks import sweep_answers
-from audio.results import Analysis, SpeechQuality
 from tenants import sealing
-from tenants.actions import Action
 from tenants.context import acting_as, acting_as_platform
-from tenants.generations import keeping_models
 from tenants.models import AuditEvent, CleanupRun, ConsoleSession, Tenant
-from tenants.services import issue_token
-from tenants.tasks import seal_trail, sweep_sign_ins
-from tenants.trail import note
-from voiceprints import gallery, recordings, retention, services, tasks
-from voiceprints.models import Job, Library, Speaker
-from voiceprints.results import LibraryKey, WhenEnrolled
+from tenants.services import create_tenant
+from tests.voiceprints.a_year import (
+    COUNTED,
+    ENROLLED,
+    FILE,
+    GUESTS,
+    NAMED,
+    NEW_YEAR,
+    PROBE,
+    STAFF,
+    VISITORS,
+    Clock,
+    World,
+)
+from tests.voiceprints.test_leaving import STAY, rows_of
+from voiceprints import leaving
+from voiceprints.models import DoomedRecording, Erasure, StorageFinding
 from voiceprints.retention import OwnPeriod
-from voiceprints.targets import speaker_target
+from voiceprints.stock import Stock, stock_of
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(900)]
 
 DAYS = 365
-NEW_YEAR = datetime(2026, 1, 1, 9, tzinfo=UTC)
-NEWCOMERS_A_DAY = 1
-VECTOR = np.eye(1, 256, dtype=np.float32)[0]
-QUALITY = SpeechQuality(3.0, 2.5, 30.0, -20.0, 0.0, 0.0)
-HEARD = Analysis({"ge2e": VECTOR}, QUALITY, b"fLaC", "")
-WAYS_TO_GO = ("recordings", "probes", "enrollments", "deleted")
-STAFF, GUESTS = "staff", "guests"
-ENROLLED, ENROLLING, PROBE = Speaker.Status.ENROLLED, Speaker.Status.ENROLLING, Speaker.Status.PROBE
-NIGHTLY = (tasks.expire_recordings, tasks.expire_probes, tasks.expire_enrollments, tasks.sweep_recordings)
-WEEKLY = (tasks.sweep_jobs, sweep_answers, sweep_sign_ins, seal_trail)
+AUDIT_KEPT_DAYS = 60
+NIGHT = timedelta(hours=12)
+GRACE = timedelta(days=30)
+CAME, LEFT, RESTORED, LEFT_AGAIN, GONE = 10, 100, 110, 200, 230
+"""When which happens to the tenant that does not stay."""
+STRAY, STRAY_MADE, STRAY_GONE = "acme/20260202/00000000-0000-4000-8000-000000000000.flac", 32, 45
+"""Written down on the Sunday after, and gone when it has lain there for seven more days."""
+ON_SUNDAYS, SUNDAY = {"tenants.check_trail", "voiceprints.sweep_storage"}, 7
+LINK = "openvpr_audit_link()"
 
 
-@dataclass
-class Clock:
-    now: datetime = NEW_YEAR
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
-@dataclass
-class Person:
-    tag: str
-    status: str
-    came: datetime
-    said: dict[str, datetime] = field(default_factory=dict)
-    """The recordings that are kept, and when they were made."""
-    utterances: int = 0
-    last: datetime = NEW_YEAR
-
-
-@dataclass
-class Expected:
-    """What a tenant must have: people by name, the rules, and how much went in which way."""
-
-    days: int | None = None
-    own: dict[str, int | None] = field(default_factory=dict)
-    people: dict[str, Person] = field(default_factory=dict)
-    gone: dict[str, int] = field(default_factory=lambda: dict.fromkeys(WAYS_TO_GO, 0))
-
-    def rule(self, tag: str) -> int | None:
-        return self.own.get(tag, self.days) if tag in self.own else self.days
-
-    def night(self, now: datetime) -> None:
-        month_ago = now - timedelta(days=30)
-        for name, person in list(self.people.items()):
-            days = self.rule(person.tag)
-            if days is not None:
-                over = [path for path, made in person.said.items() if made <= now - timedelta(days=days)]
-                for path in over:
-                    del person.said[path]
-                self.gone["recordings"] += len(over)
-            if person.status == PROBE and person.came <= month_ago:
-                self.gone["probes"] += 1
-                del self.people[name]
-            elif person.status == ENROLLING and person.last <= month_ago:
-                self.gone["enrollments"] += 1
-                del self.people[name]
-
-    @property
-    def paths(self) -> set[str]:
-        return {path for person in self.people.values() for path in person.said}
+@pytest.fixture
+def clock(monkeypatch) -> Iterator[Clock]:
+    """The year's, also of the database where it writes down when something was done."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_get_functiondef(%s::regprocedure)", [LINK])
+        (definition,) = cursor.fetchone()
+        of_the_year = definition.replace("clock_timestamp()", "current_setting('openvpr.year')::timestamptz")
+        assert of_the_year != definition
+        cursor.execute(of_the_year)
+    clock = Clock()
+    clock.turn_to(NEW_YEAR)
+    monkeypatch.setattr("django.utils.timezone.now", clock)
+    monkeypatch.setattr(CleanupRun._meta.get_field("started"), "_get_default", clock)
+    yield clock
+    with connection.cursor() as cursor:
+        cursor.execute(definition)
 
 
-@dataclass
-class World:
-    tenant: Tenant
-    clock: Clock
-    expected: Expected = field(default_factory=Expected)
-
-    def key(self, tag: str) -> LibraryKey:
-        return LibraryKey(self.tenant.slug, tag)
-
-    def say(self, name: str, tag: str, status: str) -> None:
-        """One more utterance of somebody, new or not."""
-        key = self.key(tag)
-        with acting_as(self.tenant):
-            path = recordings.new_path(key.org_id) if retention.keeps_recordings(self.tenant, key) else ""
-            recordings.plan(self.tenant, [path] if path else [])
-        if path:
-            recordings.write([path], [b"fLaC"])
-        now = self.clock.now
-        newcomer = Speaker(external_id=name, status=status)
-        required = 1 if status == ENROLLED else 1000
-        with keeping_models(self.tenant):
-            speaker, earlier = gallery.admit(self.tenant, key, newcomer, WhenEnrolled.ADD, create_library=True)
-            gallery.add_utterances(self.tenant, speaker, earlier, [(HEARD, path)], required)
-            note(self.tenant, Action.ENROLLED, speaker_target(speaker))
-        person = self.expected.people.setdefault(name, Person(tag, status, now))
-        person.utterances, person.last = person.utterances + 1, now
-        assert bool(path) == (self.expected.rule(tag) != 0)
-        if path:
-            person.said[path] = now
-
-    def delete(self, name: str) -> None:
-        services.delete_speaker(self.tenant, self.tenant.libraries.all(), name)
-        del self.expected.people[name]
-        self.expected.gone["deleted"] += 1
-
-    def move(self, name: str, tag: str) -> None:
-        with acting_as(self.tenant):
-            speaker = self.tenant.speakers.named(name).get()
-        services.move_speakers(self.tenant, [speaker.pk], self.key(tag))
-        self.expected.people[name].tag = tag
-
-    def keep(self, days: int | None) -> None:
-        retention.change(self.tenant, recordings=days)
-        self.expected.days = days
-
-    def keep_in(self, tag: str, own: OwnPeriod | None) -> None:
-        with acting_as(self.tenant):
-            library: Library = self.tenant.libraries.get(tag_id=tag)
-        retention.change_library(self.tenant, library.pk, own)
-        if own:
-            self.expected.own[tag] = own.days
-        else:
-            del self.expected.own[tag]
-
-    def anybody(self, dice: random.Random, status: str, tag: str = "") -> str:
-        chosen = [
-            name for name, person in self.expected.people.items() if person.status == status and tag in {"", person.tag}
-        ]
-        return dice.choice(chosen)
-
-
-def changes_of_rules(acme: World, globex: World):
-    """By day of the year: shorter, longer, for ever, not at all, and back."""
+def changes(acme: World, globex: World, initech: World) -> dict[int, list[Callable[[], object]]]:
+    """By day of the year: periods are shorter, longer, for ever, not at all, and back; libraries and a tenant go."""
     return {
         0: [lambda: acme.keep(90), lambda: globex.keep(None)],
         60: [lambda: acme.keep_in(GUESTS, OwnPeriod(7))],
-        100: [lambda: globex.keep(200)],
+        LEFT: [lambda: globex.keep(200), lambda: leaving.close(initech.tenant, grace=GRACE)],
+        RESTORED: [lambda: leaving.restore(initech.tenant)],
         120: [lambda: acme.keep(30)],
         150: [lambda: acme.keep(None)],
-        170: [lambda: acme.move(acme.anybody(random.Random(1), ENROLLED, GUESTS), STAFF)],
-        200: [lambda: acme.keep_in(GUESTS, None), lambda: acme.keep_in(STAFF, OwnPeriod(None))],
+        LEFT_AGAIN: [
+            lambda: acme.keep_in(GUESTS, None),
+            lambda: acme.keep_in(STAFF, OwnPeriod(None)),
+            lambda: leaving.close(initech.tenant, grace=GRACE),
+        ],
         240: [lambda: acme.keep(0)],
+        250: [lambda: globex.delete_library(VISITORS)],
         270: [lambda: acme.keep_in(STAFF, OwnPeriod(120))],
         280: [lambda: acme.keep(60), lambda: globex.keep_in(STAFF, OwnPeriod(10))],
+        310: [lambda: acme.delete_library(GUESTS)],
         330: [lambda: globex.keep(400)],
     }
 
 
-def a_day(world: World, day: int, dice: random.Random) -> None:
-    for number in range(NEWCOMERS_A_DAY):
-        world.say(f"{day}-{number}", dice.choice([STAFF, GUESTS]), ENROLLED)
-    if day % 5 == 0:
-        world.say(f"probe-{day}", STAFF, PROBE)
-    if day % 7 == 0:
-        world.say(f"never-{day}", GUESTS, ENROLLING)
-    if day % 21 == 14:
-        # Who goes on with an enrollment that was begun a week ago is not forgotten for a month from now.
-        world.say(f"never-{day - 7}", GUESTS, ENROLLING)
-    if day % 6 == 3:
-        world.delete(world.anybody(dice, ENROLLED))
-    if day % 11 == 5:
-        name = world.anybody(dice, ENROLLED)
-        world.say(name, world.expected.people[name].tag, ENROLLED)
+def is_open(world: World, day: int) -> bool:
+    """To whoever would enroll, while the others never close."""
+    return world.tenant.slug != "initech" or CAME <= day < LEFT or RESTORED <= day < LEFT_AGAIN
 
 
-def leave_behind(tenant: Tenant, token, day: int) -> None:
-    """What requests, jobs and browsers leave."""
-    now = timezone.now()
-    with acting_as(tenant):
-        KeptAnswer.all_tenants.create(tenant=tenant, token=token, key=str(day), expires=now + timedelta(hours=24))
-        job = tenant.jobs.create(kind=Job.Kind.IMPORT, state=Job.State.SUCCEEDED, finished=now)
-        tenant.job_rows.create(job=job, number=1, outcome="enrolled")
-    ConsoleSession.objects.create(session_key=f"{tenant.slug}{day}", expire_date=now + timedelta(hours=12))
+def a_night(clock: Clock) -> None:
+    """Each task of the schedule once; on Sundays alone those that take long and would do no more every night."""
+    for entry in configured.CELERY_BEAT_SCHEDULE.values():
+        if entry["task"] not in ON_SUNDAYS or clock.now.isoweekday() == SUNDAY:
+            current_app.tasks[entry["task"]]()
 
 
-def told(tenant: Tenant, action: Action, what: str) -> int:
-    with acting_as(tenant):
-        events = AuditEvent.all_tenants.filter(tenant_id=tenant.pk, action=action)
-        number = Cast(KeyTextTransform(what, "details"), models.IntegerField())
-        return events.aggregate(sum=Sum(number, default=0))["sum"]
+def lose_sight_of(path: Path, when: datetime) -> None:
+    """A file of which no row speaks."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(FILE)
+    os.utime(path, (when.timestamp(), when.timestamp()))
 
 
-def test_after_a_year_there_is_what_the_rules_allow_and_the_trail_tells_of_the_rest(
-    acme, globex, monkeypatch, recordings_folder
+def compare_night(day: int, worlds: list[World], folder: Path) -> None:
+    """The trail has told of all that went, and of nothing else; recordings and files are those that may be."""
+    allowed = {STRAY} if STRAY_MADE <= day < STRAY_GONE else set()
+    for world in worlds:
+        world.expected.night(world.clock.now)
+        assert world.newly_told() == world.expected.untold, f"on day {day}, of {world.tenant}"
+        world.expected.untold.clear()
+        allowed |= world.files()
+    there = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    assert there == allowed, f"on day {day}"
+
+
+def test_after_a_year_there_is_what_the_rules_allow_and_the_trail_has_told_of_the_rest(
+    acme, globex, clock, settings, recordings_folder
 ):
-    clock = Clock()
-    monkeypatch.setattr("django.utils.timezone.now", clock)
-    dice = random.Random(2026)
-    worlds = [World(acme, clock), World(globex, clock)]
-    tokens = {tenant.pk: issue_token(tenant, scopes=["read"])[0] for tenant in (acme, globex)}
-    rules = changes_of_rules(*worlds)
+    settings.AUDIT_KEPT_DAYS = AUDIT_KEPT_DAYS
+    current_app.loader.import_default_modules()
+    initech = create_tenant("initech", name="Initech").tenant
+    worlds = [World(tenant, clock) for tenant in (acme, globex, initech)]
+    planned = changes(*worlds)
     for day in range(DAYS):
-        clock.now = NEW_YEAR + timedelta(days=day)
-        for change in rules.get(day, []):
+        clock.turn_to(NEW_YEAR + timedelta(days=day))
+        for change in planned.get(day, []):
             change()
         for world in worlds:
-            a_day(world, day, dice)
-            leave_behind(world.tenant, tokens[world.tenant.pk], day)
-        clock.now += timedelta(hours=12)
-        for job in (*NIGHTLY, *WEEKLY) if day % 7 == 0 or day == DAYS - 1 else NIGHTLY:
-            job()
-        for world in worlds:
-            world.expected.night(clock.now)
+            if is_open(world, day):
+                world.a_day(day)
+        clock.turn_to(clock.now + NIGHT)
+        if day == STRAY_MADE:
+            lose_sight_of(recordings_folder / STRAY, clock.now)
+        a_night(clock)
+        compare_night(day, worlds[:2] if day >= GONE else worlds, recordings_folder)
 
-    files = {str(path.relative_to(recordings_folder)) for path in recordings_folder.rglob("*") if path.is_file()}
-    assert files == worlds[0].expected.paths | worlds[1].expected.paths
-    for world in worlds:
+    for world in worlds[:2]:
         has_what_the_rules_allow(world)
-        tells_of_the_rest(world)
-    assert all(sealing.verify(chain).intact for chain in sealing.chains())
+    left_nothing_but_its_erasure(initech)
+    tells_of_sixty_days(clock.now)
+    assert not StorageFinding.objects.exists()
     assert sorted(ConsoleSession.objects.values_list("session_key", flat=True)) == ["acme364", "globex364"]
-    assert not CleanupRun.objects.exclude(problem="").exists()
+    assert not CleanupRun.objects.exclude(problem="", findings=[]).exists()
+    assert sum(world.enrolled for world in worlds) > 2000
+    assert sum(world.expected.gone.total() for world in worlds) > 2000
 
 
 def has_what_the_rules_allow(world: World) -> None:
     tenant, expected = world.tenant, world.expected
+    assert all(expected.gone[action] >= 8 for action in (*COUNTED, *NAMED)), expected.gone
+    people = expected.people.values()
     with acting_as(tenant):
-        rows = tenant.utterances.order_by()
-        assert set(rows.exclude(recording="").values_list("recording", flat=True)) == expected.paths
-        assert dict(tenant.speakers.values_list("external_id", "library__tag_id")) == {
-            name: person.tag for name, person in expected.people.items()
-        }
-        utterances = sum(person.utterances for person in expected.people.values())
-        assert rows.count() == tenant.utterance_embeddings.count() == utterances
-        assert rows.filter(recording="", recording_expired=None).count() == 0
-        assert rows.exclude(recording="").exclude(recording_expired=None).count() == 0
-        enrolled = sum(person.status == ENROLLED for person in expected.people.values())
-        assert tenant.voiceprints.count() == enrolled
-        assert not tenant.doomed_recordings.exists()
-        assert sorted(tenant.kept_answers.values_list("key", flat=True)) == ["364"]
+        columns = ["speaker__library__tag_id", "speaker__external_id", "speaker__status"]
+        columns += ["created", "recording", "size_bytes", "recording_expired"]
+        assert Counter(tenant.utterances.order_by().values_list(*columns)) == expected.rows()
+        assert tenant.speakers.count() == len(people)
+        assert tenant.utterance_embeddings.count() == expected.rows().total()
+        assert tenant.voiceprints.count() == sum(person.status == ENROLLED for person in people)
+        assert not DoomedRecording.all_tenants.exists()
+        assert [one.key for one in tenant.kept_answers.all()] == ["364"]
         assert tenant.jobs.count() == tenant.job_rows.count() == 30
+    stored = len(FILE) * len(expected.paths())
+    assert stock_of(tenant) == Stock(sum(person.status != PROBE for person in people), stored)
 
 
-def tells_of_the_rest(world: World) -> None:
-    tenant, gone = world.tenant, world.expected.gone
-    assert min(gone.values()) > 10
-    assert told(tenant, Action.RECORDINGS_EXPIRED, "recordings") == gone["recordings"]
-    assert told(tenant, Action.PROBES_DELETED, "probes") == gone["probes"]
-    assert told(tenant, Action.ENROLLMENTS_EXPIRED, "enrollments") == gone["enrollments"]
+def left_nothing_but_its_erasure(tenant: Tenant) -> None:
+    assert rows_of(tenant.pk).keys() <= STAY
     with acting_as_platform():
-        deleted = AuditEvent.all_tenants.filter(tenant_id=tenant.pk, action=Action.SPEAKER_DELETED)
-        assert deleted.count() == gone["deleted"]
+        assert Erasure.all_tenants.get(tenant_id=tenant.pk, kind=Erasure.Kind.TENANT).is_done
+
+
+def tells_of_sixty_days(now: datetime) -> None:
+    """What was older on the last Sunday was let go, and what is left hangs together and on what was sealed."""
+    assert all(sealing.verify(chain).intact for chain in sealing.chains())
+    with acting_as_platform():
+        oldest = AuditEvent.all_tenants.order_by("at").first()
+    assert AUDIT_KEPT_DAYS <= (now - oldest.at).days < AUDIT_KEPT_DAYS + 7
