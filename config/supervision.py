@@ -44,7 +44,7 @@ def supervised(folder: Path) -> Iterator[Supervisor]:
     config = programs.write_supervisor_config(folder)
     with LOG.open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "supervisor.supervisord", "--configuration", str(config)],
+            [sys.executable, "-m", "config.manager", "--configuration", str(config)],
             start_new_session=True,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

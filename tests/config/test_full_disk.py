@@ -46,6 +46,15 @@ def fill(disk: Path) -> Path:
     return filler
 
 
+def fill_to_the_last(disk: Path) -> Path:
+    """So that not even a line of a log finds room."""
+    filler = fill(disk)
+    with filler.open("ab", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(bytes(1))
+    return filler
+
+
 def write_on(platform: Platform, disk: Path) -> Path:
     """Until PostgreSQL has no room for its log, as many enrollments would do it."""
     password = (platform.home / "secrets" / "postgres-superuser").read_text()
@@ -69,6 +78,17 @@ def test_it_says_that_the_disk_is_full_refuses_requests_and_goes_on_when_there_i
     assert platform.identify()["data"][0]["spk_name"] == "susan"
     assert platform.process.poll() is None
     assert "Traceback" not in platform.printed
+
+
+def test_what_no_log_has_room_for_ends_nothing(platform, disk):
+    assert is_success(platform.enroll())
+    filler = fill_to_the_last(disk)
+    for _ in range(10):
+        assert not is_success(platform.enroll())
+    assert platform.process.poll() is None
+    filler.unlink()
+    platform.wait_for(lambda: is_success(platform.identify_signed()))
+    assert platform.process.poll() is None
 
 
 def test_a_first_start_on_a_full_disk_says_so_in_one_line(disk):
