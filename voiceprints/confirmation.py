@@ -16,6 +16,7 @@ from voiceprints.job_page import Progress
 from voiceprints.removals import Undertaking, in_words
 
 CONFIRMED, TYPED = "confirmed", "typed"
+EXPORTS_SHOWN = 3
 
 
 def is_confirmed(request: HttpRequest) -> bool:
@@ -36,6 +37,7 @@ def confirmation_page(request: HttpRequest, undertaking: Undertaking, chosen: Qu
     rows = chosen.select_related("tenant").prefetch_related(None)
     names = [with_tenant(request, one, undertaking.named(one)) for one in rows[: NAMES_SHOWN + 1]]
     count = len(names) if len(names) <= NAMES_SHOWN else chosen.count()
+    exports = undertaking.exports(chosen)
     context = {
         "title": _("Are you sure?"),
         "question": undertaking.question % {"count": count},
@@ -45,7 +47,9 @@ def confirmation_page(request: HttpRequest, undertaking: Undertaking, chosen: Qu
         "names": names[:NAMES_SHOWN],
         "more": max(0, count - NAMES_SHOWN),
         "repeated": selection(request),
-        "exports": [Progress(job) for job in undertaking.exports(chosen)[:NAMES_SHOWN]],
+        "exports": [Progress(job) for job in exports[:EXPORTS_SHOWN]],
+        "export_count": len(exports),
+        "more_exports": max(0, len(exports) - EXPORTS_SHOWN),
         "typed": undertaking.typed(chosen, count),
         "is_number": count > 1,
         "mistyped": is_confirmed(request),

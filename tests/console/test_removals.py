@@ -14,7 +14,7 @@ from voiceprints.results import LibraryKey
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-LEFT = "still holds people of it until"
+LEFT = "1 export still holds people of it."
 
 
 def exported(tenant, speaker) -> Job:
@@ -153,6 +153,14 @@ def test_every_removal_says_that_an_export_still_holds_them(client_of, acme, acm
     for page in (response.content.decode() for response in asked):
         assert LEFT in page
         assert f'href="/console/jobs/acme/{job.pk}/"' in page
+
+
+def test_of_many_exports_the_newest_are_named_and_it_is_said_once(client_of, acme, acme_rows):
+    made = [exported(acme, acme_rows.speaker).pk for _ in range(5)]
+    page = client_of("operator").get(f"/console/voiceprints/speaker/{acme_rows.speaker.pk}/delete/").content.decode()
+    assert page.count("5 exports still hold people of it.") == page.count("or erase the speaker") == 1
+    assert [pk for pk in made if f'href="/console/jobs/acme/{pk}/"' in page] == made[2:]
+    assert "and 2 more" in page
 
 
 def test_an_export_stays_when_whom_it_holds_goes(client_of, acme, acme_rows):
