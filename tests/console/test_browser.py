@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 import pytest
 from django.core.files.base import ContentFile
 from playwright.sync_api import Page, expect
 
+from tenants.actions import Action
 from tenants.context import acting_as
 from tenants.models import Role, Tenant
+from tenants.origins import ActorKind, Origin, coming_from
+from tenants.trail import Target, note
 from tests.archives import csv_manifest, voices, zipped
 from tests.cast import LIBRARY, VOICES, recording
 from tests.console.authenticator import code_of
 from tests.console.people import PASSWORD, enrolled, member
+from tests.console.pictures import DESK, PHONE, picture
 from tests.servers import through_the_queue
 from tests.usage import used
 from voiceprints import bulk, generations, work
@@ -323,6 +328,53 @@ def test_somebody_is_moved_to_a_library_that_is_found_among_many_by_typing(page,
     page.get_by_role("option", name="acme / z599").click()
     page.get_by_role("button", name="Move").click()
     expect(page.get_by_text("1 speaker is in acme / z599 now.")).to_be_visible()
+
+
+LINES = """bars => bars.map(bar => {
+    const box = bar.getBoundingClientRect(), over = parseFloat(getComputedStyle(bar, "::after").top);
+    return [box.top + over, box.bottom - over];
+})"""
+
+
+@pytest.mark.parametrize("language", ["en", "zh-hans"])
+def test_the_threshold_is_one_line_across_all_bars_and_crosses_no_text(language, page, acme, people, live_server):
+    enrolled(acme, "dave", "wei")
+    susan = {"name": "susan.opus", "mimeType": "audio/ogg", "buffer": recording("susan", 4)}
+    sign_in(page, acme, Role.OPERATOR)
+    page.context.add_cookies([{"name": "django_language", "value": language, "url": live_server.url}])
+    page.goto("/console/try/?library=" + str(library_of(acme).pk))
+    page.locator("input[type=file]").set_input_files(susan)
+    page.locator("form.speaking button[type=submit]").click()
+    expect(page.locator(".candidate .bar")).to_have_count(3)
+    picture(page, f"tried-{language}")
+    page.set_viewport_size(DESK)
+    lines = page.locator(".candidate .bar").evaluate_all(LINES)
+    assert [round(top - bottom) for (_, bottom), (top, _) in pairwise(lines)] == [0, 0]
+    page.set_viewport_size(PHONE)
+    for candidate in page.locator(".candidate").all():
+        ((top, bottom),) = candidate.locator(".bar").evaluate_all(LINES)
+        name, verdict, cosine = (candidate.locator(f".{part}").bounding_box() for part in ("name", "verdict", "cosine"))
+        assert name["x"] + name["width"] <= verdict["x"]
+        assert name["y"] + name["height"] <= top + 1
+        assert bottom <= cosine["y"] + 1
+
+
+def library_of(tenant) -> Library:
+    with acting_as(tenant):
+        return tenant.libraries.get(tag_id="staff")
+
+
+@pytest.mark.parametrize("language", ["en", "zh-hans"])
+def test_no_short_name_is_broken_on_a_phone(language, page, acme, live_server):
+    with coming_from(Origin(ActorKind.USER, 1, "ada", "console")), acting_as(acme):
+        note(acme, Action.ENROLLED, Target("speaker", 1, "bo", "acme", "a library of a rather long name"))
+    sign_in(page, acme)
+    page.context.add_cookies([{"name": "django_language", "value": language, "url": live_server.url}])
+    page.goto("/console/audit/")
+    picture(page, f"audit-{language}")
+    page.set_viewport_size(PHONE)
+    name = page.locator(".audit-events .font-medium", has_text="ada")
+    assert name.evaluate("name => name.getClientRects().length") == 1
 
 
 def test_trying_follows_the_library_that_is_chosen(page, acme, people, tmp_path):
