@@ -14,7 +14,7 @@ from voiceprints.results import LibraryKey
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-LEFT = "1 export still holds people of it."
+LEFT = "1 export still holds what is removed here."
 
 
 def exported(tenant, speaker) -> Job:
@@ -158,7 +158,7 @@ def test_every_removal_says_that_an_export_still_holds_them(client_of, acme, acm
 def test_of_many_exports_the_newest_are_named_and_it_is_said_once(client_of, acme, acme_rows):
     made = [exported(acme, acme_rows.speaker).pk for _ in range(5)]
     page = client_of("operator").get(f"/console/voiceprints/speaker/{acme_rows.speaker.pk}/delete/").content.decode()
-    assert page.count("5 exports still hold people of it.") == page.count("or erase the speaker") == 1
+    assert page.count("5 exports still hold what is removed here.") == page.count("or erase the speaker") == 1
     assert [pk for pk in made if f'href="/console/jobs/acme/{pk}/"' in page] == made[2:]
     assert "and 2 more" in page
 
