@@ -285,6 +285,10 @@ def once_script(request: HttpRequest) -> str:
     return static("console/once.js")
 
 
+def files_script(request: HttpRequest) -> str:
+    return static("console/files.js")
+
+
 def choices_script(request: HttpRequest) -> str:
     return static("console/choices.js")
 

@@ -541,7 +541,12 @@ UNFOLD = {
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
     "SHOW_LANGUAGES": True,
-    "SCRIPTS": ["config.console.script", "config.console.once_script", "config.console.choices_script"],
+    "SCRIPTS": [
+        "config.console.script",
+        "config.console.once_script",
+        "config.console.files_script",
+        "config.console.choices_script",
+    ],
     "STYLES": ["config.console.style", "config.console.voices_style"],
     "SIDEBAR": {"navigation": "config.console.navigation"},
     "ACCOUNT": {"navigation": "config.console.account_links"},

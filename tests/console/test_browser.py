@@ -412,6 +412,19 @@ def test_a_refused_upload_is_still_chosen_and_the_refusal_is_where_one_is(page, 
     assert page.get_by_label("List").evaluate("field => field.files[0].name") == "people.csv"
 
 
+def test_the_name_of_a_file_is_no_organisation_and_no_speaker(page, acme, tmp_path):
+    speaker, *_ = enrolled(acme, "alice")
+    sign_in(page, acme)
+    manifest = tmp_path / "people.csv"
+    manifest.write_text("external_id,audio")
+    for address, choice in (("jobs/acme/import/", "List"), (f"libraries/{speaker.library_id}/enroll/", "Recordings")):
+        page.goto(f"/console/{address}")
+        page.get_by_label(choice).set_input_files(manifest)
+        fields = page.locator("main input[type=text]")
+        assert fields.count() > 0
+        assert {fields.nth(number).input_value() for number in range(fields.count())} == {""}
+
+
 def test_too_large_an_upload_is_not_even_begun(page, acme, tmp_path, settings):
     settings.MAX_IMPORT_BYTES = 1000
     archive = tmp_path / "people.zip"
