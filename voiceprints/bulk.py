@@ -202,7 +202,7 @@ def _embed_again(tenant: Tenant, job: Job, by: str) -> Job:
 def file_of(tenant: Tenant, job_id: int) -> str:
     """The path in the storage of the file that the job made. Raises JobNotFound, JobFileNotFound."""
     job = find_job(tenant, job_id)
-    if not job.output:
+    if not job.has_file:
         raise JobFileNotFound(job_id=str(job_id))
     return job.output
 

@@ -9,6 +9,7 @@ from django.core.files.storage import Storage, storages
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Collate
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from pgvector.django import VectorField
 
@@ -433,8 +434,13 @@ class Job(models.Model):
         return f"{self.kind} {self.pk}"
 
     @property
+    def has_file(self) -> bool:
+        """One whose time is over is there until the sweep, and is given to nobody."""
+        return bool(self.output) and (self.expires is None or self.expires > timezone.now())
+
+    @property
     def expires_with_file(self) -> datetime | None:
-        return self.expires if self.output else None
+        return self.expires if self.has_file else None
 
     @property
     def is_over(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
@@ -64,7 +65,9 @@ def jobs_of(tenant: Tenant) -> tuple[Job, Job]:
         imported = tenant.jobs.create(kind=Job.Kind.IMPORT, **over)
         problem = to_wire(RowRefused("missing", field="audio"))
         tenant.job_rows.create(job=imported, number=1, outcome="failed", external_id="=bob", problem=problem)
-        exported = tenant.jobs.create(kind=Job.Kind.EXPORT, output=path, expires=timezone.now(), **over)
+        exported = tenant.jobs.create(
+            kind=Job.Kind.EXPORT, output=path, expires=timezone.now() + timedelta(days=1), **over
+        )
     return imported, exported
 
 

@@ -239,6 +239,18 @@ def test_the_file_of_an_export_is_deleted_once_that_is_confirmed(client_of, acme
     assert list(recordings_folder.rglob("*.zip")) == []
 
 
+def test_a_file_whose_time_is_over_is_not_offered_until_it_is_swept(client_of, acme):
+    speaker, _ = enrolled(acme, "alice")
+    client = client_of("operator")
+    client.post(f"{PAGE}export/", {"library": speaker.library.pk})
+    with acting_as(acme):
+        acme.jobs.update(expires=timezone.now())
+    page = page_of(client, only_job(acme))
+    assert "export.zip" not in page
+    assert "file kept until" not in page
+    assert client.get(f"{PAGE}{only_job(acme).pk}/export.zip").status_code == 404
+
+
 def test_a_file_that_is_deleted_already_is_refused_in_words(client_of, acme, acme_rows):
     client = client_of("operator")
     assert "The job has no file, or has none any more." in do(client, acme_rows.job, "delete-file", confirmed="yes")

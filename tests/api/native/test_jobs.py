@@ -8,6 +8,7 @@ import zipfile
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.utils import timezone
 
 from tenants.context import acting_as
 from tests.api.native.client import STAFF, Native, encoded, problem
@@ -125,6 +126,15 @@ def test_an_export_is_fetched_and_brought_in_elsewhere(native, stranger):
     assert len(zipfile.ZipFile(io.BytesIO(content)).namelist()) == 4
     there = stranger.form("imports", archive=file(content, "export.zip"))
     assert stranger.client.get(there["Location"], headers=stranger.authorization).json()["result"] == {"enrolled": 2}
+
+
+def test_a_file_whose_time_is_over_is_not_served_until_it_is_swept(native, acme):
+    imported(native, people())
+    job = export_job(native, embeddings=True)
+    with acting_as(acme):
+        acme.jobs.filter(pk=job["id"]).update(expires=timezone.now())
+    assert problem(native.get(f"jobs/{job['id']}/file")) == (404, "job-file-not-found")
+    assert native.get(f"jobs/{job['id']}").json()["file_expires"] is None
 
 
 def test_of_who_came_as_an_embedding_there_is_no_recording(native, stranger):
