@@ -13,6 +13,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, Final
 
 from celery import current_app
@@ -26,6 +27,7 @@ from django.views.decorators.http import require_safe
 from redis import RedisError
 
 from config import settings
+from config.home import lack_of_room
 from voiceprints import heartbeats, work
 from voiceprints.heartbeats import BEAT, Pulse
 from voiceprints.jobs import EMBED, EMBED_BULK
@@ -186,6 +188,8 @@ class Storage:
         try:
             if isinstance(storage, FileSystemStorage):
                 write_nameless(storage)
+                if lack_of_room(Path(storage.location)):
+                    return State.DOWN
             else:
                 self._until = time.monotonic() + TRIED_AGAIN_AT_S3_AFTER_SECONDS
                 write_and_delete(storage)

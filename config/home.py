@@ -15,7 +15,7 @@ PRIVATE_FILE = 0o600
 PRIVATE_FOLDER = 0o700
 MEBIBYTE = 1024 * 1024
 # A few pieces of PostgreSQL's log, without which it does not start, and as much again.
-ROOM_TO_START_BYTES = 64 * MEBIBYTE
+LEAST_ROOM_BYTES = 64 * MEBIBYTE
 
 
 def private_folder(path: Path) -> Path:
@@ -29,9 +29,9 @@ def private_folder(path: Path) -> Path:
 
 
 def lack_of_room(folder: Path) -> str:
-    """What to say of its disk when there is too little left to start on, else nothing."""
+    """What to say of its disk when there is too little left to start on or to write recordings, else nothing."""
     free = shutil.disk_usage(folder).free
-    return "" if free >= ROOM_TO_START_BYTES else f"the disk of {folder} is full: {free // MEBIBYTE} MB are left"
+    return "" if free >= LEAST_ROOM_BYTES else f"the disk of {folder} is full: {free // MEBIBYTE} MB are left"
 
 
 def is_ours_alone(path: Path) -> bool:

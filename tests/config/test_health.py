@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import threading
 import time
 
@@ -121,6 +122,19 @@ def test_a_storage_that_takes_nothing(client, everybody, recordings_folder):
     recordings_folder.parent.mkdir(exist_ok=True)
     recordings_folder.write_text("no folder")
     assert told(client) == (503, "not ready", {"storage": "down"})
+
+
+@pytest.mark.parametrize(("size", "wrong"), [("32m", {"storage": "down"}), ("128m", {})])
+def test_a_disk_with_hardly_any_room_left(client, everybody, recordings_folder, size, wrong):
+    recordings_folder.mkdir(parents=True)
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", recordings_folder], check=False
+    ).returncode:
+        pytest.skip("nobody may mount a file system here")
+    try:
+        assert told(client)[2] == wrong
+    finally:
+        subprocess.run(["umount", recordings_folder], check=True)
 
 
 def test_asking_the_storage_leaves_nothing_there(client, everybody, recordings_folder):
