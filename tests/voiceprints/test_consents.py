@@ -65,6 +65,31 @@ def test_a_program_without_one_is_told_so(strict, native):
     assert problem(native.enroll(SUSAN, recording(SUSAN))) == (403, "consent-missing")
 
 
+@pytest.mark.parametrize("unseen", ["  ", "\u3000", "\u200b", "\u3164\u2800"], ids=ascii)
+def test_a_reference_that_shows_nothing_is_none(acme, native, unseen):
+    consents.set_rules(acme, required=True, elsewhere=[])
+    assert problem(native.enroll(SUSAN, recording(SUSAN), consent_reference=unseen)) == (403, "consent-missing")
+    consents.set_rules(acme, required=False, elsewhere=[])
+    assert native.enroll(SUSAN, recording(SUSAN), consent_reference=unseen).status_code == 201
+    assert consent_of(acme) is None
+
+
+def test_an_export_brings_no_reference_that_shows_nothing(acme, globex):
+    services.enroll(acme, LIBRARY, SUSAN, [audio(SUSAN)])
+    files = members(exported(acme, embeddings=True))
+    speaker = json.loads(files["speakers.jsonl"]) | {"consent": {"reference": "\u200b"}}
+    consents.set_rules(globex, required=True, elsewhere=[])
+    brought = restored(globex, zipped(files | {"speakers.jsonl": json.dumps(speaker).encode()}))
+    assert failures(globex, brought) == ["ConsentMissing"]
+
+
+def test_a_reference_that_shows_nothing_and_was_taken_once_does_not_keep_anybody_from_moving(acme, globex):
+    speaker = services.enroll(acme, LIBRARY, SUSAN, [audio(SUSAN)], consent=Given("form 17")).speaker
+    with acting_as(acme):
+        acme.consents.filter(speaker=speaker).update(reference="\u3000")
+    assert restored(globex, exported(acme, embeddings=True)).result == {"enrolled": 1}
+
+
 def test_more_utterances_need_no_second_reference(strict):
     given = Given("form 17")
     services.enroll(strict, LIBRARY, SUSAN, [audio(SUSAN)], required_utterances=2, consent=given)
