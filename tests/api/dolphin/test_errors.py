@@ -36,7 +36,7 @@ from tests.api.dolphin.client import (
 from tests.api.failures import failing, no_answer_about
 from tests.audio.recordings import encoded, spoken, tone
 from tests.cast import KEN, SUSAN, recording, wav
-from voiceprints import services
+from voiceprints import consents, services
 from voiceprints.errors import LibraryNotFound
 from voiceprints.results import LibraryKey
 
@@ -113,6 +113,15 @@ def test_a_wav_called_pcm_must_be_as_asked_for_too(dolphin):
 
 def test_a_search_that_cannot_use_its_recording_says_nothing_of_a_user(susan):
     assert susan.verify(b"text") == UNUSABLE_AUDIO | {"data": None}
+
+
+# --- 22121: who may not be enrolled ----------------------------------------------------------------------------------
+
+
+def test_whose_consent_is_missing_is_refused_with_the_reason(dolphin, acme):
+    consents.set_rules(acme, required=True, elsewhere=[])
+    said_why = "invalid parameter: a reference to the consent of the speaker is needed"
+    assert dolphin.enroll(1, said(SUSAN)) == answer(INVALID, said_why, {"user_name": USER, "enroll_num": 0})
 
 
 # --- 22131 to 22136: the state ---------------------------------------------------------------------------------------
