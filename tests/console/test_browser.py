@@ -9,7 +9,7 @@ import pytest
 from django.core.files.base import ContentFile
 from playwright.sync_api import Page, expect
 
-from tenants.actions import Action
+from tenants.actions import Action, Outcome
 from tenants.context import acting_as
 from tenants.models import Role, Tenant
 from tenants.origins import ActorKind, Origin, coming_from
@@ -410,6 +410,18 @@ def test_a_refused_upload_is_still_chosen_and_the_refusal_is_where_one_is(page, 
     expect(page.get_by_text("The submitted file is empty.")).to_be_visible()
     expect(page.locator("[data-upload]")).to_be_focused()
     assert page.get_by_label("List").evaluate("field => field.files[0].name") == "people.csv"
+
+
+def test_the_audit_page_shows_all_of_long_paths_on_a_desk(page, acme):
+    sign_in(page, acme)
+    page.set_viewport_size(DESK)
+    auditor = Origin(ActorKind.USER, 1, "colleague", "console", "127.0.0.1", "b9607da9ce2443adb5e8f6d2c90b5e17")
+    with coming_from(auditor), acting_as(acme):
+        path = Target("path", None, "/console/voiceprints/speaker/…/recordings/…/replace/")
+        note(acme, Action.ACCESS_REFUSED, path, outcome=Outcome.REFUSED, method="POST", role="auditor")
+    page.goto("/console/audit/")
+    expect(page.locator(".audit-events")).to_contain_text("/replace/")
+    assert page.locator(".scrolls").evaluate("region => region.scrollWidth <= region.clientWidth")
 
 
 def test_the_name_of_a_file_is_no_organisation_and_no_speaker(page, acme, tmp_path):
