@@ -60,8 +60,20 @@ class Progress:
         return self.job.state == Job.State.PAUSED
 
     @property
+    def failed(self) -> int:
+        """Lines of a job that came to its end all the same."""
+        succeeded = self.job.state == Job.State.SUCCEEDED
+        return (self.job.result or {}).get(JobRow.Outcome.FAILED, 0) if succeeded else 0
+
+    @property
+    def state(self) -> str:
+        if not self.failed:
+            return str(self.job.get_state_display())
+        return _("%(failed)d of %(total)d failed") % {"failed": self.failed, "total": self.job.total or self.failed}
+
+    @property
     def colour(self) -> str:
-        return STATE_COLOURS.get(Job.State(self.job.state), "default")
+        return "warning" if self.failed else STATE_COLOURS.get(Job.State(self.job.state), "default")
 
     @property
     def percent(self) -> int | None:

@@ -176,8 +176,11 @@ def half_done(client_of, acme) -> Job:
 
 
 def test_a_line_that_failed_says_why(client_of, half_done):
-    page = page_of(client_of("viewer"), half_done)
+    viewer = client_of("viewer")
+    page = page_of(viewer, half_done)
     assert "1 failed" in page
+    assert "1 of 2 failed" in page
+    assert "1 of 2 failed" in viewer.get("/console/jobs/acme/").content.decode()
     assert "There is no file bob.opus." in page
 
 
