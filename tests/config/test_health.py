@@ -134,7 +134,7 @@ def test_a_disk_with_hardly_any_room_left(client, everybody, recordings_folder, 
     try:
         assert told(client)[2] == wrong
     finally:
-        subprocess.run(["umount", recordings_folder], check=True)
+        subprocess.run(["umount", "--lazy", recordings_folder], check=True)
 
 
 def test_asking_the_storage_leaves_nothing_there(client, everybody, recordings_folder):
