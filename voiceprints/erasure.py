@@ -54,10 +54,28 @@ def erase_speaker(tenant: Tenant, libraries: QuerySet[Library], external_id: str
 
 
 def erase_person(tenant: Tenant, external_id: str) -> Erasure:
-    """Whoever bears the name in any library, and what jobs tell of them. Raises SpeakerNotFound for neither."""
+    """Whoever bears the name in any library, and whatever else is kept of them.
+
+    Raises SpeakerNotFound where nothing is, and StorageFailed when it cannot be seen.
+    """
+    try:
+        return erase_known_person(tenant, external_id)
+    except SpeakerNotFound:
+        if not traces.is_known_elsewhere(tenant, external_id):
+            raise
+    return _erase_person(tenant, external_id, only_known=False)
+
+
+def erase_known_person(tenant: Tenant, external_id: str) -> Erasure:
+    """As `erase_person`, but only if a row tells of them, which is seen at once. Raises SpeakerNotFound."""
+    return _erase_person(tenant, external_id, only_known=True)
+
+
+def _erase_person(tenant: Tenant, external_id: str, *, only_known: bool) -> Erasure:
     with acting_as(tenant):
         _take_turn(tenant, external_id)
-        if not tenant.speakers.named(external_id).exists() and not traces.is_known(tenant, external_id):
+        known = tenant.speakers.named(external_id).exists() or traces.is_known(tenant, external_id)
+        if only_known and not known:
             raise SpeakerNotFound(external_id=external_id)
         erasure = _begin(tenant, Kind.PERSON, external_id, None)
     _remove_rows(tenant, erasure)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,15 +32,18 @@ class Added:
 def opt_out(tenant: Tenant, external_id: str, key: LibraryKey = EVERYWHERE) -> Added:
     """In the library, or everywhere. Said again it is the same opt-out.
 
-    Whoever is being stored at this moment was let in before, and is erased with the others.
+    Whoever is being stored at this moment was let in before, and is erased with the others. Where no row tells of
+    anybody, everything else is looked through once others may store again. Raises StorageFailed when it cannot be seen.
     """
     with nobody_storing(tenant):
         known = tenant.opt_outs.filter(digest__in=optouts.digests(tenant, key, external_id)).first()
         added: OptOut = known or _added(tenant, external_id, key)
-        try:
+        with suppress(SpeakerNotFound):
             return Added(added, _erased(tenant, external_id, key))
-        except SpeakerNotFound:
-            return Added(added, None)
+    if key == EVERYWHERE:
+        with suppress(SpeakerNotFound):
+            return Added(added, erasure.erase_person(tenant, external_id))
+    return Added(added, None)
 
 
 def lift(tenant: Tenant, opt_out_id: int) -> None:
@@ -85,7 +89,7 @@ def _added(tenant: Tenant, external_id: str, key: LibraryKey) -> OptOut:
 
 def _erased(tenant: Tenant, external_id: str, key: LibraryKey) -> Erasure:
     if key == EVERYWHERE:
-        return erasure.erase_person(tenant, external_id)
+        return erasure.erase_known_person(tenant, external_id)
     return erasure.erase_speaker(tenant, tenant.libraries.within(key.org_id, key.tag_id), external_id)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
@@ -17,6 +18,7 @@ from django.db.models.expressions import RawSQL
 from django.utils import timezone
 
 from audio.errors import AudioError
+from tenants.context import acting_as
 from tenants.models import Tenant
 from voiceprints import archives, exchange, recordings, work
 from voiceprints.archives import Archive
@@ -29,27 +31,65 @@ from voiceprints.results import LibraryKey
 # A text that is the id, at any depth.
 SAID = "jsonb_path_exists({column}, '$.** ? (@ == $id)', jsonb_build_object('id', %s::text))"
 ANY_LIBRARY = LibraryKey("any")
+UNREADABLE = (VoiceprintError, AudioError, FileNotFoundError)
 
 Forget = Callable[[Tenant, str | None], int]
 """Forgets what is kept about an external id, or for None all of the tenant's; returns how much that was.
 
 It opens its own transactions.
 """
-_elsewhere: dict[str, Forget] = {}
+Keeps = Callable[[Tenant, str], bool]
+"""Whether there is anything to forget about an external id. It opens its own transactions."""
 
 
-def kept_elsewhere(name: str, forget: Forget) -> None:
+@dataclass(frozen=True)
+class Keeper:
+    forget: Forget
+    keeps: Keeps
+
+
+_elsewhere: dict[str, Keeper] = {}
+
+
+def kept_elsewhere(name: str, forget: Forget, keeps: Keeps) -> None:
     """A room says what it keeps by the ids of speakers, as a receipt counts it."""
-    _elsewhere[name] = forget
+    _elsewhere[name] = Keeper(forget, keeps)
 
 
 def forget_elsewhere(tenant: Tenant, external_id: str | None) -> dict[str, int]:
-    return {name: forget(tenant, external_id) for name, forget in _elsewhere.items()}
+    return {name: keeper.forget(tenant, external_id) for name, keeper in _elsewhere.items()}
 
 
 def is_known(tenant: Tenant, external_id: str) -> bool:
     """Whether any job tells of the id."""
-    return tenant.job_rows.filter(external_id=external_id).exists() or _saying(tenant, external_id).exists()
+    told = (
+        tenant.job_rows.filter(external_id=external_id),
+        _enrolling(tenant, external_id),
+        _saying(tenant, external_id),
+    )
+    return any(rows.exists() for rows in told)
+
+
+def is_known_elsewhere(tenant: Tenant, external_id: str) -> bool:
+    """Whether a file of a job names the id, or another room keeps anything about it.
+
+    What cannot be read, of which an erasure takes that it does, is passed over here: anybody may have mistyped an id.
+    Raises StorageFailed. It opens its own transactions.
+    """
+    if any(keeper.keeps(tenant, external_id) for keeper in _elsewhere.values()):
+        return True
+    with acting_as(tenant):
+        jobs = list(tenant.jobs.filter(pk__in=jobs_with_files(tenant)))
+    return any(_is_named_in(job, external_id) for job in jobs)
+
+
+def _is_named_in(job: Job, external_id: str) -> bool:
+    try:
+        return external_id in _people_in(job)
+    except StorageFailed:
+        raise
+    except UNREADABLE:
+        return False
 
 
 def hold_imports(tenant: Tenant) -> list[int]:
@@ -75,8 +115,7 @@ def forget_jobs(tenant: Tenant, external_id: str) -> tuple[Counter[str], list[st
 
     Returns how much that was, and the paths of the uploads that go.
     """
-    enrollments = tenant.jobs.filter(kind=Job.Kind.ENROLL, parameters__external_id=external_id)
-    doomed = list(enrollments.select_for_update().order_by("pk"))
+    doomed = list(_enrolling(tenant, external_id).select_for_update().order_by("pk"))
     paths = [path for job in doomed for path in job.inputs]
     recordings.let_go(tenant, paths)
     lines, _ = tenant.job_rows.filter(external_id=external_id).delete()
@@ -100,7 +139,7 @@ def names(job: Job, external_id: str) -> bool:
         return any(name in ("", external_id) for name in _people_in(job))
     except StorageFailed:
         raise
-    except (VoiceprintError, AudioError, FileNotFoundError):
+    except UNREADABLE:
         return True
 
 
@@ -117,6 +156,11 @@ def drop_files(tenant: Tenant, job_id: int) -> tuple[Counter[str], list[str]]:
     else:
         work.cancel(tenant, job_id)
     return counts, paths
+
+
+def _enrolling(tenant: Tenant, external_id: str) -> QuerySet[Job]:
+    found: QuerySet[Job] = tenant.jobs.filter(kind=Job.Kind.ENROLL, parameters__external_id=external_id)
+    return found
 
 
 def _saying(tenant: Tenant, external_id: str) -> QuerySet[Job]:

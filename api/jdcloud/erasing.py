@@ -7,4 +7,4 @@ from voiceprints import traces
 
 
 def register() -> None:
-    traces.kept_elsewhere("unfinished_utterances", utterances.forget)
+    traces.kept_elsewhere("unfinished_utterances", utterances.forget, utterances.keeps)

@@ -116,14 +116,25 @@ def forget(tenant: Tenant, user: str | None) -> int:
 
     Raises redis.RedisError.
     """
-    mine = [
-        record
-        for record in connection().scan_iter(match=f"{_keys_of(tenant)}:request:*", count=SCANNED_AT_ONCE)
-        if user is None or connection().hget(record, "user") == user.encode()
-    ]
+    mine = list(_records(tenant, user))
     for record in mine:
         _evaluate(scripts.CLOSE, tenant, record.decode().rpartition(":")[2], {})
     return len(mine)
+
+
+def keeps(tenant: Tenant, user: str) -> bool:
+    """Whether there is any of the user; where Redis cannot say so, there may be."""
+    try:
+        return any(True for _ in _records(tenant, user))
+    except redis.RedisError:
+        return True
+
+
+def _records(tenant: Tenant, user: str | None) -> Iterator[bytes]:
+    """Of the utterances of a user, or of everybody."""
+    for record in connection().scan_iter(match=f"{_keys_of(tenant)}:request:*", count=SCANNED_AT_ONCE):
+        if user is None or connection().hget(record, "user") == user.encode():
+            yield record
 
 
 def size_limit() -> int:

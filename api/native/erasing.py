@@ -16,7 +16,7 @@ from voiceprints import traces
 
 
 def register() -> None:
-    traces.kept_elsewhere("kept_answers", forget)
+    traces.kept_elsewhere("kept_answers", forget, keeps)
 
 
 def forget(tenant: Tenant, external_id: str | None) -> int:
@@ -25,6 +25,11 @@ def forget(tenant: Tenant, external_id: str | None) -> int:
         kept = tenant.kept_answers.all() if external_id is None else _naming(tenant, external_id)
         forgotten, _ = kept.delete()
     return forgotten
+
+
+def keeps(tenant: Tenant, external_id: str) -> bool:
+    with acting_as(tenant):
+        return _naming(tenant, external_id).exists()
 
 
 def _naming(tenant: Tenant, external_id: str) -> QuerySet[KeptAnswer]:

@@ -18,7 +18,7 @@ from tests.api.native.client import Native, encoded
 from tests.archives import zipped
 from tests.cast import KEN, LIBRARY, OTHER_TAG, SUSAN, WEI, audio, recording, wav_of
 from tests.servers import through_the_queue
-from voiceprints import bulk, erasure, receipts, recordings, services, work
+from voiceprints import bulk, erasure, opting_out, receipts, recordings, services, work
 from voiceprints.errors import ErasureNotFound, ErasureUnfinished, JobFileNotFound, SpeakerNotFound, UploadsGone
 from voiceprints.jobs import connection as redis
 from voiceprints.models import Erasure, Job, JobRow, Utterance, UtteranceEmbedding, Voiceprint
@@ -360,6 +360,58 @@ def test_an_enrollment_that_waits_for_a_worker_enrolls_nobody(acme, recordings_f
         enroll_done.progress(1)
     assert searching.files(recordings_folder) == {}
     assert erasure.find_erasure(acme, done.pk).counts["jobs"] == 1
+
+
+# --- Who is no speaker any more, or not yet --------------------------------------------------------------------------
+
+
+def kept_in_a_waiting_enrollment(acme, **_):
+    with through_the_queue():
+        bulk.begin_enrollment(acme, LIBRARY, SUBJECT, [audio(SUSAN)], answer="native")
+
+
+def kept_in_an_export(acme, **_):
+    enroll(acme, SUBJECT, SUSAN)
+    bulk.begin_export(acme, LIBRARY, recordings=True)
+    services.delete_speaker(acme, acme.libraries.all(), SUBJECT)
+
+
+def kept_in_an_answer(acme, client, **_):
+    body = {"org_id": "acme", "external_id": SUBJECT, "audio": [encoded(recording(SUSAN))]}
+    assert Native(client, acme).post("enroll", body, {"Idempotency-Key": "kept"}).status_code == 201
+    services.delete_speaker(acme, acme.libraries.all(), SUBJECT)
+
+
+def kept_in_packets(acme, acme_credential, client):
+    first, _ = halves(wav_of(SUSAN))
+    Jdcloud(client, acme_credential).enroll(first, sequence=1, user=SUBJECT)
+
+
+KEPT = [kept_in_a_waiting_enrollment, kept_in_an_export, kept_in_an_answer, kept_in_packets]
+
+
+@pytest.mark.parametrize("kept", KEPT)
+@pytest.mark.parametrize("erase", [erasure.erase_person, opting_out.opt_out])
+def test_what_is_kept_of_somebody_without_a_speaker_is_erased(kept, erase, acme_credential, client, recordings_folder):
+    acme = acme_credential.tenant
+    kept(acme=acme, acme_credential=acme_credential, client=client)
+    erase(acme, SUBJECT)
+    with acting_as(acme):
+        done = Erasure.all_tenants.get()
+        assert not acme.jobs.filter(parameters__external_id=SUBJECT).exists()
+    assert done.is_done
+    assert searching.files(recordings_folder) == {}
+    dumped = searching.dumped_without(TRAIL, "voiceprints_doomedrecording")
+    assert SUBJECT not in dumped
+    assert SUBJECT.encode() not in searching.in_redis()
+
+
+@pytest.mark.parametrize("kept", KEPT)
+def test_of_what_is_kept_of_others_nobody_is_erased(kept, acme, acme_credential, client):
+    kept(acme=acme, acme_credential=acme_credential, client=client)
+    with pytest.raises(SpeakerNotFound):
+        erasure.erase_person(acme, "somebody else")
+    assert opting_out.opt_out(acme, "somebody else").erasure is None
 
 
 def test_what_a_model_could_not_embed_of_them_is_not_listed_any_more(acme, tiny):
