@@ -551,6 +551,11 @@ class UserAdmin(DjangoUserAdmin, PlatformAdmin):  # type: ignore[type-arg,misc]
     def has_delete_permission(self, request: HttpRequest, obj: DjangoUser | None = None) -> bool:
         return super().has_delete_permission(request, obj) and obj != request.user
 
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        form: Any = super().get_form(request, obj, change=change, **kwargs)
+        form.changed_by = request.user
+        return form
+
     def save_model(self, request: HttpRequest, obj: DjangoUser, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
         if not obj.is_active:

@@ -26,7 +26,7 @@ from tenants.context import naming_credential
 from tenants.interfaces import dialect_names
 from tenants.invitations import DAYS_VALID
 from tenants.meanings import ROLES, SCOPES
-from tenants.members import is_last_owner
+from tenants.members import is_last_owner, is_last_platform_staff
 from tenants.models import LONGEST_SECRET, SHORTEST_SECRET, Credential, Role, Tenant, key_validator
 from tenants.quotas import bytes_in, size_in_words
 from tenants.signed_in import end_other_sessions
@@ -56,9 +56,22 @@ class PasswordSet(UnfoldReadOnlyPasswordHashWidget):
 
 
 class UserForm(UserChangeForm):
+    """`changed_by`: who is signed in, and does not shut themselves out."""
+
+    changed_by: Any = None
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["password"].widget = PasswordSet()
+
+    def clean(self) -> Any:
+        cleaned: Any = super().clean()
+        if not (cleaned.get("is_active") and cleaned.get("is_superuser")):
+            if is_last_platform_staff(self.instance):
+                raise ValidationError(_("The platform would have no active platform staff left."), code="last_staff")
+            if self.instance == self.changed_by:
+                raise ValidationError(_("Ask another platform staff member to take this from you."), code="oneself")
+        return cleaned
 
 
 class SizeField(forms.CharField):

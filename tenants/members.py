@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 
 from tenants.actions import Action
@@ -17,6 +18,12 @@ def is_last_owner(membership: Membership) -> bool:
     """Locks the owners, so that two of them cannot remove each other at the same moment."""
     owners = Membership.all_tenants.filter(tenant=membership.tenant_id, role=Role.OWNER)
     return list(owners.select_for_update().values_list("pk", flat=True)) == [membership.pk]
+
+
+def is_last_platform_staff(user: AbstractBaseUser) -> bool:
+    """Locks the active platform staff, so that two of them cannot shut each other out at the same moment."""
+    staff = get_user_model()._default_manager.filter(is_active=True, is_superuser=True).order_by("pk")
+    return list(staff.select_for_update().values_list("pk", flat=True)) == [user.pk]
 
 
 def belongs_somewhere(user: AbstractBaseUser) -> bool:

@@ -292,3 +292,26 @@ def test_staff_choose_the_tenant_of_a_member(client_of, globex):
 def test_the_console_keeps_memberships_behind_row_level_security(acme):
     member(acme, Role.OWNER)
     assert not Membership.all_tenants.exists()
+
+
+@pytest.mark.parametrize("kept", ["is_active", "is_superuser"])
+@pytest.mark.parametrize(("others", "words"), [(0, "no active platform staff left"), (1, "Ask another platform staff")])
+def test_platform_staff_do_not_shut_themselves_out(kept, others, words, client_of):
+    client = client_of("staff")
+    users = get_user_model()
+    staff = users.objects.get(is_superuser=True)
+    for number in range(others):
+        users.objects.create_superuser(f"other{number}")
+    page = client.post(f"/console/auth/user/{staff.pk}/change/", {"username": staff.username, kept: "on"})
+    assert words in page.content.decode()
+    staff.refresh_from_db()
+    assert staff.is_active
+    assert staff.is_superuser
+
+
+def test_platform_staff_switch_another_off(client_of):
+    other = get_user_model().objects.create_superuser("other")
+    client_of("staff").post(f"/console/auth/user/{other.pk}/change/", {"username": "other"})
+    other.refresh_from_db()
+    assert not other.is_active
+    assert not other.is_superuser
