@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from django import forms
@@ -22,7 +23,8 @@ from unfold.decorators import display
 from tenants.audit_words import place_in_words, problem_in_words
 from tenants.console import PlatformAdmin, is_platform_staff
 from tenants.models import CleanupRun
-from tenants.schedules import change_schedule, times_in_words
+from tenants.punctuality import comes
+from tenants.schedules import change_schedule, length_of, times_in_words
 from tenants.sealing import Problem
 from tenants.sentences import labelled, listed
 
@@ -33,6 +35,7 @@ TIMES = {
     "interval": {"label": _("interval"), "help_text": _("Every so often. Empty where it runs at times of the day.")},
     "crontab": {"label": _("times of the day"), "help_text": _("At set times. Empty where it runs at an interval.")},
 }
+SHORTEST, LONGEST = timedelta(seconds=1), timedelta(days=366)
 STATE_COLOURS = {"done": "success", "failed": "danger", "running": "info"}
 
 
@@ -63,8 +66,10 @@ class Named:
 class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg]
     def clean(self) -> dict[str, Any]:
         said = super().clean() or {}
-        if bool(said.get("interval")) == bool(said.get("crontab")):
-            raise ValidationError(_("Choose an interval or times of the day, not both."), code="one")
+        if said.get("interval") and said.get("crontab"):
+            raise ValidationError(_("Choose an interval or times of the day, not both."), code="both")
+        if not (self.errors or said.get("interval") or said.get("crontab")):
+            raise ValidationError(_("Choose an interval or times of the day."), code="none")
         return said
 
     def _post_clean(self) -> None:
@@ -147,13 +152,31 @@ class TimesAdmin(PlatformAdmin):
         return False
 
 
+class IntervalForm(forms.ModelForm):  # type: ignore[type-arg]
+    def clean(self) -> dict[str, Any]:
+        said = super().clean() or {}
+        if not self.errors and not SHORTEST <= length_of(IntervalSchedule(**said)) <= LONGEST:
+            raise ValidationError(_("An interval lasts from one second to a year."), code="length")
+        return said
+
+
+class CrontabForm(forms.ModelForm):  # type: ignore[type-arg]
+    def clean(self) -> dict[str, Any]:
+        said = super().clean() or {}
+        if not self.errors and not comes(CrontabSchedule(**said)):
+            raise ValidationError(_("There is no such day."), code="never")
+        return said
+
+
 @admin.register(IntervalSchedule)
 class IntervalAdmin(TimesAdmin):
+    form = IntervalForm
     fields = ["every", "period"]
 
 
 @admin.register(CrontabSchedule)
 class CrontabAdmin(TimesAdmin):
+    form = CrontabForm
     fields = ["minute", "hour", "day_of_week", "day_of_month", "month_of_year", "timezone"]
 
 

@@ -9,7 +9,8 @@ from typing import Any, Final
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.models import Case, OuterRef, QuerySet, Subquery, Value, When
 from django.db.models.functions import Coalesce
-from django_celery_beat.models import PeriodicTask
+from django.utils import timezone
+from django_celery_beat.models import CrontabSchedule, PeriodicTask
 
 from tenants.models import CleanupRun
 
@@ -33,6 +34,8 @@ TOLD: Final = {
     "sweep-jobs": Job.JOBS,
 }
 """As what each task of the schedule tells of its runs."""
+NEVER: Final = (ValueError, OverflowError)
+"""What Celery raises of times that do not come: 31 February, or in a million years."""
 LATE_AFTER: Final = timedelta(hours=1)
 
 
@@ -72,12 +75,29 @@ def cleanups() -> list[Cleanup]:
     ]
 
 
+def comes(times: CrontabSchedule) -> bool:
+    """Whether there is any such moment."""
+    try:
+        _due_in(times, timezone.now())
+    except NEVER:
+        return False
+    return True
+
+
 def _first(rows: QuerySet[Any], column: str) -> Subquery:
     return Subquery(rows.values(column)[:1])
 
 
 def _late(task: PeriodicTask, since: datetime) -> timedelta:
     """By its own schedule, whether or not it is switched on."""
-    schedule = task.schedule
-    due_in: timedelta = schedule.remaining_estimate(since.astimezone(schedule.tz))
-    return max(-due_in, timedelta())
+    try:
+        return max(-_due_in(task, since), timedelta())
+    except NEVER:
+        return timezone.now() - since
+
+
+def _due_in(row: PeriodicTask | CrontabSchedule, since: datetime) -> timedelta:
+    """Raises NEVER."""
+    schedule = row.schedule
+    left: timedelta = schedule.remaining_estimate(since.astimezone(schedule.tz))
+    return left

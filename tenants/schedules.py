@@ -35,8 +35,16 @@ def times_in_words(times: IntervalSchedule | CrontabSchedule) -> str:
     return said if str(times.timezone) == settings.TIME_ZONE else f"{said} ({times.timezone})"
 
 
+def length_of(interval: IntervalSchedule) -> timedelta:
+    """What is longer than anybody can count is as long as can be."""
+    try:
+        return timedelta(**{interval.period: interval.every})
+    except OverflowError:
+        return timedelta.max
+
+
 def _interval_in_words(interval: IntervalSchedule) -> str:
-    lasts = timedelta(**{interval.period: interval.every})
+    lasts = length_of(interval)
     for unit, (once, often) in EVERY.items():
         if lasts % unit == timedelta():
             return str(once if lasts == unit else often % (lasts // unit))

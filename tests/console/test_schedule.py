@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from django.conf import settings
+from django.utils import timezone
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
 
+from tenants import punctuality
 from tenants.actions import Action
 from tenants.cleaning import clean
 from tenants.cleanup_admin import TASKS
@@ -16,6 +20,8 @@ from tenants.schedules import times_in_words
 pytestmark = pytest.mark.django_db
 
 LIST = "/console/django_celery_beat/periodictask/"
+INTERVALS = "/console/django_celery_beat/intervalschedule/"
+CRONTABS = "/console/django_celery_beat/crontabschedule/"
 
 
 @pytest.fixture
@@ -73,7 +79,51 @@ def test_a_task_has_one_kind_of_schedule(client_of, task):
     page = client_of("staff").post(address(task), {"enabled": "on", "interval": daily.pk, "crontab": task.crontab_id})
     assert "not both" in page.content.decode()
     page = page.client.post(address(task), {"enabled": "on", "interval": "", "crontab": ""})
-    assert "not both" in page.content.decode()
+    assert "Choose an interval or times of the day." in page.content.decode()
+    assert "not both" not in page.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("every", "period"), [(1, "microseconds"), (367, "days"), (99_999_999, "days"), (2_147_483_647, "days")]
+)
+def test_an_interval_is_neither_too_short_nor_too_long(every, period, client_of):
+    page = client_of("staff").post(f"{INTERVALS}add/", {"every": every, "period": period})
+    assert "An interval lasts from one second to a year." in page.content.decode()
+    assert not IntervalSchedule.objects.exists()
+
+
+@pytest.mark.parametrize(("every", "period"), [(1, "seconds"), (366, "days")])
+def test_an_interval_may_be_short_and_long(every, period, client_of):
+    client_of("staff").post(f"{INTERVALS}add/", {"every": every, "period": period})
+    assert IntervalSchedule.objects.filter(every=every, period=period).exists()
+
+
+@pytest.mark.parametrize(("day", "month", "comes"), [("31", "2", False), ("30", "2", False), ("29", "2", True)])
+def test_a_day_that_never_comes_is_refused(day, month, comes, client_of):
+    times = {"minute": "0", "hour": "0", "day_of_week": "*", "day_of_month": day, "month_of_year": month}
+    page = client_of("staff").post(f"{CRONTABS}add/", times | {"timezone": "UTC"}, follow=True)
+    assert ("There is no such day." in page.content.decode()) is not comes
+    assert CrontabSchedule.objects.filter(day_of_month=day).exists() is comes
+
+
+@pytest.mark.parametrize("every", [99_999_999, 2_147_483_647])
+def test_a_task_that_never_comes_is_late_and_costs_no_page(every, client_of, task):
+    task.interval, task.crontab = IntervalSchedule.objects.create(every=every, period="days"), None
+    task.save()
+    client = client_of("staff")
+    assert client.get(address(task)).status_code == 200
+    assert client.get("/console/").status_code == 200
+    (found,) = [one for one in punctuality.cleanups() if one.job == punctuality.TOLD[task.name]]
+    assert found.late >= timedelta()
+
+
+def test_a_day_that_never_comes_costs_no_page(client_of, task):
+    task.crontab = CrontabSchedule.objects.create(minute="0", hour="0", day_of_month="31", month_of_year="2")
+    task.save()
+    CleanupRun.objects.create(job=punctuality.TOLD[task.name], started=timezone.now() - timedelta(days=3))
+    assert client_of("staff").get("/console/").status_code == 200
+    (found,) = [one for one in punctuality.cleanups() if one.job == punctuality.TOLD[task.name]]
+    assert found.is_overdue
 
 
 def test_what_a_task_does_cannot_be_changed(client_of, task):
