@@ -466,8 +466,11 @@ class Run:
             self._end(Job.State.SUCCEEDED, may_be_retried=self.job.failed_rows.exists(), **said)
 
     def fail(self, error: Exception) -> None:
+        said: dict[str, Any] = {"problem": to_wire(error)}
+        if isinstance(error, OptedOut):
+            said["parameters"] = self.job.parameters | {"external_id": ""}
         with acting_as(self.tenant):
-            self._end(Job.State.FAILED, may_be_retried=not isinstance(error, HOPELESS), problem=to_wire(error))
+            self._end(Job.State.FAILED, may_be_retried=not isinstance(error, HOPELESS), **said)
 
     def put_back(self) -> None:
         with acting_as(self.tenant):

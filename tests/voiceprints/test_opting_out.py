@@ -65,6 +65,13 @@ def test_whoever_opts_out_is_erased_and_not_enrolled_again(acme, recordings_fold
     assert searching.files(recordings_folder) == {}
 
 
+def test_the_job_of_an_enrollment_that_is_refused_names_nobody(acme):
+    opting_out.opt_out(acme, SUSAN)
+    job = bulk.find_job(acme, bulk.begin_enrollment(acme, LIBRARY, SUSAN, [audio(SUSAN)], answer="native").pk)
+    assert job.problem["kind"] == "OptedOut"
+    assert SUSAN not in str(job.parameters)
+
+
 def test_whoever_is_being_enrolled_while_they_opt_out_is_erased_as_well(acme, monkeypatch):
     admitted, opted_out, admit = Event(), Event(), gallery.admit
 
