@@ -112,14 +112,15 @@ def refused_on_failure(tenant: Tenant, number: PacketNumber) -> Iterator[None]:
 
 
 def forget(tenant: Tenant, user: str | None) -> int:
-    """Close all utterances of a user, or of everybody, whatever has come of them; returns how many.
+    """Close all utterances of a user, or of everybody, whatever has come of them; returns how many were unfinished.
 
     Raises redis.RedisError.
     """
     mine = list(_records(tenant, user))
+    unfinished = sum(connection().hget(record, "state") == b"open" for record in mine)
     for record in mine:
         _evaluate(scripts.CLOSE, tenant, record.decode().rpartition(":")[2], {})
-    return len(mine)
+    return unfinished
 
 
 def keeps(tenant: Tenant, user: str) -> bool:

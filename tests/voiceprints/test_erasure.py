@@ -18,7 +18,7 @@ from tests.api.native.client import Native, encoded
 from tests.archives import zipped
 from tests.cast import KEN, LIBRARY, OTHER_TAG, SUSAN, WEI, audio, recording, wav_of
 from tests.servers import through_the_queue
-from voiceprints import bulk, erasure, opting_out, receipts, recordings, services, work
+from voiceprints import bulk, erasure, opting_out, receipts, recordings, services, traces, work
 from voiceprints.errors import ErasureNotFound, ErasureUnfinished, JobFileNotFound, SpeakerNotFound, UploadsGone
 from voiceprints.jobs import connection as redis
 from voiceprints.models import Erasure, Job, JobRow, Utterance, UtteranceEmbedding, Voiceprint
@@ -412,6 +412,17 @@ def test_of_what_is_kept_of_others_nobody_is_erased(kept, acme, acme_credential,
     with pytest.raises(SpeakerNotFound):
         erasure.erase_person(acme, "somebody else")
     assert opting_out.opt_out(acme, "somebody else").erasure is None
+
+
+@pytest.mark.parametrize("whose", [SUBJECT, None])
+def test_of_utterances_those_that_are_not_finished_are_counted(whose, client, acme, acme_credential):
+    jdcloud = Jdcloud(client, acme_credential)
+    first, second = halves(wav_of(SUSAN))
+    jdcloud.enroll(first, sequence=1, user=SUBJECT, request_id="finished")
+    jdcloud.enroll(second, sequence=-2, user=SUBJECT, request_id="finished")
+    jdcloud.enroll(first, sequence=1, user=SUBJECT, request_id="unfinished")
+    assert traces.forget_elsewhere(acme, whose)["unfinished_utterances"] == 1
+    assert traces.forget_elsewhere(acme, whose)["unfinished_utterances"] == 0
 
 
 def test_what_a_model_could_not_embed_of_them_is_not_listed_any_more(acme, tiny):
