@@ -425,6 +425,17 @@ def test_of_utterances_those_that_are_not_finished_are_counted(whose, client, ac
     assert traces.forget_elsewhere(acme, whose)["unfinished_utterances"] == 0
 
 
+def test_somebody_whom_an_export_under_way_may_have_read_is_erased(acme):
+    enroll(acme, SUBJECT, SUSAN)
+    with through_the_queue():
+        run = work.claimed(acme.pk, bulk.begin_export(acme, LIBRARY).pk)
+        product = bulk.RUNNERS[Job.Kind.EXPORT](run)
+        services.delete_speaker(acme, in_library(acme), SUBJECT)
+        erasure.go_on(acme, erasure.erase_person(acme, SUBJECT).pk)
+        with pytest.raises(work.JobLost):
+            run.succeed(product)
+
+
 def test_what_a_model_could_not_embed_of_them_is_not_listed_any_more(acme, tiny):
     enrollment = enroll(acme, SUSAN, SUSAN)
     with acting_as(acme):
