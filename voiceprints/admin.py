@@ -226,7 +226,7 @@ class SpeakerAdmin(RemovableAdmin):
     def remove_recording(self, request: HttpRequest, speaker_id: int, utterance_id: int) -> HttpResponse:
         speaker = self.get_object(request, str(speaker_id))
         found = Utterance.all_tenants.filter(speaker=speaker, pk=utterance_id).select_related("speaker")
-        utterances = own_rows(request, found)
+        utterances = own_rows(request, found.numbered())
         if speaker is None or not utterances.exists():
             return self.not_found(request, speaker_id)
         refuse_unless(self.has_delete_permission(request, speaker))

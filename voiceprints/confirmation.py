@@ -43,7 +43,7 @@ def confirmation_page(request: HttpRequest, undertaking: Undertaking, chosen: Qu
         "question": undertaking.question % {"count": count},
         "button": undertaking.button,
         "lead": _("This removes for good:"),
-        "consequences": in_words(undertaking.foresee(chosen, count)),
+        "consequences": [*in_words(undertaking.foresee(chosen, count)), *undertaking.besides(chosen)],
         "names": names[:NAMES_SHOWN],
         "more": max(0, count - NAMES_SHOWN),
         "repeated": selection(request),

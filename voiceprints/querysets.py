@@ -65,6 +65,12 @@ class UtteranceQuerySet(models.QuerySet["Utterance"]):
             "speaker_id", "count", "newest"
         )
 
+    def numbered(self) -> UtteranceQuerySet:
+        """Each with its `number` among the speaker's, from 1 for the oldest."""
+        up_to_it = self.model.all_tenants.filter(speaker=models.OuterRef("speaker"), pk__lte=models.OuterRef("pk"))
+        counted = up_to_it.order_by().values("speaker").annotate(count=models.Count("pk"))
+        return self.annotate(number=models.Subquery(counted.values("count")))
+
     def unsized(self) -> UtteranceQuerySet:
         """Those with a file whose size was not noted."""
         return self.filter(size_bytes=None).exclude(recording="")

@@ -7,11 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext, ngettext_lazy
 
 from tenants.models import Tenant
+from tenants.names import visible
 from voiceprints import kept_exports, services, wording
 from voiceprints.models import Job, Library, Speaker, Utterance
 from voiceprints.results import Removal
@@ -23,7 +24,7 @@ class Undertaking:
 
     `foresee` and `typed` are told how many are chosen. `exports`: those in which they stay. `typed`: what a person
     types to show that they have read what goes: a name where one is chosen, else how many voiceprints. `named`: what
-    the page that it was picked out on calls a row.
+    the page that it was picked out on calls a row. `besides`: what else comes of it, in words.
     """
 
     question: Any
@@ -33,6 +34,7 @@ class Undertaking:
     exports: Callable[[QuerySet[Any]], list[Job]]
     typed: Callable[[QuerySet[Any], int], str] = lambda _chosen, _count: ""
     named: Callable[[Any], str] = str
+    besides: Callable[[QuerySet[Any]], list[str]] = lambda _chosen: []
 
 
 def remove_speakers(speakers: QuerySet[Speaker]) -> Removal:
@@ -97,6 +99,16 @@ def in_words(removal: Removal) -> list[str]:
     return [*([libraries] if removal.libraries else []), *([speakers] if removal.speakers else []), recordings]
 
 
+def silenced(utterances: QuerySet[Utterance]) -> list[str]:
+    """Of speakers who are left without any."""
+    of_speaker = Utterance.all_tenants.filter(speaker=OuterRef("pk"))
+    others = of_speaker.exclude(pk__in=utterances.values("pk"))
+    speakers = Speaker.all_tenants.filter(Exists(of_speaker.filter(pk__in=utterances.values("pk"))), ~Exists(others))
+    names = speakers.order_by("pk").values_list("external_id", flat=True)
+    said = _("%s has no recording any more then, and is recognised no more until one is added")
+    return [said % visible(name) for name in names]
+
+
 DELETE_LIBRARIES = Undertaking(
     ngettext_lazy(
         "Delete this library with everybody in it?", "Delete these %(count)d libraries with everybody in them?", "count"
@@ -142,6 +154,7 @@ DELETE_UTTERANCES = Undertaking(
     remove_utterances,
     kept_exports.holding_utterances,
     named=wording.recording,
+    besides=silenced,
 )
 
 

@@ -77,7 +77,7 @@ def add(request: HttpRequest, speaker_id: int) -> HttpResponse:
 def replace(request: HttpRequest, speaker_id: int, utterance_id: int) -> HttpResponse:
     with own_view(request):
         speaker = own_speaker(request, speaker_id)
-        utterance = speaker.utterances.filter(pk=utterance_id).first()
+        utterance = speaker.utterances.numbered().filter(pk=utterance_id).first()
         if utterance is None:
             raise Http404
         refuse_unless(may_change(request))

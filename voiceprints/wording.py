@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.template.defaultfilters import floatformat
 from django.utils.formats import date_format, localize
 from django.utils.timezone import localtime
@@ -10,7 +12,6 @@ from django.utils.translation import ngettext
 
 from audio.results import CLIPPED_ABOVE_RATIO, SpeechQuality
 from tenants.sentences import listed
-from voiceprints.models import Utterance
 
 HARDLY_CLIPPED_RATIO = 0.001
 MINUTE_SECONDS = 60
@@ -31,10 +32,9 @@ def audio(seconds: float) -> str:
     return _("%s hours of audio") % floatformat(seconds / MINUTE_SECONDS / HOUR_MINUTES, "1g")
 
 
-def recording(utterance: Utterance) -> str:
-    """As the page of its speaker heads it."""
-    number = utterance.speaker.utterances.filter(pk__lte=utterance.pk).count()
-    named = _("Recording %(number)s of %(speaker)s") % {"number": number, "speaker": utterance.speaker}
+def recording(utterance: Any) -> str:
+    """A numbered utterance, as the page of its speaker heads it."""
+    named = _("Recording %(number)s of %(speaker)s") % {"number": utterance.number, "speaker": utterance.speaker}
     created = date_format(localtime(utterance.created), "DATETIME_FORMAT")
     return " · ".join([named, created, seconds(utterance.duration_seconds)])
 

@@ -48,6 +48,15 @@ def test_deleting_a_speaker_says_how_many_recordings_go(client_of, acme_rows):
     assert "2 recordings" in page
 
 
+@pytest.mark.parametrize(("utterances", "is_last"), [(1, True), (2, False)])
+def test_deleting_the_last_recording_says_what_comes_of_the_speaker(utterances, is_last, client_of, acme):
+    speaker, (first, *_) = enrolled(acme, "alice", utterances=utterances)
+    enrolled(acme, "bob", "ken")
+    page = client_of("operator").get(f"/console/voiceprints/speaker/{speaker.pk}/recordings/{first.pk}/delete/")
+    assert ("alice has no recording any more then" in page.content.decode()) is is_last
+    assert "bob has" not in page.content.decode()
+
+
 def test_asking_alone_deletes_nothing(client_of, acme, acme_rows, recordings_folder):
     client_of("operator").post(f"/console/voiceprints/speaker/{acme_rows.speaker.pk}/delete/")
     assert (counts(acme), files_in(recordings_folder)) == ((1, 1, 2), 2)
