@@ -36,7 +36,7 @@ def part(request: HttpRequest, template: str, title: Any, context: dict[str, Any
 def chosen_speaker(request: HttpRequest, tenant: Tenant) -> dict[str, Any]:
     """From whose page somebody comes to a form that is about a speaker."""
     speaker = tenant.speakers.filter(pk=number_in(request.GET.get("speaker", "")) or 0).first()
-    return {"external_id": speaker.external_id, "library": speaker.library_id} if speaker else {}
+    return {"external_id": speaker.external_id} if speaker else {}
 
 
 def older_ones(request: HttpRequest) -> dict[str, Any]:

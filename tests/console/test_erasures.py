@@ -12,7 +12,9 @@ from tenants.models import Tenant
 from tests.cast import LIBRARY, SUSAN, audio
 from tests.console.people import enrolled
 from voiceprints import backup_lock, erasure, opting_out, receipts, services
+from voiceprints.consents import Given
 from voiceprints.errors import OptOutNotFound
+from voiceprints.results import LibraryKey
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -22,7 +24,7 @@ LIST, BEGIN = "/console/erasures/acme/", "/console/erasures/acme/begin/"
 @pytest.fixture
 def people(acme):
     enrolled(acme, "alice", utterances=2)
-    enrolled(acme, "alice", tag_id="guests")
+    services.enroll(acme, LibraryKey("acme", "guests"), "alice", [audio(SUSAN)], consent=Given("form 1"))
     return enrolled(acme, "bob", "ken")[0]
 
 
@@ -43,14 +45,16 @@ def test_somebody_is_erased_everywhere_and_the_receipt_fetched(client_of, acme, 
     assert document.json()["receipt"]["by"]["interface"] == "console"
 
 
-def test_a_speaker_is_erased_from_the_page_that_tells_of_it(client_of, acme, people):
+@pytest.mark.parametrize("address", [BEGIN, "/console/opt-outs/acme/"])
+def test_whoever_comes_from_a_page_of_a_speaker_is_offered_to_erase_them_everywhere(address, client_of, acme, people):
+    with acting_as(acme):
+        alice = acme.speakers.get(external_id="alice", library__tag_id="guests")
     owner = client_of("owner")
-    page = owner.get(f"/console/voiceprints/speaker/{people.pk}/change/").content.decode()
-    assert f"{BEGIN}?speaker={people.pk}" in page
-    form = owner.get(f"{BEGIN}?speaker={people.pk}").context["form"]
-    said = {"external_id": form["external_id"].value(), "library": form["library"].value(), "typed": "bob"}
-    owner.post(BEGIN, said)
-    assert left(acme) == [("alice", "guests"), ("alice", "staff")]
+    page = owner.get(f"/console/voiceprints/speaker/{alice.pk}/change/").content.decode()
+    assert f"{address}?speaker={alice.pk}" in page
+    form = owner.get(f"{address}?speaker={alice.pk}").context["form"]
+    owner.post(address, {name: form[name].value() or "" for name in form.fields} | {"typed": "alice"})
+    assert left(acme) == [("bob", "staff")]
 
 
 def test_it_is_said_that_an_erasure_waits_for_a_backup(client_of, acme, people, recordings_folder):
