@@ -70,6 +70,10 @@ class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg]
             raise ValidationError(_("Choose an interval or times of the day, not both."), code="both")
         if not (self.errors or said.get("interval") or said.get("crontab")):
             raise ValidationError(_("Choose an interval or times of the day."), code="none")
+        if said.get("interval"):
+            _check_interval(said["interval"])
+        if said.get("crontab"):
+            _check_crontab(said["crontab"])
         return said
 
     def _post_clean(self) -> None:
@@ -155,16 +159,16 @@ class TimesAdmin(PlatformAdmin):
 class IntervalForm(forms.ModelForm):  # type: ignore[type-arg]
     def clean(self) -> dict[str, Any]:
         said = super().clean() or {}
-        if not self.errors and not SHORTEST <= length_of(IntervalSchedule(**said)) <= LONGEST:
-            raise ValidationError(_("An interval lasts from one second to a year."), code="length")
+        if not self.errors:
+            _check_interval(IntervalSchedule(**said))
         return said
 
 
 class CrontabForm(forms.ModelForm):  # type: ignore[type-arg]
     def clean(self) -> dict[str, Any]:
         said = super().clean() or {}
-        if not self.errors and not comes(CrontabSchedule(**said)):
-            raise ValidationError(_("There is no such day."), code="never")
+        if not self.errors:
+            _check_crontab(CrontabSchedule(**said))
         return said
 
 
@@ -264,3 +268,13 @@ WHAT = {
     "foreign": _("files of somebody else"),
     "lost": _("rows without files"),
 }
+
+
+def _check_interval(interval: IntervalSchedule) -> None:
+    if not SHORTEST <= length_of(interval) <= LONGEST:
+        raise ValidationError(_("An interval lasts from one second to a year."), code="length")
+
+
+def _check_crontab(crontab: CrontabSchedule) -> None:
+    if not comes(crontab):
+        raise ValidationError(_("There is no such day."), code="never")

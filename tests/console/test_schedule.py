@@ -110,11 +110,30 @@ def test_a_day_that_never_comes_is_refused(day, month, comes, client_of):
 def test_a_task_that_never_comes_is_late_and_costs_no_page(every, client_of, task):
     task.interval, task.crontab = IntervalSchedule.objects.create(every=every, period="days"), None
     task.save()
+    began = timezone.now() - timedelta(days=3)
+    CleanupRun.objects.create(job=punctuality.TOLD[task.name], started=began)
     client = client_of("staff")
     assert client.get(address(task)).status_code == 200
     assert client.get("/console/").status_code == 200
     (found,) = [one for one in punctuality.cleanups() if one.job == punctuality.TOLD[task.name]]
-    assert found.late >= timedelta()
+    assert timedelta(days=3) <= found.late <= timezone.now() - began
+
+
+@pytest.mark.parametrize(("every", "period"), [(1, "microseconds"), (99_999_999, "days"), (2_147_483_647, "days")])
+def test_a_task_takes_no_interval_too_short_or_too_long_that_is_there_already(every, period, client_of, task):
+    there = IntervalSchedule.objects.create(every=every, period=period)
+    page = client_of("staff").post(address(task), {"enabled": "on", "interval": there.pk, "crontab": ""})
+    assert "An interval lasts from one second to a year." in page.content.decode()
+    task.refresh_from_db()
+    assert task.interval is None
+
+
+def test_a_task_takes_no_day_that_never_comes_and_is_there_already(client_of, task):
+    there = CrontabSchedule.objects.create(minute="0", hour="0", day_of_month="31", month_of_year="2")
+    page = client_of("staff").post(address(task), {"enabled": "on", "interval": "", "crontab": there.pk})
+    assert "There is no such day." in page.content.decode()
+    task.refresh_from_db()
+    assert task.crontab != there
 
 
 def test_a_day_that_never_comes_costs_no_page(client_of, task):
