@@ -10,15 +10,26 @@ from typing import Any
 from django.db import Error as DatabaseFailed
 from django.db import connection
 from django_celery_beat.models import PeriodicTask
-from django_celery_beat.schedulers import DatabaseScheduler
+from django_celery_beat.schedulers import DatabaseScheduler, ModelEntry
 
 logger = logging.getLogger("openvpr.beat")
 
 LOOK_AGAIN_SECONDS = 2.0
 
 
+class Entry(ModelEntry):  # type: ignore[misc]  # it has no types
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Raises ValueError, at which it is left out, also of an interval too long to count."""
+        try:
+            super().__init__(*args, **kwargs)
+        except OverflowError as error:
+            raise ValueError from error
+
+
 class Scheduler(DatabaseScheduler):  # type: ignore[misc]  # it has no types
     """What the settings name is put into the database once; from then on the row counts, whatever became of it."""
+
+    Entry = Entry
 
     def setup_schedule(self) -> None:
         """From here on being told to stop only interrupts.

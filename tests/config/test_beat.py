@@ -68,6 +68,16 @@ def test_an_edit_reaches_the_running_clock():
     assert clock.schedule["note-sizes"].schedule.run_every == datetime.timedelta(hours=2)
 
 
+def test_a_task_that_never_comes_stops_no_other():
+    started()
+    task = PeriodicTask.objects.get(name="note-sizes")
+    task.interval = IntervalSchedule.objects.create(every=2_147_483_647, period="days")
+    task.save()
+    clock = started()
+    clock.populate_heap()
+    assert "fold-stock" in {event.entry.name for event in clock._heap}
+
+
 def test_the_clock_goes_on_while_its_database_is_away(monkeypatch):
     clock = started()
     known = set(clock.schedule)
