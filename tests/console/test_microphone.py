@@ -52,6 +52,22 @@ def test_somebody_is_enrolled_by_microphone(page, acme):
         assert library.speakers.enrolled().named("alice").exists()
 
 
+@pytest.mark.parametrize("key", ["click", "Enter"])
+def test_what_is_being_recorded_when_the_form_is_sent_goes_along(key, page, acme):
+    library = enrolled(acme, "bob", "ken")[0].library
+    sign_in(page, acme)
+    page.goto(f"/console/libraries/{library.pk}/enroll/")
+    page.get_by_label("Id of the speaker").fill("alice")
+    speak(page)
+    page.get_by_role("button", name="Record", exact=True).click()
+    page.wait_for_timeout(SPOKEN_MS)
+    if key == "click":
+        page.get_by_role("button", name="Enroll").click()
+    else:
+        page.get_by_label("Id of the speaker").press(key)
+    expect(page.get_by_text("2 recordings were stored.")).to_be_visible()
+
+
 def test_a_recording_is_drawn_and_another_added_by_microphone(page, acme):
     speaker, _ = enrolled(acme, "alice", "susan")
     sign_in(page, acme)

@@ -17,6 +17,7 @@ class Recorder {
         this.button.hidden = false;
         this.button.addEventListener("click", () => (this.recording ? this.recording.stop() : this.start()));
         this.input.addEventListener("change", () => this.take([...this.input.files]));
+        root.closest("form").addEventListener("click", (event) => this.sent(event), { capture: true });
         root.addEventListener("dragover", (event) => event.preventDefault());
         root.addEventListener("drop", (event) => {
             event.preventDefault();
@@ -53,6 +54,15 @@ class Recorder {
         this.recording = recording;
         this.show(true);
         this.say(this.words.recording);
+    }
+
+    // The Enter key clicks the button, too. The form is sent once it has the recording, and not refused before as empty.
+    sent(event) {
+        const button = event.target.closest("[type=submit]");
+        if (!button || !this.recording) return;
+        event.preventDefault();
+        this.recording.addEventListener("stop", () => button.click());
+        this.recording.stop();
     }
 
     stopped(parts, type, ending) {
