@@ -19,7 +19,7 @@ from tenants.models import Tenant
 from voiceprints.consents import COMMANDS, CONSOLE
 from voiceprints.leaving import GRACE, LONGEST_GRACE
 from voiceprints.models import Library
-from voiceprints.speaking_forms import LONGEST_ID
+from voiceprints.speaking_forms import IdField
 
 NOT_REMEMBERED = {"autocomplete": "off", "spellcheck": "false"}
 
@@ -71,7 +71,7 @@ class ConsentForm(forms.Form):
 def _id_field(label: Any, help_text: Any) -> forms.CharField:
     """An id as it is: with the spaces at its ends, if it has any."""
     widget = UnfoldAdminTextInputWidget(attrs=NOT_REMEMBERED)
-    return forms.CharField(label=label, max_length=LONGEST_ID, strip=False, widget=widget, help_text=help_text)
+    return IdField(label=label, strip=False, widget=widget, help_text=help_text)
 
 
 class ErasureForm(forms.Form):

@@ -16,11 +16,36 @@ from django.utils.translation import gettext_lazy
 from audio.errors import TooLarge
 from tenants.names import refuse_unseen
 from voiceprints.errors import printable
-from voiceprints.models import Speaker
+from voiceprints.models import Consent, Speaker
 from voiceprints.refusals import in_words
 from voiceprints.results import AudioInput
 
 LONGEST_ID: int = Speaker._meta.get_field("external_id").max_length  # type: ignore[assignment]
+LONGEST_REFERENCE: int = Consent._meta.get_field("reference").max_length  # type: ignore[assignment]
+
+
+class WholeField(forms.CharField):
+    """What is too long is refused in words: a browser that knew how long it may be would cut it off without any."""
+
+    def __init__(self, too_long: Any, **kwargs: Any) -> None:
+        super().__init__(error_messages={"max_length": too_long}, **kwargs)
+
+    def widget_attrs(self, widget: forms.Widget) -> dict[str, Any]:
+        return {}
+
+
+class IdField(WholeField):
+    def __init__(self, **kwargs: Any) -> None:
+        too_long = gettext_lazy("The id has %(show_value)d characters, and at most %(limit_value)d are taken.")
+        super().__init__(too_long, max_length=LONGEST_ID, **kwargs)
+
+
+class ConsentField(WholeField):
+    """A reference to one."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        too_long = gettext_lazy("The consent has %(show_value)d characters, and at most %(limit_value)d are taken.")
+        super().__init__(too_long, max_length=LONGEST_REFERENCE, **kwargs)
 
 
 class FilesInput(forms.ClearableFileInput):
@@ -66,9 +91,13 @@ class OneRecordingForm(SpeakingForm):
 
 
 class EnrollmentForm(SpeakingForm):
-    external_id = forms.CharField(max_length=LONGEST_ID)
-    info = forms.CharField(required=False, max_length=4000)
-    consent = forms.CharField(required=False, max_length=200)
+    external_id = IdField()
+    info = WholeField(
+        gettext_lazy("The info has %(show_value)d characters, and at most %(limit_value)d are taken."),
+        max_length=4000,
+        required=False,
+    )
+    consent = ConsentField(required=False)
 
     def clean_external_id(self) -> str:
         external_id: str = self.cleaned_data["external_id"]
@@ -86,7 +115,7 @@ class Asked(TextChoices):
 class TryoutForm(OneRecordingForm):
     asked = forms.ChoiceField(choices=Asked.choices)
     library = forms.IntegerField(min_value=1, max_value=10**18)
-    external_id = forms.CharField(required=False, max_length=LONGEST_ID, strip=False)
+    external_id = IdField(required=False, strip=False)
 
     field_order = ["library", "asked", "external_id", "audio"]
 

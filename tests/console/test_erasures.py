@@ -83,6 +83,11 @@ def test_nobody_is_erased_unless_the_id_is_typed_again(typed, client_of, acme, p
     assert len(left(acme)) == 3
 
 
+def test_an_id_that_is_too_long_is_refused_in_words(client_of, acme, people):
+    page = client_of("owner").post(BEGIN, {"external_id": 129 * "a", "typed": 129 * "a"})
+    assert page.context["form"].errors["external_id"] == ["The id has 129 characters, and at most 128 are taken."]
+
+
 def test_nobody_of_that_name_is_said_in_words(client_of, acme, people):
     page = client_of("owner").post(BEGIN, {"external_id": "nobody", "typed": "nobody"})
     assert "There is no such speaker here." in page.content.decode()

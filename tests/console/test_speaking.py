@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
@@ -75,6 +77,9 @@ def test_platform_staff_enroll_in_the_tenant_whose_library_it_is(client_of, acme
         ({"external_id": "bob"}, "Choose a file or record something first."),
         ({"external_id": "alice", "audio": file("ken")}, "A speaker alice is there already."),
         ({"external_id": "b\x07b", "audio": file("ken")}, "The id holds characters that nobody can see."),
+        ({"external_id": 129 * "b", "audio": file("ken")}, "The id has 129 characters, and at most 128 are taken."),
+        ({"external_id": "bob", "info": 4001 * "i", "audio": file("ken")}, "The info has 4001 characters"),
+        ({"external_id": "bob", "consent": 201 * "c", "audio": file("ken")}, "The consent has 201 characters"),
         ({"external_id": "bob", "audio": silent_file()}, "Not enough speech: 0.0 s were heard"),
         ({"external_id": "bob", "audio": SimpleUploadedFile("x.wav", b"no sound")}, "not a recording of a kind"),
     ],
@@ -85,6 +90,17 @@ def test_what_went_wrong_is_said_beside_the_form(sent, said, client_of, library,
     assert said in words(page)
     assert "<html" not in words(page)
     assert files_in(recordings_folder) == 1
+
+
+def test_no_browser_cuts_off_what_is_too_long(client_of, acme, library):
+    owner = client_of("owner")
+    for page in (f"libraries/{library.pk}/enroll/", "try/", "erasures/acme/begin/", "opt-outs/acme/"):
+        fields = re.findall(
+            r'<(?:input|textarea)[^>]+name="(?:external_id|info|consent|typed)"[^>]*>',
+            words(owner.get(f"/console/{page}")),
+        )
+        assert fields
+        assert not [field for field in fields if "maxlength" in field]
 
 
 def test_without_scripts_the_refusal_stands_on_the_page_again(client_of, library):
