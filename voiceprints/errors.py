@@ -226,6 +226,13 @@ class JobAbandoned(VoiceprintError):
         super().__init__(f"given up after {attempts} attempts")
 
 
+class SubjectErased(VoiceprintError):
+    """An upload of the job named somebody who was erased, or may have, as it could not be read; so it went, too."""
+
+    def __init__(self) -> None:
+        super().__init__("somebody was erased whom an upload of the job names or may name")
+
+
 class ErasureNotFound(VoiceprintError):
     def __init__(self, *, erasure_id: int) -> None:
         self.erasure_id = erasure_id

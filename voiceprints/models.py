@@ -397,6 +397,8 @@ class Job(models.Model):
     output = models.CharField(max_length=255, blank=True)
     """Path of the file it made, which goes at `expires`."""
     expires = models.DateTimeField(_("expires"), null=True)
+    files_erased = models.DateTimeField(null=True)
+    """When an erasure took the inputs or the output of one that was over."""
     created = models.DateTimeField(_("created"), auto_now_add=True)
     started = models.DateTimeField(_("started"), null=True)
     finished = models.DateTimeField(_("finished"), null=True)

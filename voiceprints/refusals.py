@@ -58,6 +58,7 @@ from voiceprints.errors import (
     SpeakersExist,
     StorageExhausted,
     StorageFailed,
+    SubjectErased,
     TenantErasing,
     TenantStays,
     TooBusy,
@@ -96,6 +97,10 @@ REFUSALS = {
     RowRefused: gettext_lazy("%(field)s: %(reason)s."),
     FileMissing: gettext_lazy("There is no file %(name)s."),
     JobAbandoned: gettext_lazy("Given up: the worker went down %(attempts)s times without getting any further."),
+    SubjectErased: gettext_lazy(
+        "Ended by an erasure: what was uploaded names somebody who was erased, or may do so, as it could not be read. "
+        "What was done stays."
+    ),
     StorageFailed: gettext_lazy("The storage of the recordings did not answer."),
     NotEnoughSpeech: gettext_lazy(
         "Not enough speech: %(speech_seconds)s s were heard, %(required_seconds)s s are needed. Speak longer."

@@ -22,7 +22,7 @@ from tenants.context import acting_as
 from tenants.models import Tenant
 from voiceprints import archives, exchange, recordings, work
 from voiceprints.archives import Archive
-from voiceprints.errors import StorageFailed, VoiceprintError
+from voiceprints.errors import StorageFailed, SubjectErased, VoiceprintError
 from voiceprints.imports import MANIFESTS
 from voiceprints.manifests import MANIFEST_BYTES, json_fields, read_rows
 from voiceprints.models import Job
@@ -153,9 +153,11 @@ def drop_files(tenant: Tenant, job_id: int) -> tuple[Counter[str], list[str]]:
     counts = Counter(uploads=len(job.inputs), exports=int(bool(job.output)))
     if job.is_over:
         recordings.let_go(tenant, paths)
-        tenant.jobs.filter(pk=job_id).update(inputs=[], inputs_expire=None, output="", expires=None)
+        tenant.jobs.filter(pk=job_id).update(
+            inputs=[], inputs_expire=None, output="", expires=None, files_erased=timezone.now()
+        )
     else:
-        work.cancel(tenant, job_id)
+        work.cancel(tenant, job_id, because=SubjectErased())
     return counts, paths
 
 

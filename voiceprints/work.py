@@ -54,6 +54,7 @@ from voiceprints.errors import (
     StorageFailed,
     TooBusy,
     UploadsGone,
+    VoiceprintError,
 )
 from voiceprints.failures import to_wire
 from voiceprints.models import Erasure, Job, JobRow
@@ -200,11 +201,15 @@ def dispatch_forgotten() -> int:
     return len(found) + len(waiting)
 
 
-def cancel(tenant: Tenant, job_id: int) -> Job:
-    """From here on the job changes nothing more. Raises JobNotFound, JobFinished."""
+def cancel(tenant: Tenant, job_id: int, *, because: VoiceprintError | None = None) -> Job:
+    """From here on the job changes nothing more. `because`: why, where nobody asked for it.
+
+    Raises JobNotFound, JobFinished.
+    """
     with acting_as(tenant):
         job = _under_way(tenant, job_id)
-        _end(tenant.jobs.filter(pk=job_id), job, Job.State.CANCELLED)
+        problem = to_wire(because) if because else None
+        _end(tenant.jobs.filter(pk=job_id), job, Job.State.CANCELLED, problem=problem)
         note(tenant, actions.Action.JOB_CANCELLED, job_target(job))
         job.refresh_from_db()
         return job

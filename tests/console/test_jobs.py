@@ -20,7 +20,7 @@ from tenants.origins import Origin
 from tests.archives import csv_manifest, voices, zipped
 from tests.console.people import enrolled
 from tests.servers import through_the_queue
-from voiceprints import bulk, generations
+from voiceprints import bulk, erasure, generations
 from voiceprints.job_deeds import DEEDS
 from voiceprints.manifests import COLUMNS, EXAMPLE
 from voiceprints.models import Job, JobRow
@@ -201,6 +201,16 @@ def test_only_what_failed_is_tried_again(client_of, acme, half_done):
         assert acme.job_rows.filter(outcome="failed").count() == 1
 
 
+def test_a_job_says_why_nothing_can_be_tried_again_once_somebody_in_its_upload_is_erased(client_of, acme, half_done):
+    owner = client_of("owner")
+    assert "An erasure took" not in page_of(owner, half_done)
+    erasure.erase_person(acme, "susan")
+    page = page_of(owner, half_done)
+    assert "An erasure took the files of this job" in page
+    assert "Try again what failed" not in page
+    assert "susan" not in page
+
+
 def test_reasons_are_said_in_the_readers_language(client_of, acme):
     client = client_of("owner")
     upload(client, "susan,susan/1.opus", "susan,susan/1.opus")
@@ -259,6 +269,19 @@ def test_a_file_that_is_deleted_already_is_refused_in_words(client_of, acme, acm
     assert "The job has no file, or has none any more." in do(client, acme_rows.job, "delete-file", confirmed="yes")
 
 
+def test_a_job_says_why_its_file_is_gone_once_somebody_in_it_is_erased(client_of, acme):
+    speaker, _ = enrolled(acme, "alice")
+    client = client_of("operator")
+    client.post(f"{PAGE}export/", {"library": speaker.library.pk})
+    job = only_job(acme)
+    assert "An erasure took" not in page_of(client, job)
+    erasure.erase_person(acme, "alice")
+    page = page_of(client, job)
+    assert "An erasure took the files of this job" in page
+    assert "export.zip" not in page
+    assert "alice" not in page
+
+
 def test_the_library_of_another_tenant_is_none_to_export(client_of, globex):
     speaker, _ = enrolled(globex, "gail")
     page = text(client_of("owner").post(f"{PAGE}export/", {"library": speaker.library.pk}))
@@ -291,6 +314,13 @@ def test_nothing_is_cancelled_before_somebody_said_yes(client_of, acme, waiting)
     assert only_job(acme).state == "queued"
     assert "Cancelled." in do(client, waiting, "cancel", confirmed="yes")
     assert only_job(acme).state == "cancelled"
+
+
+def test_a_job_that_an_erasure_ended_says_so_and_not_of_whom(client_of, acme, waiting):
+    erasure.go_on(acme, erasure.erase_person(acme, "susan").pk)
+    page = page_of(client_of("viewer"), waiting)
+    assert "Ended by an erasure" in page
+    assert "susan" not in page
 
 
 def test_following_a_link_changes_nothing(client_of, acme, waiting):

@@ -216,7 +216,9 @@ def test_an_upload_that_names_nobody_erased_is_kept(acme, recordings_folder):
     erasure.erase_person(acme, SUSAN)
     kept, gone = bulk.find_job(acme, others.pk), bulk.find_job(acme, theirs.pk)
     assert kept.inputs
+    assert kept.files_erased is None
     assert gone.inputs == []
+    assert gone.files_erased
     with pytest.raises(UploadsGone):
         bulk.retry_job(acme, theirs.pk)
 
@@ -254,7 +256,8 @@ def test_an_import_under_way_that_names_them_ends_and_brings_nobody_back(acme, r
         with pytest.raises(work.JobLost):
             run.progress(1)
         erasure.go_on(acme, done.pk)
-        assert bulk.find_job(acme, theirs.pk).state == Job.State.CANCELLED
+        ended = bulk.find_job(acme, theirs.pk)
+        assert (ended.state, ended.problem) == (Job.State.CANCELLED, {"kind": "SubjectErased", "numbers": {}})
         assert bulk.find_job(acme, others.pk).state == Job.State.QUEUED
     assert len(searching.files(recordings_folder)) == 2  # the upload of the others, and the list in it
 

@@ -14,7 +14,8 @@ from tenants.context import acting_as
 from tests.api.native.client import STAFF, Native, encoded, problem
 from tests.archives import csv_manifest, targz, voices, zipped
 from tests.cast import KEN, LIBRARY, SUSAN, WEI, audio, recording, silence
-from voiceprints import generations, services
+from tests.servers import through_the_queue
+from voiceprints import erasure, generations, services
 from voiceprints.models import Job
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -236,6 +237,16 @@ def test_a_waiting_job_is_cancelled(native):
     reply = native.post(f"jobs/{job.pk}/cancel")
     assert (reply.status_code, reply.json()["state"]) == (200, "cancelled")
     assert problem(native.post(f"jobs/{job.pk}/cancel")) == (409, "job-finished")
+
+
+def test_a_job_that_an_erasure_ended_says_so_and_not_of_whom(native):
+    with through_the_queue():
+        job = native.form("imports", archive=file(people(), "people.tar.gz"), **STAFF).json()["id"]
+        erasure.go_on(native.tenant, erasure.erase_person(native.tenant, "susan").pk)
+    reply = native.get(f"jobs/{job}")
+    assert reply.json()["state"] == "cancelled"
+    assert reply.json()["problem"]["type"] == "urn:openvpr:problem:subject-erased"
+    assert "susan" not in reply.content.decode()
 
 
 def test_what_failed_of_a_job_is_done_again(native):
