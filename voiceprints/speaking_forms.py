@@ -90,6 +90,17 @@ class OneRecordingForm(SpeakingForm):
         return audios
 
 
+class AdditionForm(SpeakingForm):
+    """With the speaker's info as it stands on the page and as it stood there at first; None where that is the same."""
+
+    info = forms.CharField(required=False)
+    info_was = forms.CharField(required=False)
+
+    def clean(self) -> dict[str, Any]:
+        said: dict[str, Any] = super().clean() or {}
+        return said | {"info": None if said.get("info") == said.get("info_was") else said["info"]}
+
+
 class EnrollmentForm(SpeakingForm):
     external_id = IdField()
     info = WholeField(

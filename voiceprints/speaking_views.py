@@ -29,7 +29,7 @@ from voiceprints.models import Speaker
 from voiceprints.pages import own_library, own_speaker
 from voiceprints.refusals import in_words
 from voiceprints.results import Enrollment, LibraryKey
-from voiceprints.speaking_forms import EnrollmentForm, OneRecordingForm, SpeakingForm
+from voiceprints.speaking_forms import AdditionForm, EnrollmentForm, OneRecordingForm, SpeakingForm
 from voiceprints.wording import recording
 
 Do = Callable[[dict[str, Any]], Enrollment]
@@ -67,9 +67,9 @@ def add(request: HttpRequest, speaker_id: int) -> HttpResponse:
     @counted(speaker.tenant, Operation.UPDATE)
     def added(said: dict[str, Any]) -> Enrollment:
         key = LibraryKey(speaker.library.org_id, speaker.library.tag_id)
-        return services.update(speaker.tenant, key, speaker.external_id, said["audio"], merge=True)
+        return services.update(speaker.tenant, key, speaker.external_id, said["audio"], merge=True, info=said["info"])
 
-    return _spoken(request, SpeakingForm(request.POST, request.FILES), added, _address(speaker))
+    return _spoken(request, AdditionForm(request.POST, request.FILES), added, _address(speaker))
 
 
 @opens_own_transactions

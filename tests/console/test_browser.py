@@ -81,6 +81,20 @@ def play_first_recording(page: Page) -> None:
     assert player.evaluate("audio => audio.paused")
 
 
+def test_what_was_typed_stays_when_a_recording_is_added(page, acme, people, tmp_path):
+    voice = tmp_path / "susan.opus"
+    voice.write_bytes(recording("susan", 3))
+    with acting_as(acme):
+        speaker = acme.speakers.get(external_id="alice")
+    sign_in(page, acme)
+    page.goto(f"/console/voiceprints/speaker/{speaker.pk}/change/")
+    page.get_by_label("Info").fill("Reception,\nground floor")
+    page.locator("input[type=file]").set_input_files(voice)
+    page.get_by_role("button", name="Add", exact=True).click()
+    expect(page.get_by_text("1 recording was stored.")).to_be_visible()
+    expect(page.get_by_label("Info")).to_have_value("Reception,\nground floor")
+
+
 def test_a_recording_can_be_sought_in(page, acme, people):
     sign_in(page, acme)
     page.goto("/console/voiceprints/speaker/?q=alice")

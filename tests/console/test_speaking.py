@@ -124,6 +124,19 @@ def test_a_recording_is_added(client_of, alice, recordings_folder):
     assert len(said_by(alice)) == files_in(recordings_folder) == 2
 
 
+@pytest.mark.parametrize(
+    ("was", "typed", "kept"),
+    [("old", "typed", "typed"), ("", "", "of somebody else"), ("old", "old", "of somebody else"), ("old", "", "")],
+)
+def test_info_that_was_typed_beside_an_added_recording_is_saved(was, typed, kept, client_of, acme, alice):
+    with acting_as(acme):
+        acme.speakers.filter(pk=alice.pk).update(info="of somebody else")
+    sent = {"audio": file("susan", 2), "info_was": was, "info": typed}
+    client_of("operator").post(f"/console/speakers/{alice.pk}/recordings/", sent)
+    with acting_as(acme):
+        assert acme.speakers.get(pk=alice.pk).info == kept
+
+
 def told(response) -> tuple[str, str]:
     (message,) = response.context["messages"]
     return message.level_tag, str(message)
