@@ -128,13 +128,13 @@ def test_a_recording_is_added(client_of, alice, recordings_folder):
     ("was", "typed", "kept"),
     [("old", "typed", "typed"), ("", "", "of somebody else"), ("old", "old", "of somebody else"), ("old", "", "")],
 )
-def test_info_that_was_typed_beside_an_added_recording_is_saved(was, typed, kept, client_of, acme, alice):
-    with acting_as(acme):
-        acme.speakers.filter(pk=alice.pk).update(info="of somebody else")
+def test_info_that_was_typed_beside_an_added_recording_is_saved(was, typed, kept, client_of, alice):
+    with acting_as(alice.tenant):
+        alice.tenant.speakers.filter(pk=alice.pk).update(info="of somebody else")
     sent = {"audio": file("susan", 2), "info_was": was, "info": typed}
     client_of("operator").post(f"/console/speakers/{alice.pk}/recordings/", sent)
-    with acting_as(acme):
-        assert acme.speakers.get(pk=alice.pk).info == kept
+    with acting_as(alice.tenant):
+        assert alice.tenant.speakers.get(pk=alice.pk).info == kept
 
 
 def told(response) -> tuple[str, str]:
