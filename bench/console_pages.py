@@ -79,6 +79,7 @@ PAGES = [
     ("speakers/{speaker}/nearest/", EVERYBODY),
     ("speakers/{speaker}/nearest/?everywhere=1", EVERYBODY),
     ("speakers/{speaker}/recordings/{utterance}/replace/", EVERYBODY),
+    ("speakers/{speaker}/consent/", EVERYBODY),
     ("libraries/{library}/enroll/", EVERYBODY),
     ("erasures/", [STAFF]),
     ("erasures/{tenant}/", EVERYBODY),

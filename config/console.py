@@ -158,6 +158,7 @@ class ConsoleSite(UnfoldAdminSite):
             path("libraries/<int:library_id>/enroll/", self.admin_view(speaking_views.enroll), name="enroll_speaker"),
             path("libraries/<int:library_id>/map/", self.admin_view(library_views.library_map), name="library_map"),
             path("speakers/<int:speaker_id>/nearest/", self.admin_view(speaker_views.nearest), name="nearest_speakers"),
+            path("speakers/<int:speaker_id>/consent/", self.admin_view(speaker_views.consent), name="speaker_consent"),
             path("speakers/<int:speaker_id>/recordings/", self.admin_view(speaking_views.add), name="add_recordings"),
             path(
                 "speakers/<int:speaker_id>/recordings/<int:utterance_id>/replace/",

@@ -30,6 +30,7 @@ NAMES: Final = {
     "bytes": gettext_lazy("bytes"),
     "calibration": gettext_lazy("calibration"),
     "changes": gettext_lazy("changes"),
+    "consent": gettext_lazy("consent"),
     "created": gettext_lazy("created"),
     "credentials": gettext_lazy("credentials"),
     "days": gettext_lazy("days"),

@@ -47,16 +47,21 @@ def set_rules(tenant: Tenant, *, required: bool, elsewhere: Collection[str]) -> 
     change_tenant(tenant, ["consent_required", "consent_elsewhere"])
 
 
+def seen(given: Given | None) -> Given | None:
+    """A reference that shows nothing leads nowhere: as if none was given."""
+    return None if given is None or shows_nothing(given.reference) else given
+
+
 def refuse_missing(tenant: Tenant, bearers: QuerySet[Speaker], given: Given | None) -> None:
     """Before anything is measured in vain. Raises ConsentMissing."""
-    given = _seen(given)
+    given = seen(given)
     if _is_wanted(tenant, given) and not _is_elsewhere(tenant) and not bearers.filter(consent__isnull=False).exists():
         raise ConsentMissing
 
 
 def record(tenant: Tenant, speaker: Speaker, given: Given | None) -> None:
     """In the transaction that stores an enrollment. Raises ConsentMissing."""
-    given = _seen(given)
+    given = seen(given)
     if given is None and (not _is_wanted(tenant, given) or tenant.consents.filter(speaker=speaker).exists()):
         return
     if given is None and not _is_elsewhere(tenant):
@@ -75,17 +80,12 @@ def consent_of(speaker: Speaker) -> Consent | None:
 def given_by(speaker: Speaker) -> Given | None:
     """What was told, to be told elsewhere; None also where the interface took the consent. Sees as `consent_of`."""
     kept = consent_of(speaker)
-    return _seen(Given(kept.reference, kept.version, kept.source, kept.given)) if kept else None
+    return seen(Given(kept.reference, kept.version, kept.source, kept.given)) if kept else None
 
 
 def interface() -> str:
     """Through which somebody comes: a dialect, the console, or a command, whichever it is."""
     return origin().interface.partition(" ")[0]
-
-
-def _seen(given: Given | None) -> Given | None:
-    """A reference that shows nothing leads nowhere: as if none was given."""
-    return None if given is None or shows_nothing(given.reference) else given
 
 
 def _is_wanted(tenant: Tenant, given: Given | None) -> bool:

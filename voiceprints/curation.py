@@ -20,7 +20,8 @@ from tenants.actions import Action
 from tenants.context import acting_as
 from tenants.models import Tenant
 from tenants.trail import note
-from voiceprints import services
+from voiceprints import consents, services
+from voiceprints.consents import Given
 from voiceprints.errors import LibraryExists, LibraryNotFound, Outdated, SpeakerNotFound, UtteranceNotFound
 from voiceprints.models import Library, Speaker, Utterance
 from voiceprints.paging import Order, Page, Position, page_of
@@ -121,13 +122,19 @@ def find_speaker(tenant: Tenant, speaker_id: int) -> SpeakerRow:
         return _speaker_row(tenant, _people(tenant), speaker_id)
 
 
-def change_speaker(tenant: Tenant, speaker_id: int, changes: dict[str, str], *, versions: Versions) -> SpeakerRow:
-    """`changes`: info. Raises SpeakerNotFound, Outdated."""
+def change_speaker(
+    tenant: Tenant, speaker_id: int, changes: dict[str, str], *, versions: Versions, consent: Given | None = None
+) -> SpeakerRow:
+    """`changes`: info; a `consent` takes the place of what was told before. Raises SpeakerNotFound, Outdated."""
+    told = consents.seen(consent)
     with acting_as(tenant):
         row = _speaker_row(tenant, _people(tenant).select_for_update(of=["self"]), speaker_id)
         _refuse_outdated(row.version, versions)
         _save(row.speaker, changes)
-        note(tenant, Action.SPEAKER_CHANGED, speaker_target(row.speaker), fields=sorted(changes))
+        if told:
+            consents.record(tenant, row.speaker, told)
+        fields = sorted([*changes, *(["consent"] if told else [])])
+        note(tenant, Action.SPEAKER_CHANGED, speaker_target(row.speaker), fields=fields)
         return row
 
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponse
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from voiceprints import services
-from voiceprints.errors import SpeakerNotEnrolled
+from tenants.console import may_change, open_to_both, page, refuse_unless
+from voiceprints import curation, services
+from voiceprints.consents import Given, consent_of
+from voiceprints.errors import SpeakerNotEnrolled, SpeakerNotFound
 from voiceprints.pages import own_speaker, part
 from voiceprints.refusals import in_words
+from voiceprints.speaker_forms import SpeakerConsentForm
 
 NEIGHBOURS_SHOWN = 8
 
@@ -26,3 +32,22 @@ def nearest(request: HttpRequest, speaker_id: int) -> HttpResponse:
     except SpeakerNotEnrolled as error:
         return part(request, "refusal", title, {"words": in_words(error)})
     return part(request, "nearest", title, context | {"candidates": found})
+
+
+@open_to_both
+def consent(request: HttpRequest, speaker_id: int) -> HttpResponse:
+    """Told after the enrollment, or anew."""
+    speaker = own_speaker(request, speaker_id)
+    refuse_unless(may_change(request))
+    back = reverse("admin:voiceprints_speaker_change", args=[speaker.pk])
+    form = SpeakerConsentForm(consent_of(speaker), request.POST or None)
+    if form.is_valid():
+        try:
+            curation.change_speaker(speaker.tenant, speaker.pk, {}, versions=None, consent=Given(**form.cleaned_data))
+        except SpeakerNotFound:
+            raise Http404 from None
+        messages.success(request, _("The consent is noted."))
+        return redirect(back)
+    said = _("It takes the place of what was told before, and goes with the speaker.")
+    asked = {"explanation": said, "form": form, "button": _("Save"), "back": back}
+    return page(request, "form", asked | {"title": _("Consent of %(speaker)s") % {"speaker": speaker}})

@@ -162,8 +162,37 @@ class LibraryChanges(Strict):
     info = info(required=False)
 
 
-class SpeakerChanges(Strict):
+class Consenting(Strict):
+    """Where a speaker's consent is found, and what of it is known."""
+
+    consent_reference = Text(
+        max_length=200,
+        allow_blank=True,
+        default="",
+        help_text="Where the speaker's consent is found, such as the number of a form. A tenant may ask for it.",
+    )
+    consent_version = Text(max_length=64, allow_blank=True, default="", help_text="Of what was consented to.")
+    consent_source = Text(max_length=64, allow_blank=True, default="", help_text="How it was given.")
+    consent_given = Moment(required=False, help_text="When it was given.")
+
+    def get_fields(self) -> Fields:
+        """Behind what else is asked for."""
+        fields = super().get_fields()
+        told = {name: fields.pop(name) for name in Consenting._declared_fields}
+        return fields | told
+
+    @staticmethod
+    def consent(sent: Mapping[str, Any]) -> Given | None:
+        about = {name: sent.get(f"consent_{name}") for name in ("reference", "version", "source", "given")}
+        return Given(**about) if about["reference"] else None  # type: ignore[arg-type]
+
+
+class SpeakerChanges(Consenting):
     info = info(required=False)
+
+    @classmethod
+    def arguments(cls, sent: dict[str, Any]) -> dict[str, Any]:
+        return {"changes": {name: sent[name] for name in ("info",) if name in sent}, "consent": cls.consent(sent)}
 
 
 class Heard(Strict):
@@ -194,7 +223,7 @@ class Heard(Strict):
         return replace(audio, raw_pcm=raw_pcm, denoise=sent["denoise"], trim_silence=sent["trim_silence"])
 
 
-class Enrolling(Heard):
+class Enrolling(Heard, Consenting):
     org_id = org_id()
     tag_id = tag_id(default="")
     external_id = external_id()
@@ -217,15 +246,6 @@ class Enrolling(Heard):
         help_text="When the speaker is enrolled already: refuse, replace all they said, or add to it.",
     )
     create_library = Switch(default=True, help_text="Whether a library that is not there is made.")
-    consent_reference = Text(
-        max_length=200,
-        allow_blank=True,
-        default="",
-        help_text="Where the speaker's consent is found, such as the number of a form. A tenant may ask for it.",
-    )
-    consent_version = Text(max_length=64, allow_blank=True, default="", help_text="Of what was consented to.")
-    consent_source = Text(max_length=64, allow_blank=True, default="", help_text="How it was given.")
-    consent_given = Moment(required=False, help_text="When it was given.")
 
     @classmethod
     def arguments(cls, sent: dict[str, Any]) -> dict[str, Any]:
@@ -239,11 +259,6 @@ class Enrolling(Heard):
             "create_library": sent["create_library"],
             "consent": cls.consent(sent),
         }
-
-    @staticmethod
-    def consent(sent: Mapping[str, Any]) -> Given | None:
-        about = {name: sent.get(f"consent_{name}") for name in ("reference", "version", "source", "given")}
-        return Given(**about) if about["reference"] else None  # type: ignore[arg-type]
 
 
 class Moving(Strict):

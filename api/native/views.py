@@ -144,9 +144,8 @@ class SpeakerViewSet(NativeViewSet):
     )
     def partial_update(self, request: Request, speaker_id: int) -> Response:
         """What is left out stays."""
-        row = curation.change_speaker(
-            self.tenant, speaker_id, self.body(request), versions=self.expected_versions(request)
-        )
+        wanted = serializers.SpeakerChanges.arguments(self.body(request))
+        row = curation.change_speaker(self.tenant, speaker_id, versions=self.expected_versions(request), **wanted)
         return self.reply(row, etag=row.version)
 
     @operation("Delete a speaker", ENROLL, status=NO_CONTENT, refuses=(SpeakerNotFound, Outdated), conditional=True)

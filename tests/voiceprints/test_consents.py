@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 
 import pytest
 
+from tenants.actions import Action
 from tenants.context import acting_as
-from tenants.models import Tenant
+from tenants.models import AuditEvent, Tenant
 from tests.api.native.client import Native, problem
 from tests.archives import zipped
 from tests.cast import KEN, LIBRARY, SUSAN, audio, recording
@@ -158,6 +159,54 @@ def test_the_console_sets_the_rules_and_shows_what_was_told(acme, globex):
     assert f"/console/opt-outs/acme/?speaker={enrollment.speaker.pk}" in page
     form = owner.get(f"/console/opt-outs/acme/?speaker={enrollment.speaker.pk}").context["form"]
     assert form["external_id"].value() == SUSAN
+
+
+def test_a_reference_is_told_later_in_the_place_of_what_was_told(acme, native):
+    speaker = services.enroll(acme, LIBRARY, SUSAN, [audio(SUSAN)], consent=Given("form 17", "1", "paper")).speaker
+    sent = {"consent_reference": "form 18", "consent_given": "2026-01-02T03:04:05Z"}
+    assert native.patch(f"speakers/{speaker.pk}", sent).status_code == 200
+    kept = consent_of(acme)
+    assert (kept.reference, kept.version, kept.source, kept.given.year) == ("form 18", "", "", 2026)
+    assert (kept.interface, kept.by_kind) == ("native", "token")
+    assert fields_changed(acme) == [["consent"]]
+
+
+@pytest.mark.parametrize("sent", [{}, {"consent_reference": "\u200b"}, {"consent_version": "2"}], ids=ascii)
+def test_a_reference_that_shows_nothing_leaves_what_was_told(acme, native, sent):
+    speaker = services.enroll(acme, LIBRARY, SUSAN, [audio(SUSAN)], consent=Given("form 17")).speaker
+    assert native.patch(f"speakers/{speaker.pk}", sent | {"info": "Reception"}).json()["info"] == "Reception"
+    assert consent_of(acme).reference == "form 17"
+    assert fields_changed(acme) == [["info"]]
+
+
+def fields_changed(tenant):
+    with acting_as(tenant):
+        events = AuditEvent.all_tenants.filter(tenant_id=tenant.pk, action=Action.SPEAKER_CHANGED).order_by("pk")
+        return [event.details["fields"] for event in events]
+
+
+def test_the_console_takes_a_reference_after_the_enrollment(acme, globex):
+    speaker, _ = enrolled(acme, SUSAN)
+    operator = client_for("operator", acme, globex)
+    address, page = f"/console/speakers/{speaker.pk}/consent/", f"/console/voiceprints/speaker/{speaker.pk}/change/"
+    assert address in operator.get(page).content.decode()
+    sent = {"reference": "form 17", "version": "2", "source": "paper", "given": "2026-01-02T03:04"}
+    assert "form 17 · 2 · paper" in operator.post(address, sent, follow=True).content.decode()
+    kept = consent_of(acme)
+    assert (kept.reference, kept.interface, kept.by_kind) == ("form 17", "console", "user")
+    form = operator.get(address).context["form"]
+    operator.post(address, {name: form[name].value() for name in form.fields} | {"reference": "form 18"})
+    assert (consent_of(acme).reference, consent_of(acme).given) == ("form 18", kept.given)
+    assert fields_changed(acme) == [["consent"], ["consent"]]
+
+
+@pytest.mark.parametrize("reference", ["", " ", "\u200b", 201 * "c"], ids=["empty", "space", "unseen", "long"])
+def test_the_console_takes_no_reference_that_shows_nothing_or_is_too_long(reference, acme, globex):
+    speaker, _ = enrolled(acme, SUSAN)
+    operator = client_for("operator", acme, globex)
+    page = operator.post(f"/console/speakers/{speaker.pk}/consent/", {"reference": reference})
+    assert page.context["form"].errors["reference"]
+    assert consent_of(acme) is None
 
 
 def test_another_tenant_sets_no_rules_of_acme_and_sees_no_consent(acme, globex):
