@@ -151,7 +151,7 @@ def s3_recordings(bucket: str, endpoint: str) -> dict[str, Any]:
 
 def local_recordings(folder: Path) -> dict[str, Any]:
     options = {"location": folder, "file_permissions_mode": 0o600, "directory_permissions_mode": 0o700}
-    return {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": options}
+    return {"BACKEND": "voiceprints.disk.Disk", "OPTIONS": options}
 
 
 # --- The installation ------------------------------------------------------------------------------------------------

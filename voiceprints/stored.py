@@ -42,16 +42,31 @@ def is_stored(path: str) -> bool:
 
 
 def _on_disk(root: Path) -> Iterator[StoredFile]:
-    folders = [root] if root.exists() else []
+    folders = [root]
     while folders:
-        with os.scandir(folders.pop()) as entries:
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    folders.append(Path(entry.path))
-                elif entry.is_file(follow_symlinks=False):
-                    found = entry.stat(follow_symlinks=False)
-                    modified = datetime.fromtimestamp(found.st_mtime, UTC)
-                    yield StoredFile(str(Path(entry.path).relative_to(root)), found.st_size, modified)
+        for entry in _entries(folders.pop()):
+            if entry.is_dir(follow_symlinks=False):
+                folders.append(Path(entry.path))
+            elif entry.is_file(follow_symlinks=False) and (found := _state(entry)):
+                modified = datetime.fromtimestamp(found.st_mtime, UTC)
+                yield StoredFile(str(Path(entry.path).relative_to(root)), found.st_size, modified)
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    """None of a folder that went meanwhile."""
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except FileNotFoundError:
+        return []
+
+
+def _state(file: os.DirEntry[str]) -> os.stat_result | None:
+    """None of a file that went meanwhile."""
+    try:
+        return file.stat(follow_symlinks=False)
+    except FileNotFoundError:
+        return None
 
 
 def _in_bucket(storage: Any) -> Iterator[StoredFile]:

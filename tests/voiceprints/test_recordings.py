@@ -1,5 +1,6 @@
 """Files and rows: what happens when one of them fails."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -99,6 +100,40 @@ def test_a_file_swept_too_early_is_not_claimed(acme):
     recordings.sweep()
     with pytest.raises(StorageFailed), acting_as(acme):
         recordings.claim(paths)
+
+
+def test_an_empty_folder_goes_with_its_last_file_and_others_stay(recordings_folder):
+    first, second, elsewhere = (recordings.new_path(org) for org in ("acme", "acme", "globex"))
+    recordings.write([first, second, elsewhere], [b"flac"] * 3)
+    recordings.remove_file(first)
+    assert (recordings_folder / second).exists()
+    recordings.remove_file(second)
+    assert [one.name for one in recordings_folder.iterdir()] == ["globex"]
+
+
+def test_what_a_crash_left_of_empty_folders_goes_when_the_removal_is_tried_again(recordings_folder):
+    (recordings_folder / "acme").mkdir(parents=True)
+    recordings.remove_file(recordings.new_path("acme"))
+    assert list(recordings_folder.iterdir()) == []
+
+
+def test_the_last_file_of_all_leaves_the_storage_there(recordings_folder):
+    recordings.write(["alone.flac"], [b"flac"])
+    recordings.remove_file("alone.flac")
+    assert recordings_folder.is_dir()
+
+
+def test_a_recording_is_stored_while_the_last_one_of_its_folder_goes(recordings_folder):
+    def come_and_go(_):
+        for _ in range(300):
+            path = recordings.new_path("acme")
+            recordings.write([path], [b"flac"])
+            assert recordings.read(path) == b"flac"
+            recordings.remove_file(path)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(come_and_go, range(4)))
+    assert list(recordings_folder.iterdir()) == []
 
 
 def test_the_sweep_leaves_files_that_have_their_rows(acme, recordings_folder):
