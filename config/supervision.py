@@ -72,25 +72,28 @@ class Supervisor:
         if self.process.poll() is not None:
             raise Failed(ENDED)
         for info in self._fatal():
-            raise Failed(f"{info['name']} cannot run; see {info['stdout_logfile']}\n  {_last_line(info)}")
+            raise _cannot_run(info)
 
     def watch(self) -> NoReturn:
         born = {info["name"]: info["start"] for info in self._infos()}
         while True:
             time.sleep(WATCH_SECONDS)
-            self._wait_for_room()
-            self.refuse_fatal()
+            # One look decides: what is asked for its state may change it in answering.
+            if stuck := self._fatal():
+                self._wait_for_room(stuck)
             for info in self._infos():
                 name = info["name"]
                 if info["statename"] == "RUNNING" and info["start"] != born.get(name):
                     born[name] = info["start"]
                     tell(f"{name} died and was started again; see {info['stdout_logfile']}", logging.WARNING)
 
-    def _wait_for_room(self) -> None:
-        """Who could not stay up on a full disk is started again once there is room. Until then requests are refused."""
-        stuck = self._fatal()
-        if not stuck or not (lack := lack_of_room(settings.HOME)):
-            return
+    def _wait_for_room(self, stuck: list[dict[str, Any]]) -> None:
+        """Who could not stay up on a full disk is started again once there is room. Until then requests are refused.
+
+        Raises Failed where there is room.
+        """
+        if not (lack := lack_of_room(settings.HOME)):
+            raise _cannot_run(stuck[0])
         names = ", ".join(info["name"] for info in stuck)
         tell(f"{lack}; {names} cannot run, and will be started again when there is room", logging.ERROR)
         while lack_of_room(settings.HOME):
@@ -202,6 +205,10 @@ def _alive_in(session: int) -> list[int]:
             if int(of) == session and state != "Z":
                 found.append(int(file.parent.name))
     return found
+
+
+def _cannot_run(info: dict[str, Any]) -> Failed:
+    return Failed(f"{info['name']} cannot run; see {info['stdout_logfile']}\n  {_last_line(info)}")
 
 
 def _last_line(info: dict[str, Any]) -> str:
