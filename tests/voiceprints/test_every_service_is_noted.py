@@ -62,7 +62,7 @@ MODULES = (
 )
 CHANGES_NOTHING = {
     access: "default_model known_credential find_token",
-    members: "is_last_owner belongs_somewhere members_without_second_factor closed_tenants_of",
+    members: "is_last_owner is_last_platform_staff belongs_somewhere members_without_second_factor closed_tenants_of",
     invitations: "find_invitation sweep digest_of",
     second_factors: "has_second_factor begin begun recovery_codes_left passes",
     guessing: "attempt forget sweep",
@@ -538,6 +538,11 @@ def _(world):
 @changes(erasure.erase_person, Action.ERASURE_BEGUN)
 def _(world):
     return lambda: erasure.erase_person(world.acme, SUSAN)
+
+
+@changes(erasure.erase_known_person, Action.ERASURE_BEGUN)
+def _(world):
+    return lambda: erasure.erase_known_person(world.acme, SUSAN)
 
 
 @changes(leaving.close, Action.TENANT_LEAVING)
