@@ -13,7 +13,8 @@ import pytest
 
 from tests.shared_data import expectations, shared
 
-MAX_CPU_SECONDS = 2.0
+HONEST_MINUTE = "long_61s.mp3"
+MAX_COST = 8.0  # times that of an honest minute; five minutes of speech, the most that is read, cost less than five
 MAX_MEGABYTES = 300.0
 DURATION_TOLERANCE_SECONDS = 0.15
 
@@ -45,7 +46,7 @@ def each(*decodable: str, classes: tuple[str, ...] = ()) -> pytest.MarkDecorator
 
 @each("no", "yes", "maybe", "reject", "policy", "warn", "detect", "reject or warn", "reject or low quality")
 def test_a_hostile_file_costs_little_time(name: str) -> None:
-    assert outcomes()[name]["cpu_seconds"] < MAX_CPU_SECONDS
+    assert outcomes()[name]["cpu_seconds"] < MAX_COST * outcomes()[HONEST_MINUTE]["cpu_seconds"]
 
 
 def test_the_hostile_files_together_cost_little_memory() -> None:
