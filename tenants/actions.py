@@ -85,6 +85,7 @@ class Action(models.TextChoices):
     MODEL_CALIBRATED = "model.calibrated", _("model calibrated")
     CALIBRATION_DROPPED = "model.calibration_dropped", _("own calibration dropped")
     SCHEDULE_CHANGED = "schedule.changed", _("schedule changed")
+    TIMES_ADDED = "schedule.times_added", _("times to choose from added")
     TRAIL_EXPORTED = "trail.exported", _("audit trail exported")
     TRAIL_TRIMMED = "trail.trimmed", _("audit trail trimmed")
     BACKUP_MADE = "backup.made", _("backup made")

@@ -134,7 +134,9 @@ CODES: Final = {
 OBJECTS: Final = {
     "address": gettext_lazy("address"),
     "credential": gettext_lazy("credential"),
+    "crontab": gettext_lazy("times of the day"),
     "erasure": gettext_lazy("erasure"),
+    "interval": gettext_lazy("interval"),
     "invitation": gettext_lazy("invitation"),
     "job": gettext_lazy("job"),
     "library": gettext_lazy("library"),

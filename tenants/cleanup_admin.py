@@ -24,7 +24,7 @@ from tenants.audit_words import place_in_words, problem_in_words
 from tenants.console import PlatformAdmin, is_platform_staff
 from tenants.models import CleanupRun
 from tenants.punctuality import comes
-from tenants.schedules import change_schedule, length_of, times_in_words
+from tenants.schedules import Times, add_times, change_schedule, length_of, times_in_words
 from tenants.sealing import Problem
 from tenants.sentences import labelled, listed
 
@@ -146,8 +146,11 @@ class TimesAdmin(PlatformAdmin):
     list_display = ["when"]
 
     @display(description=_("when"))
-    def when(self, times: IntervalSchedule | CrontabSchedule) -> str:
+    def when(self, times: Times) -> str:
         return times_in_words(times)
+
+    def save_model(self, request: HttpRequest, obj: Times, form: Any, change: bool) -> None:
+        add_times(obj)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return obj is None and is_platform_staff(request)
@@ -174,12 +177,14 @@ class CrontabForm(forms.ModelForm):  # type: ignore[type-arg]
 
 @admin.register(IntervalSchedule)
 class IntervalAdmin(TimesAdmin):
+    trail_kind = "interval"
     form = IntervalForm
     fields = ["every", "period"]
 
 
 @admin.register(CrontabSchedule)
 class CrontabAdmin(TimesAdmin):
+    trail_kind = "crontab"
     form = CrontabForm
     fields = ["minute", "hour", "day_of_week", "day_of_month", "month_of_year", "timezone"]
 

@@ -26,8 +26,10 @@ EVERY: Final = {
 """The largest first; of one, and of several."""
 DAYS: Final = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday")
 
+Times = IntervalSchedule | CrontabSchedule
 
-def times_in_words(times: IntervalSchedule | CrontabSchedule) -> str:
+
+def times_in_words(times: Times) -> str:
     """What is neither hourly, daily nor weekly stays as cron writes it."""
     if isinstance(times, IntervalSchedule):
         return _interval_in_words(times)
@@ -91,7 +93,19 @@ def change_schedule(task: PeriodicTask, changed: Collection[str]) -> None:
             note(None, Action.SCHEDULE_CHANGED, Target("schedule", task.pk, task.name), changes=changes)
 
 
+def add_times(times: Times) -> None:
+    """To choose from; no task runs at them yet."""
+    kind = "interval" if isinstance(times, IntervalSchedule) else "crontab"
+    with acting_as_platform():
+        times.save()
+        note(None, Action.TIMES_ADDED, Target(kind, times.pk, _in_the_trail(times)))
+
+
 def _said(task: PeriodicTask) -> dict[str, str | bool]:
+    return {"enabled": task.enabled, "when": _in_the_trail(task.interval or task.crontab)}
+
+
+def _in_the_trail(times: Times) -> str:
     """Whatever language the reader has: the trail has one."""
     with translation.override(settings.LANGUAGE_CODE):
-        return {"enabled": task.enabled, "when": times_in_words(task.interval or task.crontab)}
+        return times_in_words(times)

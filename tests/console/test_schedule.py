@@ -22,6 +22,14 @@ pytestmark = pytest.mark.django_db
 LIST = "/console/django_celery_beat/periodictask/"
 INTERVALS = "/console/django_celery_beat/intervalschedule/"
 CRONTABS = "/console/django_celery_beat/crontabschedule/"
+EVERY_NIGHT = {
+    "minute": "5",
+    "hour": "3",
+    "day_of_week": "*",
+    "day_of_month": "*",
+    "month_of_year": "*",
+    "timezone": settings.TIME_ZONE,
+}
 
 
 @pytest.fixture
@@ -96,6 +104,38 @@ def test_an_interval_is_neither_too_short_nor_too_long(every, period, client_of)
 def test_an_interval_may_be_short_and_long(every, period, client_of):
     client_of("staff").post(f"{INTERVALS}add/", {"every": every, "period": period})
     assert IntervalSchedule.objects.filter(every=every, period=period).exists()
+
+
+@pytest.mark.parametrize(
+    ("page", "sent", "kind", "said"),
+    [
+        (INTERVALS, {"every": 2, "period": "days"}, "interval", "every 2 days"),
+        (CRONTABS, EVERY_NIGHT, "crontab", "every day at 03:05"),
+    ],
+)
+def test_the_trail_tells_of_times_that_staff_add_to_choose_from(page, sent, kind, said, client_of):
+    client = client_of("staff")
+    client.post(f"{page}add/", sent, headers={"accept-language": "zh-CN"})
+    with acting_as_platform():
+        told = AuditEvent.all_tenants.get(action=Action.TIMES_ADDED)
+    assert (told.object_kind, told.object_name, told.actor_name) == (kind, said, "root")
+    assert "times to choose from added" in client.get(f"{page}{told.object_number}/history/").content.decode()
+
+
+@pytest.mark.parametrize(("page", "sent"), [(INTERVALS, {"every": 0, "period": "days"}), (CRONTABS, {"minute": "61"})])
+def test_times_that_are_refused_are_not_in_the_trail(page, sent, client_of):
+    client_of("staff").post(f"{page}add/", sent)
+    with acting_as_platform():
+        assert not AuditEvent.all_tenants.filter(action=Action.TIMES_ADDED).exists()
+
+
+@pytest.mark.parametrize(("model", "page"), [(IntervalSchedule, INTERVALS), (CrontabSchedule, CRONTABS)])
+def test_times_to_choose_from_are_neither_changed_nor_removed(model, page, client_of):
+    there = model.objects.create(**({"every": 2, "period": "days"} if model is IntervalSchedule else {"minute": "7"}))
+    client = client_of("staff")
+    for deed in ("change", "delete"):
+        assert client.post(f"{page}{there.pk}/{deed}/", {"post": "yes", "every": 3, "minute": "8"}).status_code == 403
+    assert model.objects.filter(pk=there.pk, **{"every": 2} if model is IntervalSchedule else {"minute": "7"}).exists()
 
 
 @pytest.mark.parametrize(("day", "month", "comes"), [("31", "2", False), ("30", "2", False), ("29", "2", True)])
