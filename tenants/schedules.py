@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from django.conf import settings
 from django.utils import translation
@@ -26,7 +26,7 @@ EVERY: Final = {
 """The largest first; of one, and of several."""
 DAYS: Final = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday")
 
-Times = IntervalSchedule | CrontabSchedule
+Times: TypeAlias = IntervalSchedule | CrontabSchedule
 
 
 def times_in_words(times: Times) -> str:
