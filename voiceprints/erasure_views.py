@@ -133,8 +133,8 @@ def _about_leaving(request: HttpRequest, tenant: Tenant) -> dict[str, Any]:
 
 
 def _form_page(request: HttpRequest, tenant: Tenant, form: ErasureForm) -> HttpResponse:
-    about = {"title": _("Erase somebody"), "tenant": tenant, "form": form, "back": _list_address(tenant)}
-    return page(request, "erase", about)
+    above = {"parent": _("Erasures"), "back": _list_address(tenant)}
+    return page(request, "erase", {"title": _("Erase somebody"), "tenant": tenant, "form": form} | above)
 
 
 def _list_address(tenant: Tenant) -> str:

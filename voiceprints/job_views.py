@@ -58,7 +58,7 @@ def job(request: HttpRequest, slug: str, job_id: int) -> HttpResponse:
         raise Http404 from None
     may = {"may_act": _may_act(request, shown.progress.job), "may_fetch": may_change(request)}
     about = {"title": _("Job %d") % job_id, "tenant": tenant, "page": shown, "progress": shown.progress}
-    return page(request, "job", about | may)
+    return page(request, "job", about | may | _below(tenant))
 
 
 @require_safe
@@ -126,7 +126,7 @@ def import_speakers(request: HttpRequest, slug: str) -> HttpResponse:
     form = ImportForm(request.POST or None, request.FILES or None)
     begun = _begun(request, tenant, form, bulk.begin_import) if request.method == "POST" else None
     limits = {"limit_bytes": settings.MAX_IMPORT_BYTES, "folder": import_folder(tenant)}
-    about = {"title": _("Import speakers"), "tenant": tenant, "form": form, "back": _list_address(tenant)}
+    about = {"title": _("Import speakers"), "tenant": tenant, "form": form} | _below(tenant)
     return begun or page(request, "import", about | limits | {"columns": COLUMNS, "example": EXAMPLE})
 
 
@@ -149,7 +149,7 @@ def export_library(request: HttpRequest, slug: str) -> HttpResponse:
         "A job writes everybody in the library into one archive, which another installation can import. Whoever has "
         "the file has the voices in it: keep it as you keep those."
     )
-    asked = {"explanation": said, "form": form, "button": _("Export"), "back": _list_address(tenant)}
+    asked = {"explanation": said, "form": form, "button": _("Export")} | _below(tenant)
     return begun or page(request, "form", asked | {"title": _("Export a library")})
 
 
@@ -174,6 +174,11 @@ def _found(tenant: Tenant, job_id: int) -> Job:
 def _may_act(request: HttpRequest, job: Job) -> bool:
     """Changing the model is the owners'."""
     return may_manage_access(request) if job.kind == Job.Kind.REEMBED else may_change(request)
+
+
+def _below(tenant: Tenant) -> dict[str, Any]:
+    """Of pages that the list leads to."""
+    return {"parent": _("Jobs"), "back": _list_address(tenant)}
 
 
 def _list_address(tenant: Tenant) -> str:

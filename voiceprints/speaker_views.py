@@ -49,5 +49,5 @@ def consent(request: HttpRequest, speaker_id: int) -> HttpResponse:
         messages.success(request, _("The consent is noted."))
         return redirect(back)
     said = _("It takes the place of what was told before, and goes with the speaker.")
-    asked = {"explanation": said, "form": form, "button": _("Save"), "back": back}
+    asked = {"explanation": said, "form": form, "button": _("Save"), "parent": speaker, "back": back}
     return page(request, "form", asked | {"title": _("Consent of %(speaker)s") % {"speaker": speaker}})

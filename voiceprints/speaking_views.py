@@ -46,7 +46,7 @@ def enroll(request: HttpRequest, library_id: int) -> HttpResponse:
         title = _("Enroll a speaker in %(library)s") % {"library": library}
         if request.method != "POST":
             wanted = {"consent_required": library.tenant.consent_required}
-            return page(request, "enroll", {"title": title, "back": back} | wanted)
+            return page(request, "enroll", {"title": title, "parent": library, "back": back} | wanted)
 
     @counted(library.tenant, Operation.ENROLL)
     def enrolled(said: dict[str, Any]) -> Enrollment:
@@ -82,7 +82,7 @@ def replace(request: HttpRequest, speaker_id: int, utterance_id: int) -> HttpRes
             raise Http404
         refuse_unless(may_change(request))
         if request.method != "POST":
-            about = {"title": _("Replace a recording of %(speaker)s") % {"speaker": speaker}}
+            about = {"title": _("Replace a recording of %(speaker)s") % {"speaker": speaker}, "parent": speaker}
             return page(request, "replace", about | {"recording": recording(utterance), "back": _address(speaker)})
 
     @counted(speaker.tenant, Operation.UPDATE)

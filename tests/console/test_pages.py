@@ -87,6 +87,25 @@ def test_every_page_takes_few_queries_however_many_rows_and_generations(who, cli
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("page", "above"),
+    [
+        ("libraries/{library}/enroll/", "voiceprints/library/{library}/change/"),
+        ("speakers/{speaker}/recordings/{utterance}/replace/", "voiceprints/speaker/{speaker}/change/"),
+        ("speakers/{speaker}/consent/", "voiceprints/speaker/{speaker}/change/"),
+        ("jobs/acme/import/", "jobs/acme/"),
+        ("jobs/acme/export/", "jobs/acme/"),
+        ("jobs/acme/{job}/", "jobs/acme/"),
+        ("erasures/acme/begin/", "erasures/acme/"),
+    ],
+)
+def test_the_heading_of_a_page_leads_to_the_one_above_it(page, above, client_of, acme_rows):
+    text = client_of("owner").get(address(page, acme_rows)).content.decode()
+    heading = re.search(r"<h1.*?</h1>", text, re.DOTALL)[0]
+    assert re.findall(r'href="([^"]*)"', heading) == [address(above, acme_rows)]
+
+
+@pytest.mark.django_db
 def test_libraries_in_order_of_their_speakers_come_once_each(client_of, acme):
     for name in ("alice", "carol", "dave"):
         enrolled(acme, name, tag_id="many")
