@@ -108,6 +108,15 @@ def test_nobody_is_not_found(enrolled):
     assert len(names(enrolled)) == 4
 
 
+@pytest.mark.parametrize("way", ["post", "form"])
+def test_a_library_without_an_organisation_is_refused_and_nobody_goes(enrolled, way):
+    body = {"external_id": SUSAN, "org_id": "", "tag_id": ""}
+    reply = enrolled.post("erasures", body) if way == "post" else enrolled.form("erasures", **body)
+    assert problem(reply) == (422, "invalid-request")
+    assert "org_id" in reply.content.decode()
+    assert (SUSAN, "guests") in names(enrolled)
+
+
 def test_another_tenant_finds_neither_speakers_nor_erasures(enrolled, stranger):
     assert problem(stranger.post("erasures", {"external_id": SUSAN})) == (404, "speaker-not-found")
     assert problem(stranger.post("erasures", {"external_id": SUSAN} | STAFF)) == (404, "speaker-not-found")
