@@ -29,8 +29,11 @@ from voiceprints.job_forms import ExportForm, ImportForm
 from voiceprints.job_page import Progress, failed_lines, job_page, jobs_page
 from voiceprints.manifests import COLUMNS, EXAMPLE
 from voiceprints.models import Job
+from voiceprints.pages import closed
 from voiceprints.refusals import in_words
 from voiceprints.serving import archive_response
+
+GOING_ON = ("resume", "retry")
 
 
 @require_safe
@@ -99,6 +102,10 @@ def change(request: HttpRequest, slug: str, job_id: int, deed: str) -> HttpRespo
     if deed not in DEEDS:
         raise Http404
     refuse_unless(_may_act(request, found))
+    takes_voices = found.kind == Job.Kind.IMPORT and deed in GOING_ON
+    if takes_voices and (refusal := closed(tenant)):
+        messages.error(request, refusal)
+        return redirect(_address(tenant, found))
     try:
         return _done_or_asked(request, tenant, found, DEEDS[deed])
     except VoiceprintError as refusal:
@@ -124,6 +131,8 @@ def import_speakers(request: HttpRequest, slug: str) -> HttpResponse:
     tenant = own_tenant(request, slug)
     refuse_unless(may_change(request))
     form = ImportForm(request.POST or None, request.FILES or None)
+    if form.is_bound and (refusal := closed(tenant)):
+        form.add_error(None, refusal)
     begun = _begun(request, tenant, form, bulk.begin_import) if request.method == "POST" else None
     limits = {"limit_bytes": settings.MAX_IMPORT_BYTES, "folder": import_folder(tenant)}
     about = {"title": _("Import speakers"), "tenant": tenant, "form": form} | _below(tenant)

@@ -18,7 +18,7 @@ from django.views.decorators.http import require_POST
 
 from audio.errors import AudioError
 from tenants.console import may_change, open_to_both, opens_own_transactions, own_view, page, refuse_unless
-from tenants.models import Operation
+from tenants.models import Operation, Tenant
 from tenants.sentences import in_a_row
 from voiceprints import services
 from voiceprints.consents import Given
@@ -26,7 +26,7 @@ from voiceprints.console_use import counted
 from voiceprints.doubts import doubts_about
 from voiceprints.errors import VoiceprintError
 from voiceprints.models import Speaker
-from voiceprints.pages import own_library, own_speaker
+from voiceprints.pages import closed, own_library, own_speaker
 from voiceprints.refusals import in_words
 from voiceprints.results import Enrollment, LibraryKey
 from voiceprints.speaking_forms import AdditionForm, EnrollmentForm, OneRecordingForm, SpeakingForm
@@ -54,7 +54,7 @@ def enroll(request: HttpRequest, library_id: int) -> HttpResponse:
         about = {"info": said["info"], "consent": Given(said["consent"]) if said["consent"] else None}
         return services.enroll(library.tenant, key, said["external_id"], said["audio"], **about, create_library=False)
 
-    return _spoken(request, EnrollmentForm(request.POST, request.FILES), enrolled, request.path)
+    return _spoken(request, library.tenant, EnrollmentForm(request.POST, request.FILES), enrolled, request.path)
 
 
 @opens_own_transactions
@@ -69,7 +69,7 @@ def add(request: HttpRequest, speaker_id: int) -> HttpResponse:
         key = LibraryKey(speaker.library.org_id, speaker.library.tag_id)
         return services.update(speaker.tenant, key, speaker.external_id, said["audio"], merge=True, info=said["info"])
 
-    return _spoken(request, AdditionForm(request.POST, request.FILES), added, _address(speaker))
+    return _spoken(request, speaker.tenant, AdditionForm(request.POST, request.FILES), added, _address(speaker))
 
 
 @opens_own_transactions
@@ -89,10 +89,12 @@ def replace(request: HttpRequest, speaker_id: int, utterance_id: int) -> HttpRes
     def replaced(said: dict[str, Any]) -> Enrollment:
         return services.replace_utterance(speaker.tenant, utterance_id, said["audio"][0])
 
-    return _spoken(request, OneRecordingForm(request.POST, request.FILES), replaced, request.path)
+    return _spoken(request, speaker.tenant, OneRecordingForm(request.POST, request.FILES), replaced, request.path)
 
 
-def _spoken(request: HttpRequest, form: SpeakingForm, do: Do, back: str) -> HttpResponse:
+def _spoken(request: HttpRequest, tenant: Tenant, form: SpeakingForm, do: Do, back: str) -> HttpResponse:
+    if refusal := closed(tenant):
+        return _refused(request, refusal, back)
     if not form.is_valid():
         return _refused(request, form.refusal, back)
     try:

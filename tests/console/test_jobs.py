@@ -16,6 +16,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from tenants.context import acting_as
+from tenants.models import Tenant
 from tenants.origins import Origin
 from tests.archives import csv_manifest, voices, zipped
 from tests.console.people import enrolled
@@ -173,6 +174,15 @@ def test_too_many_jobs_are_refused_on_the_form(client_of, acme, settings):
 def half_done(client_of, acme) -> Job:
     upload(client_of("operator"), "susan,susan/1.opus", "=bob,bob.opus")
     return only_job(acme)
+
+
+def test_a_closed_tenant_takes_no_import_from_platform_staff(client_of, acme, half_done):
+    staff = client_of("staff")
+    Tenant.objects.filter(pk=acme.pk).update(active=False)
+    said = f"{acme.name} is closed, and takes no voices until it is open again."
+    assert said in text(upload(staff, "susan,susan/1.opus"))
+    assert said in do(staff, half_done, "retry")
+    assert only_job(acme).state == half_done.state
 
 
 def test_a_line_that_failed_says_why(client_of, half_done):

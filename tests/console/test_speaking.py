@@ -71,6 +71,19 @@ def test_platform_staff_enroll_in_the_tenant_whose_library_it_is(client_of, acme
         assert acme.speakers.enrolled().named("bob").exists()
 
 
+@pytest.mark.parametrize("to", ["libraries/{library}/enroll/", "speakers/{speaker}/recordings/"])
+def test_a_closed_tenant_takes_no_voices_from_platform_staff(to, client_of, acme, alice, recordings_folder):
+    client, kept = client_of("staff"), files_in(recordings_folder)
+    Tenant.objects.filter(pk=acme.pk).update(active=False)
+    sent = {"external_id": "bob", "audio": file("ken")}
+    page = client.post(f"/console/{to.format(library=alice.library_id, speaker=alice.pk)}", sent, follow=True)
+    assert f"{acme.name} is closed, and takes no voices until it is open again." in words(page)
+    with acting_as(acme):
+        assert not acme.speakers.named("bob").exists()
+        assert alice.utterances.count() == 1
+    assert files_in(recordings_folder) == kept
+
+
 @pytest.mark.parametrize(
     ("sent", "said"),
     [
