@@ -26,6 +26,7 @@ from tenants.second_factors import passes
 from tenants.sentences import listed
 
 INVITED = "invited"
+BELONGS_NOWHERE = _("Your account belongs to no tenant. Ask an owner of yours for an invitation.")
 
 
 def counted(request: HttpRequest, name: str) -> Attempt:
@@ -45,9 +46,9 @@ def counted(request: HttpRequest, name: str) -> Attempt:
 
 
 class ConsoleLoginForm(AuthenticationForm):
-    """Lets in platform staff, members of an active tenant, and the invited; to others the password might be wrong.
+    """Lets in platform staff, members of an active tenant, and the invited.
 
-    Members of closed tenants alone are told so, once their password was right.
+    To others the password might be wrong; once it was right, they are told why it opens nothing.
     """
 
     def clean(self) -> dict[str, Any]:
@@ -66,8 +67,10 @@ class ConsoleLoginForm(AuthenticationForm):
     def confirm_login_allowed(self, user: AbstractBaseUser) -> None:
         if user.is_active and self._is_awaited(user):
             return
-        closed = closed_tenants_of(user) if user.is_active else []
-        raise _closed(closed) if closed else self.get_invalid_login_error()
+        if not user.is_active:
+            raise self.get_invalid_login_error()
+        closed = closed_tenants_of(user)
+        raise _closed(closed) if closed else ValidationError(BELONGS_NOWHERE, code="nowhere")
 
     def _is_awaited(self, user: AbstractBaseUser) -> bool:
         return getattr(user, "is_superuser", False) or belongs_somewhere(user) or invited_to(self.request) is not None

@@ -228,6 +228,7 @@ def test_a_wrong_password_is_answered_with_one_message(olga):
 
 
 CLOSED, WRONG = "is closed: nobody gets in.", "Enter the right username and password"
+NOWHERE = "Your account belongs to no tenant."
 
 
 def closed(tenant) -> None:
@@ -242,14 +243,21 @@ def test_a_member_of_a_closed_tenant_is_told_so_once_the_password_was_right(acme
 
 
 def test_nothing_is_told_of_closed_tenants_to_others(acme, globex, olga):
-    stranger = get_user_model().objects.create_user("stranger", password=PASSWORD)
+    get_user_model().objects.create_user("stranger", password=PASSWORD)
     gone = member(acme, Role.VIEWER, "gone").user
     get_user_model().objects.filter(pk=gone.pk).update(is_active=False)
     closed(acme)
-    for user, password in [(olga, "wrong"), (stranger, PASSWORD), (gone, PASSWORD), ("nobody", PASSWORD)]:
+    for user, password in [(olga, "wrong"), ("stranger", "wrong"), (gone, PASSWORD), ("nobody", PASSWORD)]:
         page = give_password(Client(), user, password).content.decode()
         assert WRONG in page
         assert CLOSED not in page
+        assert NOWHERE not in page
+
+
+def test_whoever_belongs_to_no_tenant_is_told_so_once_the_password_was_right():
+    page = give_password(Client(), get_user_model().objects.create_user("stranger", password=PASSWORD)).content.decode()
+    assert NOWHERE in page
+    assert WRONG not in page
 
 
 def test_whoever_belongs_to_another_tenant_as_well_gets_in(acme, globex, olga):
