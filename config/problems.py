@@ -20,7 +20,7 @@ TITLES = {
 }
 PAGES = {
     400: (_("This request makes no sense here"), _("Go back and try again.")),
-    403: (_("Your role does not allow this"), _("Ask an owner of your tenant.")),
+    403: (_("Your role does not allow this"), _("Ask an owner of your tenant, or the staff of the platform.")),
     404: (_("There is nothing here"), _("It may have been deleted, or the address is wrong.")),
     405: (_("There is nothing to see here"), _("What this address does, a button of another page begins.")),
     413: (_("This upload is too large"), _("Choose fewer or shorter recordings.")),

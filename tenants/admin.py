@@ -388,7 +388,7 @@ class MembershipAdmin(TenantAdmin):
     list_select_related = ["user__second_factor", "tenant"]
     actions_list = ["invite", "two_factor_rule"]
     search_fields = ["user__username"]
-    fixed_fields = ["user"]
+    fixed_fields = ["user", "name"]
     actions = None
 
     def may_read(self, request: HttpRequest) -> bool:
@@ -398,8 +398,9 @@ class MembershipAdmin(TenantAdmin):
         return may_manage_access(request)
 
     def get_fields(self, request: HttpRequest, obj: Membership | None = None) -> list[str]:
-        fields = ["user", "role"] if obj else ["user_name", "role"]
-        return ["tenant", *fields] if is_platform_staff(request) else fields
+        if is_platform_staff(request):
+            return ["tenant", "user" if obj else "user_name", "role"]
+        return ["name" if obj else "user_name", "role"]
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         form: Any = super().get_form(request, obj, change, form=MemberForm if change else NewMemberForm, **kwargs)
@@ -439,6 +440,11 @@ class MembershipAdmin(TenantAdmin):
             return redirect(back)
         asked = {"title": _("Two-factor sign-in"), "back": back}
         return page(request, "confirm", _asked_about_two_factors(tenant) | asked)
+
+    @display(description=_("user"))
+    def name(self, membership: Membership) -> str:
+        """Without a link: accounts are the platform's."""
+        return str(membership.user)
 
     @display(description=_("two-factor sign-in"), boolean=True)
     def two_factors(self, membership: Membership) -> bool:
@@ -549,7 +555,16 @@ class UserAdmin(DjangoUserAdmin, PlatformAdmin):  # type: ignore[type-arg,misc]
         return field
 
     def has_delete_permission(self, request: HttpRequest, obj: DjangoUser | None = None) -> bool:
-        return super().has_delete_permission(request, obj) and obj != request.user
+        allowed = super().has_delete_permission(request, obj) and obj != request.user
+        return allowed and not (obj and obj.is_superuser and members.is_last_platform_staff(obj))
+
+    @action(description=_("Delete"), permissions=["delete"])
+    def delete_selected(self, request: HttpRequest, queryset: QuerySet[DjangoUser]) -> HttpResponse | None:
+        if request.user in queryset:
+            said = _("You are among those you chose. Nobody deletes their own account: ask another staff member.")
+            messages.error(request, said)
+            return None
+        return super().delete_selected(request, queryset)
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         form: Any = super().get_form(request, obj, change=change, **kwargs)

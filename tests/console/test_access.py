@@ -315,3 +315,24 @@ def test_platform_staff_switch_another_off(client_of):
     other.refresh_from_db()
     assert not other.is_active
     assert not other.is_superuser
+
+
+def test_platform_staff_delete_others_and_are_told_that_nobody_deletes_themselves(client_of):
+    client, users = client_of("staff"), get_user_model()
+    mine, other = users.objects.get(is_superuser=True), users.objects.create_superuser("other")
+    chosen = {"action": "delete_selected", "_selected_action": [mine.pk, other.pk], "post": "yes"}
+    page = client.post("/console/auth/user/", chosen, follow=True)
+    assert "Nobody deletes their own account" in page.content.decode()
+    assert users.objects.filter(is_superuser=True).count() == 2
+    client.post("/console/auth/user/", chosen | {"_selected_action": [other.pk]})
+    assert users.objects.get(is_superuser=True) == mine
+
+
+def test_the_page_of_a_member_leads_owners_to_nothing_they_may_not_see(client_of, acme):
+    nina = member(acme, Role.VIEWER, "nina")
+    address = f"/console/tenants/membership/{nina.pk}/change/"
+    account = f"/console/auth/user/{nina.user_id}/change/"
+    of_owner, of_staff = (client_of(who).get(address).content.decode() for who in ("owner", "staff"))
+    assert "nina" in of_owner
+    assert account not in of_owner
+    assert account in of_staff

@@ -7,6 +7,7 @@ from threading import Barrier
 
 import pytest
 from django.contrib.admin import ModelAdmin
+from django.contrib.auth import get_user_model
 from django.contrib.auth.forms import BaseUserCreationForm
 from django.test import Client
 
@@ -98,6 +99,29 @@ def test_two_who_are_invited_cannot_take_one_name_at_once(acme, monkeypatch):
     pages = all_at_once(*(partial(client.post, "/console/join/", sent) for client in clients))
     assert sorted(page.status_code for page in pages) == [200, 302]
     assert "already exists" in next(page for page in pages if page.status_code == 200).content.decode()
+
+
+@pytest.mark.parametrize("deed", ["delete/", "change/"])
+def test_two_platform_staff_who_shut_each_other_out_at_once_leave_one(deed, client_of, monkeypatch):
+    """Both were let in before either deed began."""
+    one, other = client_of("staff"), Client()
+    mine = get_user_model().objects.get(is_superuser=True)
+    theirs = get_user_model().objects.create_superuser("other")
+    other.force_login(theirs)
+    together, begun = Barrier(2), ModelAdmin.get_object
+
+    def meet(self, *args, **kwargs):
+        found = begun(self, *args, **kwargs)
+        together.wait(30)
+        return found
+
+    monkeypatch.setattr(ModelAdmin, "get_object", meet)
+    about = {"post": "yes"}
+    all_at_once(
+        partial(one.post, f"/console/auth/user/{theirs.pk}/{deed}", about | {"username": theirs.username}),
+        partial(other.post, f"/console/auth/user/{mine.pk}/{deed}", about | {"username": mine.username}),
+    )
+    assert get_user_model().objects.filter(is_active=True, is_superuser=True).count() == 1
 
 
 @pytest.fixture
