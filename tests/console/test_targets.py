@@ -65,6 +65,22 @@ def test_one_does_not_delete_what_one_wants_to_replace(browser, acme_rows):
     assert delete["x"] - (replace["x"] + replace["width"]) >= 12
 
 
+KNOB = """one => {
+    const knob = getComputedStyle(one, "::after"), end = (a, b) => parseFloat(knob[a]) + parseFloat(knob[b]);
+    return [one.offsetWidth - end("left", "width"), one.offsetHeight - end("top", "height")];
+}"""
+
+
+def test_the_knob_of_a_switch_lies_inside_it(browser, acme_rows):
+    browser.goto(address("tenants/credential/{credential}/change/", acme_rows))
+    switch = browser.get_by_label("Enabled")
+    for on in (True, False):
+        switch.set_checked(on)
+        browser.wait_for_function("!document.getAnimations().length")
+        right, below = switch.evaluate(KNOB)
+        assert min(right, below) >= 4
+
+
 @pytest.fixture
 def long_names(acme, acme_rows):
     speaker, _ = enrolled(acme, LONG, "ken")
