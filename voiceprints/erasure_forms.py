@@ -102,3 +102,6 @@ class OptOutForm(ErasureForm):
     external_id = _id_field(
         _("Who opts out"), _("The id of the speaker. It is not kept, and whoever is enrolled under it is erased.")
     )
+    typed = _id_field(
+        _("Type the id once more"), _("The opt-out can be lifted; what is erased does not come back with it.")
+    )

@@ -68,6 +68,22 @@ def test_a_speaker_is_found_heard_and_deleted(page, acme, people, recordings_fol
     assert len(list(recordings_folder.rglob("*.flac"))) == 2
 
 
+@pytest.mark.parametrize("deed", ["move", "delete_selected"])
+def test_a_deed_for_which_nobody_is_chosen_stays_on_the_page_and_says_so(deed, page, acme, people):
+    sign_in(page, acme)
+    open_in_sidebar(page, "Libraries")
+    page.get_by_role("link", name="acme / staff").first.click()
+    said = page.get_by_text("Choose speakers first.")
+    button = page.locator(f"form:has(#speakers) button[value={deed}]")
+    expect(said).to_be_hidden()
+    button.click()
+    expect(said).to_be_visible()
+    page.get_by_label("alice", exact=True).check()
+    expect(said).to_be_hidden()
+    button.click()
+    expect(page.get_by_role("heading", name="acme / staff")).to_have_count(0)
+
+
 def open_in_sidebar(page: Page, title: str) -> None:
     page.locator("#nav-sidebar").get_by_text(title, exact=True).click()
 
