@@ -224,8 +224,11 @@ class ConsoleAdmin(ModelAdmin):
         refuse_unless(self.has_view_or_change_permission(request, chosen))
         tenant = chosen if isinstance(chosen, Tenant) else getattr(chosen, "tenant", None)
         events = history_of(tenant, self.trail_kind, chosen.pk)
-        context = {"title": _("History: %s") % self.named(chosen), "lines": [Line(event) for event in events]}
-        return page(request, "history", context | (extra_context or {}))
+        name = self.named(chosen)
+        back = reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[chosen.pk])
+        above = {"parent": name, "back": back}
+        context = {"title": _("History: %s") % name, "lines": [Line(event) for event in events]}
+        return page(request, "history", above | context | (extra_context or {}))
 
     def _get_obj_does_not_exist_redirect(self, request: HttpRequest, opts: Any, object_id: str) -> HttpResponse:
         """As Django says it, in a sentence that begins like one."""

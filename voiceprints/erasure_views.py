@@ -90,8 +90,8 @@ def leave(request: HttpRequest, slug: str) -> HttpResponse:
         else:
             messages.success(request, _("The tenant is closed."))
             return redirect("admin:index")
-    about = {"title": _("Erase the tenant"), "tenant": tenant, "form": form, "back": _list_address(tenant)}
-    return page(request, "leave", about | _about_leaving(request, tenant))
+    about = {"title": _("Erase the tenant"), "tenant": tenant, "form": form}
+    return page(request, "leave", about | _above(tenant) | _about_leaving(request, tenant))
 
 
 @require_POST
@@ -133,8 +133,12 @@ def _about_leaving(request: HttpRequest, tenant: Tenant) -> dict[str, Any]:
 
 
 def _form_page(request: HttpRequest, tenant: Tenant, form: ErasureForm) -> HttpResponse:
-    above = {"parent": _("Erasures"), "back": _list_address(tenant)}
-    return page(request, "erase", {"title": _("Erase somebody"), "tenant": tenant, "form": form} | above)
+    about = {"title": _("Erase somebody"), "tenant": tenant, "form": form}
+    return page(request, "erase", about | _above(tenant))
+
+
+def _above(tenant: Tenant) -> dict[str, str]:
+    return {"parent": _("Erasures"), "back": _list_address(tenant)}
 
 
 def _list_address(tenant: Tenant) -> str:

@@ -73,8 +73,9 @@ def consent(request: HttpRequest, slug: str) -> HttpResponse:
         messages.success(request, _("The rules about consent are changed."))
         return redirect(_address(tenant))
     said = _("Speakers who are there already keep working. New ones need a reference from the next enrollment on.")
-    asked = {"explanation": said, "form": form, "button": _("Save"), "back": _address(tenant)}
-    return page(request, "form", asked | {"title": _("Consent")})
+    asked = {"explanation": said, "form": form, "button": _("Save")}
+    above = {"parent": _("Opt-outs"), "back": _address(tenant)}
+    return page(request, "form", asked | above | {"title": _("Consent")})
 
 
 @open_to_both

@@ -154,24 +154,25 @@ def change_library(request: HttpRequest, slug: str, library_id: int) -> HttpResp
 
 def _asked(request: HttpRequest, tenant: Tenant, change: Change) -> HttpResponse:
     """The form; then what would go; then it is done."""
-    back = _address(tenant)
-    title = _("Retention: %s") % change.name
+    about: dict[str, Any] = {
+        "title": _("Retention: %s") % change.name,
+        "parent": _("Retention"),
+        "back": _address(tenant),
+    }
     if not change.form.is_valid():
         asked = {"explanation": change.explained, "form": change.form, "button": _("Continue")}
-        return page(request, "form", asked | {"title": title, "back": back})
+        return page(request, "form", about | asked)
     if is_confirmed(request):
         change.carry_out()
         messages.success(request, _("The rule is changed. What is due goes within an hour."))
-        return redirect(back)
+        return redirect(about["back"])
     sent = [(field, request.POST[field]) for field in ("kept", "days") if field in request.POST]
-    about = {
-        "title": title,
+    about |= {
         "question": _("Change how long this is kept?"),
         "button": _("Change"),
         "lead": _("With this rule is due, and goes within an hour:"),
         "consequences": _in_words(change.foresee()),
         "repeated": sent,
-        "back": back,
     }
     return page(request, "confirm", about)
 

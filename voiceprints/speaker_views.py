@@ -13,6 +13,7 @@ from tenants.console import may_change, open_to_both, page, refuse_unless
 from voiceprints import curation, services
 from voiceprints.consents import Given, consent_of
 from voiceprints.errors import SpeakerNotEnrolled, SpeakerNotFound
+from voiceprints.models import Speaker
 from voiceprints.pages import own_speaker, part
 from voiceprints.refusals import in_words
 from voiceprints.speaker_forms import SpeakerConsentForm
@@ -26,12 +27,13 @@ def nearest(request: HttpRequest, speaker_id: int) -> HttpResponse:
     speaker = own_speaker(request, speaker_id)
     everywhere = "everywhere" in request.GET
     libraries = speaker.tenant.libraries.all() if everywhere else [speaker.library]
-    title, context = _("Who sounds most alike"), {"speaker": speaker, "everywhere": everywhere}
+    title, above = _("Who sounds most alike"), {"parent": speaker, "back": _address(speaker)}
     try:
         found = services.neighbours(speaker.tenant, speaker, libraries, limit=NEIGHBOURS_SHOWN)
     except SpeakerNotEnrolled as error:
-        return part(request, "refusal", title, {"words": in_words(error)})
-    return part(request, "nearest", title, context | {"candidates": found})
+        return part(request, "refusal", title, above | {"words": in_words(error)})
+    shown = {"speaker": speaker, "everywhere": everywhere, "candidates": found}
+    return part(request, "nearest", title, above | shown)
 
 
 @open_to_both
@@ -39,7 +41,7 @@ def consent(request: HttpRequest, speaker_id: int) -> HttpResponse:
     """Told after the enrollment, or anew."""
     speaker = own_speaker(request, speaker_id)
     refuse_unless(may_change(request))
-    back = reverse("admin:voiceprints_speaker_change", args=[speaker.pk])
+    back = _address(speaker)
     form = SpeakerConsentForm(consent_of(speaker), request.POST or None)
     if form.is_valid():
         try:
@@ -51,3 +53,7 @@ def consent(request: HttpRequest, speaker_id: int) -> HttpResponse:
     said = _("It takes the place of what was told before, and goes with the speaker.")
     asked = {"explanation": said, "form": form, "button": _("Save"), "parent": speaker, "back": back}
     return page(request, "form", asked | {"title": _("Consent of %(speaker)s") % {"speaker": speaker}})
+
+
+def _address(speaker: Speaker) -> str:
+    return reverse("admin:voiceprints_speaker_change", args=[speaker.pk])
