@@ -113,7 +113,9 @@ def test_many_recordings_are_shown_in_pages_and_the_newest_compared(client_of, a
 
 
 def nearest(client, speaker, query: str = "") -> str:
-    return client.get(f"/console/speakers/{speaker.pk}/nearest/{query}").content.decode()
+    """The part of the speaker's page."""
+    address = f"/console/speakers/{speaker.pk}/nearest/{query}"
+    return client.get(address, headers={"HX-Request": "true"}).content.decode()
 
 
 def test_near_duplicates_are_marked_in_the_library_or_everywhere(client_of, acme):
