@@ -50,7 +50,7 @@ def consent(request: HttpRequest, speaker_id: int) -> HttpResponse:
             raise Http404 from None
         messages.success(request, _("The consent is noted."))
         return redirect(back)
-    said = _("It takes the place of what was told before, and goes with the speaker.")
+    said = _("It takes the place of the consent on record, and is deleted with the speaker.")
     asked = {"explanation": said, "form": form, "button": _("Save"), "parent": speaker, "back": back}
     return page(request, "form", asked | {"title": _("Consent of %(speaker)s") % {"speaker": speaker}})
 
