@@ -13,6 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.formats import date_format
 from django.utils.html import format_html_join
 from django.utils.safestring import mark_safe
+from django.utils.text import capfirst
 from django.utils.timezone import localtime
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -32,8 +33,14 @@ for _model in (ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask,
     admin.site.unregister(_model)
 
 TIMES = {
-    "interval": {"label": _("interval"), "help_text": _("Every so often. Empty where it runs at times of the day.")},
-    "crontab": {"label": _("times of the day"), "help_text": _("At set times. Empty where it runs at an interval.")},
+    "interval": {
+        "label": capfirst(_("interval")),
+        "help_text": _("Every so often. Empty where it runs at times of the day."),
+    },
+    "crontab": {
+        "label": capfirst(_("times of the day")),
+        "help_text": _("At set times. Empty where it runs at an interval."),
+    },
 }
 SHORTEST, LONGEST = timedelta(seconds=1), timedelta(days=366)
 STATE_COLOURS = {"done": "success", "failed": "danger", "running": "info"}

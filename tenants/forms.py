@@ -11,6 +11,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.hashers import is_password_usable
 from django.core.exceptions import ValidationError
 from django.utils import timezone
+from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 from unfold.forms import AdminPasswordChangeForm, UnfoldReadOnlyPasswordHashWidget, UserChangeForm
 from unfold.widgets import (
@@ -178,7 +179,7 @@ class TokenForm(TenantForm):
         widget=UnfoldAdminCheckboxSelectMultipleWidget,
         help_text=_("What its bearer may do."),
     )
-    expires = EndField(label=_("expires"), required=False)
+    expires = EndField(label=capfirst(_("expires")), required=False)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
