@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.models import Case, OuterRef, QuerySet, Subquery, Value, When
-from django.db.models.functions import Coalesce
+from django.db.models.functions import Least
 from django.utils import timezone
 from django_celery_beat.models import CrontabSchedule, PeriodicTask
 
@@ -56,8 +56,8 @@ class Cleanup:
 def cleanups() -> list[Cleanup]:
     """As they are scheduled now, in one query.
 
-    What never succeeded is late by its first run that is known or, where it never ran, by the last migration, which may
-    have brought it.
+    What never succeeded is late by its first run that is known or by the last migration, which may have brought it,
+    whichever is earlier: of what is done all the time only the last failure is known.
     """
     jobs = Case(*(When(name=name, then=Value(str(job))) for name, job in TOLD.items()))
     finished = CleanupRun.objects.filter(job=OuterRef("job")).exclude(finished=None).order_by("-started")
@@ -67,7 +67,7 @@ def cleanups() -> list[Cleanup]:
     found = tasks.annotate(
         succeeded=_first(finished.filter(problem=""), "finished"),
         problem=_first(finished, "problem"),
-        began=Coalesce(_first(tried, "started"), _first(migrated, "applied")),
+        began=Least(_first(tried, "started"), _first(migrated, "applied")),
     )
     return [
         Cleanup(task.job, task.succeeded, bool(task.problem), _late(task, task.succeeded or task.began))

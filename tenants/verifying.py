@@ -36,7 +36,7 @@ def mark_of(check: AuditCheck | None) -> str:
 
 def is_recent(check: AuditCheck | None) -> bool:
     """Whether it was done just now, so that nobody keeps a worker busy with it all the time."""
-    return check is not None and timezone.now() - check.at < AGAIN_AFTER
+    return check is not None and timedelta() <= timezone.now() - check.at < AGAIN_AFTER
 
 
 def have_verified(chain: int, mark: str) -> None:

@@ -286,6 +286,15 @@ def test_a_task_that_was_killed_each_time_is_late_however_new_the_last_migration
         assert [cleanup.job for cleanup in cleanups() if cleanup.is_overdue] == ["files"]
 
 
+def test_what_fails_all_the_time_is_late_however_often_it_was_tried(scheduled):
+    with transaction.atomic():
+        MigrationRecorder.Migration.objects.update(applied=timezone.now() - timedelta(days=3))
+        with pytest.raises(ZeroDivisionError):
+            keep_up("seals", lambda: 1 / 0)
+        assert next(cleanup for cleanup in cleanups() if cleanup.job == "seals").late > timedelta(days=2)
+        transaction.set_rollback(True)
+
+
 def test_a_rare_task_is_not_late_because_its_last_success_was_long_ago(scheduled, settings):
     settings.CLEANUPS_KEPT_DAYS = 1
     last, before = (timezone.now() - timedelta(days=days) for days in (6, 13))

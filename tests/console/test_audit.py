@@ -271,6 +271,10 @@ def test_a_chain_is_verified_again_after_a_minute_only(client_of, acme, monkeypa
     assert last_check(acme).at > first.at
 
 
+def test_a_check_that_a_wrong_clock_dated_ahead_keeps_nobody_from_another():
+    assert not verifying.is_recent(AuditCheck(at=timezone.now() + timedelta(days=365)))
+
+
 def test_a_chain_that_was_verified_since_is_not_verified_again(acme):
     verifying.verify_after(acme.pk, verifying.NEVER)
     first = last_check(acme)
