@@ -120,13 +120,15 @@ def begin_export(
 ) -> Job:
     """Write a library into one file, with what is asked for beside who is in it.
 
-    `form`: what tells a form from all others; sent again it is the same job. Raises LibraryNotFound, TooBusy.
+    `form`: what tells a form from all others; sent again it is the same job, as long as that has or may have a file.
+    Raises LibraryNotFound, TooBusy.
     """
     with acting_as(tenant):
         gallery.find_library(tenant, key)
         parameters = asdict(key) | {"recordings": recordings, "embeddings": embeddings, "form": form}
         one_at_a_time(tenant, work.JOBS)
-        begun: Job | None = tenant.jobs.filter(kind=Job.Kind.EXPORT, parameters=parameters).first() if form else None
+        useful = tenant.jobs.under_way() | tenant.jobs.exports_kept()
+        begun: Job | None = useful.filter(kind=Job.Kind.EXPORT, parameters=parameters).first() if form else None
         return begun or work.submit(tenant, Job.Kind.EXPORT, parameters, by=by, also=also)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from django.db import models
 from django.db.models.functions import Collate
+from django.utils import timezone
 
 if TYPE_CHECKING:
     from voiceprints.models import Job, Library, Speaker, Utterance, Voiceprint  # noqa: F401
@@ -95,7 +96,8 @@ class VoiceprintQuerySet(models.QuerySet["Voiceprint"]):
 
 class JobQuerySet(models.QuerySet["Job"]):
     def exports_kept(self) -> JobQuerySet:
-        return self.filter(kind="export").exclude(output="")
+        """Those whose file may be had."""
+        return self.filter(kind="export", expires__gt=timezone.now()).exclude(output="")
 
     def under_way(self) -> JobQuerySet:
         return self.filter(finished=None)

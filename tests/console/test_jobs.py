@@ -19,6 +19,7 @@ from tenants.context import acting_as
 from tenants.models import Tenant
 from tenants.origins import Origin
 from tests.archives import csv_manifest, voices, zipped
+from tests.cast import LIBRARY
 from tests.console.people import enrolled
 from tests.servers import through_the_queue
 from voiceprints import bulk, erasure, generations
@@ -246,6 +247,14 @@ def test_readers_find_no_way_to_the_file(client_of, acme):
     speaker, _ = enrolled(acme, "alice")
     client_of("operator").post(f"{PAGE}export/", {"library": speaker.library.pk})
     assert "export.zip" not in page_of(client_of("viewer"), only_job(acme))
+
+
+def test_the_form_of_an_export_that_came_to_nothing_begins_another(acme, recordings_folder):
+    enrolled(acme, "alice")
+    first = bulk.begin_export(acme, LIBRARY, form="a form")
+    assert bulk.begin_export(acme, LIBRARY, form="a form") == first
+    bulk.delete_file(acme, first.pk)
+    assert bulk.begin_export(acme, LIBRARY, form="a form") != first
 
 
 def test_the_file_of_an_export_is_deleted_once_that_is_confirmed(client_of, acme, recordings_folder):
