@@ -54,10 +54,7 @@ def erase_speaker(tenant: Tenant, libraries: QuerySet[Library], external_id: str
 
 
 def erase_person(tenant: Tenant, external_id: str) -> Erasure:
-    """Whoever bears the name in any library, and whatever else is kept of them.
-
-    Raises SpeakerNotFound where nothing is, and StorageFailed when it cannot be seen.
-    """
+    """Whoever bears the name in any library, and whatever else is kept of them. Raises SpeakerNotFound."""
     try:
         return erase_known_person(tenant, external_id)
     except SpeakerNotFound:
@@ -74,8 +71,7 @@ def erase_known_person(tenant: Tenant, external_id: str) -> Erasure:
 def _erase_person(tenant: Tenant, external_id: str, *, only_known: bool) -> Erasure:
     with acting_as(tenant):
         _take_turn(tenant, external_id)
-        known = tenant.speakers.named(external_id).exists() or traces.is_known(tenant, external_id)
-        if only_known and not known:
+        if only_known and not (tenant.speakers.named(external_id).exists() or traces.is_known(tenant, external_id)):
             raise SpeakerNotFound(external_id=external_id)
         erasure = _begin(tenant, Kind.PERSON, external_id, None)
     _remove_rows(tenant, erasure)

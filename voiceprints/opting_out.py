@@ -33,7 +33,7 @@ def opt_out(tenant: Tenant, external_id: str, key: LibraryKey = EVERYWHERE) -> A
     """In the library, or everywhere. Said again it is the same opt-out.
 
     Whoever is being stored at this moment was let in before, and is erased with the others. Where no row tells of
-    anybody, everything else is looked through once others may store again. Raises StorageFailed when it cannot be seen.
+    anybody, everything else is looked through once others may store again, unless the caller is in a transaction.
     """
     with nobody_storing(tenant):
         known = tenant.opt_outs.filter(digest__in=optouts.digests(tenant, key, external_id)).first()

@@ -74,7 +74,8 @@ def is_known_elsewhere(tenant: Tenant, external_id: str) -> bool:
     """Whether a file of a job names the id, or another room keeps anything about it.
 
     What cannot be read, of which an erasure takes that it does, is passed over here: anybody may have mistyped an id.
-    An export under way may have read anybody. Raises StorageFailed. It opens its own transactions.
+    A file that cannot be reached may name anybody, and an export under way may have read them. It opens its own
+    transactions.
     """
     if any(keeper.keeps(tenant, external_id) for keeper in _elsewhere.values()):
         return True
@@ -88,7 +89,7 @@ def _is_named_in(job: Job, external_id: str) -> bool:
     try:
         return external_id in _people_in(job)
     except StorageFailed:
-        raise
+        return True
     except UNREADABLE:
         return False
 

@@ -29,7 +29,8 @@ def forget(tenant: Tenant, external_id: str | None) -> int:
 
 def keeps(tenant: Tenant, external_id: str) -> bool:
     with acting_as(tenant):
-        return _naming(tenant, external_id).exists()
+        # Who is refused says whom they asked for, and not that there is anybody.
+        return _naming(tenant, external_id).filter(status__lt=400).exists()
 
 
 def _naming(tenant: Tenant, external_id: str) -> QuerySet[KeptAnswer]:

@@ -13,11 +13,11 @@ from tenants.context import acting_as
 from tests import searching
 from tests.api.native.client import Native, problem
 from tests.archives import zipped
-from tests.cast import KEN, LIBRARY, OTHER_TAG, SUSAN, audio, recording
+from tests.cast import KEN, LIBRARY, OTHER_TAG, SUSAN, WEI, audio, recording
 from tests.console.people import client_for, enrolled
 from tests.threads import all_at_once
-from voiceprints import bulk, erasure, gallery, opting_out, recordings, services
-from voiceprints.errors import OptedOut, OptOutNotFound
+from voiceprints import bulk, erasure, gallery, opting_out, recordings, services, traces
+from voiceprints.errors import OptedOut, OptOutNotFound, StorageFailed
 from voiceprints.results import Turn, WhenEnrolled
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -231,3 +231,48 @@ def test_another_tenant_lifts_none_of_acme_in_the_console(acme, globex):
     assert client.post(f"{PAGE}{added.pk}/lift/").status_code == 404
     assert client.post(f"/console/opt-outs/globex/{added.pk}/lift/").status_code == 404
     assert opting_out.find_opt_out(acme, added.pk)
+
+
+@pytest.fixture
+def exported(acme, recordings_folder):
+    enroll(acme, KEN)
+    bulk.begin_export(acme, LIBRARY)
+
+
+@pytest.fixture
+def storage_is_away(exported, monkeypatch):
+    def fail(*_):
+        raise StorageFailed("TimeoutError")
+
+    monkeypatch.setattr(recordings, "opened", fail)
+
+
+@pytest.mark.usefixtures("storage_is_away")
+def test_whoever_opts_out_while_files_cannot_be_reached_is_not_enrolled_and_is_erased(native, acme):
+    answer = native.post("opt-outs", {"external_id": SUSAN})
+    assert answer.status_code == 201
+    assert answer.json()["erasure_id"]
+    with pytest.raises(OptedOut):
+        enroll(acme, SUSAN)
+
+
+@pytest.mark.usefixtures("storage_is_away")
+def test_the_console_takes_an_opt_out_while_files_cannot_be_reached(acme, globex):
+    sent = {"external_id": SUSAN, "library": "", "typed": SUSAN}
+    page = client_for("owner", acme, globex).post(PAGE, sent, follow=True)
+    assert "Whoever was enrolled is erased." in page.content.decode()
+    with acting_as(acme):
+        assert acme.opt_outs.count() == 1
+
+
+@pytest.mark.usefixtures("exported")
+def test_others_may_store_while_an_opt_out_looks_through_files(native, acme, monkeypatch):
+    looked, look = [], traces.is_known_elsewhere
+
+    def look_while_somebody_enrolls(*about):
+        looked.extend(all_at_once(lambda: enroll(acme, WEI)))
+        return look(*about)
+
+    monkeypatch.setattr(traces, "is_known_elsewhere", look_while_somebody_enrolls)
+    assert native.post("opt-outs", {"external_id": SUSAN}).json()["erasure_id"] is None
+    assert [enrollment.speaker.external_id for enrollment in looked] == [WEI]

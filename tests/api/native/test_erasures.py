@@ -134,6 +134,12 @@ def test_a_request_sent_twice_erases_once(enrolled):
     assert second["Idempotency-Replayed"] == "true"
 
 
+def test_nobody_is_known_for_having_been_asked_for(enrolled):
+    for key in ("one", "two nobody"):
+        reply = enrolled.post("erasures", {"external_id": "nobody"}, {"Idempotency-Key": key.replace(" ", "-")})
+        assert problem(reply) == (404, "speaker-not-found")
+
+
 def test_a_token_that_may_enroll_may_not_erase(enrolled, acme):
     clerk = Native(enrolled.client, acme, "read", "enroll", "recognise")
     assert problem(clerk.post("erasures", {"external_id": SUSAN})) == (403, "insufficient-scope")
