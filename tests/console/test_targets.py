@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -79,6 +81,17 @@ def test_the_knob_of_a_switch_lies_inside_it(browser, acme_rows):
         browser.wait_for_function("!document.getAnimations().length")
         right, below = switch.evaluate(KNOB)
         assert min(right, below) >= 4
+
+
+def test_an_arrow_leads_a_phone_to_the_page_above(client_of, acme_rows, page, live_server):
+    sign_in(client_of("owner"), page, live_server)
+    page.set_viewport_size(DESK)
+    page.goto(address("voiceprints/speaker/{speaker}/history/", acme_rows))
+    arrow = page.get_by_role("link", name="Go back")
+    expect(arrow).to_have_count(0)
+    page.set_viewport_size(PHONE)
+    arrow.click()
+    expect(page).to_have_url(re.compile(address("voiceprints/speaker/{speaker}/change/", acme_rows)))
 
 
 @pytest.fixture
