@@ -97,6 +97,7 @@ REASONS: Final = {
     "DayExhausted": _("too many requests of the day"),
     "SpeakersExhausted": _("as many speakers as allowed"),
     "StorageExhausted": _("storage used up"),
+    "SubjectErased": _("somebody in it erased"),
     # What failed here.
     "TooBusy": _("too much under way at once"),
     "TooManyAtOnce": _("too many recordings of the tenant at once"),
