@@ -28,7 +28,7 @@ from api.abcpen.signature import signature
 
 pytestmark = [pytest.mark.platform, pytest.mark.timeout(300)]
 
-PATIENCE_SECONDS = 90
+PATIENCE_SECONDS = 150
 
 
 class Platform:

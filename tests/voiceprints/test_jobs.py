@@ -177,6 +177,7 @@ def test_why_a_recording_was_refused_comes_back_with_its_numbers(acme, worker):
 
 def test_many_requests_at_once_each_get_their_own_answer(acme, worker, settings):
     settings.QUEUE_DEPTH = acme.max_concurrent_analyses = 40
+    settings.ANALYSIS_DEADLINE_SECONDS = 120
     voices = [recording(SUSAN), silence().read()] * 10
     with ThreadPoolExecutor(20) as pool:
         outcomes = list(pool.map(lambda content: outcome_of(acme, content), voices))
