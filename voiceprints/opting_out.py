@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -29,21 +30,28 @@ class Added:
     erasure: Erasure | None
 
 
-def opt_out(tenant: Tenant, external_id: str, key: LibraryKey = EVERYWHERE) -> Added:
+def opt_out(
+    tenant: Tenant, external_id: str, key: LibraryKey = EVERYWHERE, *, also: Callable[[Added], object] = lambda _: None
+) -> Added:
     """In the library, or everywhere. Said again it is the same opt-out.
 
     Whoever is being stored at this moment was let in before, and is erased with the others. Where no row tells of
     anybody, everything else is looked through once others may store again, unless the caller is in a transaction.
+    `also` is done in the transaction that erases where rows tell of somebody, and otherwise at the end.
     """
     with nobody_storing(tenant):
         known = tenant.opt_outs.filter(digest__in=optouts.digests(tenant, key, external_id)).first()
         added: OptOut = known or _added(tenant, external_id, key)
         with suppress(SpeakerNotFound):
-            return Added(added, _erased(tenant, external_id, key))
+            done = Added(added, _erased(tenant, external_id, key))
+            also(done)
+            return done
+    done = Added(added, None)
     if key == EVERYWHERE:
         with suppress(SpeakerNotFound):
-            return Added(added, erasure.erase_person(tenant, external_id))
-    return Added(added, None)
+            done = Added(added, erasure.erase_person(tenant, external_id))
+    also(done)
+    return done
 
 
 def lift(tenant: Tenant, opt_out_id: int) -> None:

@@ -80,8 +80,9 @@ class OptOutViewSet(NativeViewSet):
         """Nobody of that name is enrolled any more through any interface, and whoever was is erased. Said again it is
         the same opt-out.
         """
-        # In no transaction, which would keep others from storing until all files are looked through.
-        added = opting_out.opt_out(self.tenant, **OptingOut.arguments(self.body(request)))
+        return self.answer(opting_out.opt_out, self._added, **OptingOut.arguments(self.body(request)))
+
+    def _added(self, added: opting_out.Added) -> Response:
         return self.reply(added, Location=reverse("native-opt-out", args=[added.opt_out.pk]))
 
     @operation("Get an opt-out", ADMIN, reply=OptOutReply, refuses=(OptOutNotFound,))
