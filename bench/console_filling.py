@@ -85,8 +85,8 @@ JOIN voiceprints_library AS library ON library.id = speaker.library_id
 WHERE speaker.id %% 1000 < 10 AND utterance.recording <> '' ORDER BY utterance.id LIMIT %(unusable)s
 """
 CREDENTIAL_ROWS = """
-INSERT INTO tenants_credential (tenant_id, key_id, secret, enabled, created)
-SELECT %(tenant)s, 'key-' || n, secret, true, now() - n * interval '1 minute'
+INSERT INTO tenants_credential (tenant_id, label, key_id, secret, enabled, created)
+SELECT %(tenant)s, 'client ' || n, 'key-' || n, secret, true, now() - n * interval '1 minute'
 FROM generate_series(1, %(openers)s) AS n, (SELECT secret FROM tenants_credential LIMIT 1) AS known
 """
 TOKEN_ROWS = """
