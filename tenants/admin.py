@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import timedelta
 from typing import Any
 
@@ -37,6 +38,7 @@ from tenants.console import (
 )
 from tenants.deletions import OF_CREDENTIALS, OF_INVITATIONS, OF_LOCK_OUTS, OF_MEMBERS, OF_TOKENS, OF_USERS
 from tenants.forms import (
+    NO_STAFF_LEFT,
     CredentialForm,
     InterfacesForm,
     InvitationForm,
@@ -69,6 +71,7 @@ CREDENTIAL, TOKEN, PATH = "credential", "token", "path"
 YOUR_SECRET, YOUR_TOKEN = "YOUR_SECRET", "YOUR_TOKEN"
 """Where a secret goes that is not shown again."""
 
+NOT_ONESELF = _("Nobody deletes their own account. Ask another platform staff member to delete yours.")
 STATE_COLOURS = {"active": "success", "disabled": "default", "expired": "warning"}
 
 
@@ -529,6 +532,14 @@ class InvitationAdmin(TenantAdmin):
         return page(request, "invitation", shown)
 
 
+def _why_they_stay(request: HttpRequest, users: Collection[Any]) -> Any:
+    """Nothing where they may go, all together."""
+    includes_oneself = request.user in users
+    if members.is_last_platform_staff(*([request.user] if includes_oneself else users)):
+        return NO_STAFF_LEFT
+    return NOT_ONESELF if includes_oneself else ""
+
+
 @admin.register(User)
 class UserAdmin(DjangoUserAdmin, PlatformAdmin):  # type: ignore[type-arg,misc]
     trail_kind = "user"
@@ -555,14 +566,22 @@ class UserAdmin(DjangoUserAdmin, PlatformAdmin):  # type: ignore[type-arg,misc]
         return field
 
     def has_delete_permission(self, request: HttpRequest, obj: DjangoUser | None = None) -> bool:
-        allowed = super().has_delete_permission(request, obj) and obj != request.user
-        return allowed and not (obj and obj.is_superuser and members.is_last_platform_staff(obj))
+        allowed = super().has_delete_permission(request, obj)
+        return allowed and not (obj and obj.is_superuser and _why_they_stay(request, [obj]))
+
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        if is_platform_staff(request) and object_id == str(request.user.pk):
+            messages.error(request, _why_they_stay(request, [request.user]))
+            return redirect("admin:auth_user_change", object_id)
+        view: HttpResponse = super().delete_view(request, object_id, extra_context)
+        return view
 
     @action(description=_("Delete"), permissions=["delete"])
     def delete_selected(self, request: HttpRequest, queryset: QuerySet[DjangoUser]) -> HttpResponse | None:
-        if request.user in queryset:
-            said = _("You are among those you chose. Nobody deletes their own account: ask another staff member.")
-            messages.error(request, said)
+        if refusal := _why_they_stay(request, queryset):
+            messages.error(request, refusal)
             return None
         return super().delete_selected(request, queryset)
 

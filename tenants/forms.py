@@ -36,6 +36,7 @@ DAY_HOURS = 24
 END_OF_DAY = time(23, 59, 59)
 LONGEST_OVERLAP_HOURS = 90 * DAY_HOURS
 LONGEST_INVITATION_DAYS = 30
+NO_STAFF_LEFT = _("The platform would have no active platform staff left.")
 
 
 class PasswordOfAnotherForm(AdminPasswordChangeForm):
@@ -69,7 +70,7 @@ class UserForm(UserChangeForm):
         cleaned: Any = super().clean()
         if not (cleaned.get("is_active") and cleaned.get("is_superuser")):
             if is_last_platform_staff(self.instance):
-                raise ValidationError(_("The platform would have no active platform staff left."), code="last_staff")
+                raise ValidationError(NO_STAFF_LEFT, code="last_staff")
             if self.instance == self.changed_by:
                 raise ValidationError(_("Ask another platform staff member to take this from you."), code="oneself")
         return cleaned

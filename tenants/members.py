@@ -20,10 +20,13 @@ def is_last_owner(membership: Membership) -> bool:
     return list(owners.select_for_update().values_list("pk", flat=True)) == [membership.pk]
 
 
-def is_last_platform_staff(user: AbstractBaseUser) -> bool:
-    """Locks the active platform staff, so that two of them cannot shut each other out at the same moment."""
+def is_last_platform_staff(*users: AbstractBaseUser) -> bool:
+    """Whether none is left without them all.
+
+    Locks the active platform staff, so that two of them cannot shut each other out at the same moment.
+    """
     staff = get_user_model()._default_manager.filter(is_active=True, is_superuser=True).order_by("pk")
-    return list(staff.select_for_update().values_list("pk", flat=True)) == [user.pk]
+    return {user.pk for user in users}.issuperset(staff.select_for_update().values_list("pk", flat=True))
 
 
 def belongs_somewhere(user: AbstractBaseUser) -> bool:

@@ -328,6 +328,33 @@ def test_platform_staff_delete_others_and_are_told_that_nobody_deletes_themselve
     assert users.objects.get(is_superuser=True) == mine
 
 
+@pytest.mark.parametrize(
+    ("others", "words"), [(0, "no active platform staff left"), (1, "Nobody deletes their own account")]
+)
+def test_whoever_wants_to_delete_their_own_account_is_told_why_they_cannot(others, words, client_of):
+    client, users = client_of("staff"), get_user_model()
+    mine = users.objects.get(is_superuser=True)
+    for number in range(others):
+        users.objects.create_superuser(f"other{number}")
+    chosen = {"action": "delete_selected", "_selected_action": [mine.pk]}
+    address = f"/console/auth/user/{mine.pk}/"
+    pages = [
+        client.get(f"{address}delete/", follow=True),
+        client.post(f"{address}delete/", {"post": "yes"}, follow=True),
+        client.post("/console/auth/user/", chosen, follow=True),
+    ]
+    assert all(words in page.content.decode() for page in pages)
+    assert pages[0].redirect_chain == [(f"{address}change/", 302)]
+    assert users.objects.filter(pk=mine.pk).exists()
+
+
+@pytest.mark.parametrize("who", ["owner", "viewer"])
+def test_members_are_not_told_about_accounts_even_their_own(who, client_of):
+    client = client_of(who)
+    address = f"/console/auth/user/{client.session['_auth_user_id']}/delete/"
+    assert client.get(address).status_code == 403
+
+
 def test_the_page_of_a_member_leads_owners_to_nothing_they_may_not_see(client_of, acme):
     nina = member(acme, Role.VIEWER, "nina")
     address = f"/console/tenants/membership/{nina.pk}/change/"

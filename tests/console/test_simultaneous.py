@@ -124,6 +124,23 @@ def test_two_platform_staff_who_shut_each_other_out_at_once_leave_one(deed, clie
     assert get_user_model().objects.filter(is_active=True, is_superuser=True).count() == 1
 
 
+def test_whoever_was_deleted_meanwhile_does_not_delete_all_others(client_of, monkeypatch):
+    one, other, users = client_of("staff"), Client(), get_user_model()
+    mine = users.objects.get(is_superuser=True)
+    theirs, third = (users.objects.create_superuser(name) for name in ("other", "third"))
+    other.force_login(theirs)
+    begun = ModelAdmin.response_action
+
+    def overtaken(self, *args, **kwargs):
+        all_at_once(partial(other.post, f"/console/auth/user/{mine.pk}/delete/", {"post": "yes"}))
+        return begun(self, *args, **kwargs)
+
+    monkeypatch.setattr(ModelAdmin, "response_action", overtaken)
+    chosen = {"action": "delete_selected", "_selected_action": [theirs.pk, third.pk], "post": "yes"}
+    one.post("/console/auth/user/", chosen)
+    assert set(users.objects.filter(is_superuser=True)) == {theirs, third}
+
+
 @pytest.fixture
 def alice(acme):
     return enrolled(acme, "alice")[0]
