@@ -60,12 +60,12 @@ def _uncalibrated(shown: Shown) -> int:
 
 def _unfinished(shown: Shown) -> QuerySet[Speaker]:
     since = timezone.now() - UNFINISHED_AFTER
-    return shown.rows(Speaker.all_tenants.filter(status=Speaker.Status.ENROLLING, created__lt=since))
+    return shown.of_open(Speaker.all_tenants.filter(status=Speaker.Status.ENROLLING, created__lt=since))
 
 
 def _failed_jobs(shown: Shown) -> QuerySet[Job]:
     lately = timezone.now() - FAILED_LATELY
-    return shown.rows(Job.all_tenants.filter(state=Job.State.FAILED, finished__gte=lately))
+    return shown.of_open(Job.all_tenants.filter(state=Job.State.FAILED, finished__gte=lately))
 
 
 def _unusable(shown: Shown) -> QuerySet[JobRow]:
@@ -86,7 +86,7 @@ def _failed_lines(shown: Shown) -> QuerySet[Job]:
     lately = timezone.now() - FAILED_LATELY
     imports = Job.all_tenants.filter(kind=Job.Kind.IMPORT, finished__gte=lately).exclude(state=Job.State.FAILED)
     failed = JobRow.all_tenants.filter(job=OuterRef("pk"), outcome=JobRow.Outcome.FAILED)
-    return shown.rows(imports.filter(Exists(failed)))
+    return shown.of_open(imports.filter(Exists(failed)))
 
 
 def _near_quota(shown: Shown) -> QuerySet[Tenant]:
@@ -111,28 +111,23 @@ def _overdue_cleanups(shown: Shown) -> int:
 
 
 def _lost_recordings(shown: Shown) -> QuerySet[StorageFinding]:
-    return _of_platform(shown, StorageFinding.objects.filter(kind=StorageFinding.Kind.LOST))
+    return shown.of_platform(StorageFinding.objects.filter(kind=StorageFinding.Kind.LOST))
 
 
 def _files_without_rows(shown: Shown) -> QuerySet[StorageFinding]:
-    return _of_platform(shown, StorageFinding.objects.exclude(kind=StorageFinding.Kind.LOST))
+    return shown.of_platform(StorageFinding.objects.exclude(kind=StorageFinding.Kind.LOST))
 
 
 def _no_backup(shown: Shown) -> QuerySet[Tenant]:
-    return _of_platform(shown, unsaved())
-
-
-def _of_platform(shown: Shown, rows: QuerySet[Any]) -> QuerySet[Any]:
-    """None of them where one tenant is looked at."""
-    return rows.none() if shown.tenant else rows
+    return shown.of_platform(unsaved())
 
 
 def _expiring_credentials(shown: Shown) -> QuerySet[Credential]:
-    return shown.rows(Credential.all_tenants.filter(enabled=True, expires__range=_soon()))
+    return shown.of_open(Credential.all_tenants.filter(enabled=True, expires__range=_soon()))
 
 
 def _expiring_tokens(shown: Shown) -> QuerySet[AccessToken]:
-    return shown.rows(AccessToken.all_tenants.filter(enabled=True, expires__range=_soon()))
+    return shown.of_open(AccessToken.all_tenants.filter(enabled=True, expires__range=_soon()))
 
 
 def _soon() -> tuple[datetime, datetime]:

@@ -15,7 +15,7 @@ from audio.store import BUNDLED
 from tenants.charts import Chart
 from tenants.console import may_change
 from tenants.metering import STORED_EVERY_SECONDS
-from tenants.models import UsageDay
+from tenants.models import Tenant, UsageDay
 from tenants.usage import Period, Usage, usage_of
 from voiceprints import attention, wording
 from voiceprints.attention import Notice
@@ -39,6 +39,8 @@ USUAL_PERIOD: Final = 30
 class Overview:
     shown: Shown
     libraries: int
+    closed_tenants: int
+    """Whose figures are among those of the platform: what they keep is kept until it is erased."""
     kept: dict[int, Kept]
     """By tenant."""
     newest: QuerySet[Speaker]
@@ -121,6 +123,7 @@ def overview_for(request: HttpRequest) -> Overview:
     return Overview(
         shown=shown,
         libraries=counts["libraries"],
+        closed_tenants=counts["closed_tenants"],
         kept=kept_by_tenant(shown),
         newest=speakers.select_related("library").order_by("-id")[:NEWEST_SHOWN],
         model=model,
@@ -133,11 +136,13 @@ def overview_for(request: HttpRequest) -> Overview:
 
 def _model_and_counts(shown: Shown) -> tuple[EmbeddingModel, dict[str, int]]:
     """What is counted in small tables comes with the model, in one query."""
-    found = {"libraries": shown.rows(Library.all_tenants.all()), **attention.concerns(shown)}
+    closed = shown.of_platform(Tenant.objects.filter(active=False))
+    counted = {"libraries": shown.rows(Library.all_tenants.all()), "closed_tenants": closed}
+    found = counted | attention.concerns(shown)
     numbers = {name: number_of(rows) for name, rows in found.items() if isinstance(rows, QuerySet)}
     model = EmbeddingModel.objects.annotate(**numbers).get(pk=shown.model)
-    counted = {name: getattr(model, name) for name in numbers}
-    return model, counted | {name: count for name, count in found.items() if isinstance(count, int)}
+    counts = {name: getattr(model, name) for name in numbers}
+    return model, counts | {name: count for name, count in found.items() if isinstance(count, int)}
 
 
 def period_of(request: HttpRequest) -> Period:

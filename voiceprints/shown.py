@@ -32,6 +32,14 @@ class Shown:
     def rows(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         return rows.filter(tenant=self.tenant) if self.tenant else own_rows(self.request, rows)
 
+    def of_platform(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        """None of them where one tenant is looked at."""
+        return rows.none() if self.tenant else rows
+
+    def of_open(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        """Without those of closed tenants, about which there is nothing to do."""
+        return self.rows(rows).filter(tenant__active=True)
+
     @cached_property
     def model(self) -> str:
         """By which the tenant is answered; without one, by which new tenants will be."""

@@ -35,6 +35,7 @@ class Asking:
 
     slug: str
     name: str
+    closed: bool
     requests: int
     libraries: int
     kept: Kept
@@ -55,10 +56,11 @@ def kept_by_tenant(shown: Shown) -> dict[int, Kept]:
 
 def busiest(period: Period, kept: Mapping[int, Kept], *, limit: int) -> list[Asking]:
     """Those that asked for most. Their libraries are counted once it is known who they are."""
-    asked = period.of(UsageDay.all_tenants.all()).order_by().values_list("tenant", "tenant__slug", "tenant__name")
+    said = ("tenant", "tenant__slug", "tenant__name", "tenant__active")
+    asked = period.of(UsageDay.all_tenants.all()).order_by().values_list(*said)
     found = list(asked.annotate(requests=Sum("count")).order_by("-requests", "tenant__slug")[:limit])
     libraries = counts_of(Library.all_tenants.all(), "tenant", [tenant for tenant, *_ in found])
     return [
-        Asking(slug, name, requests, libraries.get(tenant, 0), kept.get(tenant, Kept()))
-        for tenant, slug, name, requests in found
+        Asking(slug, name, not active, requests, libraries.get(tenant, 0), kept.get(tenant, Kept()))
+        for tenant, slug, name, active, requests in found
     ]

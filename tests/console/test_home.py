@@ -24,8 +24,8 @@ from audio.errors import KINDS, AudioError
 from config import welcome
 from tenants.actions import Action
 from tenants.context import acting_as, acting_as_platform
-from tenants.models import CleanupRun
-from tenants.services import set_policy
+from tenants.models import CleanupRun, Tenant
+from tenants.services import issue_token, set_policy
 from tenants.trail import note
 from tests.cast import LIBRARY, audio
 from tests.console.people import enrolled
@@ -80,6 +80,31 @@ def test_home_tells_how_much_was_asked_for_on_each_day(client_of, acme, globex):
     assert found.usage.reasons == [("NotEnoughSpeech", 5)]
     everybody = overview(client_of("staff"), days="7")
     assert everybody.charts[0].series[0].values[-1] == 103
+
+
+def test_platform_staff_are_told_which_figures_are_of_closed_tenants(client_of, acme, globex):
+    enrolled(globex, "gary")
+    used(globex, "verify", outcome="accepted")
+    staff = client_of("staff")
+    words = "1 tenant is closed; what it keeps is counted here."
+    assert words not in staff.get("/console/").content.decode()
+    Tenant.objects.filter(pk=globex.pk).update(active=False)
+    page = staff.get("/console/")
+    assert words in page.content.decode()
+    assert "/console/tenants/tenant/?active__exact=0" in page.content.decode()
+    assert page.context["overview"].sums.enrolled == 1
+    assert [(tenant.slug, tenant.closed) for tenant in page.context["overview"].tenants] == [("globex", True)]
+    assert words not in client_of("owner").get("/console/").content.decode()
+
+
+def test_nobody_is_asked_to_look_at_what_a_closed_tenant_left_undone(client_of, acme, failed_job):
+    staff, ends = client_of("staff"), timezone.now() + timedelta(days=3)
+    with acting_as(acme):
+        issue_token(acme, scopes=["read"], label="soon", expires=ends)
+    due = {"failed_jobs", "expiring_tokens"}
+    assert due <= noticed(staff)
+    Tenant.objects.filter(pk=acme.pk).update(active=False)
+    assert not due & noticed(staff)
 
 
 def test_who_manages_access_is_told_of_quotas_near_their_end(client_of, acme, acme_rows):
