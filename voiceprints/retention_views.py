@@ -154,18 +154,15 @@ def change_library(request: HttpRequest, slug: str, library_id: int) -> HttpResp
 
 def _asked(request: HttpRequest, tenant: Tenant, change: Change) -> HttpResponse:
     """The form; then what would go; then it is done."""
-    about: dict[str, Any] = {
-        "title": _("Retention: %s") % change.name,
-        "parent": _("Retention"),
-        "back": _address(tenant),
-    }
+    back = _address(tenant)
+    about: dict[str, Any] = {"title": _("Retention: %s") % change.name, "parent": _("Retention"), "back": back}
     if not change.form.is_valid():
         asked = {"explanation": change.explained, "form": change.form, "button": _("Continue")}
         return page(request, "form", about | asked)
     if is_confirmed(request):
         change.carry_out()
         messages.success(request, _("The rule is changed. What is due goes within an hour."))
-        return redirect(about["back"])
+        return redirect(back)
     sent = [(field, request.POST[field]) for field in ("kept", "days") if field in request.POST]
     about |= {
         "question": _("Change how long this is kept?"),
