@@ -212,14 +212,20 @@ def test_only_what_failed_is_tried_again(client_of, acme, half_done):
         assert acme.job_rows.filter(outcome="failed").count() == 1
 
 
+def assert_an_erasure_is_said_to_have_taken(client, job, whom, *, offered):
+    """The files of the job, without a name; what was offered with them is no more."""
+    before = page_of(client, job)
+    erasure.erase_person(job.tenant, whom)
+    after = page_of(client, job)
+    assert offered in before
+    assert offered not in after
+    assert "An erasure took" not in before
+    assert "An erasure took the files of this job" in after
+    assert whom not in after
+
+
 def test_a_job_says_why_nothing_can_be_tried_again_once_somebody_in_its_upload_is_erased(client_of, acme, half_done):
-    owner = client_of("owner")
-    assert "An erasure took" not in page_of(owner, half_done)
-    erasure.erase_person(acme, "susan")
-    page = page_of(owner, half_done)
-    assert "An erasure took the files of this job" in page
-    assert "Try again what failed" not in page
-    assert "susan" not in page
+    assert_an_erasure_is_said_to_have_taken(client_of("owner"), half_done, "susan", offered="Try again what failed")
 
 
 def test_reasons_are_said_in_the_readers_language(client_of, acme):
@@ -292,13 +298,7 @@ def test_a_job_says_why_its_file_is_gone_once_somebody_in_it_is_erased(client_of
     speaker, _ = enrolled(acme, "alice")
     client = client_of("operator")
     client.post(f"{PAGE}export/", {"library": speaker.library.pk})
-    job = only_job(acme)
-    assert "An erasure took" not in page_of(client, job)
-    erasure.erase_person(acme, "alice")
-    page = page_of(client, job)
-    assert "An erasure took the files of this job" in page
-    assert "export.zip" not in page
-    assert "alice" not in page
+    assert_an_erasure_is_said_to_have_taken(client, only_job(acme), "alice", offered="export.zip")
 
 
 def test_the_library_of_another_tenant_is_none_to_export(client_of, globex):
