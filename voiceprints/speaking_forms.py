@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy
 from audio.errors import TooLarge
 from tenants.names import refuse_unseen
 from voiceprints.errors import printable
+from voiceprints.manifests import LONGEST_INFO
 from voiceprints.models import Consent, Speaker
 from voiceprints.refusals import in_words
 from voiceprints.results import AudioInput
@@ -38,6 +39,12 @@ class IdField(WholeField):
     def __init__(self, **kwargs: Any) -> None:
         too_long = gettext_lazy("The id has %(show_value)d characters, and at most %(limit_value)d are taken.")
         super().__init__(too_long, max_length=LONGEST_ID, **kwargs)
+
+
+class InfoField(WholeField):
+    def __init__(self) -> None:
+        too_long = gettext_lazy("The info has %(show_value)d characters, and at most %(limit_value)d are taken.")
+        super().__init__(too_long, max_length=LONGEST_INFO, required=False)
 
 
 class ConsentField(WholeField):
@@ -93,21 +100,18 @@ class OneRecordingForm(SpeakingForm):
 class AdditionForm(SpeakingForm):
     """With the speaker's info as it stands on the page and as it stood there at first; None where that is the same."""
 
-    info = forms.CharField(required=False)
+    info = InfoField()
     info_was = forms.CharField(required=False)
 
     def clean(self) -> dict[str, Any]:
         said: dict[str, Any] = super().clean() or {}
-        return said | {"info": None if said.get("info") == said.get("info_was") else said["info"]}
+        info = said.get("info")
+        return said | {"info": None if info == said.get("info_was") else info}
 
 
 class EnrollmentForm(SpeakingForm):
     external_id = IdField()
-    info = WholeField(
-        gettext_lazy("The info has %(show_value)d characters, and at most %(limit_value)d are taken."),
-        max_length=4000,
-        required=False,
-    )
+    info = InfoField()
     consent = ConsentField(required=False)
 
     def clean_external_id(self) -> str:
