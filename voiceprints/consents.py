@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import asdict, dataclass
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
 
+from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from tenants.models import Tenant
 from tenants.names import shows_nothing
@@ -22,6 +25,9 @@ from voiceprints.models import Consent, Speaker
 
 CONSOLE, COMMANDS = "console", "manage.py"
 """Interfaces beside the dialects."""
+EARLIEST: Final = datetime(1900, 1, 1, tzinfo=UTC)
+AHEAD: Final = timedelta(days=1)
+"""By how much clocks and time zones may be wrong."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +56,17 @@ def set_rules(tenant: Tenant, *, required: bool, elsewhere: Collection[str]) -> 
 def seen(given: Given | None) -> Given | None:
     """A reference that shows nothing leads nowhere: as if none was given."""
     return None if given is None or shows_nothing(given.reference) else given
+
+
+def may_be_when(given: datetime) -> bool:
+    """Whether a consent may have been given then."""
+    return EARLIEST <= given <= timezone.now() + AHEAD
+
+
+def refuse_impossible(given: datetime) -> None:
+    """A validator of when a consent was given. Raises ValidationError."""
+    if not may_be_when(given):
+        raise ValidationError(_("A consent was given after 1900, and not in the future."), code="impossible")
 
 
 def refuse_missing(tenant: Tenant, bearers: QuerySet[Speaker], given: Given | None) -> None:

@@ -515,6 +515,8 @@ def _consent(said: Any) -> Given | None:
     if not isinstance(said, dict):
         raise RowRefused("no JSON object", field="consent")
     given = None if said.get("given") is None else _moment(said["given"], "consent")
+    if given and not consents.may_be_when(given):
+        raise RowRefused("a date after 1900", field="consent")
     return Given(required(said, "reference", ""), fit_text(said, "version", ""), fit_text(said, "source", ""), given)
 
 

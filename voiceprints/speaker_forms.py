@@ -6,10 +6,13 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils import timezone
+from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import INPUT_CLASSES, UnfoldAdminTextInputWidget
 
 from tenants.names import shows_nothing
+from voiceprints.consents import refuse_impossible
 from voiceprints.errors import ConsentMissing
 from voiceprints.models import Consent
 from voiceprints.refusals import in_words
@@ -22,6 +25,11 @@ class SpeakerConsentForm(forms.ModelForm):  # type: ignore[type-arg]
         widget=UnfoldAdminTextInputWidget(attrs={"autocomplete": "off"}),
         help_text=_("Where it is found, such as the number of a form"),
     )
+    given = forms.DateTimeField(
+        label=capfirst(_("given")),
+        validators=[refuse_impossible],
+        widget=forms.DateTimeInput({"type": "datetime-local", "class": " ".join(INPUT_CLASSES)}, "%Y-%m-%dT%H:%M"),
+    )
 
     class Meta:
         model = Consent
@@ -29,13 +37,10 @@ class SpeakerConsentForm(forms.ModelForm):  # type: ignore[type-arg]
         widgets = {
             "version": UnfoldAdminTextInputWidget,
             "source": UnfoldAdminTextInputWidget,
-            "given": forms.DateTimeInput(
-                {"type": "datetime-local", "class": " ".join(INPUT_CLASSES)}, "%Y-%m-%dT%H:%M"
-            ),
         }
 
     def __init__(self, told: Consent | None, data: Any) -> None:
-        super().__init__(data, instance=told)
+        super().__init__(data, instance=told, initial={} if told and told.given else {"given": timezone.now()})
 
     def clean_reference(self) -> str:
         reference: str = self.cleaned_data["reference"]

@@ -42,7 +42,8 @@ def consent(request: HttpRequest, speaker_id: int) -> HttpResponse:
     speaker = own_speaker(request, speaker_id)
     refuse_unless(may_change(request))
     back = _address(speaker)
-    form = SpeakerConsentForm(consent_of(speaker), request.POST or None)
+    told = consent_of(speaker)
+    form = SpeakerConsentForm(told, request.POST or None)
     if form.is_valid():
         try:
             curation.change_speaker(speaker.tenant, speaker.pk, {}, versions=None, consent=Given(**form.cleaned_data))
@@ -50,7 +51,8 @@ def consent(request: HttpRequest, speaker_id: int) -> HttpResponse:
             raise Http404 from None
         messages.success(request, _("The consent is noted."))
         return redirect(back)
-    said = _("It takes the place of the consent on record, and is deleted with the speaker.")
+    replacing = _("It takes the place of the consent on record, and is deleted with the speaker.")
+    said = replacing if told else _("It is deleted with the speaker.")
     asked = {"explanation": said, "form": form, "button": _("Save"), "parent": speaker, "back": back}
     return page(request, "form", asked | {"title": _("Consent of %(speaker)s") % {"speaker": speaker}})
 

@@ -13,14 +13,14 @@ from api.native.fields import Choice, Integer, Items, Lines, Moment, Recording, 
 from api.native.operations import Strict
 from api.native.paging import Cursor, CursorField
 from audio.results import RawPcm
-from voiceprints.consents import Given
+from voiceprints.consents import Given, refuse_impossible
+from voiceprints.manifests import LONGEST_INFO
 from voiceprints.models import Speaker
 from voiceprints.paging import Order, Page
 from voiceprints.results import AudioInput, Identification, LibraryKey, WhenEnrolled
 
 LARGEST_ID = 10**18 - 1
 LARGEST_PAGE = 200
-LONGEST_INFO = 4096
 MOST_UTTERANCES = 10
 MOST_REQUIRED = 100
 MOST_MOVED = 1000
@@ -173,7 +173,11 @@ class Consenting(Strict):
     )
     consent_version = Text(max_length=64, allow_blank=True, default="", help_text="Of what was consented to.")
     consent_source = Text(max_length=64, allow_blank=True, default="", help_text="How it was given.")
-    consent_given = Moment(required=False, help_text="When it was given.")
+    consent_given = Moment(
+        required=False,
+        validators=[refuse_impossible],
+        help_text="When it was given: after 1900, and at most a day ahead of our clock.",
+    )
 
     def get_fields(self) -> Fields:
         """Behind what else is asked for."""

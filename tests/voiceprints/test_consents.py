@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import astuple
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.utils import timezone
 
 from tenants.actions import Action
 from tenants.context import acting_as
@@ -24,6 +25,8 @@ from voiceprints.results import Turn
 pytestmark = pytest.mark.django_db(transaction=True)
 
 PAGE = "/console/opt-outs/acme/consent/"
+TOO_OLD = {"reference": "form 17", "given": "0002-01-01T00:00:00+08:00"}
+IMPOSSIBLE = ["0002-01-01T00:00:00+08:00", "1899-12-31T00:00:00+08:00", "2999-01-01T00:00:00+08:00"]
 
 
 @pytest.fixture
@@ -125,7 +128,7 @@ def test_a_reference_comes_along_with_an_export(acme, globex, what):
     assert (kept.reference, kept.version, kept.source, kept.given) == astuple(given)
 
 
-@pytest.mark.parametrize("consent", ["form 17", {"reference": ""}, {"reference": "a", "given": "yesterday"}])
+@pytest.mark.parametrize("consent", ["form 17", {"reference": ""}, {"reference": "a", "given": "yesterday"}, TOO_OLD])
 def test_a_consent_that_cannot_be_read_is_refused_with_its_speaker(acme, globex, consent):
     services.enroll(acme, LIBRARY, SUSAN, [audio(SUSAN)])
     files = members(exported(acme, embeddings=True))
@@ -207,6 +210,31 @@ def test_the_console_takes_no_reference_that_shows_nothing_or_is_too_long(refere
     page = operator.post(f"/console/speakers/{speaker.pk}/consent/", {"reference": reference})
     assert page.context["form"].errors["reference"]
     assert consent_of(acme) is None
+
+
+@pytest.mark.parametrize("given", IMPOSSIBLE)
+def test_no_consent_was_given_before_anybody_lived_or_in_the_future(given, acme, globex, native):
+    speaker, _ = enrolled(acme, "alice")
+    sent = {"consent_reference": "form 17", "consent_given": given}
+    for answer in (native.enroll(KEN, recording(KEN), **sent), native.patch(f"speakers/{speaker.pk}", sent)):
+        assert problem(answer) == (422, "invalid-request")
+    address = f"/console/speakers/{speaker.pk}/consent/"
+    typed = {"reference": "form 17", "given": given.removesuffix(":00+08:00")}
+    with timezone.override("Asia/Shanghai"):
+        page = client_for("operator", acme, globex).post(address, typed)
+    assert page.context["form"].errors["given"]
+    with acting_as(acme):
+        assert not acme.consents.exists()
+
+
+def test_the_form_begins_with_now_and_says_what_it_replaces(acme, globex):
+    speaker, _ = enrolled(acme, "alice")
+    operator, address = client_for("operator", acme, globex), f"/console/speakers/{speaker.pk}/consent/"
+    form = operator.get(address)
+    assert "takes the place" not in form.content.decode()
+    operator.post(address, {"reference": "form 17", "given": form.context["form"]["given"].value()})
+    assert timezone.now() - consent_of(acme, "alice").given < timedelta(minutes=30)
+    assert "takes the place" in operator.get(address).content.decode()
 
 
 def test_another_tenant_sets_no_rules_of_acme_and_sees_no_consent(acme, globex):

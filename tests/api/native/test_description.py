@@ -30,6 +30,7 @@ pytestmark = pytest.mark.django_db
 AUDIO = [recording(SUSAN, 1), recording(KEN, 2), recording(WEI, 3)]
 FORM = "multipart/form-data"
 RECORDINGS = {"audio", "one", "other"}
+GIVEN = "2026-01-02T03:04:05Z"
 AUDIO_IN_JSON = [encoded(content) for content in AUDIO]
 LISTINGS = ["LibraryQuery", "SpeakerQuery", "UtteranceQuery", "JobQuery", "RowQuery", "ErasureQuery", "OptOutQuery"]
 CURSORS = {listing: str(Cursor(listing, "created", ["2026-01-01T00:00:00+00:00", 7])) for listing in LISTINGS}
@@ -109,6 +110,7 @@ def speak_of_what_there_is(case, rows: dict[str, int]) -> None:
         case.query["to"] = case.query["from"]
     if isinstance(case.body, dict):
         case.body.pop("pcm_sample_rate", None)
+        case.body.update(dict.fromkeys({"consent_given"} & set(case.body), GIVEN))
         case.body.update({name: heard(case.body[name], case.media_type) for name in RECORDINGS & set(case.body)})
 
 
