@@ -29,11 +29,13 @@ from tenants.console import (
     PlatformAdmin,
     TenantAdmin,
     TenantForm,
+    closed,
     is_platform_staff,
     may_manage_access,
     page,
     public_url,
     refuse_unless,
+    refused,
     tenant_ruled,
 )
 from tenants.deletions import OF_CREDENTIALS, OF_INVITATIONS, OF_LOCK_OUTS, OF_MEMBERS, OF_TOKENS, OF_USERS
@@ -259,6 +261,8 @@ class CredentialAdmin(OpenerAdmin):
         credential = self.get_object(request, object_id)
         if credential is None:
             return self.not_found(request, object_id)
+        if refusal := closed(credential.tenant):
+            return refused(request, refusal, self._about_rotation(credential))
         form = RotationForm(request.POST or None, expires=credential.expires)
         if not form.is_valid():
             return self._form_page(request, credential, form)
@@ -273,13 +277,14 @@ class CredentialAdmin(OpenerAdmin):
 
     def _form_page(self, request: HttpRequest, credential: Credential, form: RotationForm) -> HttpResponse:
         context = {
-            "title": _("Rotate %s") % credential,
             "explanation": _("A new key pair is made now and shown once."),
             "form": form,
             "button": _("Rotate"),
-            "back": reverse("admin:tenants_credential_changelist"),
         }
-        return page(request, "form", context)
+        return page(request, "form", self._about_rotation(credential) | context)
+
+    def _about_rotation(self, credential: Credential) -> dict[str, Any]:
+        return {"title": _("Rotate %s") % credential, "back": reverse("admin:tenants_credential_changelist")}
 
     def secret_view(self, request: HttpRequest, credential_id: int) -> HttpResponse:
         refuse_unless(self.may_read(request))

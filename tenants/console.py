@@ -102,6 +102,16 @@ def page(request: HttpRequest, template: str, context: dict[str, Any], status: i
     return render(request, f"console/{template}.html", whole, status=status)
 
 
+def closed(tenant: Tenant) -> str:
+    """What is said to staff, who alone get there, where a tenant takes nothing in; else nothing."""
+    return "" if tenant.active else _("%s is closed, and nothing is added to it until it is open again.") % tenant.name
+
+
+def refused(request: HttpRequest, words: str, about: dict[str, Any]) -> HttpResponse:
+    """A page that says why there is no form on it. `about`: its title, and the page above it."""
+    return page(request, "part", about | {"part": "console/refusal.html", "words": words})
+
+
 def with_tenant(request: HttpRequest, row: Any, name: str) -> str:
     """Platform staff see whose it is."""
     tenant = getattr(row, "tenant", None) if is_platform_staff(request) else None
@@ -182,6 +192,13 @@ class TenantForm(forms.ModelForm):  # type: ignore[type-arg]
     def _get_validation_exclusions(self) -> set[str]:
         excluded: set[str] = super()._get_validation_exclusions()  # type: ignore[misc]
         return excluded - {"tenant"} if self.instance.tenant_id else excluded
+
+    def clean_tenant(self) -> Tenant:
+        """Chosen by platform staff for what is added."""
+        tenant: Tenant = self.cleaned_data["tenant"]
+        if refusal := closed(tenant):
+            raise ValidationError(refusal, code="closed")
+        return tenant
 
 
 NOT_LOOKED_FOR: Final = {"secret", "digest"}
@@ -357,6 +374,20 @@ class TenantAdmin(ConsoleAdmin):
         alone = {"tenant": tenants[0].pk} if len(tenants) == 1 else {}
         return alone | super().get_changeform_initial_data(request)
 
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Platform staff get no form for a closed tenant, where they come from it or there is no other."""
+        refuse_unless(self.has_add_permission(request))
+        chosen = _tenant_in_view(request) if is_platform_staff(request) else None
+        if chosen and (refusal := closed(chosen)):
+            above = {
+                "title": _("Add"),
+                "back": reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist"),
+            }
+            return refused(request, refusal, above | {"parent": capfirst(str(self.opts.verbose_name_plural))})
+        return super().add_view(request, form_url, extra_context)
+
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> type[TenantForm]:
         form: type[TenantForm] = super().get_form(request, obj, change, **kwargs)
         membership = membership_of(request)
@@ -366,6 +397,14 @@ class TenantAdmin(ConsoleAdmin):
     def not_found(self, request: HttpRequest, object_id: object) -> HttpResponse:
         """The same answer for what does not exist and for what another tenant has."""
         return self._get_obj_does_not_exist_redirect(request, self.opts, str(object_id))
+
+
+def _tenant_in_view(request: HttpRequest) -> Tenant | None:
+    """The one that the address names, or the only one."""
+    named = number_in(request.GET.get("tenant", ""))
+    tenants = Tenant.objects.all() if named is None else Tenant.objects.filter(pk=named)
+    found = tenants[:2]
+    return found[0] if len(found) == 1 else None
 
 
 class PlatformAdmin(ConsoleAdmin):

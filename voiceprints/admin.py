@@ -21,6 +21,7 @@ from unfold.widgets import UnfoldAdminTextareaWidget
 from tenants.console import (
     PlatformAdmin,
     TenantAdmin,
+    closed,
     is_platform_staff,
     may_change,
     may_listen,
@@ -177,7 +178,7 @@ class SpeakerAdmin(RemovableAdmin):
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], **kwargs: Any) -> HttpResponse:
         speaker = context["original"]
         about = {"speaker": speaker, "may_change": may_change(request), "may_listen": may_listen(request)}
-        about["may_erase"] = may_manage_access(request)
+        about |= {"may_erase": may_manage_access(request), "closed": closed(speaker.tenant)}
         consent = consent_of(speaker)
         about |= {"consent": consent, "consent_interface": interface_name(consent.interface) if consent else ""}
         about["consent_required"] = speaker.tenant.consent_required

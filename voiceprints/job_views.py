@@ -17,7 +17,16 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from tenants.choosing import choose_tenant
-from tenants.console import may_change, may_manage_access, open_to_both, own_tenant, page, refuse_unless
+from tenants.console import (
+    closed,
+    may_change,
+    may_manage_access,
+    open_to_both,
+    own_tenant,
+    page,
+    refuse_unless,
+    refused,
+)
 from tenants.context import acting_as
 from tenants.models import Tenant
 from voiceprints import bulk
@@ -29,7 +38,6 @@ from voiceprints.job_forms import ExportForm, ImportForm
 from voiceprints.job_page import Progress, failed_lines, job_page, jobs_page
 from voiceprints.manifests import COLUMNS, EXAMPLE
 from voiceprints.models import Job
-from voiceprints.pages import closed
 from voiceprints.refusals import in_words
 from voiceprints.serving import archive_response
 
@@ -130,13 +138,13 @@ def import_speakers(request: HttpRequest, slug: str) -> HttpResponse:
     """Outside of any transaction: an upload takes its time, and what is stored of it is written down before."""
     tenant = own_tenant(request, slug)
     refuse_unless(may_change(request))
+    about = {"title": _("Import speakers"), "tenant": tenant} | _below(tenant)
+    if refusal := closed(tenant):
+        return refused(request, refusal, about)
     form = ImportForm(request.POST or None, request.FILES or None)
-    if form.is_bound and (refusal := closed(tenant)):
-        form.add_error(None, refusal)
     begun = _begun(request, tenant, form, bulk.begin_import) if request.method == "POST" else None
     limits = {"limit_bytes": settings.MAX_IMPORT_BYTES, "folder": import_folder(tenant)}
-    about = {"title": _("Import speakers"), "tenant": tenant, "form": form} | _below(tenant)
-    return begun or page(request, "import", about | limits | {"columns": COLUMNS, "example": EXAMPLE})
+    return begun or page(request, "import", about | {"form": form, "columns": COLUMNS, "example": EXAMPLE} | limits)
 
 
 @require_safe

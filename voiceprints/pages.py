@@ -6,7 +6,6 @@ from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.utils.translation import gettext as _
 
 from tenants.console import number_in, own_rows, page
 from tenants.models import Tenant
@@ -25,11 +24,6 @@ def own_speaker(request: HttpRequest, speaker_id: int) -> Speaker:
     """Raises Http404 for another tenant's, as for none."""
     speaker: Speaker = _own(request, Speaker.all_tenants.select_related("library", "tenant"), speaker_id)
     return speaker
-
-
-def closed(tenant: Tenant) -> str:
-    """What is said to staff, who alone get here, where a tenant takes no voices; else nothing."""
-    return "" if tenant.active else _("%s is closed, and takes no voices until it is open again.") % tenant.name
 
 
 def part(request: HttpRequest, template: str, title: Any, context: dict[str, Any]) -> HttpResponse:

@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from tenants.console import may_change, open_to_both, page, refuse_unless
+from tenants.console import closed, may_change, open_to_both, page, refuse_unless, refused
 from voiceprints import curation, services
 from voiceprints.consents import Given, consent_of
 from voiceprints.errors import SpeakerNotEnrolled, SpeakerNotFound
@@ -42,6 +42,9 @@ def consent(request: HttpRequest, speaker_id: int) -> HttpResponse:
     speaker = own_speaker(request, speaker_id)
     refuse_unless(may_change(request))
     back = _address(speaker)
+    about = {"title": _("Consent of %(speaker)s") % {"speaker": speaker}, "parent": speaker, "back": back}
+    if refusal := closed(speaker.tenant):
+        return refused(request, refusal, about)
     told = consent_of(speaker)
     form = SpeakerConsentForm(told, request.POST or None)
     if form.is_valid():
@@ -53,8 +56,7 @@ def consent(request: HttpRequest, speaker_id: int) -> HttpResponse:
         return redirect(back)
     replacing = _("It takes the place of the consent on record, and is deleted with the speaker.")
     said = replacing if told else _("It is deleted with the speaker.")
-    asked = {"explanation": said, "form": form, "button": _("Save"), "parent": speaker, "back": back}
-    return page(request, "form", asked | {"title": _("Consent of %(speaker)s") % {"speaker": speaker}})
+    return page(request, "form", about | {"explanation": said, "form": form, "button": _("Save")})
 
 
 def _address(speaker: Speaker) -> str:

@@ -17,7 +17,16 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
 
 from audio.errors import AudioError
-from tenants.console import may_change, open_to_both, opens_own_transactions, own_view, page, refuse_unless
+from tenants.console import (
+    closed,
+    may_change,
+    open_to_both,
+    opens_own_transactions,
+    own_view,
+    page,
+    refuse_unless,
+    refused,
+)
 from tenants.models import Operation, Tenant
 from tenants.sentences import in_a_row
 from voiceprints import services
@@ -26,7 +35,7 @@ from voiceprints.console_use import counted
 from voiceprints.doubts import doubts_about
 from voiceprints.errors import VoiceprintError
 from voiceprints.models import Speaker
-from voiceprints.pages import closed, own_library, own_speaker
+from voiceprints.pages import own_library, own_speaker
 from voiceprints.refusals import in_words
 from voiceprints.results import Enrollment, LibraryKey
 from voiceprints.speaking_forms import AdditionForm, EnrollmentForm, OneRecordingForm, SpeakingForm
@@ -45,8 +54,9 @@ def enroll(request: HttpRequest, library_id: int) -> HttpResponse:
         back = reverse("admin:voiceprints_library_change", args=[library.pk])
         title = _("Enroll a speaker in %(library)s") % {"library": library}
         if request.method != "POST":
+            about = {"title": title, "parent": library, "back": back}
             wanted = {"consent_required": library.tenant.consent_required}
-            return page(request, "enroll", {"title": title, "parent": library, "back": back} | wanted)
+            return _form_page(request, library.tenant, "enroll", about, wanted)
 
     @counted(library.tenant, Operation.ENROLL)
     def enrolled(said: dict[str, Any]) -> Enrollment:
@@ -83,13 +93,22 @@ def replace(request: HttpRequest, speaker_id: int, utterance_id: int) -> HttpRes
         refuse_unless(may_change(request))
         if request.method != "POST":
             about = {"title": _("Replace a recording of %(speaker)s") % {"speaker": speaker}, "parent": speaker}
-            return page(request, "replace", about | {"recording": recording(utterance), "back": _address(speaker)})
+            about |= {"back": _address(speaker)}
+            return _form_page(request, speaker.tenant, "replace", about, {"recording": recording(utterance)})
 
     @counted(speaker.tenant, Operation.UPDATE)
     def replaced(said: dict[str, Any]) -> Enrollment:
         return services.replace_utterance(speaker.tenant, utterance_id, said["audio"][0])
 
     return _spoken(request, speaker.tenant, OneRecordingForm(request.POST, request.FILES), replaced, request.path)
+
+
+def _form_page(
+    request: HttpRequest, tenant: Tenant, template: str, about: dict[str, Any], shown: dict[str, Any]
+) -> HttpResponse:
+    if refusal := closed(tenant):
+        return refused(request, refusal, about)
+    return page(request, template, about | shown)
 
 
 def _spoken(request: HttpRequest, tenant: Tenant, form: SpeakingForm, do: Do, back: str) -> HttpResponse:

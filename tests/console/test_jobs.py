@@ -180,7 +180,7 @@ def half_done(client_of, acme) -> Job:
 def test_a_closed_tenant_takes_no_import_from_platform_staff(client_of, acme, half_done):
     staff = client_of("staff")
     Tenant.objects.filter(pk=acme.pk).update(active=False)
-    said = f"{acme.name} is closed, and takes no voices until it is open again."
+    said = f"{acme.name} is closed, and nothing is added to it until it is open again."
     assert said in text(upload(staff, "susan,susan/1.opus"))
     assert said in do(staff, half_done, "retry")
     assert only_job(acme).state == half_done.state

@@ -77,7 +77,7 @@ def test_a_closed_tenant_takes_no_voices_from_platform_staff(to, client_of, acme
     Tenant.objects.filter(pk=acme.pk).update(active=False)
     sent = {"external_id": "bob", "audio": file("ken")}
     page = client.post(f"/console/{to.format(library=alice.library_id, speaker=alice.pk)}", sent, follow=True)
-    assert f"{acme.name} is closed, and takes no voices until it is open again." in words(page)
+    assert f"{acme.name} is closed, and nothing is added to it until it is open again." in words(page)
     with acting_as(acme):
         assert not acme.speakers.named("bob").exists()
         assert alice.utterances.count() == 1
