@@ -45,8 +45,7 @@ from voiceprints.errors import (
     StorageFailed,
     VoiceprintError,
 )
-from voiceprints.failures import to_wire
-from voiceprints.manifests import fit_text, json_fields, required
+from voiceprints.manifests import Fields, fit_text, json_fields, kept, required
 from voiceprints.models import EmbeddingModel, JobRow, Library, Speaker, Utterance
 from voiceprints.results import AudioInput, Enrollment, KnownUtterance, LibraryKey, WhenEnrolled
 from voiceprints.targets import speaker_target
@@ -340,7 +339,7 @@ class Restoring:
             raise
         except (AudioError, VoiceprintError) as error:
             with acting_as(self.tenant):
-                self.run.record(number, JobRow.Outcome.FAILED, problem=to_wire(error), **about)
+                self.run.fail_line(number, error, kept(_line_fields(line)), **about)
 
     def _speaker(self, number: int, speaker: ExportedSpeaker, about: dict[str, str]) -> None:
         with acting_as(self.tenant):
@@ -506,6 +505,17 @@ def read_speaker(line: bytes, models: dict[str, int]) -> ExportedSpeaker:
         tuple(_utterance(one, models) for one in utterances),
         _consent(said.get("consent")),
     )
+
+
+def _line_fields(line: bytes) -> Fields:
+    """As much of the line of an export as a list could say: the recordings are in the archive under their names."""
+    said = json_fields(line.decode(errors="replace"))
+    if isinstance(said, RowRefused):
+        return {}
+    utterances = said.get("utterances")
+    listed = utterances if isinstance(utterances, list) else []
+    fields = {name: said[name] for name in ("external_id", "info") if name in said}
+    return fields | {"audio": [one.get("recording") for one in listed if isinstance(one, dict)]}
 
 
 def _consent(said: Any) -> Given | None:

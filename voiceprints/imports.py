@@ -24,8 +24,7 @@ from tenants.models import Tenant
 from voiceprints import archives, exchange, recordings, services
 from voiceprints.archives import Archive
 from voiceprints.errors import FileMissing, ManifestRefused, ModelUnusable, StorageFailed, VoiceprintError
-from voiceprints.failures import to_wire
-from voiceprints.manifests import MANIFEST_BYTES, BadRow, Row, read_rows
+from voiceprints.manifests import MANIFEST_BYTES, BadRow, Row, kept, read_rows
 from voiceprints.models import JobRow
 from voiceprints.results import AudioInput, LibraryKey, WhenEnrolled
 from voiceprints.work import Product, Run
@@ -109,7 +108,7 @@ def _import_row(run: Run, read: Read, when_enrolled: WhenEnrolled, row: Row | Ba
         raise
     except (AudioError, VoiceprintError) as error:
         with acting_as(run.tenant):
-            run.record(row.number, JobRow.Outcome.FAILED, problem=to_wire(error), **about)
+            run.fail_line(row.number, error, kept(row.fields), **about)
 
 
 def _contents(run: Run, read: Read, row: Row) -> list[bytes]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -18,8 +16,8 @@ from tenants.console import number_in
 from tenants.context import acting_as
 from tenants.models import Tenant
 from tenants.names import of_library, visible
-from tenants.spreadsheets import harmless
 from voiceprints import bulk
+from voiceprints.failed_lines import FailedRow
 from voiceprints.failures import from_wire
 from voiceprints.models import Job, JobRow
 from voiceprints.paging import Order, Page, Position
@@ -111,23 +109,6 @@ class JobsPage:
 
 
 @dataclass(frozen=True)
-class FailedRow:
-    row: JobRow
-
-    @property
-    def problem(self) -> str:
-        return in_words(from_wire(self.row.problem)) if self.row.problem else ""
-
-    @property
-    def library(self) -> str:
-        return visible(of_library(self.row.org_id, self.row.tag_id))
-
-    @property
-    def speaker(self) -> str:
-        return visible(self.row.external_id)
-
-
-@dataclass(frozen=True)
 class JobPage:
     progress: Progress
     failed: list[FailedRow]
@@ -169,19 +150,6 @@ def job_page(tenant: Tenant, job_id: int, *, after: str = "") -> JobPage:
         count = job.failed_rows.count()
     further = str(page.last[0]) if page.last else ""
     return JobPage(Progress(job), [FailedRow(row) for row in page.rows], count, further)
-
-
-def failed_lines(tenant: Tenant, job_id: int) -> str:
-    """All lines that failed, and why, as CSV. Raises JobNotFound."""
-    job = bulk.find_job(tenant, job_id)
-    written = io.StringIO()
-    table = csv.writer(written)
-    table.writerow([_("line"), "org_id", "tag_id", "external_id", _("problem")])
-    with acting_as(tenant):
-        for row in job.failed_rows.order_by("number").iterator():
-            said = (row.org_id, row.tag_id, row.external_id, FailedRow(row).problem)
-            table.writerow([row.number, *map(harmless, said)])
-    return written.getvalue()
 
 
 def _written(position: Position) -> str:

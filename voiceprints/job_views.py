@@ -29,13 +29,13 @@ from tenants.console import (
 )
 from tenants.context import acting_as
 from tenants.models import Tenant
-from voiceprints import bulk
+from voiceprints import bulk, failed_lines
 from voiceprints.confirmation import is_confirmed
 from voiceprints.errors import JobFileNotFound, JobNotFound, StorageFailed, VoiceprintError
 from voiceprints.imports import import_folder
 from voiceprints.job_deeds import DEEDS, Deed
 from voiceprints.job_forms import ExportForm, ImportForm
-from voiceprints.job_page import Progress, failed_lines, job_page, jobs_page
+from voiceprints.job_page import Progress, job_page, jobs_page
 from voiceprints.manifests import COLUMNS, EXAMPLE
 from voiceprints.models import Job
 from voiceprints.refusals import in_words
@@ -84,9 +84,7 @@ def failures(request: HttpRequest, slug: str, job_id: int) -> HttpResponse:
     tenant = own_tenant(request, slug)
     with acting_as(tenant):
         _found(tenant, job_id)
-        content = failed_lines(tenant, job_id).encode("utf-8-sig")
-    headers = {"Content-Disposition": f'attachment; filename="job-{job_id}-failed.csv"'}
-    return HttpResponse(content, content_type="text/csv; charset=utf-8", headers=headers)
+        return failed_lines.response(tenant, job_id)
 
 
 @require_safe

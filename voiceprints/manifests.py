@@ -9,12 +9,13 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
 from tenants.names import shows_nothing, turns_around
+from tenants.spreadsheets import as_it_was
 from voiceprints.archives import fit_name
 from voiceprints.errors import ArchiveRefused, ManifestRefused, RowRefused, printable
 from voiceprints.results import LibraryKey
@@ -55,10 +56,16 @@ COLUMNS = (
 )
 FIELDS = frozenset(column.name for column in COLUMNS)
 KNOWN = ", ".join(column.name for column in COLUMNS)
+# What a list of failed lines says beside; in one that is imported again it is passed over.
+REPORTED = ("line", "problem")
 EXAMPLE = """external_id,audio,org_id,tag_id,info
 susan,susan/1.wav|susan/2.wav,acme,staff,Reception
 ken,ken.mp3,,,
 """
+
+
+Fields = dict[str, Any]
+"""What a line says, as it says it."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +77,7 @@ class Row:
     external_id: str
     info: str | None
     recordings: tuple[str, ...]
+    fields: Fields = field(default_factory=dict, compare=False, repr=False)
 
 
 NOT_SAID = LibraryKey("", "")
@@ -82,6 +90,7 @@ class BadRow:
     key: LibraryKey
     external_id: str
     problem: RowRefused
+    fields: Fields = field(default_factory=dict, compare=False, repr=False)
 
 
 def read_rows(content: bytes, name: str, *, default: LibraryKey, once: bool) -> list[Row | BadRow]:
@@ -95,47 +104,71 @@ def read_rows(content: bytes, name: str, *, default: LibraryKey, once: bool) -> 
         raise ManifestRefused("it is not UTF-8") from None
     lines = _csv_lines(text) if name.lower().endswith(".csv") else _json_lines(text)
     rows: list[Row | BadRow] = []
-    for number, fields in enumerate(lines, 1):
+    for number, (fields, problem) in enumerate(lines, 1):
         if number > MOST_ROWS:
             raise ManifestRefused(f"more than {MOST_ROWS} lines", line=number)
-        rows.append(_row(number, fields, default))
+        rows.append(BadRow(number, NOT_SAID, "", problem, fields) if problem else _row(number, fields, default))
     if not rows:
         raise ManifestRefused("it is empty")
     return list(_each_once(rows)) if once else rows
 
 
-def _csv_lines(text: str) -> Iterator[dict[str, Any] | RowRefused]:
+def kept(fields: Fields) -> dict[str, list[str]]:
+    """Of what a line says, what its next attempt may say: texts that a database takes, of whatever length."""
+    said = {name: fields[name] for name in FIELDS & fields.keys()}
+    listed = {name: value if isinstance(value, list) else [value] for name, value in said.items()}
+    return {name: [_text(value) for value in values if _is_plain(value)] for name, values in listed.items()}
+
+
+def _is_plain(value: object) -> bool:
+    return isinstance(value, str | int | float)
+
+
+def _text(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text.replace("\0", "?").encode(errors="replace").decode()
+
+
+def cell(name: str, texts: Iterable[str]) -> str:
+    """What was kept of one field, as CSV says it."""
+    return (SEPARATOR if name == "audio" else ",").join(texts)
+
+
+def _csv_lines(text: str) -> Iterator[tuple[Fields, RowRefused | None]]:
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         header = [name.strip() for name in next(reader, [])]
         _refuse_unfit_header(header)
         for values in reader:
             if any(values):
-                yield _csv_fields(header, values)
+                yield _csv_fields(header, [as_it_was(value) for value in values])
     except csv.Error as error:
         raise ManifestRefused(printable(str(error)), line=reader.line_num) from None
 
 
 def _refuse_unfit_header(header: list[str]) -> None:
-    if unknown := set(header) - FIELDS:
+    if unknown := set(header) - FIELDS - set(REPORTED):
         raise ManifestRefused(f"unknown column {printable(min(unknown))[:64]!r}; known are {KNOWN}", line=1)
     if len(set(header)) != len(header) or not {"external_id", "audio"} <= set(header):
         raise ManifestRefused("the header must name external_id and audio, each column once", line=1)
 
 
-def _csv_fields(header: list[str], values: list[str]) -> dict[str, Any] | RowRefused:
+def _csv_fields(header: list[str], values: list[str]) -> tuple[Fields, RowRefused | None]:
+    """Cells beyond the last column are listed under it."""
+    fields: Fields = dict(zip(header, values, strict=False))
     if len(values) != len(header):
-        return RowRefused(f"{len(values)} cells under {len(header)} columns", field="line")
-    fields: dict[str, Any] = dict(zip(header, values, strict=True))
+        beyond = {header[-1]: values[len(header) - 1 :]} if len(values) > len(header) else {}
+        return fields | beyond, RowRefused(f"{len(values)} cells under {len(header)} columns", field="line")
     fields["audio"] = [name.strip() for name in fields["audio"].split(SEPARATOR) if name.strip()]
     # An empty cell says nothing; so a default library can stand for it.
-    return {name: value for name, value in fields.items() if value}
+    return {name: value for name, value in fields.items() if value}, None
 
 
-def _json_lines(text: str) -> Iterator[dict[str, Any] | RowRefused]:
+def _json_lines(text: str) -> Iterator[tuple[Fields, RowRefused | None]]:
     for line in text.split("\n"):
         if line.strip():
-            yield json_fields(line)
+            fields = json_fields(line)
+            yield ({}, fields) if isinstance(fields, RowRefused) else (fields, None)
 
 
 def json_fields(line: str) -> dict[str, Any] | RowRefused:
@@ -159,20 +192,18 @@ def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return fields
 
 
-def _row(number: int, fields: dict[str, Any] | RowRefused, default: LibraryKey) -> Row | BadRow:
-    if isinstance(fields, RowRefused):
-        return BadRow(number, NOT_SAID, "", fields)
+def _row(number: int, fields: Fields, default: LibraryKey) -> Row | BadRow:
     try:
         return _good_row(number, fields, default)
     except RowRefused as problem:
         shown = {name: _shown(fields, name) for name in ("org_id", "tag_id", "external_id")}
         key = LibraryKey(shown["org_id"] or default.org_id, shown["tag_id"] or default.tag_id)
-        return BadRow(number, key, shown["external_id"], problem)
+        return BadRow(number, key, shown["external_id"], problem, fields)
 
 
 def _good_row(number: int, fields: dict[str, Any], default: LibraryKey) -> Row:
     """Raises RowRefused."""
-    if unknown := set(fields) - FIELDS:
+    if unknown := set(fields) - FIELDS - set(REPORTED):
         raise RowRefused(f"no such field; known are {KNOWN}", field=printable(min(unknown))[:64])
     return Row(
         number,
@@ -182,6 +213,7 @@ def _good_row(number: int, fields: dict[str, Any], default: LibraryKey) -> Row:
         _seen(required, fields, "external_id", ""),
         fit_text(fields, "info", "") if "info" in fields else None,
         _recordings(fields.get("audio")),
+        fields,
     )
 
 
@@ -235,7 +267,7 @@ def _each_once(rows: Iterable[Row | BadRow]) -> Iterator[Row | BadRow]:
             yield row
         else:
             problem = RowRefused(f"line {earlier} is about the same speaker", field="external_id")
-            yield BadRow(row.number, row.key, row.external_id, problem)
+            yield BadRow(row.number, row.key, row.external_id, problem, row.fields)
 
 
 def _shown(fields: dict[str, Any], name: str) -> str:

@@ -474,6 +474,8 @@ class JobRow(models.Model):
     tag_id = models.CharField(_("tag"), max_length=64, blank=True)
     external_id = models.CharField(_("speaker"), max_length=128, blank=True)
     problem = models.JSONField(null=True)
+    fields = models.JSONField(null=True)
+    """Of a line that failed: the texts under each column of a list, so that it can be mended and imported again."""
     created = models.DateTimeField(auto_now_add=True)
 
     all_tenants = models.Manager["JobRow"]()

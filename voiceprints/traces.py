@@ -6,6 +6,7 @@ whatever library they name: a speaker may have been moved since.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -30,6 +31,8 @@ from voiceprints.results import LibraryKey
 
 # A text that is the id, at any depth.
 SAID = "jsonb_path_exists({column}, '$.** ? (@ == $id)', jsonb_build_object('id', %s::text))"
+# Perhaps within a text: the lines of others may have the id in the name of a file.
+HELD = "strpos(fields::text, %s) > 0"
 ANY_LIBRARY = LibraryKey("any")
 UNREADABLE = (VoiceprintError, AudioError, FileNotFoundError)
 
@@ -64,6 +67,7 @@ def is_known(tenant: Tenant, external_id: str) -> bool:
     """Whether any job tells of the id."""
     told = (
         tenant.job_rows.filter(external_id=external_id),
+        tenant.job_rows.filter(_says("fields", external_id)),
         _enrolling(tenant, external_id),
         _saying(tenant, external_id),
     )
@@ -113,7 +117,7 @@ def begin_exports_anew(tenant: Tenant) -> list[int]:
 
 
 def forget_jobs(tenant: Tenant, external_id: str) -> tuple[Counter[str], list[str]]:
-    """In the caller's transaction: enrollments of the id, lines about it, and where others' results name it.
+    """In the caller's transaction: enrollments of the id, lines about it, and where others' results and lines name it.
 
     Returns how much that was, and the paths of the uploads that go.
     """
@@ -121,6 +125,7 @@ def forget_jobs(tenant: Tenant, external_id: str) -> tuple[Counter[str], list[st
     paths = [path for job in doomed for path in job.inputs]
     recordings.let_go(tenant, paths)
     lines, _ = tenant.job_rows.filter(external_id=external_id).delete()
+    lines += tenant.job_rows.filter(_holds(external_id)).update(fields=None)
     tenant.jobs.filter(pk__in=[job.pk for job in doomed]).delete()
     others = list(_saying(tenant, external_id).select_for_update())
     for job in others:
@@ -168,9 +173,17 @@ def _enrolling(tenant: Tenant, external_id: str) -> QuerySet[Job]:
 
 
 def _saying(tenant: Tenant, external_id: str) -> QuerySet[Job]:
-    said = [RawSQL(SAID.format(column=column), [external_id], BooleanField()) for column in ("result", "problem")]  # noqa: S611
-    found: QuerySet[Job] = tenant.jobs.filter(Q(said[0]) | Q(said[1]))
+    found: QuerySet[Job] = tenant.jobs.filter(Q(_says("result", external_id)) | Q(_says("problem", external_id)))
     return found
+
+
+def _says(column: str, external_id: str) -> RawSQL:
+    return RawSQL(SAID.format(column=column), [external_id], BooleanField())  # noqa: S611
+
+
+def _holds(external_id: str) -> RawSQL:
+    """Of a line whether what was kept of its fields has the id in it, written as in JSON."""
+    return RawSQL(HELD, [json.dumps(external_id, ensure_ascii=False)[1:-1]], BooleanField())  # noqa: S611
 
 
 def _without(value: Any, external_id: str) -> Any:

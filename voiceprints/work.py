@@ -355,11 +355,15 @@ class Run:
         with acting_as(self.tenant):
             self.keep(done=done)
 
+    def fail_line(self, number: int, error: Exception, fields: dict[str, list[str]], **about: str) -> None:
+        """In the caller's transaction. `fields`: what the line said, to be mended. Who has opted out is not named."""
+        nobody = {"external_id": "", "fields": None} if isinstance(error, OptedOut) else {}
+        said = {"fields": fields, **about, **nobody}
+        self.record(number, JobRow.Outcome.FAILED, problem=to_wire(error), **said)
+
     def record(self, number: int, outcome: JobRow.Outcome, **said: Any) -> None:
         """A line is done, in the caller's transaction."""
         self.keep(done=F("done") + 1, attempts=0)
-        if (said.get("problem") or {}).get("kind") == OptedOut.__name__:
-            said["external_id"] = ""
         self.tenant.job_rows.create(job=self.job, number=number, outcome=outcome, **said)
         if outcome != JobRow.Outcome.UNCHANGED:
             count_enrollment(self.tenant, said.get("problem"))

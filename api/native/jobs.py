@@ -15,7 +15,7 @@ from api.native.operations import operation
 from api.native.viewsets import NativeViewSet
 from api.native.wire import stand_in
 from tenants.models import Operation
-from voiceprints import bulk, curation
+from voiceprints import bulk, curation, failed_lines
 from voiceprints.errors import (
     GenerationNotFound,
     JobFileNotFound,
@@ -93,6 +93,17 @@ class JobFileViewSet(NativeViewSet):
         """The archive that an export made. One range of bytes may be asked for."""
         path = bulk.file_of(self.tenant, job_id)
         return archive_response(request._request, self.tenant, job_id, path)
+
+
+class FailedLinesViewSet(NativeViewSet):
+    tag = "jobs"
+    operations = {"download": Operation.READ}
+    renderer_classes = [stand_in(failed_lines.CSV)]
+
+    @operation("Get the failed lines of a job", READ, refuses=(JobNotFound,), file=failed_lines.CSV, in_parts=False)
+    def download(self, request: Request, job_id: int) -> HttpResponseBase:
+        """A list as an import takes it, with the `problem` of each `line` beside: to be mended and imported again."""
+        return failed_lines.response(self.tenant, job_id)
 
 
 class ExportViewSet(NativeViewSet):

@@ -58,6 +58,8 @@ class Operation:
     headers: tuple[str, ...] = ()
     file: str = ""
     """The media type of the file that is answered in place of JSON."""
+    in_parts: bool = True
+    """A file of which `Range` may ask for some bytes."""
     as_job: bool = False
     """Becomes a job for whoever prefers that."""
     conditional: bool = False

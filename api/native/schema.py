@@ -218,10 +218,12 @@ class NativeSchema(AutoSchema):
         if not self.described.file:
             return
         content = {self.described.file: {"schema": FILE}}
+        operation["responses"]["200"] = {"description": "The file.", "content": content}
+        if not self.described.in_parts:
+            return
         range_of = {"in": "header", "name": "Range", "schema": {"type": "string"}, "description": "One range of bytes."}
         operation.setdefault("parameters", []).append(range_of)
         operation["responses"] |= {
-            "200": {"description": "The file.", "content": content},
             "206": {"description": "The bytes that `Range` asks for.", "content": content},
             "304": {"description": NOT_MODIFIED},
             "416": {"description": "`Range` begins after the end.", "content": {self.described.file: {}}},

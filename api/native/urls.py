@@ -8,7 +8,7 @@ from django.urls.converters import IntConverter
 from api.native.audit import AuditViewSet
 from api.native.documentation import JsonViewSet, PageViewSet, YamlViewSet
 from api.native.erasures import ErasureKeyViewSet, ErasureViewSet
-from api.native.jobs import ExportViewSet, ImportViewSet, JobFileViewSet, JobViewSet
+from api.native.jobs import ExportViewSet, FailedLinesViewSet, ImportViewSet, JobFileViewSet, JobViewSet
 from api.native.opt_outs import OptOutViewSet
 from api.native.quota import QuotaViewSet
 from api.native.retention import LibraryRetentionViewSet, RetentionViewSet
@@ -48,6 +48,7 @@ urlpatterns = [
     path("api/v1/jobs/<row:job_id>/cancel", JobViewSet.as_view({"post": "cancel"})),
     path("api/v1/jobs/<row:job_id>/retry", JobViewSet.as_view({"post": "retry"})),
     path("api/v1/jobs/<row:job_id>/rows", JobViewSet.as_view({"get": "rows"})),
+    path("api/v1/jobs/<row:job_id>/failed.csv", FailedLinesViewSet.as_view({"get": "download"})),
     path("api/v1/jobs/<row:job_id>/file", JobFileViewSet.as_view({"get": "download"})),
     path("api/v1/opt-outs", OptOutViewSet.as_view({"get": "list", "post": "create"})),
     path(

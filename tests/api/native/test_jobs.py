@@ -295,7 +295,7 @@ def test_too_many_jobs_are_refused_as_busy(native, settings):
 def test_another_tenants_job_is_as_unknown_as_none(native, stranger):
     imported(native, people())
     job = export_job(native)["id"]
-    for ask in (f"jobs/{job}", f"jobs/{job}/rows", f"jobs/{job}/file"):
+    for ask in (f"jobs/{job}", f"jobs/{job}/rows", f"jobs/{job}/failed.csv", f"jobs/{job}/file"):
         assert problem(stranger.get(ask)) == (404, "job-not-found")
     for deed in ("cancel", "retry"):
         assert problem(stranger.post(f"jobs/{job}/{deed}")) == (404, "job-not-found")
@@ -316,6 +316,7 @@ def test_another_tenants_library_is_not_exported(native, stranger):
         ("GET", "jobs", "read"),
         ("GET", "jobs/1", "read"),
         ("GET", "jobs/1/rows", "read"),
+        ("GET", "jobs/1/failed.csv", "read"),
         ("GET", "jobs/1/file", "admin"),
         ("POST", "jobs/1/cancel", "enroll"),
         ("POST", "jobs/1/retry", "enroll"),

@@ -1,0 +1,226 @@
+"""Failed lines of an import: downloaded, mended, imported again."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import pytest
+from django.core.files.base import ContentFile
+
+from tenants.context import acting_as
+from tenants.models import Role
+from tests.api.native.client import Native
+from tests.archives import csv_manifest, jsonl_manifest, voices, zipped
+from tests.cast import KEN, LIBRARY, SUSAN, WEI, audio, wav
+from tests.console.people import member, signed_in
+from voiceprints import bulk, erasure, failed_lines, opting_out, services
+from voiceprints.manifests import LONGEST, REPORTED, read_rows
+from voiceprints.models import Job, JobRow
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+TOO_LONG = "k" * (LONGEST["external_id"] + 40)
+HEADER = "external_id,audio,info"
+SOUNDS = {**voices("susan/1.opus", "ken/1.opus", "wei/1.opus"), "short.wav": wav(bytes(320))}
+
+
+def imported(tenant, manifest: bytes, name="people.csv", **files: bytes) -> Job:
+    archive = zipped(SOUNDS | files)
+    job = bulk.begin_import(tenant, archive=archive, manifest=ContentFile(manifest), manifest_name=name, key=LIBRARY)
+    return bulk.find_job(tenant, job.pk)
+
+
+def downloaded(tenant, job) -> bytes:
+    return failed_lines.response(tenant, job.pk).content
+
+
+def table(content: bytes) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline="")))
+
+
+def mended(content: bytes, *corrections: dict[str, str]) -> bytes:
+    """As a spreadsheet would write it."""
+    lines = [line | correction for line, correction in zip(table(content), corrections, strict=True)]
+    written = io.StringIO()
+    writer = csv.DictWriter(written, lines[0])
+    writer.writeheader()
+    writer.writerows(lines)
+    return written.getvalue().encode("utf-8-sig")
+
+
+def kept_fields(tenant) -> list[dict | None]:
+    with acting_as(tenant):
+        return list(tenant.job_rows.order_by("number").values_list("fields", flat=True))
+
+
+FAILING = csv_manifest(
+    "susan,susan/1.opus,Susan",
+    "=wei,nowhere.wav,'=Wei",
+    "ken,short.wav,",
+    f"{TOO_LONG},ken/1.opus,'t Hooft",
+    f'mia,wei/1.opus,"{"i" * (LONGEST["info"] + 1)}"',
+    "zoe,wei/1.opus,Reception, second floor",
+    header=HEADER,
+)
+CORRECTIONS = (
+    {"audio": "wei/1.opus"},
+    {"audio": "ken/1.opus"},
+    {"external_id": "kim"},
+    {"info": "Mia"},
+    {},
+)
+
+
+@pytest.mark.parametrize("through", ["console", "rest"])
+def test_what_failed_is_mended_and_imported_again(through, acme, client):
+    job = imported(acme, FAILING)
+    assert job.result == {"enrolled": 1, "failed": 5}
+    if through == "console":
+        reply = signed_in(member(acme, Role.VIEWER).user).get(f"/console/jobs/acme/{job.pk}/failed.csv")
+    else:
+        reply = Native(client, acme, "read").get(f"jobs/{job.pk}/failed.csv")
+    assert reply["Content-Type"] == "text/csv; charset=utf-8"
+    assert reply["Content-Disposition"] == f'attachment; filename="job-{job.pk}-failed.csv"'
+    lines = table(reply.content)
+    assert list(lines[0]) == ["external_id", "audio", "org_id", "tag_id", "info", "line", "problem"]
+    assert [line["line"] for line in lines] == ["2", "3", "4", "5", "6"]
+    assert all(line["problem"] for line in lines)
+    assert lines[2]["external_id"] == TOO_LONG
+    again = imported(acme, mended(reply.content, *CORRECTIONS))
+    assert again.result == {"enrolled": 5}
+    listed = services.list_speakers(acme, acme.libraries.within(LIBRARY.org_id, LIBRARY.tag_id))
+    assert {one.speaker.external_id: one.speaker.info for one in listed} == {
+        "susan": "Susan",
+        "=wei": "=Wei",
+        "ken": "",
+        "kim": "'t Hooft",
+        "mia": "Mia",
+        "zoe": "Reception, second floor",
+    }
+
+
+NASTY = [
+    *("'", "''", "'=1", "''=1", "=1", "+1", "-", "@x", "＝1", "\t=", "\r", "\n=1", "a\r\nb", "a\nb\rc"),
+    *(
+        '"',
+        '""',
+        'a"b',
+        "a,b",
+        ",",
+        "|",
+        "a|b",
+        ";",
+        " lead",
+        "trail ",
+        "'t Hooft",
+        "'quoted'",
+        "\ufeffx",
+        "汉字",
+        "\\",
+    ),
+]
+
+
+def test_nothing_that_a_line_said_changes_on_the_way(acme):
+    said = [
+        {"external_id": f"'=x{number}", "audio": ["a.wav", "'=b.wav"], "info": info}
+        for number, info in enumerate(NASTY)
+    ]
+    job = imported(acme, jsonl_manifest(*said), "people.jsonl")
+    read = read_rows(downloaded(acme, job), "failed.csv", default=LIBRARY, once=True)
+    assert [(row.external_id, row.info, row.recordings) for row in read] == [
+        (line["external_id"], line["info"], ("a.wav", "'=b.wav")) for line in said
+    ]
+
+
+def test_a_line_in_json_is_kept_as_far_as_a_list_can_say_it(acme):
+    lines = [
+        {"external_id": 4711, "audio": "a.wav", "voice": "loud"},
+        {"external_id": "nul\0\ud800", "audio": [None, {"name": "x"}, "b.wav"], "info": None},
+    ]
+    job = imported(acme, jsonl_manifest(*lines) + b"{", "people.jsonl")
+    assert kept_fields(acme) == [
+        {"external_id": ["4711"], "audio": ["a.wav"]},
+        {"external_id": ["nul??"], "audio": ["b.wav"], "info": []},
+        {},
+    ]
+    assert [line["external_id"] for line in table(downloaded(acme, job))] == ["4711", "nul??", ""]
+
+
+def test_a_line_that_names_no_library_is_given_with_that_of_its_job(acme):
+    job = imported(acme, csv_manifest("ken,nowhere.wav,guests", header="external_id,audio,tag_id"))
+    (line,) = table(downloaded(acme, job))
+    assert (line["org_id"], line["tag_id"]) == (LIBRARY.org_id, "guests")
+
+
+def test_lines_of_old_give_what_they_gave(acme):
+    job = imported(acme, csv_manifest("ken,nowhere.wav"))
+    with acting_as(acme):
+        acme.job_rows.update(fields=None)
+    (line,) = table(downloaded(acme, job))
+    assert line == {
+        "external_id": "ken",
+        "audio": "",
+        "org_id": LIBRARY.org_id,
+        "tag_id": LIBRARY.tag_id,
+        "info": "",
+        "line": "1",
+        "problem": "There is no file nowhere.wav.",
+    }
+
+
+def test_what_a_list_reports_is_passed_over_in_json_too(acme):
+    line = {"external_id": "ken", "audio": "ken/1.opus", **dict.fromkeys(REPORTED, "x")}
+    assert imported(acme, jsonl_manifest(line), "people.jsonl").result == {"enrolled": 1}
+
+
+def test_a_speaker_of_an_export_is_mended_with_its_archive(acme, globex):
+    services.enroll(acme, LIBRARY, "ken", [audio(KEN)], info="'Ken")
+    content = io.BytesIO()
+    bulk.copy_file(acme, bulk.begin_export(acme, LIBRARY, recordings=True).pk, content)
+    services.enroll(globex, LIBRARY, "ken", [audio(SUSAN)])
+    job = bulk.begin_import(globex, archive=content)
+    failed = mended(downloaded(globex, job), {"external_id": "another ken"})
+    again = bulk.begin_import(globex, archive=content, manifest=ContentFile(failed), manifest_name="failed.csv")
+    assert bulk.find_job(globex, again.pk).result == {"enrolled": 1}
+    best = services.identify(globex, globex.libraries.all(), audio(KEN, 2)).best
+    assert (best.speaker.external_id, best.speaker.info) == ("another ken", "'Ken")
+
+
+# --- Whom nothing may name -------------------------------------------------------------------------------------------
+
+
+def test_of_who_has_opted_out_nothing_is_kept(acme):
+    opting_out.opt_out(acme, "wei")
+    job = imported(acme, csv_manifest("wei,wei/1.opus,Wei", header=HEADER))
+    assert kept_fields(acme) == [None]
+    assert "wei" not in downloaded(acme, job).decode().lower()
+
+
+def test_what_was_kept_of_a_line_is_erased_where_it_names_them(acme):
+    name = 'zo"é\\1'
+    lines = [
+        {"external_id": name, "audio": "a.wav"},
+        {"external_id": f"{name}-{TOO_LONG}", "audio": "b.wav"},
+        {"external_id": "ken", "audio": f"{name}/1.wav"},
+        {"external_id": "mia", "audio": "c.wav", "info": "Mia"},
+    ]
+    job = imported(acme, jsonl_manifest(*lines), "people.jsonl")
+    erasure.erase_person(acme, name)
+    mia = {"external_id": ["mia"], "audio": ["c.wav"], "info": ["Mia"]}
+    assert kept_fields(acme) == [None, None, mia]
+    assert json.dumps(name, ensure_ascii=False)[1:-1] not in json.dumps(kept_fields(acme), ensure_ascii=False)
+    assert [line["line"] for line in table(downloaded(acme, job))] == ["2", "3", "4"]
+
+
+def test_somebody_is_known_of_whom_only_what_was_kept_of_a_line_tells(acme):
+    imported(acme, csv_manifest("ken,wei,a,b", header=HEADER))
+    with acting_as(acme):
+        acme.job_rows.update(fields={"external_id": [WEI]}, external_id="")
+        acme.jobs.update(inputs=[])
+    erasure.erase_person(acme, WEI)
+    assert kept_fields(acme) == [None]
+    with acting_as(acme):
+        assert acme.job_rows.filter(outcome=JobRow.Outcome.FAILED).count() == 1
