@@ -8,8 +8,11 @@ from typing import Final
 from django.utils import translation
 from django.utils.translation import gettext_noop
 
-# What Python quotes, in either way it does so, or a number.
-PART: Final = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\d+""")
+from tenants.sentences import listed
+from voiceprints.manifests import COLUMNS, KNOWN
+
+# What Python quotes, in either way it does so, a number, or the columns of a list.
+PART: Final = re.compile(rf"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\d+|{re.escape(KNOWN)}""")
 REASONS: Final = (
     gettext_noop("a figure that is none"),
     gettext_noop("a line is too long"),
@@ -43,7 +46,7 @@ REASONS: Final = (
     gettext_noop("no date and time with its offset"),
     gettext_noop("no embedding of %s dimensions and length %s"),
     gettext_noop("no name of a file"),
-    gettext_noop("no such field; known are external_id, audio, org_id, tag_id, info"),
+    gettext_noop("no such field; known are %s"),
     gettext_noop("no text"),
     gettext_noop("not all figures"),
     gettext_noop("not of version %s"),
@@ -54,14 +57,18 @@ REASONS: Final = (
     gettext_noop("true or false"),
     gettext_noop("twice the same name"),
     gettext_noop("unpacked larger than %s bytes"),
-    gettext_noop("unknown column %s; known are external_id, audio, org_id, tag_id, info"),
+    gettext_noop("unknown column %s; known are %s"),
     gettext_noop("unsafe name"),
     gettext_noop("%s cells under %s columns"),
 )
-"""With the numbers and what is quoted taken out."""
+"""With the numbers, the columns and what is quoted taken out."""
 
 
 def reason_in_words(reason: str) -> str:
     """As it is where it is in no list."""
     pattern = PART.sub("%s", reason)
-    return translation.gettext(pattern) % tuple(PART.findall(reason)) if pattern in REASONS else reason
+    return translation.gettext(pattern) % tuple(map(_part, PART.findall(reason))) if pattern in REASONS else reason
+
+
+def _part(said: str) -> str:
+    return listed(column.name for column in COLUMNS) if said == KNOWN else said

@@ -177,11 +177,14 @@ def test_an_unknown_column_is_refused_with_those_that_are_known(column, quoted):
         rows(csv_manifest("susan,a.wav", header=header.getvalue().strip()))
     with translation.override("zh-hans"):
         said = in_words(refusal.value)
-    assert said == f"名单无法使用：没有名为 {quoted} 的列；可用的列有 external_id、audio、org_id、tag_id、info。"
+    assert said == f"名单无法使用：没有名为 {quoted} 的列；可用的列有 external_id，audio，org_id，tag_id，info。"
 
 
 def test_an_unknown_field_is_refused_with_those_that_are_known():
-    assert "known are external_id, audio, org_id, tag_id, info" in str(one(file="a.wav").problem)
+    problem = one(file="a.wav").problem
+    assert "known are external_id, audio, org_id, tag_id, info" in str(problem)
+    with translation.override("zh-hans"):
+        assert "可用的字段有 external_id，audio，org_id，tag_id，info" in in_words(problem)
 
 
 def test_the_example_is_a_list_that_can_be_read():
