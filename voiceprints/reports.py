@@ -32,7 +32,7 @@ class Consistency:
 class UtteranceReport:
     """`consistency` is None for the only utterance of its speaker, `agreement` for the first.
 
-    `agreement` holds it against the voiceprint of all that was said before it.
+    `agreement` holds it against the voiceprint of all that was said before it, or of what it alone replaced.
     """
 
     utterance: Utterance
@@ -98,9 +98,10 @@ def enrollment_report(tenant: Tenant, enrollment: Enrollment) -> EnrollmentRepor
 def _agreements(tenant: Tenant, enrollment: Enrollment) -> dict[int, Scored | None]:
     """Of what was said now, by utterance."""
     now = {utterance.pk for utterance in enrollment.utterances}
-    model = deciding_model(tenant, [row for row in enrollment.embeddings if row.utterance_id not in now])
-    heard = [row for row in enrollment.embeddings if row.model == model]
-    earlier, new = ([row for row in heard if (row.utterance_id in now) is said_now] for said_now in (False, True))
+    before = [row for row in enrollment.embeddings if row.utterance_id not in now] or enrollment.replaced
+    model = deciding_model(tenant, before)
+    earlier = [row for row in before if row.model == model]
+    new = [row for row in enrollment.embeddings if row.utterance_id in now and row.model == model]
     found = agreements(decision_for(tenant, model), [said_in(row) for row in earlier], [said_in(row) for row in new])
     return dict(zip([row.utterance_id for row in new], found, strict=True))
 

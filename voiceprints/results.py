@@ -80,6 +80,8 @@ class Enrollment:
     embeddings: tuple[UtteranceEmbedding, ...]
     """Of all the utterances that count, also the earlier ones, by every model."""
     answering_models: tuple[str, ...]
+    replaced: tuple[UtteranceEmbedding, ...] = ()
+    """Of the utterance in whose place another came."""
 
     @property
     def utterance_count(self) -> int:

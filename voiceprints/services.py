@@ -184,12 +184,14 @@ def replace_utterance(tenant: Tenant, utterance_id: int, audio: AudioInput) -> E
 
     def store(measured: list[Measured]) -> Enrollment:
         speaker = gallery.locked_speaker(_utterance(tenant, utterance_id).speaker)
+        said = gallery.embeddings_of(speaker)
+        earlier = [row for row in said if row.utterance_id != utterance_id]
+        replaced = tuple(row for row in said if row.utterance_id == utterance_id)
         gallery.forget_utterance(speaker, utterance_id)
-        earlier = gallery.embeddings_of(speaker)
         agreement.refuse_another_voice(tenant, speaker, earlier, [analysis for analysis, _ in measured])
         enrollment = gallery.add_utterances(tenant, speaker, earlier, measured, required_utterances=1)
         _note_said(tenant, Action.UTTERANCES_REPLACED, enrollment, replaced=utterance_id)
-        return enrollment
+        return replace(enrollment, replaced=replaced)
 
     return _heard_and_stored(tenant, LibraryKey(library.org_id, library.tag_id), [audio], refuse_unknown, store)
 

@@ -171,6 +171,14 @@ def test_another_voice_is_stored_with_a_warning(deed, client_of, alice):
     assert "1 recording was stored. 1 recording does not sound like those before it (cosine " in words
 
 
+def test_another_voice_in_the_place_of_the_only_recording_is_stored_with_a_warning(client_of, alice):
+    client = client_of("operator")
+    for voice, warned in [("susan", False), ("ken", True), ("ken", False)]:
+        address = f"/console/speakers/{alice.pk}/recordings/{said_by(alice)[0]}/replace/"
+        level, words = told(client.post(address, {"audio": file(voice, 2)}, follow=True))
+        assert (level == "warning", "1 recording does not sound like those before it" in words) == (warned, warned)
+
+
 def test_somebody_who_is_there_under_another_id_is_enrolled_with_a_warning(client_of, library):
     sent = {"external_id": "bob", "audio": file("susan", 2)}
     level, words = told(client_of("operator").post(f"/console/libraries/{library.pk}/enroll/", sent, follow=True))
