@@ -144,6 +144,11 @@ def page_of_events(
     return rows[:limit], rows[limit - 1].number if len(rows) > limit else None
 
 
+def done_by_job(tenant: Tenant, job: int, action: Action) -> QuerySet[AuditEvent]:
+    """Oldest first."""
+    return AuditEvent.all_tenants.filter(tenant_id=tenant.pk, action=action, job=job).order_by("number")
+
+
 def history_of(tenant: Tenant | None, kind: str, number: int) -> Sequence[AuditEvent]:
     """What happened to one object, newest first, as far as anybody wants to look back on a page."""
     about = AuditEvent.all_tenants.filter(tenant_id=chain_of(tenant), object_kind=kind, object_number=number)

@@ -11,7 +11,9 @@ from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from tenants.actions import Action
 from tenants.audit_words import actor_in_words
+from tenants.auditing import done_by_job
 from tenants.console import number_in
 from tenants.context import acting_as
 from tenants.models import Tenant
@@ -115,6 +117,8 @@ class JobPage:
     failed_count: int
     further: str
     """The line after which the next page of failed ones begins, "" on the last one."""
+    libraries_made: list[str]
+    """That were not there before; one may come of a name that was mistyped."""
 
     @property
     def figures(self) -> list[tuple[Any, Any]]:
@@ -148,8 +152,9 @@ def job_page(tenant: Tenant, job_id: int, *, after: str = "") -> JobPage:
     page = bulk.page_rows(tenant, job_id, where={"outcome": JobRow.Outcome.FAILED}, after=beyond, limit=ROWS_SHOWN)
     with acting_as(tenant):
         count = job.failed_rows.count()
+        made = [visible(event.object_name) for event in done_by_job(tenant, job_id, Action.LIBRARY_MADE)]
     further = str(page.last[0]) if page.last else ""
-    return JobPage(Progress(job), [FailedRow(row) for row in page.rows], count, further)
+    return JobPage(Progress(job), [FailedRow(row) for row in page.rows], count, further, made)
 
 
 def _written(position: Position) -> str:

@@ -177,6 +177,17 @@ def half_done(client_of, acme) -> Job:
     return only_job(acme)
 
 
+def test_the_page_names_libraries_that_the_job_made(client_of, acme, half_done):
+    made = "This job made the library acme / guests, which was not there before."
+    viewer = client_of("viewer")
+    assert made in page_of(viewer, half_done)
+    upload(client_of("owner"), "susan,susan/1.opus")
+    with acting_as(acme):
+        again = acme.jobs.latest("pk")
+    assert again.pk != half_done.pk
+    assert "libraries-made" not in page_of(viewer, again)
+
+
 def test_a_closed_tenant_takes_no_import_from_platform_staff(client_of, acme, half_done):
     staff = client_of("staff")
     Tenant.objects.filter(pk=acme.pk).update(active=False)
