@@ -89,7 +89,7 @@ def leave(request: HttpRequest, slug: str) -> HttpResponse:
             form.add_error(None, in_words(refusal))
         else:
             messages.success(request, _("The tenant is closed."))
-            return redirect("admin:index")
+            return redirect(_list_address(tenant) if is_platform_staff(request) else "admin:index")
     about = {"title": _("Erase the tenant"), "tenant": tenant, "form": form}
     return page(request, "leave", about | _above(tenant) | _about_leaving(request, tenant))
 
