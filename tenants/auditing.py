@@ -52,6 +52,9 @@ class Line:
 
     @property
     def action(self) -> Any:
+        """A consent that was told is no other change of its speaker."""
+        if self.event.action == Action.SPEAKER_CHANGED and self.event.details.get("fields") == ["consent"]:
+            return _("consent noted")
         return label_of(Action, self.event.action)
 
     @property

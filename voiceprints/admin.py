@@ -181,7 +181,6 @@ class SpeakerAdmin(RemovableAdmin):
         about |= {"may_erase": may_manage_access(request), "closed": closed(speaker.tenant)}
         consent = consent_of(speaker)
         about |= {"consent": consent, "consent_interface": interface_name(consent.interface) if consent else ""}
-        about["consent_required"] = speaker.tenant.consent_required
         return super().render_change_form(request, context | about | {"page": speaker_page(request, speaker)}, **kwargs)
 
     def get_urls(self) -> list[URLPattern]:

@@ -200,7 +200,9 @@ def _cells(decision: Decision, cosines: np.ndarray, seconds: Sequence[float], pl
 
 
 def _in_a_row(events: Sequence[AuditEvent]) -> list[Deed]:
-    rows = (list(alike) for _, alike in groupby(events, lambda one: (one.action, one.outcome, one.actor_name)))
+    rows = (
+        list(alike) for _, alike in groupby(events, lambda one: (str(Line(one).action), one.outcome, one.actor_name))
+    )
     return [Deed(Line(alike[0]), len(alike)) for alike in rows]
 
 

@@ -14,6 +14,8 @@ from tenants.models import AuditEvent
 from tests.cast import LIBRARY, audio
 from tests.console.people import enrolled
 from voiceprints import curation, services, serving
+from voiceprints.consents import Given
+from voiceprints.results import WhenEnrolled
 from voiceprints.serving import LISTENING
 
 pytestmark = pytest.mark.django_db
@@ -151,6 +153,27 @@ def test_the_page_tells_what_was_done_and_leads_whoever_may_to_the_audit_trail(w
     address = "/console/audit/?tenant=acme&amp;object=alice"
     assert (address in page) is reads
     assert (client.get(unescape(address)).status_code == 200) is reads
+
+
+def test_a_consent_has_words_of_its_own_in_the_history(client_of, acme, acme_rows):
+    curation.change_speaker(acme, acme_rows.speaker.pk, {"info": "Reception"}, versions=None)
+    curation.change_speaker(acme, acme_rows.speaker.pk, {}, versions=None, consent=Given("form 12"))
+    client = client_of("owner")
+    history = page_of(client, acme_rows.speaker).split('id="history"')[1]
+    assert (history.count("consent noted"), history.count("speaker changed"), "× 2" in history) == (1, 1, False)
+    assert "consent noted" in client.get("/console/audit/?tenant=acme&object=alice").content.decode()
+
+
+@pytest.mark.parametrize("who", ["owner", "operator", "auditor", "viewer"])
+def test_that_no_consent_is_on_record_is_said_to_everybody(who, client_of, acme_rows):
+    assert "No consent is on record." in page_of(client_of(who), acme_rows.speaker)
+
+
+def test_whether_it_is_one_voice_is_a_question(client_of, acme):
+    alice, _ = enrolled(acme, "alice", "susan")
+    services.enroll(acme, services.LibraryKey("acme", "staff"), "alice", [audio("ken")], when_enrolled=WhenEnrolled.ADD)
+    page = re.sub(r"<[^>]+>", "", page_of(client_of("viewer"), alice))
+    assert "One voice? 1 recording does not sound like those before it" in page
 
 
 def test_of_a_long_history_the_newest_is_shown_and_what_was_done_in_a_row_once(client_of, acme, acme_rows):
