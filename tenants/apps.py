@@ -13,3 +13,4 @@ class TenantsConfig(AppConfig):
         user_logged_in.connect(import_module("tenants.sessions").remember_browser)
         # It asks for the accounts' own app, which comes later.
         import_module("tenants.accounts").watch()
+        import_module("tenants.change_lists").make_headers_once()

@@ -19,15 +19,17 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.text import capfirst
+from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods
 from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
-from unfold.decorators import action
+from unfold.decorators import action, display
 
 from tenants.auditing import Line, history_of
+from tenants.change_lists import row_checkbox
 from tenants.context import acting_as, acting_as_platform
 from tenants.deletions import NAMES_SHOWN, Deletion
 from tenants.models import Membership, Tenant
@@ -216,6 +218,10 @@ class ConsoleAdmin(ModelAdmin):
     """Of pages that delete in Django's way."""
     outrun: tuple[type[Exception], ...] = (IntegrityError, ValidationError)
     """What saving raises where somebody else saved the same between the check of the form and now."""
+
+    @display(description=ModelAdmin.action_checkbox.short_description)
+    def action_checkbox(self, obj: Any) -> str:
+        return format_html(row_checkbox(get_language()), obj.pk)
 
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Whoever was outrun has changed nothing, and is told so by the form, whose check finds the other's now."""

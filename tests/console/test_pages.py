@@ -6,9 +6,12 @@ import re
 
 import pytest
 from django.contrib import admin
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from django.utils.translation import override
+from unfold.admin import checkbox
 
 from bench.console_pages import MOST_QUERIES, PAGES, TRANSACTION_CONTROL
 from tenants.context import acting_as
@@ -61,6 +64,30 @@ def test_every_page_is_measured(client_of, acme_rows):
         pages |= {one for one in LISTS | ROWS if is_page(client.get(address(one, acme_rows)))}
     measured = {shape(page) for page, _ in PAGES}
     assert sorted(page for page in pages if shape(page) not in measured) == []
+
+
+def checkboxes(client) -> tuple[list[str], int]:
+    """Those of a list, and how many templates were rendered for them."""
+    reply = client.get("/console/tenants/credential/")
+    rendered = [template.name for template in reply.templates if "checkbox" in str(template.name)]
+    return re.findall(r"<input type=.checkbox. [^>]*>", reply.content.decode()), len(rendered)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("language", "label"), [("en", "Select record"), ("zh-hans", "选择记录")])
+def test_the_checkboxes_of_a_list_are_unfolds_and_rendered_once_for_all_rows(language, label, client_of, acme):
+    client = client_of("owner")
+    client.cookies["django_language"] = language
+    issue_credential(acme)
+    _, few = checkboxes(client)
+    for _ in range(3):
+        issue_credential(acme)
+    found, many = checkboxes(client)
+    assert many <= few
+    with acting_as(acme), override(language):
+        keys = acme.credentials.values_list("pk", flat=True)
+        assert {checkbox.render(ACTION_CHECKBOX_NAME, str(key)) for key in keys} <= set(found)
+        assert label in str(found)
 
 
 @pytest.mark.django_db(transaction=True)
