@@ -192,31 +192,47 @@ def points_at(trials: ScoredTrials, thresholds: Sequence[float]) -> list[Measure
     Wilson's interval is for as many independent trials as would vary as much (Korn and Graubard, 1998).
     """
     curve = det_curve(trials)
-    return [_point_at(trials, curve.at(threshold)) for threshold in thresholds]
+    impostors, targets = _Alike.of(trials, ~trials.same, among=2), _Alike.of(trials, trials.same, among=1)
+    return [
+        MeasuredPoint(
+            point,
+            wilson_interval(point.far, impostors.independent(impostors.scores >= point.threshold)),
+            wilson_interval(point.frr, targets.independent(targets.scores < point.threshold)),
+        )
+        for point in map(curve.at, thresholds)
+    ]
 
 
-def _point_at(trials: ScoredTrials, point: OperatingPoint) -> MeasuredPoint:
-    accepted = trials.scores >= point.threshold
-    speakers = trials.speakers
-    far_count, frr_count = float(trials.impostors), float(trials.targets)
-    if speakers is not None:
-        far_count = _independent(accepted[~trials.same], speakers[~trials.same])
-        frr_count = _independent(~accepted[trials.same], speakers[trials.same][:, :1])
-    return MeasuredPoint(point, wilson_interval(point.far, far_count), wilson_interval(point.frr, frr_count))
+@dataclass(frozen=True)
+class _Alike:
+    """Trials of one kind: their scores, whose they are, shape (n, 1 or 2), unless unknown, and of how many speakers."""
 
+    scores: Figures
+    speakers: NDArray[np.int64] | None
+    distinct: int
 
-def _independent(errors: Labels, speakers: NDArray[np.int64]) -> float:
-    """How many trials of strangers to each other would say as much. `speakers`, shape (n, 1 or 2): whose a trial is.
+    @classmethod
+    def of(cls, trials: ScoredTrials, chosen: Labels, *, among: int) -> _Alike:
+        """`among`: how many speakers a trial of this kind is about."""
+        if trials.speakers is None:
+            return cls(trials.scores[chosen], None, 0)
+        speakers = trials.speakers[chosen][:, :among]
+        return cls(trials.scores[chosen], speakers, len(np.unique(speakers)))
 
-    Where all trials ended alike nothing varies, and there are no more than speakers.
-    """
-    rate = errors.mean()
-    if rate in {0.0, 1.0}:
-        return float(len(np.unique(speakers)))
-    left = errors - rate
-    sums = sum(np.bincount(column, left, int(speakers.max()) + 1) for column in speakers.T)
-    together = float((np.asarray(sums) ** 2).sum() - (speakers.shape[1] - 1) * (left**2).sum())
-    return float(min(len(errors), max(1.0, rate * (1 - rate) * len(errors) ** 2 / max(together, 1e-12))))
+    def independent(self, errors: Labels) -> float:
+        """How many trials of strangers to each other would say as much.
+
+        Where all trials ended alike nothing varies, and there are no more than speakers.
+        """
+        if self.speakers is None:
+            return float(len(errors))
+        rate = errors.mean()
+        if rate in {0.0, 1.0}:
+            return float(self.distinct)
+        left, highest = errors - rate, int(self.speakers.max()) + 1
+        sums = sum(np.bincount(column, left, highest) for column in self.speakers.T)
+        together = float((np.asarray(sums) ** 2).sum() - (self.speakers.shape[1] - 1) * (left**2).sum())
+        return float(min(len(errors), max(1.0, rate * (1 - rate) * len(errors) ** 2 / max(together, 1e-12))))
 
 
 def equal_error_interval(trials: ScoredTrials) -> Interval:
