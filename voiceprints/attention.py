@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
 from django.db.models.fields.json import KeyTextTransform
+from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
@@ -123,7 +124,12 @@ def _no_backup(shown: Shown) -> QuerySet[Tenant]:
 
 
 def _expiring_credentials(shown: Shown) -> QuerySet[Credential]:
-    return shown.of_open(Credential.all_tenants.filter(enabled=True, expires__range=_soon()))
+    """Old keys of a rotation with which clients still sign in the second half of the overlap."""
+    later = Credential.all_tenants.filter(tenant=OuterRef("tenant"), created__gt=OuterRef("created"))
+    successor = later.filter(label=OuterRef("label")).order_by("-created")
+    expiring = Credential.all_tenants.filter(enabled=True, expires__range=_soon())
+    rotated = expiring.annotate(rotated=Coalesce(Subquery(successor.values("created")[:1]), F("created")))
+    return shown.of_open(rotated.filter(last_used__gt=F("expires") - F("last_used") + F("rotated")))
 
 
 def _expiring_tokens(shown: Shown) -> QuerySet[AccessToken]:
@@ -246,7 +252,9 @@ CONCERNS: Final = {
     ),
     "expiring_credentials": Concern(
         ngettext_lazy(
-            "%(count)d credential expires within two weeks.", "%(count)d credentials expire within two weeks.", "count"
+            "%(count)d credential that is still used expires within two weeks.",
+            "%(count)d credentials that are still used expire within two weeks.",
+            "count",
         ),
         _expiring_credentials,
         "admin:tenants_credential_changelist",
