@@ -21,6 +21,7 @@ from voiceprints import attention, wording
 from voiceprints.attention import Notice
 from voiceprints.calibration import Calibration
 from voiceprints.counting import number_of
+from voiceprints.library_choice import name_of
 from voiceprints.models import EmbeddingModel, Library, Speaker
 from voiceprints.queues import Queues, queues_now
 from voiceprints.shown import Shown, shown_to
@@ -69,6 +70,11 @@ class Overview:
     @cached_property
     def tenants(self) -> list[Asking]:
         return busiest(self.usage.period, self.kept, limit=TENANTS_SHOWN)
+
+    @cached_property
+    def newcomers(self) -> list[tuple[Speaker, str]]:
+        """The newest speakers, and what their libraries are called."""
+        return [(speaker, name_of(speaker.library, self.shown.request)) for speaker in self.newest]
 
     @property
     def may_begin(self) -> bool:
@@ -125,7 +131,7 @@ def overview_for(request: HttpRequest) -> Overview:
         libraries=counts["libraries"],
         closed_tenants=counts["closed_tenants"],
         kept=kept_by_tenant(shown),
-        newest=speakers.select_related("library").order_by("-id")[:NEWEST_SHOWN],
+        newest=speakers.select_related("library__tenant").order_by("-id")[:NEWEST_SHOWN],
         model=model,
         calibration=shown.calibration,
         notices=attention.notices(counts),
