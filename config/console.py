@@ -17,6 +17,7 @@ from django.views.decorators.http import require_POST
 from unfold.sites import UnfoldAdminSite
 
 from config.client_setups import client_setups, tryout_setups
+from config.welcome import python_here
 from tenants import account_views, audit_views, join_views
 from tenants.console import (
     is_platform_staff,
@@ -202,7 +203,7 @@ class ConsoleSite(UnfoldAdminSite):
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         choice = {"memberships": getattr(request, "memberships", []), "membership": membership_of(request)}
-        return super().each_context(request) | choice
+        return super().each_context(request) | choice | {"python": python_here()}
 
     def app_index(
         self, request: HttpRequest, app_label: str, extra_context: dict[str, Any] | None = None

@@ -96,4 +96,9 @@ def _lines_to_try(url: str) -> list[str]:
 def _command(words: str) -> str:
     """For a shell that knows nothing of where this platform keeps its state."""
     home = f"OPENVPR_HOME={shlex.quote(str(settings.HOME))} " if settings.HOME != settings.USUAL_HOME else ""
-    return f"{home}{shlex.quote(os.path.relpath(sys.executable))} manage.py {words}"
+    return f"{home}{python_here()} manage.py {words}"
+
+
+def python_here() -> str:
+    """The interpreter of this installation, as a shell in its folder calls it."""
+    return shlex.quote(os.path.relpath(sys.executable))
