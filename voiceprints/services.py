@@ -160,12 +160,13 @@ def update(
         speaker = gallery.locked_speaker(_speaker(tenant, library, external_id))
         if not merge:
             gallery.forget(speaker)
+        changed = {} if info in (None, speaker.info) else {"fields": ["info"]}
         if info is not None:
             gallery.set_info(speaker, info)
         earlier = gallery.embeddings_of(speaker)
         agreement.refuse_another_voice(tenant, speaker, earlier, [analysis for analysis, _ in measured])
         enrollment = gallery.add_utterances(tenant, speaker, earlier, measured, required_utterances=1)
-        _note_said(tenant, Action.UTTERANCES_ADDED if merge else Action.UTTERANCES_REPLACED, enrollment)
+        _note_said(tenant, Action.UTTERANCES_ADDED if merge else Action.UTTERANCES_REPLACED, enrollment, **changed)
         return enrollment
 
     return _heard_and_stored(tenant, key, audios, refuse_unknown, store)

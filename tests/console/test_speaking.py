@@ -8,6 +8,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 
+from tenants.auditing import history_of
 from tenants.context import acting_as
 from tenants.models import Tenant
 from tests.cast import audio, recording, wav
@@ -148,6 +149,8 @@ def test_info_that_was_typed_beside_an_added_recording_is_saved(was, typed, kept
     client_of("operator").post(f"/console/speakers/{alice.pk}/recordings/", sent)
     with acting_as(alice.tenant):
         assert alice.tenant.speakers.get(pk=alice.pk).info == kept
+        details = history_of(alice.tenant, "speaker", alice.pk)[0].details
+    assert details.get("fields") == (None if kept == "of somebody else" else ["info"])
 
 
 def told(response) -> tuple[str, str]:
