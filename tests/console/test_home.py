@@ -25,7 +25,7 @@ from config import welcome
 from tenants.actions import Action
 from tenants.context import acting_as, acting_as_platform
 from tenants.models import CleanupRun, Tenant
-from tenants.services import issue_token, set_policy
+from tenants.services import issue_credential, issue_token, rotate_credential, set_policy
 from tenants.trail import note
 from tests.cast import LIBRARY, audio
 from tests.console.people import enrolled
@@ -95,6 +95,15 @@ def test_platform_staff_are_told_which_figures_are_of_closed_tenants(client_of, 
     assert page.context["overview"].sums.enrolled == 1
     assert [(tenant.slug, tenant.closed) for tenant in page.context["overview"].tenants] == [("globex", True)]
     assert words not in client_of("owner").get("/console/").content.decode()
+
+
+def test_platform_staff_see_in_which_tenant_the_newest_speakers_are(client_of, acme):
+    speaker, _ = enrolled(acme, "alice")
+    with acting_as(acme):
+        acme.libraries.filter(pk=speaker.library_id).update(name="Workshop")
+    pages = [client_of(who).get("/console/").content.decode() for who in ("staff", "owner")]
+    assert ["Acme · acme / staff · Workshop" in page for page in pages] == [True, False]
+    assert ["acme / staff · Workshop" in page for page in pages] == [True, True]
 
 
 def test_nobody_is_asked_to_look_at_what_a_closed_tenant_left_undone(client_of, acme, failed_job):
@@ -264,10 +273,25 @@ def test_recordings_that_go_soon_are_noticed(client_of, acme, acme_rows):
     assert noticed(client_of("globex")) == set()
 
 
+@pytest.mark.parametrize(
+    ("hours_ago", "used", "warned"), [(0, True, False), (11, True, False), (13, True, True), (23, False, False)]
+)
+def test_the_old_key_of_a_rotation_is_noticed_once_it_is_used_late(hours_ago, used, warned, client_of, acme):
+    old = issue_credential(acme, label="till")
+    new = rotate_credential(old, overlap=timedelta(hours=24))
+    rotated = timezone.now() - timedelta(hours=hours_ago)
+    with acting_as(acme):
+        last_used = timezone.now() if used else rotated
+        created, ends = rotated - timedelta(days=100), rotated + timedelta(hours=24)
+        acme.credentials.filter(pk=old.pk).update(created=created, expires=ends, last_used=last_used)
+        acme.credentials.filter(pk=new.pk).update(created=rotated)
+    assert ("expiring_credentials" in noticed(client_of("owner"))) is warned
+
+
 def test_access_that_ends_soon_is_noticed_by_whoever_manages_it(client_of, acme, acme_rows):
     soon = timezone.now() + timedelta(days=3)
     with acting_as(acme):
-        acme.credentials.update(expires=soon)
+        acme.credentials.update(expires=soon, created=soon - timedelta(days=7), last_used=timezone.now())
         acme.access_tokens.update(expires=soon)
     assert {"expiring_credentials", "expiring_tokens"} <= noticed(client_of("owner"))
     assert noticed(client_of("viewer")) == {"failed_lines"}
@@ -375,6 +399,7 @@ def test_only_who_can_run_a_command_is_told_to(who, told, client_of, acme, tiny)
     page = client_of(who).get("/console/", {"tenant": "acme"} if who == "staff" else {}).content.decode()
     assert told in page
     assert ("manage.py" in page) == (who == "staff")
+    assert ("in the folder of the installation" in page) == (who == "staff")
 
 
 # --- What concerns the platform --------------------------------------------------------------------------------------

@@ -31,6 +31,28 @@ def browser_arguments(tmp_path: Path) -> list[str]:
     return [*ARGUMENTS, *microphone, f"--use-file-for-fake-audio-capture={voice}"]
 
 
+def test_what_was_not_sent_is_not_lost_without_a_word(page, acme):
+    sign_in(page, acme)
+    speaker, _ = enrolled(acme, "alice")
+    page.goto(f"/console/voiceprints/speaker/{speaker.pk}/change/")
+    page.fill("#id_info", "Reception")
+    page.set_input_files(
+        "input[name=audio]", {"name": "take.wav", "mimeType": "audio/wav", "buffer": wav_of("susan", 2)}
+    )
+    said = []
+    page.once("dialog", lambda dialog: (said.append(dialog.message), dialog.dismiss()))
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text("take.wav")).to_be_visible()
+    assert said == ["A recording was not sent yet, and is lost if you go on. Go on without it?"]
+    with acting_as(acme):
+        assert acme.speakers.get(pk=speaker.pk).info == ""
+    page.once("dialog", lambda dialog: dialog.accept())
+    with page.expect_navigation():
+        page.get_by_role("button", name="Save", exact=True).click()
+    with acting_as(acme):
+        assert acme.speakers.get(pk=speaker.pk).info == "Reception"
+
+
 def speak(page: Page) -> None:
     """In the language that is in force here."""
     page.get_by_role("button", name=_("Record"), exact=True).click()

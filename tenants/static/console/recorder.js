@@ -18,6 +18,8 @@ class Recorder {
         this.button.addEventListener("click", () => (this.recording ? this.recording.stop() : this.start()));
         this.input.addEventListener("change", () => this.take([...this.input.files]));
         root.closest("form").addEventListener("click", (event) => this.sent(event), { capture: true });
+        // Before once.js, which would take the form for sent.
+        document.addEventListener("submit", (event) => this.leaving(event), { capture: true });
         root.addEventListener("dragover", (event) => event.preventDefault());
         root.addEventListener("drop", (event) => {
             event.preventDefault();
@@ -63,6 +65,12 @@ class Recorder {
         event.preventDefault();
         this.recording.addEventListener("stop", () => button.click());
         this.recording.stop();
+    }
+
+    // Another form of the page would take the page away, and with it what was recorded.
+    leaving(event) {
+        const keeps = event.target === this.root.closest("form") || !(this.takes.length || this.recording);
+        if (!keeps && !window.confirm(this.words.unsent)) event.preventDefault();
     }
 
     stopped(parts, type, ending) {
