@@ -2,7 +2,8 @@
 
 An erasure is a row that knows how far it is. Each step is done in a transaction of its own and may be done again, so
 whoever finds it goes on with it, also after a crash: imports are held, rows go, then files and whatever other rooms
-keep, and only when all of that is gone the audit trail says so and a receipt is signed.
+keep, and only when all of that is gone the audit trail says so and a receipt is signed. Where no row tells of a person,
+files are looked through before anything of that. Nobody who asks waits for files.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 
 from celery import current_app
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Min, QuerySet
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 from redis import RedisError
@@ -49,31 +50,36 @@ def erase_speaker(tenant: Tenant, libraries: QuerySet[Library], external_id: str
         if speaker is None:
             raise SpeakerNotFound(external_id=external_id)
         erasure = _begin(tenant, Kind.SPEAKER, external_id, speaker.library_id)
+        _hold_imports(tenant, erasure)
     _remove_rows(tenant, erasure)
     return erasure
 
 
 def erase_person(tenant: Tenant, external_id: str) -> Erasure:
-    """Whoever bears the name in any library, and whatever else is kept of them. Raises SpeakerNotFound."""
+    """Whoever bears the name in any library, and whatever else is kept of them.
+
+    Where no row tells of them, it is begun if a file may, and files are looked through later. Raises SpeakerNotFound.
+    """
     try:
         return erase_known_person(tenant, external_id)
     except SpeakerNotFound:
-        if not traces.is_known_elsewhere(tenant, external_id):
+        if not traces.may_be_known_elsewhere(tenant, external_id):
             raise
-    return _erase_person(tenant, external_id, only_known=False)
+    with acting_as(tenant):
+        _take_turn(tenant, external_id)
+        erasure = _begin(tenant, Kind.PERSON, external_id, None)
+        transaction.on_commit(lambda: dispatch(tenant.pk, erasure.pk), robust=True)
+    return erasure
 
 
 def erase_known_person(tenant: Tenant, external_id: str) -> Erasure:
     """As `erase_person`, but only if a row tells of them, which is seen at once. Raises SpeakerNotFound."""
-    return _erase_person(tenant, external_id, only_known=True)
-
-
-def _erase_person(tenant: Tenant, external_id: str, *, only_known: bool) -> Erasure:
     with acting_as(tenant):
         _take_turn(tenant, external_id)
-        if only_known and not (tenant.speakers.named(external_id).exists() or traces.is_known(tenant, external_id)):
+        if not _is_known(tenant, external_id):
             raise SpeakerNotFound(external_id=external_id)
         erasure = _begin(tenant, Kind.PERSON, external_id, None)
+        _hold_imports(tenant, erasure)
     _remove_rows(tenant, erasure)
     return erasure
 
@@ -85,19 +91,19 @@ def go_on(tenant: Tenant, erasure_id: int, *, patiently: bool = True) -> Erasure
     """
     with alone(f"erasure {erasure_id}", patiently=patiently) as mine:
         erasure = find_erasure(tenant, erasure_id)
-        return _to_its_end(tenant, erasure) if mine else erasure
+        return _to_its_end(tenant, erasure, patiently=patiently) if mine else erasure
 
 
-def _to_its_end(tenant: Tenant, erasure: Erasure) -> Erasure:
+def _to_its_end(tenant: Tenant, erasure: Erasure, *, patiently: bool) -> Erasure:
     with coming_from(Origin(**erasure.origin)):
         if erasure.kind == Kind.TENANT:
             leaving.erase(tenant, erasure)
             return erasure
         if erasure.state == State.BEGUN:
-            _remove_rows(tenant, erasure)
+            _find(tenant, erasure, patiently=patiently)
         while erasure.state == State.REMOVING:
             _look_through_jobs(tenant, erasure)
-            _remove_the_rest(tenant, erasure)
+            _remove_the_rest(tenant, erasure, left_in=State.REMOVING)
         if erasure.state == State.REMOVED:
             sign(erasure, tenant.slug)
     return erasure
@@ -180,14 +186,9 @@ def _take_turn(tenant: Tenant, external_id: str) -> None:
 
 
 def _begin(tenant: Tenant, kind: Erasure.Kind, external_id: str, library: int | None) -> Erasure:
-    """In the caller's transaction; or the same one, if nothing is removed yet.
-
-    Imports are held in it already, so that nobody is enrolled again meanwhile.
-    """
-    held = traces.hold_imports(tenant)
+    """In the caller's transaction; or the same one, if nothing is removed yet."""
     for begun in erasures_of(tenant).filter(kind=kind, library=library, state=State.BEGUN):
         if begun.subject == external_id:
-            keep(begun, held=[*begun.held, *held])
             return begun
     salt = receipts.new_salt()
     erasure = Erasure.all_tenants.create(
@@ -198,10 +199,67 @@ def _begin(tenant: Tenant, kind: Erasure.Kind, external_id: str, library: int | 
         salt=salt,
         digest=receipts.digest_of(external_id, salt),
         origin=asdict(origin()),
-        held=held,
     )
     note(tenant, Action.ERASURE_BEGUN, erasure_target(erasure), digest=erasure.digest)
     return erasure
+
+
+def _is_known(tenant: Tenant, external_id: str) -> bool:
+    """Whether a row tells of them."""
+    known: bool = tenant.speakers.named(external_id).exists() or traces.is_known(tenant, external_id)
+    return known
+
+
+def _hold_imports(tenant: Tenant, erasure: Erasure) -> None:
+    """In the caller's transaction, so that nobody is enrolled again before rows go and files were looked through."""
+    keep(erasure, held=[*erasure.held, *traces.hold_imports(tenant)])
+
+
+def _find(tenant: Tenant, erasure: Erasure, *, patiently: bool) -> None:
+    """Rows that tell of them go. Where none does, files are looked through, once for all who wait for that."""
+    with acting_as(tenant):
+        known = erasure.kind == Kind.SPEAKER or erasure.held or _is_known(tenant, erasure.subject)
+    if known:
+        _remove(tenant, erasure)
+        return
+    with alone(f"looking for people of tenant {tenant.pk}", patiently=patiently) as mine:
+        if mine and (sought := _sought(tenant)):
+            _look_for(tenant, sought)
+    with acting_as(tenant):
+        erasure.refresh_from_db()
+
+
+def _sought(tenant: Tenant) -> list[Erasure]:
+    """Those of persons that are only begun. Whom an export may have read that runs still waits until it is over."""
+    with acting_as(tenant):
+        since = traces.exports_that_read(tenant).aggregate(since=Min("started"))["since"]
+        begun = erasures_of(tenant).filter(kind=Kind.PERSON, state=State.BEGUN)
+        return list(begun.filter(created__lt=since) if since else begun)
+
+
+def _look_for(tenant: Tenant, sought: Sequence[Erasure]) -> None:
+    """Of whoever is named nowhere nothing is to be removed, and neither imports nor exports are disturbed."""
+    named = traces.named_in_files(tenant, {erasure.subject for erasure in sought})
+    for erasure in sought:
+        with coming_from(Origin(**erasure.origin)):
+            with acting_as(tenant):
+                known = erasure.held or erasure.subject in named or _is_known(tenant, erasure.subject)
+            if known:
+                _remove(tenant, erasure)
+                continue
+            _remove_the_rest(tenant, erasure, left_in=State.BEGUN)
+            if erasure.state == State.REMOVED:
+                sign(erasure, tenant.slug)
+
+
+def _remove(tenant: Tenant, erasure: Erasure) -> None:
+    """Of one that is only begun."""
+    with acting_as(tenant):
+        _take_turn(tenant, erasure.subject)
+        erasure.refresh_from_db()
+        if erasure.state == State.BEGUN:
+            _hold_imports(tenant, erasure)
+    _remove_rows(tenant, erasure)
 
 
 def _remove_rows(tenant: Tenant, erasure: Erasure) -> None:
@@ -257,16 +315,16 @@ def _release(tenant: Tenant, erasure: Erasure, job_id: int) -> None:
         keep(erasure, held=[held for held in current.held if held != job_id])
 
 
-def _remove_the_rest(tenant: Tenant, erasure: Erasure) -> None:
+def _remove_the_rest(tenant: Tenant, erasure: Erasure, *, left_in: Erasure.State) -> None:
     """Files and what other rooms keep; then the audit trail says that it is done, once.
 
-    Not while an import is held that somebody let go on meanwhile.
+    Not where somebody else has gone on with it since, or while an import is held that somebody let go on meanwhile.
     """
     recordings.remove_now(tenant, erasure.paths)
     elsewhere = traces.forget_elsewhere(tenant, erasure.subject)
     with acting_as(tenant):
         current = locked(erasure)
-        if current.state != State.REMOVING or current.held:
+        if current.state != left_in or current.held:
             erasure.refresh_from_db()
             return
         counts = summed(current.counts, elsewhere)

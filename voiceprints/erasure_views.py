@@ -72,7 +72,7 @@ def begin(request: HttpRequest, slug: str) -> HttpResponse:
         form.add_error("external_id", in_words(refusal))
         with own_view(request):
             return _form_page(request, tenant, form)
-    messages.success(request, _("The speaker is gone. The receipt follows once everything else is gone, too."))
+    messages.success(request, told_of(begun))
     return redirect(f"{_list_address(tenant)}#erasure-{begun.pk}")
 
 
@@ -117,6 +117,13 @@ def receipt(request: HttpRequest, slug: str, erasure_id: int) -> HttpResponse:
     named = {"Content-Disposition": f'attachment; filename="erasure-{erasure_id}.json"'}
     content = json.dumps(document, indent=2, ensure_ascii=False)
     return HttpResponse(content, content_type="application/json", headers=named)
+
+
+def told_of(begun: Erasure) -> str:
+    """As it was when it had been begun."""
+    if begun.state == Erasure.State.BEGUN:
+        return _("Nobody is enrolled under this id. Kept files are looked through for it, and a receipt follows.")
+    return _("The speaker is gone. The receipt follows once everything else is gone, too.")
 
 
 def _begun(tenant: Tenant, said: dict[str, Any]) -> Erasure:

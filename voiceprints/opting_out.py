@@ -36,7 +36,7 @@ def opt_out(
     """In the library, or everywhere. Said again it is the same opt-out.
 
     Whoever is being stored at this moment was let in before, and is erased with the others. Where no row tells of
-    anybody, everything else is looked through once others may store again, unless the caller is in a transaction.
+    anybody, other rooms are asked once others may store again, unless the caller is in a transaction.
     `also` is done in the transaction that erases where rows tell of somebody, and otherwise at the end.
     """
     with nobody_storing(tenant):

@@ -27,6 +27,7 @@ from voiceprints import opting_out
 from voiceprints.confirmation import is_confirmed
 from voiceprints.consents import set_rules
 from voiceprints.erasure_forms import ConsentForm, OptOutForm
+from voiceprints.erasure_views import told_of
 from voiceprints.errors import OptOutNotFound
 from voiceprints.models import OptOut
 from voiceprints.opting_out import OLDEST_FIRST
@@ -58,7 +59,7 @@ def tenant_opt_outs(request: HttpRequest, slug: str) -> HttpResponse:
     library = form.cleaned_data["library"]
     key = LibraryKey(library.org_id, library.tag_id) if library else LibraryKey("")
     added = opting_out.opt_out(tenant, form.cleaned_data["external_id"], key)
-    messages.success(request, _("Whoever was enrolled is erased.") if added.erasure else _("Nobody was enrolled."))
+    messages.success(request, told_of(added.erasure) if added.erasure else _("Nobody was enrolled."))
     return redirect(_address(tenant))
 
 

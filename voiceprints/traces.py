@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Set
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,12 +18,12 @@ from django.db.models import BooleanField, Q, QuerySet
 from django.db.models.expressions import RawSQL
 from django.utils import timezone
 
-from audio.errors import AudioError
+from audio.errors import TooLarge
 from tenants.context import acting_as
 from tenants.models import Tenant
 from voiceprints import archives, exchange, recordings, work
 from voiceprints.archives import Archive
-from voiceprints.errors import StorageFailed, SubjectErased, VoiceprintError
+from voiceprints.errors import ArchiveRefused, FileMissing, ManifestRefused, SubjectErased
 from voiceprints.imports import MANIFESTS
 from voiceprints.manifests import MANIFEST_BYTES, json_fields, read_rows
 from voiceprints.models import Job
@@ -34,7 +34,7 @@ SAID = "jsonb_path_exists({column}, '$.** ? (@ == $id)', jsonb_build_object('id'
 # Perhaps within a text: the lines of others may have the id in the name of a file.
 HELD = "strpos(fields::text, %s) > 0"
 ANY_LIBRARY = LibraryKey("any")
-UNREADABLE = (VoiceprintError, AudioError, FileNotFoundError)
+UNREADABLE = (ArchiveRefused, ManifestRefused, FileMissing, TooLarge, FileNotFoundError)
 
 Forget = Callable[[Tenant, str | None], int]
 """Forgets what is kept about an external id, or for None all of the tenant's; returns how much that was.
@@ -74,28 +74,35 @@ def is_known(tenant: Tenant, external_id: str) -> bool:
     return any(rows.exists() for rows in told)
 
 
-def is_known_elsewhere(tenant: Tenant, external_id: str) -> bool:
-    """Whether a file of a job names the id, or another room keeps anything about it.
+def may_be_known_elsewhere(tenant: Tenant, external_id: str) -> bool:
+    """Whether another room keeps anything about the id, or a file, which is not looked at here, may name it.
 
-    What cannot be read, of which an erasure takes that it does, is passed over here: anybody may have mistyped an id.
-    A file that cannot be reached may name anybody, and an export under way may have read them. It opens its own
-    transactions.
+    It opens its own transactions.
     """
     if any(keeper.keeps(tenant, external_id) for keeper in _elsewhere.values()):
         return True
     with acting_as(tenant):
-        jobs = list(tenant.jobs.filter(pk__in=jobs_with_files(tenant)))
-        exporting = tenant.jobs.under_way().filter(kind=Job.Kind.EXPORT).exists()
-    return exporting or any(_is_named_in(job, external_id) for job in jobs)
+        return _with_files(tenant).exists() or exports_that_read(tenant).exists()
 
 
-def _is_named_in(job: Job, external_id: str) -> bool:
-    try:
-        return external_id in _people_in(job)
-    except StorageFailed:
-        return True
-    except UNREADABLE:
-        return False
+def exports_that_read(tenant: Tenant) -> QuerySet[Job]:
+    """They may have read whoever was deleted since they started, and there is no file yet that says so."""
+    found: QuerySet[Job] = tenant.jobs.filter(kind=Job.Kind.EXPORT, state=Job.State.RUNNING)
+    return found
+
+
+def named_in_files(tenant: Tenant, external_ids: Set[str]) -> set[str]:
+    """Which of them a file of a job names. What cannot be read is passed over: anybody may have mistyped an id.
+
+    It opens its own transactions. Raises StorageFailed: a file that cannot be reached may name anybody.
+    """
+    with acting_as(tenant):
+        jobs = list(_with_files(tenant))
+    named: set[str] = set()
+    for job in jobs:
+        with suppress(*UNREADABLE):
+            named.update(name for name in _people_in(job) if name in external_ids)
+    return named
 
 
 def hold_imports(tenant: Tenant) -> list[int]:
@@ -136,16 +143,13 @@ def forget_jobs(tenant: Tenant, external_id: str) -> tuple[Counter[str], list[st
 
 def jobs_with_files(tenant: Tenant) -> list[int]:
     """Uploads and exports are looked through, whoever they are of."""
-    kept = tenant.jobs.exclude(Q(inputs=[]) & Q(output="")).exclude(kind=Job.Kind.ENROLL)
-    return list(kept.order_by("pk").values_list("pk", flat=True))
+    return list(_with_files(tenant).values_list("pk", flat=True))
 
 
 def names(job: Job, external_id: str) -> bool:
     """Whether an upload or export of the job holds the id. What cannot be read is taken to. Raises StorageFailed."""
     try:
         return any(name in ("", external_id) for name in _people_in(job))
-    except StorageFailed:
-        raise
     except UNREADABLE:
         return True
 
@@ -165,6 +169,12 @@ def drop_files(tenant: Tenant, job_id: int) -> tuple[Counter[str], list[str]]:
     else:
         work.cancel(tenant, job_id, because=SubjectErased())
     return counts, paths
+
+
+def _with_files(tenant: Tenant) -> QuerySet[Job]:
+    kept = tenant.jobs.exclude(Q(inputs=[]) & Q(output="")).exclude(kind=Job.Kind.ENROLL)
+    found: QuerySet[Job] = kept.order_by("pk")
+    return found
 
 
 def _enrolling(tenant: Tenant, external_id: str) -> QuerySet[Job]:
@@ -203,7 +213,7 @@ def _tells_of(value: Any, external_id: str) -> bool:
 def _people_in(job: Job) -> Iterator[str]:
     """External ids, "" for a line that cannot be read.
 
-    Raises FileNotFoundError, ArchiveRefused, ManifestRefused, FileMissing, StorageFailed.
+    Raises StorageFailed, and one of UNREADABLE.
     """
     with ExitStack() as stack:
         given = str((job.parameters or {}).get("manifest") or "")

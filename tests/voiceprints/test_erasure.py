@@ -6,6 +6,7 @@ import json
 from types import SimpleNamespace
 
 import pytest
+from django.core.files.storage import FileSystemStorage
 from django.db import OperationalError, connection
 from django.utils import timezone
 
@@ -409,12 +410,86 @@ def test_what_is_kept_of_somebody_without_a_speaker_is_erased(kept, erase, acme_
     assert SUBJECT.encode() not in searching.in_redis()
 
 
-@pytest.mark.parametrize("kept", KEPT)
+@pytest.mark.parametrize("kept", [kept for kept in KEPT if kept is not kept_in_an_export])
 def test_of_what_is_kept_of_others_nobody_is_erased(kept, acme, acme_credential, client):
     kept(acme=acme, acme_credential=acme_credential, client=client)
     with pytest.raises(SpeakerNotFound):
         erasure.erase_person(acme, "somebody else")
     assert opting_out.opt_out(acme, "somebody else").erasure is None
+
+
+@pytest.fixture
+def opened(monkeypatch):
+    """The files of the storage that were opened."""
+    paths, open_file = [], FileSystemStorage.open
+
+    def noted(storage, name, *mode):
+        paths.append(name)
+        return open_file(storage, name, *mode)
+
+    monkeypatch.setattr(FileSystemStorage, "open", noted)
+    return paths
+
+
+def test_files_are_looked_through_once_for_all_unknown_ids_and_nobody_waits_for_that(acme, opened):
+    enroll(acme, KEN, KEN)
+    bulk.begin_export(acme, LIBRARY)
+    kept = files_of(acme)
+    with through_the_queue():
+        importing = imported(acme, WEI)
+        bulk.pause_job(acme, importing.pk)
+        kept += bulk.find_job(acme, importing.pk).inputs
+        opened.clear()
+        begun = [erasure.erase_person(acme, f"mistyped {number}") for number in range(3)]
+        assert opened == []
+        erasure.go_on(acme, begun[0].pk)
+    assert sorted(opened) == sorted(set(kept))
+    ended = [erasure.find_erasure(acme, one.pk) for one in begun]
+    assert all(one.is_done and receipts.verify(one.receipt, receipts.public_keys()) for one in ended)
+    assert not any(count for one in ended for count in one.counts.values())
+    assert sorted(files_of(acme)) == sorted(set(kept))
+
+
+def test_unknown_ids_disturb_neither_imports_nor_exports(acme):
+    enroll(acme, KEN, KEN)
+    with through_the_queue():
+        importing, exporting = imported(acme, WEI), bulk.begin_export(acme, LIBRARY)
+        run = work.claimed(acme.pk, exporting.pk)
+        product = bulk.RUNNERS[Job.Kind.EXPORT](run)
+        begun = erasure.erase_person(acme, "mistyped")
+        assert erasure.go_on(acme, begun.pk).state == Erasure.State.BEGUN, "the export may name them yet"
+        assert bulk.find_job(acme, importing.pk).state == Job.State.QUEUED
+        run.succeed(product)
+        assert erasure.go_on(acme, begun.pk).is_done
+        assert bulk.find_job(acme, importing.pk).state == Job.State.QUEUED
+    assert bulk.file_of(acme, exporting.pk)
+
+
+def test_an_unknown_id_waits_for_no_export_that_began_later(acme):
+    enroll(acme, KEN, KEN)
+    bulk.begin_export(acme, LIBRARY)
+    with through_the_queue():
+        begun = erasure.erase_person(acme, "mistyped")
+        assert work.claimed(acme.pk, bulk.begin_export(acme, LIBRARY).pk)
+        assert erasure.go_on(acme, begun.pk).is_done
+
+
+def test_somebody_of_whom_only_an_import_under_way_tells_is_erased(acme, recordings_folder):
+    with through_the_queue():
+        job = imported(acme, SUBJECT)
+        done = erasure.go_on(acme, erasure.erase_person(acme, SUBJECT).pk)
+        assert done.is_done
+        assert bulk.find_job(acme, job.pk).state == Job.State.CANCELLED
+    assert searching.files(recordings_folder) == {}
+
+
+def test_whoever_is_enrolled_before_files_were_looked_through_is_erased_too(acme):
+    enroll(acme, KEN, KEN)
+    bulk.begin_export(acme, LIBRARY)
+    with through_the_queue():
+        begun = erasure.erase_person(acme, SUBJECT)
+    enroll(acme, SUBJECT, SUSAN)
+    assert erasure.go_on(acme, begun.pk).counts["speakers"] == 1
 
 
 @pytest.mark.parametrize("whose", [SUBJECT, None])
@@ -428,15 +503,20 @@ def test_of_utterances_those_that_are_not_finished_are_counted(whose, client, ac
     assert traces.forget_elsewhere(acme, whose)["unfinished_utterances"] == 0
 
 
-def test_somebody_whom_an_export_under_way_may_have_read_is_erased(acme):
+def test_an_export_that_read_somebody_who_was_deleted_then_is_gone_with_its_end(acme, recordings_folder):
     enroll(acme, SUBJECT, SUSAN)
     with through_the_queue():
-        run = work.claimed(acme.pk, bulk.begin_export(acme, LIBRARY).pk)
+        exporting = bulk.begin_export(acme, LIBRARY)
+        run = work.claimed(acme.pk, exporting.pk)
         product = bulk.RUNNERS[Job.Kind.EXPORT](run)
         services.delete_speaker(acme, in_library(acme), SUBJECT)
-        erasure.go_on(acme, erasure.erase_person(acme, SUBJECT).pk)
-        with pytest.raises(work.JobLost):
-            run.succeed(product)
+        begun = erasure.erase_person(acme, SUBJECT)
+        assert not erasure.go_on(acme, begun.pk).is_done
+        run.succeed(product)
+        assert erasure.go_on(acme, begun.pk).is_done
+    with pytest.raises(JobFileNotFound):
+        bulk.file_of(acme, exporting.pk)
+    assert searching.files(recordings_folder) == {}
 
 
 def test_what_a_model_could_not_embed_of_them_is_not_listed_any_more(acme, tiny):
