@@ -117,10 +117,9 @@ def forget(tenant: Tenant, user: str | None) -> int:
     Raises redis.RedisError.
     """
     mine = list(_records(tenant, user))
-    unfinished = sum(connection().hget(record, "state") == b"open" for record in mine)
-    for record in mine:
+    for record, _ in mine:
         _evaluate(scripts.CLOSE, tenant, record.decode().rpartition(":")[2], {})
-    return unfinished
+    return sum(state == b"open" for _, state in mine)
 
 
 def keeps(tenant: Tenant, user: str) -> bool:
@@ -131,11 +130,12 @@ def keeps(tenant: Tenant, user: str) -> bool:
         return True
 
 
-def _records(tenant: Tenant, user: str | None) -> Iterator[bytes]:
-    """Of the utterances of a user, or of everybody."""
+def _records(tenant: Tenant, user: str | None) -> Iterator[tuple[bytes, bytes | None]]:
+    """Keys and states of the utterances of a user, or of everybody."""
     for record in connection().scan_iter(match=f"{_keys_of(tenant)}:request:*", count=SCANNED_AT_ONCE):
-        if user is None or connection().hget(record, "user") == user.encode():
-            yield record
+        about: Any = connection().hmget(record, "user", "state")
+        if user is None or about[0] == user.encode():
+            yield record, about[1]
 
 
 def size_limit() -> int:
