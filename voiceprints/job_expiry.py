@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
@@ -25,6 +26,20 @@ from voiceprints.models import Job, JobRow
 FILES_OF_JOBS_AT_ONCE: Final = 20
 
 
+@dataclass(frozen=True)
+class Files:
+    """Of a job; `gone` is what its row says once they are."""
+
+    name: str
+    action: Action
+    of: Callable[[Job], list[str]]
+    gone: dict[str, Any]
+
+
+EXPORTS: Final = Files("exports", Action.EXPORTS_EXPIRED, lambda job: [job.output], {"output": ""})
+UPLOADS: Final = Files("uploads", Action.UPLOADS_EXPIRED, lambda job: job.inputs, {"inputs": [], "inputs_expire": None})
+
+
 def sweep(tally: Tally) -> None:
     now = timezone.now()
     exports = Job.all_tenants.filter(expires__lte=now).exclude(output="")
@@ -32,8 +47,9 @@ def sweep(tally: Tally) -> None:
     long_over = Job.all_tenants.filter(
         output="", inputs=[], finished__lte=now - timedelta(days=settings.JOBS_KEPT_DAYS)
     )
-    _until_none_is_left(lambda: _let_outputs_go(exports, tally))
-    _until_none_is_left(lambda: _let_inputs_go(uploads, tally))
+    _until_none_is_left(lambda: _let_files_go(exports, EXPORTS, tally))
+    # Unless somebody is just trying again.
+    _until_none_is_left(lambda: _let_files_go(uploads, UPLOADS, tally))
     _let_jobs_go(long_over, tally)
 
 
@@ -45,26 +61,15 @@ def _until_none_is_left(some: Callable[[], int]) -> None:
             gone = some()
 
 
-def _let_outputs_go(expired: QuerySet[Job], tally: Tally) -> int:
+def _let_files_go(expired: QuerySet[Job], files: Files, tally: Tally) -> int:
     found = _some(expired)
     for job in found:
-        recordings.let_go(job.tenant, [job.output])
-    Job.all_tenants.filter(pk__in=[job.pk for job in found]).update(output="")
+        recordings.let_go(job.tenant, files.of(job))
+    Job.all_tenants.filter(pk__in=[job.pk for job in found]).update(**files.gone)
     for tenant, count in _by_tenant(found):
-        note(tenant, Action.EXPORTS_EXPIRED, exports=count)
-    tally.add(exports=len(found))
-    return len(found)
-
-
-def _let_inputs_go(expired: QuerySet[Job], tally: Tally) -> int:
-    """Unless somebody is just trying again."""
-    found = _some(expired)
-    for job in found:
-        recordings.let_go(job.tenant, job.inputs)
-    Job.all_tenants.filter(pk__in=[job.pk for job in found]).update(inputs=[], inputs_expire=None)
-    for tenant, count in _by_tenant(found):
-        note(tenant, Action.UPLOADS_EXPIRED, uploads=count)
-    tally.add(uploads=len(found))
+        told: dict[str, Any] = {files.name: count}
+        note(tenant, files.action, **told)
+    tally.add(**{files.name: len(found)})
     return len(found)
 
 
