@@ -10,6 +10,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonR
 from django.shortcuts import render
 from django.utils.translation import gettext_lazy as _
 
+METHODS = ("GET", "HEAD", "POST")
+"""Of pages and forms: nothing in the console takes another."""
 TITLES = {
     400: "bad request",
     403: "forbidden",
@@ -40,10 +42,6 @@ def problem(request: HttpRequest, status: int, words: tuple[Any, Any] | None = N
     title, advice = words or PAGES[status]
     context = {"status": status, "title": title, "advice": advice}
     return render(request, "console/problem.html", context, status=status)
-
-
-METHODS = ("GET", "HEAD", "POST")
-"""Of pages and forms: nothing in the console takes another."""
 
 
 class ProblemPageMiddleware:
