@@ -136,6 +136,10 @@ class JobReply(serializers.Serializer[Any]):
     file_expires = moment(
         "Until when it has a file; null when it has none.", source="expires_with_file", allow_null=True
     )
+    files_erased = moment(
+        "When an erasure took what was uploaded for it, or its file, after it was over; null when none did.",
+        allow_null=True,
+    )
 
 
 class JobPage(PageReply):

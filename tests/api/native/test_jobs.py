@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import shutil
 import zipfile
+from datetime import datetime
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -13,9 +14,9 @@ from django.utils import timezone
 from tenants.context import acting_as
 from tests.api.native.client import STAFF, Native, encoded, problem
 from tests.archives import csv_manifest, targz, voices, zipped
-from tests.cast import KEN, LIBRARY, SUSAN, WEI, audio, recording, silence
+from tests.cast import KEN, LIBRARY, OTHER_TAG, SUSAN, WEI, audio, recording, silence
 from tests.servers import through_the_queue
-from voiceprints import erasure, generations, services
+from voiceprints import bulk, erasure, generations, services
 from voiceprints.models import Job
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -247,6 +248,18 @@ def test_a_job_that_an_erasure_ended_says_so_and_not_of_whom(native):
     assert reply.json()["state"] == "cancelled"
     assert reply.json()["problem"]["type"] == "urn:openvpr:problem:subject-erased"
     assert "susan" not in reply.content.decode()
+
+
+def test_a_job_whose_file_an_erasure_took_says_since_when(native):
+    services.save_library(native.tenant, OTHER_TAG)
+    native.enroll("susan", recording("susan"))
+    others, theirs = (bulk.begin_export(native.tenant, library).pk for library in (OTHER_TAG, LIBRARY))
+    before = timezone.now()
+    erasure.erase_person(native.tenant, "susan")
+    job = native.get(f"jobs/{theirs}").json()
+    assert job["file_expires"] is None
+    assert before <= datetime.fromisoformat(job["files_erased"]) <= timezone.now()
+    assert native.get(f"jobs/{others}").json()["files_erased"] is None
 
 
 def test_what_failed_of_a_job_is_done_again(native):
