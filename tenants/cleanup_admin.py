@@ -279,6 +279,7 @@ WHAT = {
     "strays": _("files without rows"),
     "foreign": _("files of somebody else"),
     "lost": _("rows without files"),
+    "folders": _("empty folders"),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,6 +32,29 @@ class Disk(FileSystemStorage):
         for folder in Path(self.path(name)).parents:
             if folder == root or not _is_gone(folder):
                 return
+
+    def remove_empty_folders(self, unchanged_since: float) -> int:
+        """Those in which nothing was since a moment in seconds of the epoch; returns how many. Raises OSError."""
+        return sum(_swept(folder, unchanged_since) for folder in _folders_in(Path(self.location)))
+
+
+def _swept(folder: Path, unchanged_since: float) -> int:
+    """One that is emptied here goes with what was in it."""
+    try:
+        changed = folder.stat().st_mtime
+    except FileNotFoundError:
+        return 0
+    gone = sum(_swept(inner, unchanged_since) for inner in _folders_in(folder))
+    return gone + (changed <= unchanged_since and _is_gone(folder))
+
+
+def _folders_in(folder: Path) -> list[Path]:
+    """None of one that went meanwhile."""
+    try:
+        with os.scandir(folder) as entries:
+            return [Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False)]
+    except FileNotFoundError:
+        return []
 
 
 def _is_gone(folder: Path) -> bool:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from django.core.files.storage import FileSystemStorage, storages
 
+from voiceprints.disk import Disk
 from voiceprints.recordings import reading
 
 PAGE: Final = 500
@@ -39,6 +40,13 @@ def is_stored(path: str) -> bool:
     """Raises StorageFailed."""
     with reading(path):
         return storages["recordings"].exists(path)
+
+
+def remove_empty_folders(unchanged_since: datetime) -> int:
+    """Of the disk; a bucket has none. Returns how many. Raises StorageFailed."""
+    storage = storages["recordings"]
+    with reading("the folders"):
+        return storage.remove_empty_folders(unchanged_since.timestamp()) if isinstance(storage, Disk) else 0
 
 
 def _on_disk(root: Path) -> Iterator[StoredFile]:

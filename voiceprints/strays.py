@@ -26,7 +26,7 @@ from tenants.context import acting_as_platform
 from tenants.trail import note
 from voiceprints.models import DoomedRecording, Job, StorageFinding, Utterance
 from voiceprints.recordings import remove_file
-from voiceprints.stored import PAGE, StoredFile, is_stored, stored_files
+from voiceprints.stored import PAGE, StoredFile, is_stored, remove_empty_folders, stored_files
 
 logger = logging.getLogger("openvpr.cleanup")
 
@@ -69,7 +69,8 @@ def sweep(tally: Tally, now: datetime | None = None) -> Found:
     deque(forgotten, maxlen=0)
     days = settings.STRAYS_KEPT_DAYS
     removed = remove_strays(tally, found, begun - timedelta(days=days)) if days else 0
-    tally.add(lost=found.lost, strays=found.strays, foreign=found.foreign)
+    folders = remove_empty_folders(begun - YOUNGEST)
+    tally.add(lost=found.lost, strays=found.strays, foreign=found.foreign, folders=folders)
     return Found(found.files, found.strays, found.foreign, found.lost, removed)
 
 

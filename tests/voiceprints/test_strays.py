@@ -77,6 +77,17 @@ def test_a_file_that_resists_keeps_no_other_and_is_tried_again(enrolled, recordi
     assert sweep(timedelta(days=11)).removed == 1
 
 
+def test_folders_that_have_long_been_empty_go_and_others_stay(enrolled, recordings_folder):
+    left, used = recordings_folder / "of somebody/20260101", recordings_folder / enrolled[0]
+    (left / "inner").mkdir(parents=True)
+    (recordings_folder / "link").symlink_to(left)
+    assert sweep(timedelta(0)).files == len(enrolled)
+    assert left.is_dir()
+    sweep()
+    assert sorted(recordings_folder.iterdir()) == sorted([used.parents[1], recordings_folder / "link"])
+    assert on_disk(recordings_folder) == sorted(enrolled)
+
+
 def test_where_all_is_well_nothing_is_found(enrolled, recordings_folder):
     found = sweep(LATER)
     assert (found.files, found.strays, found.foreign, found.lost) == (3, 0, 0, 0)
