@@ -35,7 +35,10 @@ def lack_of_room(folder: Path) -> str:
 
 
 def is_ours_alone(path: Path) -> bool:
-    """Whether no other process has said so of `path` and lives. It stays ours until this process ends."""
+    """Whether no other process has said so of `path` and lives.
+
+    It stays ours until this process ends, and whomever it lets inherit descriptors.
+    """
     if not path.parent.exists():
         private_folder(path.parent)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, PRIVATE_FILE)
@@ -44,6 +47,7 @@ def is_ours_alone(path: Path) -> bool:
     except BlockingIOError:
         os.close(descriptor)
         return False
+    os.set_inheritable(descriptor, True)
     return True
 
 

@@ -26,8 +26,9 @@ from config.supervision import (
     AlreadyRunning,
     Failed,
     Supervisor,
+    end_left_behind,
+    manager_that_answers,
     managers_of,
-    refuse_second,
     supervised,
 )
 from config.telling import tell, tell_that_it_runs
@@ -93,7 +94,8 @@ def _run_services(command: list[str]) -> int:
 
 
 def _run_command(command: list[str]) -> int:
-    return subprocess.run(command, check=False).returncode
+    """It keeps the lock of this start as long as it runs, also when we are killed."""
+    return subprocess.run(command, check=False, close_fds=False).returncode
 
 
 def _complain(error: Exception) -> int:
@@ -113,9 +115,17 @@ def prepare_home() -> None:
 
 
 def refuse_running() -> None:
-    """A second start would take the sockets away from what runs, whether or not somebody still manages it."""
+    """A second start would take the sockets away from what runs, whether or not somebody still manages it.
+
+    What a launcher that was killed has left is stopped, unless it was for a command that still runs.
+    """
     alone = is_ours_alone(settings.HOME / ".lock")
-    refuse_second(settings.HOME / "run")
+    manager = manager_that_answers(settings.HOME / "run")
+    if manager and not alone:
+        raise AlreadyRunning(f"already running with OPENVPR_HOME={settings.HOME}; `kill {manager}` stops it")
+    if manager:
+        tell("whoever started this before was killed; stopping what is left of it", logging.WARNING)
+        end_left_behind(manager)
     if not alone:
         raise Failed(f"OPENVPR_HOME={settings.HOME} is just being started or stopped; try again in a moment")
     if found := embedded.listening():

@@ -144,15 +144,21 @@ def _pid(folder: Path) -> int | None:
         return None
 
 
-def refuse_second(folder: Path) -> None:
-    """Raises AlreadyRunning where a process manager answers."""
+def manager_that_answers(folder: Path) -> int | None:
+    """Its process id. Raises Failed where it is stopping."""
     try:
-        pid = _control(folder).getPID()
+        return int(_control(folder).getPID())
     except xmlrpc.client.Fault:
         raise Failed("an earlier start is still stopping; try again in a moment") from None
     except (OSError, http.client.HTTPException):
-        return
-    raise AlreadyRunning(f"already running with OPENVPR_HOME={settings.HOME}; `kill {pid}` stops it")
+        return None
+
+
+def end_left_behind(manager: int) -> None:
+    """A process manager whose launcher was killed, with its programs, in order."""
+    with suppress(ProcessLookupError):
+        os.kill(manager, signal.SIGTERM)
+    _outlast(manager)
 
 
 def managers_of(pids: Iterable[int], folder: Path) -> list[int]:
@@ -186,7 +192,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def _outlast(session: int) -> None:
-    """Wait for what a process manager that was killed has left: it has been told to stop (`lifeline.py`)."""
+    """Wait for a process manager that was told to stop, or what one that was killed has left (`lifeline.py`)."""
     gives_up = time.monotonic() + STOP_SECONDS
     while (left := _alive_in(session)) and time.monotonic() < gives_up:
         time.sleep(0.1)

@@ -114,15 +114,41 @@ def do_as_told(platform: Platform, refused: subprocess.CompletedProcess[str]) ->
     platform.start()
 
 
-def test_whoever_finds_a_platform_whose_launcher_was_killed_is_told_how_to_stop_it(platform):
+def test_a_start_ends_what_a_killed_launcher_left_and_nothing_is_lost(platform):
     assert is_success(platform.enroll())
+    left = everybody(platform)
     platform.process.kill()
     platform.process.wait()
-    refused = start_another(platform)
-    assert refused.returncode == 1
-    assert "already running" in refused.stderr
-    do_as_told(platform, refused)
+    platform.start()
+    assert not running(left)
+    assert "stopping what is left of it" in platform.printed
     assert platform.identify()["data"][0]["spk_name"] == "susan"
+    assert "was not properly shut down" not in (platform.home / "logs" / "postgres.log").read_text()
+
+
+def test_services_of_a_killed_launcher_stay_while_its_command_runs_and_end_with_the_next_start():
+    with tempfile.TemporaryDirectory(prefix="openvpr-run-", ignore_cleanup_errors=True) as folder, ExitStack() as stack:
+        platform = Platform(Path(folder), free_port())
+        launcher = with_services(platform, "sleep", "600")
+        stack.callback(launcher.kill)
+        platform.wait_for(lambda: any(one.name() == "sleep" for one in psutil.Process(launcher.pid).children()))
+        left = psutil.Process(launcher.pid).children(recursive=True)
+        stack.callback(lambda: [one.kill() for one in running(left)])
+        launcher.kill()
+        launcher.wait()
+
+        assert "already running" in start_another(platform).stderr
+        assert len(running(left)) == len(left)
+        (command,) = (one for one in left if one.name() == "sleep")
+        command.kill()
+        assert with_services(platform, "true").wait() == 0
+        assert not running(left)
+
+
+def with_services(platform: Platform, *command: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "config", "--services", *command], cwd=settings.BASE_DIR, env=platform.environment
+    )
 
 
 def test_of_two_starts_at_once_one_wins_and_the_other_says_so():
