@@ -131,6 +131,7 @@ def test_every_page_takes_few_queries_however_many_rows_and_generations(who, cli
         ("jobs/acme/export/", "jobs/acme/"),
         ("jobs/acme/{job}/", "jobs/acme/"),
         ("erasures/acme/begin/", "erasures/acme/"),
+        ("password_change/", "account/"),
     ],
 )
 def test_the_heading_of_a_page_leads_to_the_one_above_it(page, above, client_of, acme_rows):
@@ -198,7 +199,7 @@ def test_static_files_are_served_without_collecting_them(asset, client):
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize(("app", "title"), [("voiceprints", "Voiceprints"), ("tenants", "Tenants and access")])
+@pytest.mark.parametrize(("app", "title"), [("voiceprints", "Voiceprints"), ("tenants", "Access")])
 def test_the_page_of_an_app_has_its_name(app, title, client_of):
     page = client_of("staff").get(f"/console/{app}/")
     assert (page.context["title"], b"administration" in page.content) == (title, False)
@@ -382,7 +383,13 @@ def test_a_speakers_page_tells_whether_one_voice_speaks(policy, second, said, cl
 
 
 @pytest.mark.parametrize("page", ["", "audit/", "voiceprints/speaker/", "account/"])
-def test_each_page_names_the_time_zone_of_its_times(page, client_of):
+def test_each_page_names_the_time_zone_of_its_times(page, client_of, acme_rows):
     with timezone.override("Asia/Shanghai"):
         shown = client_of("owner").get(f"/console/{page}").content.decode()
     assert "Times are those of the time zone Asia/Shanghai." in shown
+
+
+@pytest.mark.parametrize("page", ["password_change/", "jobs/acme/import/", "voiceprints/library/add/"])
+def test_a_page_without_times_names_no_zone(page, client_of):
+    shown = client_of("owner").get(f"/console/{page}").content.decode()
+    assert "Times are those" not in shown
