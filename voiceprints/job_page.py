@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.db.models import OuterRef, Subquery
 from django.template.defaultfilters import filesizeformat
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
@@ -111,6 +114,15 @@ class JobsPage:
 
 
 @dataclass(frozen=True)
+class TenantJobs:
+    """How many of a tenant's jobs are not over, and when the last one was begun."""
+
+    tenant: Tenant
+    under_way: int
+    newest: datetime | None
+
+
+@dataclass(frozen=True)
 class JobPage:
     progress: Progress
     failed: list[FailedRow]
@@ -142,6 +154,15 @@ def jobs_page(tenant: Tenant, *, kind: str, state: str, after: str) -> JobsPage:
     where = {name: value for name, value in wanted.items() if value in known[name]}
     page: Page[Job] = bulk.page_jobs(tenant, where=where, order=NEWEST_FIRST, after=_position(after), limit=JOBS_SHOWN)
     return JobsPage([Progress(job) for job in page.rows], _written(page.last) if page.last else "")
+
+
+def jobs_of_tenants(tenants: Iterable[Tenant]) -> list[TenantJobs]:
+    """In their order; of tenants that are shown to whoever asks."""
+    keys = [tenant.pk for tenant in tenants]
+    under_way = Counter(Job.all_tenants.filter(tenant__in=keys, finished=None).values_list("tenant", flat=True))
+    newest = Job.all_tenants.filter(tenant=OuterRef("pk")).order_by("-created").values("created")[:1]
+    begun = dict(Tenant.objects.filter(pk__in=keys).values_list("pk", Subquery(newest)))
+    return [TenantJobs(tenant, under_way[tenant.pk], begun[tenant.pk]) for tenant in tenants]
 
 
 def job_page(tenant: Tenant, job_id: int, *, after: str = "") -> JobPage:

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
+from django.core.paginator import Page
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
@@ -35,7 +36,7 @@ from voiceprints.errors import JobFileNotFound, JobNotFound, StorageFailed, Voic
 from voiceprints.imports import import_folder
 from voiceprints.job_deeds import DEEDS, Deed
 from voiceprints.job_forms import ExportForm, ImportForm
-from voiceprints.job_page import Progress, job_page, jobs_page
+from voiceprints.job_page import Progress, job_page, jobs_of_tenants, jobs_page
 from voiceprints.manifests import COLUMNS, EXAMPLE
 from voiceprints.models import Job
 from voiceprints.refusals import in_words
@@ -47,7 +48,11 @@ GOING_ON = ("resume", "retry")
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
     """A member's own tenant; platform staff choose one."""
-    return choose_tenant(request, _("Jobs"), _list_address)
+    return choose_tenant(request, _("Jobs"), _list_address, template="tenants_jobs", about=_of_tenants)
+
+
+def _of_tenants(tenants: Page[Tenant]) -> dict[str, Any]:
+    return {"rows": [(found, _list_address(found.tenant)) for found in jobs_of_tenants(tenants)]}
 
 
 @require_safe

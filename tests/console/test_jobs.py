@@ -206,6 +206,11 @@ def test_a_line_that_failed_says_why(client_of, half_done):
     assert "There is no file bob.opus." in page
 
 
+def test_a_line_that_lacks_something_says_what(client_of, acme_rows):
+    page = page_of(client_of("viewer"), acme_rows.job)
+    assert "The line has no audio." in page
+
+
 def test_what_failed_is_downloaded_and_is_no_formula(client_of, half_done):
     response = client_of("viewer").get(f"{PAGE}{half_done.pk}/failed.csv")
     rows = list(csv.reader(io.StringIO(response.content.decode("utf-8-sig"))))
@@ -469,3 +474,12 @@ def test_a_member_of_another_tenant_finds_none_of_it(client_of, acme, half_done)
 def test_a_member_is_led_to_their_own_tenant_and_staff_choose(client_of):
     assert client_of("viewer").get("/console/jobs/").headers["Location"] == PAGE
     assert f'href="{PAGE}"' in text(client_of("staff").get("/console/jobs/"))
+
+
+def test_staff_see_whose_jobs_are_under_way(client_of, acme, globex, acme_rows):
+    for kind in (Job.Kind.IMPORT, Job.Kind.REEMBED):
+        with acting_as(acme):
+            newest = acme.jobs.create(kind=kind)
+    rows = {jobs.tenant: jobs for jobs, _ in client_of("staff").get("/console/jobs/").context["rows"]}
+    assert {tenant.slug: jobs.under_way for tenant, jobs in rows.items()} == {"acme": 2, "globex": 0}
+    assert (rows[acme].newest, rows[globex].newest) == (newest.created, None)
