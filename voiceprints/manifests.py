@@ -36,6 +36,7 @@ LONGEST = {
 }
 # Between several recordings in one CSV cell; no usual file name holds it.
 SEPARATOR = "|"
+LACKING = "missing"
 
 
 @dataclass(frozen=True)
@@ -230,7 +231,7 @@ def _seen(read: Callable[[dict[str, Any], str, str], str], fields: dict[str, Any
 def required(fields: dict[str, Any], name: str, default: str) -> str:
     text = fit_text(fields, name, default)
     if not text.strip():
-        raise RowRefused("missing", field=name)
+        raise RowRefused(LACKING, field=name)
     return text
 
 

@@ -65,6 +65,7 @@ from voiceprints.errors import (
     UploadsGone,
     UtteranceNotFound,
 )
+from voiceprints.manifests import LACKING
 from voiceprints.model_changes import RateRefused
 from voiceprints.reasons import reason_in_words
 
@@ -147,6 +148,8 @@ def in_words(error: Exception) -> str:
         return _incomplete(error)
     if isinstance(error, SpeakersExist):
         return _taken(error)
+    if isinstance(error, RowRefused) and error.reason == LACKING:
+        return _("The line has no %(field)s.") % {"field": error.field}
     words = REFUSALS.get(type(error))
     return str(words) % _figures(error) if words else str(error)
 
