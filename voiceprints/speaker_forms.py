@@ -38,6 +38,10 @@ class SpeakerConsentForm(forms.ModelForm):  # type: ignore[type-arg]
             "version": UnfoldAdminTextInputWidget,
             "source": UnfoldAdminTextInputWidget,
         }
+        help_texts = {
+            "version": _("Of the text that was consented to, such as the date of a form"),
+            "source": _("How it was given, such as on paper or by telephone"),
+        }
 
     def __init__(self, told: Consent | None, data: Any) -> None:
         super().__init__(data, instance=told, initial={} if told and told.given else {"given": timezone.now()})
