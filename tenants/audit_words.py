@@ -172,7 +172,7 @@ PROBLEMS: Final = {
     "was sealed and is missing": gettext_lazy("was sealed and is missing"),
     "carries a seal that is not ours": gettext_lazy("carries a seal that is not ours"),
     "the head of the chain is missing": gettext_lazy("the head of the chain is missing"),
-    "comes after the end of the chain": gettext_lazy("comes after the end of the chain"),
+    "added after the event that the chain ended with": gettext_lazy("added after the event that the chain ended with"),
     "not the one that the chain ended with": gettext_lazy("not the one that the chain ended with"),
 }
 """What a verification says of an event (tenants/sealing.py)."""

@@ -311,7 +311,7 @@ def _hold_against_head(verdict: Verdict, head: Head) -> None:
     if number > last.number:
         verdict.complain(last.number + 1, "missing, with which the chain ended", until=number)
     elif number < last.number:
-        verdict.complain(last.number, "comes after the end of the chain")
+        verdict.complain(last.number, "added after the event that the chain ended with")
     elif digest != last.digest:
         verdict.complain(number, "not the one that the chain ended with")
 

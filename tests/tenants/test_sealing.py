@@ -283,12 +283,20 @@ def test_a_chain_of_which_nothing_is_left_is_missed(statements, chain, capsys):
     assert "platform: intact" not in capsys.readouterr().out
 
 
+def test_the_command_begins_with_how_many_chains_are_broken(acme, globex, chain):
+    noted(globex, 1)
+    tamper(f"DELETE FROM tenants_auditevent WHERE tenant_id = {chain} AND number = 1")
+    with pytest.raises(CommandError, match=r"^1 of \d chains broken\n.*missing.*\n.*: intact"):
+        call_command("audit", "verify")
+
+
 def test_a_chain_that_is_put_right_is_intact_whatever_was_forged_onto_it(acme, globex, chain):
     sealing.verify(chain)
     moved = "UPDATE tenants_auditevent SET tenant_id = {}, number = {} WHERE tenant_id = {} AND number = {}"
     noted(globex, 3)
     tamper(moved.format(chain, 99, globex.pk, 2))
-    assert [str(found) for found in sealing.verify(chain).problems][-1] == "event 99: comes after the end of the chain"
+    said = "event 99: added after the event that the chain ended with"
+    assert [str(found) for found in sealing.verify(chain).problems][-1] == said
 
     tamper(moved.format(globex.pk, 2, chain, 99))
 

@@ -71,8 +71,8 @@ def verified(chains: Iterable[int], anchors: Iterable[Anchor]) -> str:
 def reported(verdicts: Iterable[Verdict]) -> str:
     found = sorted(verdicts, key=lambda verdict: verdict.intact)
     lines = "\n".join(line for verdict in found for line in in_words(verdict))
-    if not all(verdict.intact for verdict in found):
-        raise CommandError(lines)
+    if broken := sum(not verdict.intact for verdict in found):
+        raise CommandError(f"{broken} of {len(found)} chains broken\n{lines}")
     return lines
 
 
