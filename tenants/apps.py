@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 class TenantsConfig(AppConfig):
     name = "tenants"
-    verbose_name = _("Tenants and access")
+    verbose_name = _("Access")
 
     def ready(self) -> None:
         user_logged_in.connect(import_module("tenants.sessions").remember_browser)

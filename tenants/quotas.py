@@ -24,7 +24,7 @@ class Quota(models.TextChoices):
     REQUESTS_PER_SECOND = "requests_per_second", _("Requests per second")
     REQUESTS_PER_MINUTE = "requests_per_minute", _("Requests per minute")
     REQUESTS_PER_DAY = "requests_per_day", _("Requests per day")
-    CONCURRENT_ANALYSES = "concurrent_analyses", _("Recordings measured at once")
+    CONCURRENT_ANALYSES = "concurrent_analyses", _("Concurrent analyses")
     SPEAKERS = "speakers", _("Speakers")
     STORAGE_BYTES = "storage_bytes", _("Storage")
 
