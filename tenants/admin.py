@@ -295,7 +295,8 @@ class CredentialAdmin(OpenerAdmin):
             messages.warning(request, _("A secret is shown once only. Rotate the credential to get a new one."))
             return redirect("admin:tenants_credential_change", credential_id)
         mark_seen(request)
-        shown = {"title": _("Secret"), "credential": credential}
+        above = {"parent": _("Credentials"), "back": reverse("admin:tenants_credential_changelist")}
+        shown = {"title": _("Secret"), "credential": credential} | above
         shown["setups"] = self._setups(request, credential, secret=credential.secret)
         return page(request, "secret", shown)
 
@@ -371,8 +372,9 @@ class AccessTokenAdmin(OpenerAdmin):
         self, request: HttpRequest, obj: AccessToken, post_url_continue: str | None = None
     ) -> HttpResponse:
         text = request.token_text  # type: ignore[attr-defined]
+        above = {"parent": _("Access tokens"), "back": reverse("admin:tenants_accesstoken_changelist")}
         shown = {"title": _("Access token"), "token": obj, "text": text, "setups": self._setups(request, obj, text)}
-        return page(request, "token", shown)
+        return page(request, "token", above | shown)
 
     @action(description=_("Client configuration"), url_path="clients", permissions=["change"], icon="code")
     def clients(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -533,8 +535,9 @@ class InvitationAdmin(TenantAdmin):
     def response_add(self, request: HttpRequest, obj: Invitation, post_url_continue: str | None = None) -> HttpResponse:
         """Its link is here for this one answer and nowhere else."""
         link = public_url(request, reverse("admin:open_invitation", args=[request.invitation_token]))  # type: ignore[attr-defined]
+        above = {"parent": _("Invitations"), "back": reverse("admin:tenants_invitation_changelist")}
         shown = {"title": _("Invitation"), "invitation": obj, "link": link, "mailed": send_invitation(obj, link)}
-        return page(request, "invitation", shown)
+        return page(request, "invitation", above | shown)
 
 
 def _why_they_stay(request: HttpRequest, users: Collection[Any]) -> Any:

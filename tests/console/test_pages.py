@@ -141,6 +141,21 @@ def test_the_heading_of_a_page_leads_to_the_one_above_it(page, above, client_of,
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("listing", "said"),
+    [
+        ("credential", {"key_id": "mine"}),
+        ("accesstoken", {"label": "till", "scopes": ["read"]}),
+        ("invitation", {"role": "viewer", "days": "3"}),
+    ],
+)
+def test_what_is_shown_once_stands_below_its_list(listing, said, client_of):
+    page = client_of("owner").post(f"/console/tenants/{listing}/add/", said, follow=True)
+    heading = re.search(r"<h1.*?</h1>", page.content.decode(), re.DOTALL)[0]
+    assert (re.findall(r'href="([^"]*)"', heading), "Add" in heading) == ([f"/console/tenants/{listing}/"], False)
+
+
+@pytest.mark.django_db
 def test_libraries_in_order_of_their_speakers_come_once_each(client_of, acme):
     for name in ("alice", "carol", "dave"):
         enrolled(acme, name, tag_id="many")
