@@ -101,6 +101,7 @@ class NewAccountForm(UserCreationForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields.pop("usable_password", None)
+        self.fields["password1"].required = self.fields["password2"].required = True
         self.fields["username"].validators.append(refuse_unseen)
         self.fields["username"].widget = UnfoldAdminTextInputWidget(
             attrs={"autocomplete": "username", "autocapitalize": "none", "autofocus": True}

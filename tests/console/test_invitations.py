@@ -62,6 +62,11 @@ def test_an_invitation_is_shown_once_and_only_its_digest_is_kept(client_of, acme
     assert token not in client.get("/console/tenants/invitation/").content.decode()
 
 
+def test_the_form_of_the_invited_marks_what_must_be_filled_in(acme):
+    form = opened(invited(acme)).get(JOIN).context["form"]
+    assert {field.name for field in form if field.field.required} == {"username", "password1", "password2"}
+
+
 def test_the_invited_makes_an_account_and_lands_in_the_tenant(client_of, acme):
     link = link_on(client_of("owner").post(ADD, {"role": "operator", "days": "3"}))
     client = Client()
