@@ -126,7 +126,7 @@ def _no_backup(shown: Shown) -> QuerySet[Tenant]:
 def _expiring_credentials(shown: Shown) -> QuerySet[Credential]:
     """Old keys of a rotation with which clients still sign in the second half of the overlap."""
     later = Credential.all_tenants.filter(tenant=OuterRef("tenant"), created__gt=OuterRef("created"))
-    successor = later.filter(label=OuterRef("label")).order_by("-created")
+    successor = later.filter(label=OuterRef("label")).order_by("created")
     expiring = Credential.all_tenants.filter(enabled=True, expires__range=_soon())
     rotated = expiring.annotate(rotated=Coalesce(Subquery(successor.values("created")[:1]), F("created")))
     return shown.of_open(rotated.filter(last_used__gt=F("expires") - F("last_used") + F("rotated")))

@@ -285,6 +285,7 @@ def test_the_old_key_of_a_rotation_is_noticed_once_it_is_used_late(hours_ago, us
         created, ends = rotated - timedelta(days=100), rotated + timedelta(hours=24)
         acme.credentials.filter(pk=old.pk).update(created=created, expires=ends, last_used=last_used)
         acme.credentials.filter(pk=new.pk).update(created=rotated)
+    issue_credential(acme, label="till")
     assert ("expiring_credentials" in noticed(client_of("owner"))) is warned
 
 
