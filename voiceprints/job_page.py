@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import OuterRef, Subquery
+from django.db.models import Count, OuterRef, Subquery
 from django.template.defaultfilters import filesizeformat
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
@@ -159,10 +158,11 @@ def jobs_page(tenant: Tenant, *, kind: str, state: str, after: str) -> JobsPage:
 def jobs_of_tenants(tenants: Iterable[Tenant]) -> list[TenantJobs]:
     """In their order; of tenants that are shown to whoever asks."""
     keys = [tenant.pk for tenant in tenants]
-    under_way = Counter(Job.all_tenants.filter(tenant__in=keys, finished=None).values_list("tenant", flat=True))
+    unfinished = Job.all_tenants.filter(tenant__in=keys, finished=None)
+    under_way = dict(unfinished.values_list("tenant").annotate(Count("pk")))
     newest = Job.all_tenants.filter(tenant=OuterRef("pk")).order_by("-created").values("created")[:1]
     begun = dict(Tenant.objects.filter(pk__in=keys).values_list("pk", Subquery(newest)))
-    return [TenantJobs(tenant, under_way[tenant.pk], begun[tenant.pk]) for tenant in tenants]
+    return [TenantJobs(tenant, under_way.get(tenant.pk, 0), begun[tenant.pk]) for tenant in tenants]
 
 
 def job_page(tenant: Tenant, job_id: int, *, after: str = "") -> JobPage:
