@@ -205,19 +205,15 @@ def points_at(trials: ScoredTrials, thresholds: Sequence[float]) -> list[Measure
 
 @dataclass(frozen=True)
 class _Alike:
-    """Trials of one kind: their scores, whose they are, shape (n, 1 or 2), unless unknown, and of how many speakers."""
+    """Trials of one kind: their scores, and whose they are, shape (n, 1 or 2), unless unknown."""
 
     scores: Figures
     speakers: NDArray[np.int64] | None
-    distinct: int
 
     @classmethod
     def of(cls, trials: ScoredTrials, chosen: Labels, *, among: int) -> _Alike:
         """`among`: how many speakers a trial of this kind is about."""
-        if trials.speakers is None:
-            return cls(trials.scores[chosen], None, 0)
-        speakers = trials.speakers[chosen][:, :among]
-        return cls(trials.scores[chosen], speakers, len(np.unique(speakers)))
+        return cls(trials.scores[chosen], None if trials.speakers is None else trials.speakers[chosen][:, :among])
 
     def independent(self, errors: Labels) -> float:
         """How many trials of strangers to each other would say as much.
@@ -228,7 +224,7 @@ class _Alike:
             return float(len(errors))
         rate = errors.mean()
         if rate in {0.0, 1.0}:
-            return float(self.distinct)
+            return float(np.count_nonzero(np.bincount(self.speakers.ravel())))
         left, highest = errors - rate, int(self.speakers.max()) + 1
         sums = sum(np.bincount(column, left, highest) for column in self.speakers.T)
         together = float((np.asarray(sums) ** 2).sum() - (self.speakers.shape[1] - 1) * (left**2).sum())
