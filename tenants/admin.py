@@ -284,7 +284,7 @@ class CredentialAdmin(OpenerAdmin):
         return page(request, "form", self._about_rotation(credential) | context)
 
     def _about_rotation(self, credential: Credential) -> dict[str, Any]:
-        return {"title": _("Rotate %s") % credential, "back": reverse("admin:tenants_credential_changelist")}
+        return {"title": _("Rotate %s") % credential, "back": self.list_address}
 
     def secret_view(self, request: HttpRequest, credential_id: int) -> HttpResponse:
         refuse_unless(self.may_read(request))
@@ -295,8 +295,7 @@ class CredentialAdmin(OpenerAdmin):
             messages.warning(request, _("A secret is shown once only. Rotate the credential to get a new one."))
             return redirect("admin:tenants_credential_change", credential_id)
         mark_seen(request)
-        above = {"parent": _("Credentials"), "back": reverse("admin:tenants_credential_changelist")}
-        shown = {"title": _("Secret"), "credential": credential} | above
+        shown = {"title": _("Secret"), "credential": credential} | self.above
         shown["setups"] = self._setups(request, credential, secret=credential.secret)
         return page(request, "secret", shown)
 
@@ -317,13 +316,13 @@ class CredentialAdmin(OpenerAdmin):
         if form.is_valid():
             services.choose_dialects(tenant, form.chosen)
             messages.success(request, _("The interfaces are changed."))
-            return redirect("admin:tenants_credential_changelist")
+            return redirect(self.list_address)
         context = {
             "title": _("Interfaces"),
             "explanation": _("Clients of all others are refused from the next request on."),
             "form": form,
             "button": _("Save"),
-            "back": reverse("admin:tenants_credential_changelist"),
+            "back": self.list_address,
         }
         return page(request, "form", context)
 
@@ -372,9 +371,8 @@ class AccessTokenAdmin(OpenerAdmin):
         self, request: HttpRequest, obj: AccessToken, post_url_continue: str | None = None
     ) -> HttpResponse:
         text = request.token_text  # type: ignore[attr-defined]
-        above = {"parent": _("Access tokens"), "back": reverse("admin:tenants_accesstoken_changelist")}
         shown = {"title": _("Access token"), "token": obj, "text": text, "setups": self._setups(request, obj, text)}
-        return page(request, "token", above | shown)
+        return page(request, "token", self.above | shown)
 
     @action(description=_("Client configuration"), url_path="clients", permissions=["change"], icon="code")
     def clients(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -443,12 +441,11 @@ class MembershipAdmin(TenantAdmin):
     @action(description=_("Two-factor rule"), url_path="two-factor-rule", permissions=["rule"])
     def two_factor_rule(self, request: HttpRequest) -> HttpResponse:
         tenant = tenant_ruled(request)
-        back = reverse("admin:tenants_membership_changelist")
         if request.method == "POST":
             members.require_two_factors(tenant, request.POST.get("required") == "yes")
             messages.success(request, _("The rule is changed."))
-            return redirect(back)
-        asked = {"title": _("Two-factor sign-in"), "back": back}
+            return redirect(self.list_address)
+        asked = {"title": _("Two-factor sign-in"), "back": self.list_address}
         return page(request, "confirm", _asked_about_two_factors(tenant) | asked)
 
     @display(description=_("user"))
@@ -535,9 +532,8 @@ class InvitationAdmin(TenantAdmin):
     def response_add(self, request: HttpRequest, obj: Invitation, post_url_continue: str | None = None) -> HttpResponse:
         """Its link is here for this one answer and nowhere else."""
         link = public_url(request, reverse("admin:open_invitation", args=[request.invitation_token]))  # type: ignore[attr-defined]
-        above = {"parent": _("Invitations"), "back": reverse("admin:tenants_invitation_changelist")}
         shown = {"title": _("Invitation"), "invitation": obj, "link": link, "mailed": send_invitation(obj, link)}
-        return page(request, "invitation", above | shown)
+        return page(request, "invitation", self.above | shown)
 
 
 def _why_they_stay(request: HttpRequest, users: Collection[Any]) -> Any:

@@ -233,9 +233,25 @@ class ConsoleAdmin(ModelAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Under the name that leads there."""
-        title = {"title": self.list_title or capfirst(str(self.opts.verbose_name_plural))}
+        title = {"title": self.list_name}
         view: HttpResponse = super().changelist_view(request, title | (extra_context or {}))
         return view
+
+    @property
+    def list_name(self) -> Any:
+        return self.list_title or capfirst(str(self.opts.verbose_name_plural))
+
+    @property
+    def list_address(self) -> str:
+        return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist")
+
+    def page_address(self, key: int) -> str:
+        return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[key])
+
+    @property
+    def above(self) -> dict[str, Any]:
+        """What leads back from a page below the list."""
+        return {"parent": self.list_name, "back": self.list_address}
 
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
@@ -248,8 +264,7 @@ class ConsoleAdmin(ModelAdmin):
         tenant = chosen if isinstance(chosen, Tenant) else getattr(chosen, "tenant", None)
         events = history_of(tenant, self.trail_kind, chosen.pk)
         name = self.named(chosen)
-        back = reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[chosen.pk])
-        above = {"parent": name, "back": back}
+        above = {"parent": name, "back": self.page_address(chosen.pk)}
         context = {"title": _("History: %s") % name, "lines": [Line(event) for event in events]}
         return page(request, "history", above | context | (extra_context or {}))
 
@@ -387,11 +402,7 @@ class TenantAdmin(ConsoleAdmin):
         refuse_unless(self.has_add_permission(request))
         chosen = _tenant_in_view(request) if is_platform_staff(request) else None
         if chosen and (refusal := closed(chosen)):
-            above = {
-                "title": _("Add"),
-                "back": reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist"),
-            }
-            return refused(request, refusal, above | {"parent": capfirst(str(self.opts.verbose_name_plural))})
+            return refused(request, refusal, {"title": _("Add")} | self.above)
         return super().add_view(request, form_url, extra_context)
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> type[TenantForm]:

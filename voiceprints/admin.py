@@ -79,7 +79,7 @@ class RemovableAdmin(TenantAdmin):
         refuse_unless(self.has_delete_permission(request, chosen))
         one = self.get_queryset(request).filter(pk=chosen.pk)
         page = self.undertake(request, self.deletion, one, back=self.page_address(chosen.pk))
-        return page or redirect(self.list_address())
+        return page or redirect(self.list_address)
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[CountingChangeList]:
         return CountingChangeList
@@ -99,12 +99,6 @@ class RemovableAdmin(TenantAdmin):
             return confirmation_page(request, undertaking, chosen, back)
         carry_out(request, undertaking, chosen)
         return None
-
-    def list_address(self) -> str:
-        return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist")
-
-    def page_address(self, key: int) -> str:
-        return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[key])
 
 
 @admin.register(Library)
