@@ -9,6 +9,8 @@ from typing import Any, Final
 from django.core.files.storage import FileSystemStorage
 
 MOST_TRIES: Final = 1000
+OTHERS: Final = frozenset({"imports", "jobs"})
+"""Import folders, which are the operator's, and what jobs work on: folders that are named after no organisation."""
 
 
 class Disk(FileSystemStorage):
@@ -34,8 +36,9 @@ class Disk(FileSystemStorage):
                 return
 
     def remove_empty_folders(self, unchanged_since: float) -> int:
-        """Those in which nothing was since a moment in seconds of the epoch; returns how many. Raises OSError."""
-        return sum(_swept(folder, unchanged_since) for folder in _folders_in(Path(self.location)))
+        """Organisations' in which nothing was since a moment in seconds of the epoch; how many. Raises OSError."""
+        organisations = [folder for folder in _folders_in(Path(self.location)) if folder.name not in OTHERS]
+        return sum(_swept(folder, unchanged_since) for folder in organisations)
 
 
 def _swept(folder: Path, unchanged_since: float) -> int:

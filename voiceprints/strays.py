@@ -36,7 +36,7 @@ YOUNGEST: Final = timedelta(days=1)
 """Longer than any request or job needs from a file to its row."""
 ASKED_AT_ONCE: Final = 8
 REMOVED_AT_ONCE: Final = 10
-OUR_NAMES: Final = re.compile(r".+/\d{8}/[0-9a-f-]{36}\.flac|jobs/tenant-\d+/[0-9a-f]{32}(\.\w+)*")
+OUR_NAMES: Final = re.compile(r"[^/]+/\d{8}/[0-9a-f-]{36}\.flac|jobs/tenant-\d+/[0-9a-f]{32}(\.\w+)*")
 
 
 @dataclass(frozen=True)
@@ -65,12 +65,12 @@ def sweep(tally: Tally, now: datetime | None = None) -> Found:
     """
     begun = now or timezone.now()
     found = look_through(begun, keep=True)
+    tally.add(lost=found.lost, strays=found.strays, foreign=found.foreign)
     forgotten = delete_rows(StorageFinding.objects.filter(seen__lt=begun))
     deque(forgotten, maxlen=0)
     days = settings.STRAYS_KEPT_DAYS
     removed = remove_strays(tally, found, begun - timedelta(days=days)) if days else 0
-    folders = remove_empty_folders(begun - YOUNGEST)
-    tally.add(lost=found.lost, strays=found.strays, foreign=found.foreign, folders=folders)
+    tally.add(folders=remove_empty_folders(begun - YOUNGEST))
     return Found(found.files, found.strays, found.foreign, found.lost, removed)
 
 

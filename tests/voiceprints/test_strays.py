@@ -16,7 +16,7 @@ from django.utils import timezone
 from tenants.actions import Action
 from tenants.cleaning import clean
 from tenants.context import acting_as, acting_as_platform
-from tenants.models import AuditEvent
+from tenants.models import AuditEvent, CleanupRun
 from tests.cast import KEN, LIBRARY, SUSAN, WEI, audio
 from tests.voiceprints.test_s3 import s3
 from voiceprints import bulk, recordings, services, strays
@@ -88,6 +88,13 @@ def test_folders_that_have_long_been_empty_go_and_others_stay(enrolled, recordin
     assert on_disk(recordings_folder) == sorted(enrolled)
 
 
+@pytest.mark.parametrize("folder", ["imports/tenant-acme", "imports/tenant-acme/of a client", "jobs/tenant-1"])
+def test_folders_that_are_no_organisations_stay_though_empty(enrolled, recordings_folder, folder):
+    (recordings_folder / folder).mkdir(parents=True)
+    sweep()
+    assert (recordings_folder / folder).is_dir()
+
+
 def test_where_all_is_well_nothing_is_found(enrolled, recordings_folder):
     found = sweep(LATER)
     assert (found.files, found.strays, found.foreign, found.lost) == (3, 0, 0, 0)
@@ -132,6 +139,13 @@ def test_what_somebody_else_put_there_is_told_and_left(enrolled, recordings_fold
     assert (recordings_folder / "backup/of/the/boss.tar").exists()
 
 
+def test_a_recording_in_an_import_folder_is_the_operators_though_a_platform_named_it(enrolled, recordings_folder):
+    path = stray(f"imports/tenant-acme/{enrolled[0]}")
+    for days in (2, 10):
+        assert sweep(timedelta(days=days)).foreign == 1
+    assert (recordings_folder / path).exists()
+
+
 def test_a_file_that_got_its_row_back_stays(acme, enrolled, recordings_folder):
     path = stray()
     sweep()
@@ -156,6 +170,13 @@ def test_with_the_database_of_another_installation_nothing_is_removed(enrolled, 
     sweep_refused(timedelta(days=2))
     sweep_refused(timedelta(days=10))
     assert set(paths) <= set(on_disk(recordings_folder))
+
+
+def test_what_was_found_is_told_though_nothing_is_removed(enrolled):
+    for _ in range(4):
+        stray()
+    sweep_refused(timedelta(days=2))
+    assert CleanupRun.objects.get(job="storage").counts == {"strays": 4}
 
 
 def sweep_refused(later):
