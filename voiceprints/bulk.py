@@ -165,7 +165,7 @@ def page_rows(
     """What became of the lines of an import so far. Raises JobNotFound."""
     job = find_job(tenant, job_id)
     with acting_as(tenant):
-        return page_of(tenant.job_rows.filter(job=job, **where), order, after=after, limit=limit)
+        return page_of(tenant.job_rows.filter(job=job, **where).defer("fields"), order, after=after, limit=limit)
 
 
 def cancel_job(tenant: Tenant, job_id: int) -> Job:

@@ -85,11 +85,9 @@ def progress(request: HttpRequest, slug: str, job_id: int) -> HttpResponse:
 
 
 @require_safe
-def failures(request: HttpRequest, slug: str, job_id: int) -> HttpResponse:
+def failures(request: HttpRequest, slug: str, job_id: int) -> HttpResponseBase:
     tenant = own_tenant(request, slug)
-    with acting_as(tenant):
-        _found(tenant, job_id)
-        return failed_lines.response(tenant, job_id)
+    return failed_lines.response(tenant, _found(tenant, job_id))
 
 
 @require_safe

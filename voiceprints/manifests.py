@@ -37,6 +37,8 @@ LONGEST = {
 # Between several recordings in one CSV cell; no usual file name holds it.
 SEPARATOR = "|"
 LACKING = "missing"
+# Characters of a failed line, all its cells together; they are kept as long as its job.
+LONGEST_KEPT = 8192
 
 
 @dataclass(frozen=True)
@@ -81,10 +83,6 @@ class Row:
     fields: Fields = field(default_factory=dict, compare=False, repr=False)
 
 
-NOT_SAID = LibraryKey("", "")
-"""Which library, in a line that could not be read."""
-
-
 @dataclass(frozen=True)
 class BadRow:
     number: int
@@ -108,17 +106,21 @@ def read_rows(content: bytes, name: str, *, default: LibraryKey, once: bool) -> 
     for number, (fields, problem) in enumerate(lines, 1):
         if number > MOST_ROWS:
             raise ManifestRefused(f"more than {MOST_ROWS} lines", line=number)
-        rows.append(BadRow(number, NOT_SAID, "", problem, fields) if problem else _row(number, fields, default))
+        if problem:
+            rows.append(BadRow(number, _key_said(fields, default), "", problem, fields))
+        else:
+            rows.append(_row(number, fields, default))
     if not rows:
         raise ManifestRefused("it is empty")
     return list(_each_once(rows)) if once else rows
 
 
-def kept(fields: Fields) -> dict[str, list[str]]:
-    """Of what a line says, what its next attempt may say: texts that a database takes, of whatever length."""
+def kept(fields: Fields) -> dict[str, list[str]] | None:
+    """Of what a line says, what its next attempt may say: texts that a database takes. None: that is too much."""
     said = {name: fields[name] for name in FIELDS & fields.keys()}
     listed = {name: value if isinstance(value, list) else [value] for name, value in said.items()}
-    return {name: [_text(value) for value in values if _is_plain(value)] for name, values in listed.items()}
+    texts = {name: [_text(value) for value in values if _is_plain(value)] for name, values in listed.items()}
+    return texts if sum(len(cell(*one)) for one in texts.items()) <= LONGEST_KEPT else None
 
 
 def _is_plain(value: object) -> bool:
@@ -197,9 +199,7 @@ def _row(number: int, fields: Fields, default: LibraryKey) -> Row | BadRow:
     try:
         return _good_row(number, fields, default)
     except RowRefused as problem:
-        shown = {name: _shown(fields, name) for name in ("org_id", "tag_id", "external_id")}
-        key = LibraryKey(shown["org_id"] or default.org_id, shown["tag_id"] or default.tag_id)
-        return BadRow(number, key, shown["external_id"], problem, fields)
+        return BadRow(number, _key_said(fields, default), _shown(fields, "external_id"), problem, fields)
 
 
 def _good_row(number: int, fields: dict[str, Any], default: LibraryKey) -> Row:
@@ -269,6 +269,10 @@ def _each_once(rows: Iterable[Row | BadRow]) -> Iterator[Row | BadRow]:
         else:
             problem = RowRefused(f"line {earlier} is about the same speaker", field="external_id")
             yield BadRow(row.number, row.key, row.external_id, problem, row.fields)
+
+
+def _key_said(fields: Fields, default: LibraryKey) -> LibraryKey:
+    return LibraryKey(_shown(fields, "org_id") or default.org_id, _shown(fields, "tag_id") or default.tag_id)
 
 
 def _shown(fields: dict[str, Any], name: str) -> str:

@@ -103,7 +103,7 @@ class FailedLinesViewSet(NativeViewSet):
     @operation("Get the failed lines of a job", READ, refuses=(JobNotFound,), file=failed_lines.CSV, in_parts=False)
     def download(self, request: Request, job_id: int) -> HttpResponseBase:
         """A list as an import takes it, with the `problem` of each `line` beside: to be mended and imported again."""
-        return failed_lines.response(self.tenant, job_id)
+        return failed_lines.response(self.tenant, bulk.find_job(self.tenant, job_id))
 
 
 class ExportViewSet(NativeViewSet):

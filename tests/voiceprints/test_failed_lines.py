@@ -8,6 +8,7 @@ import json
 
 import pytest
 from django.core.files.base import ContentFile
+from django.utils.translation import override
 
 from tenants.context import acting_as
 from tenants.models import Role
@@ -16,7 +17,7 @@ from tests.archives import csv_manifest, jsonl_manifest, voices, zipped
 from tests.cast import KEN, LIBRARY, SUSAN, WEI, audio, wav
 from tests.console.people import member, signed_in
 from voiceprints import bulk, erasure, failed_lines, opting_out, services
-from voiceprints.manifests import LONGEST, REPORTED, read_rows
+from voiceprints.manifests import LONGEST, LONGEST_KEPT, REPORTED, read_rows
 from voiceprints.models import Job, JobRow
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -33,7 +34,7 @@ def imported(tenant, manifest: bytes, name="people.csv", **files: bytes) -> Job:
 
 
 def downloaded(tenant, job) -> bytes:
-    return failed_lines.response(tenant, job.pk).content
+    return failed_lines.response(tenant, job).getvalue()
 
 
 def table(content: bytes) -> list[dict[str, str]]:
@@ -83,12 +84,13 @@ def test_what_failed_is_mended_and_imported_again(through, acme, client):
         reply = Native(client, acme, "read").get(f"jobs/{job.pk}/failed.csv")
     assert reply["Content-Type"] == "text/csv; charset=utf-8"
     assert reply["Content-Disposition"] == f'attachment; filename="job-{job.pk}-failed.csv"'
-    lines = table(reply.content)
+    content = reply.getvalue()
+    lines = table(content)
     assert list(lines[0]) == ["external_id", "audio", "org_id", "tag_id", "info", "line", "problem"]
     assert [line["line"] for line in lines] == ["2", "3", "4", "5", "6"]
     assert all(line["problem"] for line in lines)
     assert lines[2]["external_id"] == TOO_LONG
-    again = imported(acme, mended(reply.content, *CORRECTIONS))
+    again = imported(acme, mended(content, *CORRECTIONS))
     assert again.result == {"enrolled": 5}
     listed = services.list_speakers(acme, acme.libraries.within(LIBRARY.org_id, LIBRARY.tag_id))
     assert {one.speaker.external_id: one.speaker.info for one in listed} == {
@@ -169,6 +171,44 @@ def test_lines_of_old_give_what_they_gave(acme):
         "line": "1",
         "problem": "There is no file nowhere.wav.",
     }
+
+
+@pytest.mark.parametrize("cells", ["ken", "ken,nowhere.wav,Ken,more"])
+def test_a_line_with_a_wrong_number_of_cells_is_given_with_the_library_of_its_job(cells, acme):
+    job = imported(acme, csv_manifest(cells, header=HEADER))
+    (line,) = table(downloaded(acme, job))
+    assert (line["org_id"], line["tag_id"]) == (LIBRARY.org_id, LIBRARY.tag_id)
+
+
+def test_a_line_that_says_too_much_is_kept_by_its_name_alone(acme):
+    lines = [
+        {"external_id": "ken", "audio": "nowhere.wav", "info": "i" * (LONGEST_KEPT - len("kennowhere.wav"))},
+        {"external_id": "mia", "audio": "nowhere.wav", "info": "i" * LONGEST_KEPT},
+        {"external_id": "zoe", "audio": [""] * (LONGEST_KEPT + 1)},
+    ]
+    job = imported(acme, jsonl_manifest(*lines), "people.jsonl")
+    assert [fields is not None for fields in kept_fields(acme)] == [True, False, False]
+    told = table(downloaded(acme, job))
+    assert [(line["external_id"], line["org_id"], line["audio"]) for line in told] == [
+        ("ken", LIBRARY.org_id, "nowhere.wav"),
+        ("mia", LIBRARY.org_id, ""),
+        ("zoe", LIBRARY.org_id, ""),
+    ]
+
+
+def test_it_is_given_portion_by_portion_in_the_language_of_who_asked(acme, monkeypatch):
+    monkeypatch.setattr(failed_lines, "ROWS_AT_ONCE", 2)
+    job = imported(acme, csv_manifest(*(f"ken{number},nowhere.wav" for number in range(4))))
+    with override("zh-hans"):
+        portions = list(failed_lines.response(acme, job).streaming_content)
+    assert [len(list(csv.reader(io.StringIO(portion.decode())))) for portion in portions] == [1, 2, 2]
+    assert [line["line"] for line in table(b"".join(portions))] == ["1", "2", "3", "4"]
+
+
+def test_what_lines_said_is_not_read_where_nobody_asks_for_it(acme):
+    job = imported(acme, csv_manifest("ken,nowhere.wav"))
+    (row,) = bulk.page_rows(acme, job.pk, where={}).rows
+    assert row.get_deferred_fields() == {"fields"}
 
 
 def test_what_a_list_reports_is_passed_over_in_json_too(acme):

@@ -207,6 +207,6 @@ def test_the_documents_name_the_same_columns():
 
 
 @pytest.mark.parametrize("line", ["ken,ken.wav,acme", "ken"])
-def test_of_a_line_that_could_not_be_read_no_library_is_said(line):
+def test_a_line_that_could_not_be_read_is_of_the_library_of_those_that_name_none(line):
     (bad,) = rows(csv_manifest(line))
-    assert bad.key == LibraryKey("", "")
+    assert bad.key == DEFAULT
