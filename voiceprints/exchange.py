@@ -338,8 +338,7 @@ class Restoring:
         except ModelUnusable:
             raise
         except (AudioError, VoiceprintError) as error:
-            with acting_as(self.tenant):
-                self.run.fail_line(number, error, kept(_line_fields(line)), **about)
+            self.run.fail_line(number, error, kept(_line_fields(line)), **about)
 
     def _speaker(self, number: int, speaker: ExportedSpeaker, about: dict[str, str]) -> None:
         with acting_as(self.tenant):

@@ -107,8 +107,7 @@ def _import_row(run: Run, read: Read, when_enrolled: WhenEnrolled, row: Row | Ba
         # It is not the line's fault, and the others would fare the same.
         raise
     except (AudioError, VoiceprintError) as error:
-        with acting_as(run.tenant):
-            run.fail_line(row.number, error, kept(row.fields), **about)
+        run.fail_line(row.number, error, kept(row.fields), **about)
 
 
 def _contents(run: Run, read: Read, row: Row) -> list[bytes]:

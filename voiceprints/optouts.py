@@ -27,14 +27,15 @@ KEY_BYTES: Final = 32
 EVERYWHERE: Final = LibraryKey("")
 
 
-def refuse(tenant: Tenant, key: LibraryKey, external_id: str) -> None:
-    """Inside acting_as. Raises OptedOut."""
-    if tenant.opt_outs.filter(digest__in=blocking(tenant, key, external_id)).exists():
+def refuse(tenant: Tenant, key: LibraryKey, *external_ids: str) -> None:
+    """Inside acting_as. Raises OptedOut for any of a few."""
+    unwilling = [digest for one in external_ids for digest in blocking(tenant, key, one)]
+    if tenant.opt_outs.filter(digest__in=unwilling).exists():
         raise OptedOut
 
 
 def refuse_any(tenant: Tenant, key: LibraryKey, external_ids: Iterable[str]) -> None:
-    """As `refuse` does one of them. Inside acting_as. Raises OptedOut."""
+    """As `refuse` does, of many. Inside acting_as. Raises OptedOut."""
     unwilling = set(tenant.opt_outs.values_list("digest", flat=True))
     if unwilling and any(not unwilling.isdisjoint(blocking(tenant, key, one)) for one in external_ids):
         raise OptedOut

@@ -31,11 +31,12 @@ from redis import RedisError
 
 from tenants import actions, metering
 from tenants.context import acting_as, acting_as_platform
+from tenants.generations import keeping_models
 from tenants.locks import one_at_a_time
 from tenants.models import Operation, Tenant, UsageDay
 from tenants.origins import origin
 from tenants.trail import note
-from voiceprints import jobs, recordings
+from voiceprints import jobs, optouts, recordings
 from voiceprints.errors import (
     OUR_FAULT,
     AnalysisTimedOut,
@@ -58,6 +59,7 @@ from voiceprints.errors import (
 )
 from voiceprints.failures import to_wire
 from voiceprints.models import Erasure, Job, JobRow
+from voiceprints.results import LibraryKey
 from voiceprints.targets import job_target
 
 logger = logging.getLogger(__name__)
@@ -355,11 +357,16 @@ class Run:
         with acting_as(self.tenant):
             self.keep(done=done)
 
-    def fail_line(self, number: int, error: Exception, fields: dict[str, list[str]], **about: str) -> None:
-        """In the caller's transaction. `fields`: what the line said, to be mended. Who has opted out is not named."""
-        nobody = {"external_id": "", "fields": None} if isinstance(error, OptedOut) else {}
-        said = {"fields": fields, **about, **nobody}
-        self.record(number, JobRow.Outcome.FAILED, problem=to_wire(error), **said)
+    def fail_line(self, number: int, error: Exception, fields: dict[str, list[str]] | None, **about: str) -> None:
+        """`fields`: what the line said, to be mended. Who has opted out is not named, whatever failed."""
+        key = LibraryKey(about["org_id"], about["tag_id"])
+        # Who opts out at this moment waits for the line, and then finds it.
+        with keeping_models(self.tenant):
+            try:
+                optouts.refuse(self.tenant, key, about["external_id"], *(fields or {}).get("external_id", []))
+            except OptedOut as refusal:
+                error, fields, about = refusal, None, about | {"external_id": ""}
+            self.record(number, JobRow.Outcome.FAILED, problem=to_wire(error), fields=fields, **about)
 
     def record(self, number: int, outcome: JobRow.Outcome, **said: Any) -> None:
         """A line is done, in the caller's transaction."""

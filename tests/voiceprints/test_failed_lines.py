@@ -19,6 +19,7 @@ from tests.console.people import member, signed_in
 from voiceprints import bulk, erasure, failed_lines, opting_out, services
 from voiceprints.manifests import LONGEST, LONGEST_KEPT, REPORTED, read_rows
 from voiceprints.models import Job, JobRow
+from voiceprints.results import LibraryKey
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -237,6 +238,43 @@ def test_of_who_has_opted_out_nothing_is_kept(acme):
     job = imported(acme, csv_manifest("wei,wei/1.opus,Wei", header=HEADER))
     assert kept_fields(acme) == [None]
     assert "wei" not in downloaded(acme, job).decode().lower()
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["wei,missing.wav,Wei Zhang"],
+        [f"wei,wei/1.opus,{'i' * (LONGEST['info'] + 1)}"],
+        ["ken,ken/1.opus,Ken", "wei,wei/1.opus,Wei Zhang", "wei,wei/1.opus,Wei Zhang"],
+        ["wei,wei/1.opus,Zhang, Wei"],
+    ],
+    ids=["no file", "info too long", "a second line", "too many cells"],
+)
+def test_of_who_has_opted_out_nothing_is_kept_whatever_else_fails(lines, acme):
+    opting_out.opt_out(acme, "wei", LIBRARY)
+    job = imported(acme, csv_manifest(*lines, header=HEADER))
+    with acting_as(acme):
+        failed = list(job.failed_rows.values_list("external_id", "fields", "problem__kind"))
+    assert set(failed) == {("", None, "OptedOut")}
+    assert job.result["failed"] == len(failed)
+    assert "wei" not in downloaded(acme, job).decode().lower()
+
+
+def test_whom_an_opt_out_of_another_library_names_is_kept(acme):
+    opting_out.opt_out(acme, "wei", LibraryKey("elsewhere"))
+    imported(acme, csv_manifest("wei,missing.wav"))
+    assert kept_fields(acme) == [{"external_id": ["wei"], "audio": ["missing.wav"]}]
+
+
+def test_of_a_speaker_of_an_export_who_has_opted_out_nothing_is_kept(acme, globex):
+    services.enroll(acme, LIBRARY, "wei", [audio(WEI)])
+    content = io.BytesIO()
+    bulk.copy_file(acme, bulk.begin_export(acme, LIBRARY).pk, content)
+    opting_out.opt_out(globex, "wei")
+    bulk.begin_import(globex, archive=content)
+    assert kept_fields(globex) == [None]
+    with acting_as(globex):
+        assert globex.job_rows.get().external_id == ""
 
 
 def test_what_was_kept_of_a_line_is_erased_where_it_names_them(acme):
