@@ -6,7 +6,7 @@ whatever library they name: a speaker may have been moved since.
 
 from __future__ import annotations
 
-import json
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Set
 from contextlib import ExitStack, suppress
@@ -26,13 +26,16 @@ from voiceprints.archives import Archive
 from voiceprints.errors import ArchiveRefused, FileMissing, ManifestRefused, SubjectErased
 from voiceprints.imports import MANIFESTS
 from voiceprints.manifests import MANIFEST_BYTES, json_fields, read_rows
-from voiceprints.models import Job
+from voiceprints.models import Job, JobRow
 from voiceprints.results import LibraryKey
 
 # A text that is the id, at any depth.
 SAID = "jsonb_path_exists({column}, '$.** ? (@ == $id)', jsonb_build_object('id', %s::text))"
-# Perhaps within a text: the lines of others may have the id in the name of a file.
-HELD = "strpos(fields::text, %s) > 0"
+# A text that one does: the lines of others may have the id within the name of a file.
+HELD = "EXISTS (SELECT FROM jsonb_path_query(fields, '$.*[*]') AS said WHERE said #>> '{}' ~ %s)"
+# Too short to tell anybody within a text that numbers recordings.
+SHORT = re.compile(r"[ -~]|[0-9]{2,4}")
+LETTER = re.compile(r"[0-9A-Za-z]")
 ANY_LIBRARY = LibraryKey("any")
 UNREADABLE = (ArchiveRefused, ManifestRefused, FileMissing, TooLarge, FileNotFoundError)
 
@@ -67,7 +70,7 @@ def is_known(tenant: Tenant, external_id: str) -> bool:
     """Whether any job tells of the id."""
     told = (
         tenant.job_rows.filter(external_id=external_id),
-        tenant.job_rows.filter(_says("fields", external_id)),
+        _told_lines(tenant).filter(_says("fields", external_id)),
         _enrolling(tenant, external_id),
         _saying(tenant, external_id),
     )
@@ -132,13 +135,14 @@ def forget_jobs(tenant: Tenant, external_id: str) -> tuple[Counter[str], list[st
     paths = [path for job in doomed for path in job.inputs]
     recordings.let_go(tenant, paths)
     lines, _ = tenant.job_rows.filter(external_id=external_id).delete()
-    lines += tenant.job_rows.filter(_holds(external_id)).update(fields=None)
+    emptied = _told_lines(tenant).filter(_holds(external_id)).update(fields=None)
     tenant.jobs.filter(pk__in=[job.pk for job in doomed]).delete()
     others = list(_saying(tenant, external_id).select_for_update())
     for job in others:
         job.result, job.problem = _without(job.result, external_id), _without(job.problem, external_id)
         job.save(update_fields=["result", "problem"])
-    return Counter(jobs=len(doomed), job_lines=lines, job_results=len(others), uploads=len(paths)), paths
+    told = {"job_lines": lines, "job_lines_emptied": emptied, "job_results": len(others)}
+    return Counter(jobs=len(doomed), uploads=len(paths), **told), paths
 
 
 def jobs_with_files(tenant: Tenant) -> list[int]:
@@ -182,6 +186,12 @@ def _enrolling(tenant: Tenant, external_id: str) -> QuerySet[Job]:
     return found
 
 
+def _told_lines(tenant: Tenant) -> QuerySet[JobRow]:
+    """Those that failed and of which it is kept what they said."""
+    found: QuerySet[JobRow] = tenant.job_rows.filter(outcome=JobRow.Outcome.FAILED, fields__isnull=False)
+    return found
+
+
 def _saying(tenant: Tenant, external_id: str) -> QuerySet[Job]:
     found: QuerySet[Job] = tenant.jobs.filter(Q(_says("result", external_id)) | Q(_says("problem", external_id)))
     return found
@@ -192,8 +202,13 @@ def _says(column: str, external_id: str) -> RawSQL:
 
 
 def _holds(external_id: str) -> RawSQL:
-    """Of a line whether what was kept of its fields has the id in it, written as in JSON."""
-    return RawSQL(HELD, [json.dumps(external_id, ensure_ascii=False)[1:-1]], BooleanField())  # noqa: S611
+    """Of a line whether a text that was kept of it has the id in it, and not as a part of a longer word or number."""
+    named = re.escape(external_id)
+    pattern = f"^{named}$" if SHORT.fullmatch(external_id) else named
+    # Between scripts, as of a name in Chinese and a number, there is an edge everywhere.
+    before = "(?<![0-9A-Za-z])" if LETTER.match(external_id[:1]) else ""
+    after = "(?![0-9A-Za-z])" if LETTER.match(external_id[-1:]) else ""
+    return RawSQL(HELD, [f"{before}{pattern}{after}"], BooleanField())  # noqa: S611
 
 
 def _without(value: Any, external_id: str) -> Any:

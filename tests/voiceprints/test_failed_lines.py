@@ -16,7 +16,7 @@ from tests.api.native.client import Native
 from tests.archives import csv_manifest, jsonl_manifest, voices, zipped
 from tests.cast import KEN, LIBRARY, SUSAN, WEI, audio, wav
 from tests.console.people import member, signed_in
-from voiceprints import bulk, erasure, failed_lines, opting_out, services
+from voiceprints import bulk, erasure, failed_lines, opting_out, services, traces
 from voiceprints.manifests import LONGEST, LONGEST_KEPT, REPORTED, read_rows
 from voiceprints.models import Job, JobRow
 from voiceprints.results import LibraryKey
@@ -291,6 +291,38 @@ def test_what_was_kept_of_a_line_is_erased_where_it_names_them(acme):
     assert kept_fields(acme) == [None, None, mia]
     assert json.dumps(name, ensure_ascii=False)[1:-1] not in json.dumps(kept_fields(acme), ensure_ascii=False)
     assert [line["line"] for line in table(downloaded(acme, job))] == ["2", "3", "4"]
+
+
+@pytest.mark.parametrize(
+    ("name", "emptied"),
+    [
+        *((name, []) for name in ("1", "a", "id", "info", "audio", "external_id", "0001", "e", "[", '"')),
+        ("kim", [2]),
+        ("ki", []),
+        ("Kim Lee", [2]),
+        ("8675309", [1]),
+        ("867530", []),
+        ("张伟", [3]),
+        ("c++", [3]),
+    ],
+)
+def test_lines_about_others_are_emptied_only_where_they_name_the_person(name, emptied, acme):
+    lines = [
+        {"external_id": "susan", "audio": ["susan/1.wav", "recordings/000001/0001.flac"], "info": "calls 8675309"},
+        {"external_id": "ken", "audio": ["a/1.wav", "kim/2.wav"], "info": "for Kim Lee, of old"},
+        {"external_id": "mia", "audio": "张伟1.wav", "info": "speaks c++"},
+    ]
+    imported(acme, jsonl_manifest(*lines), "people.jsonl")
+    with acting_as(acme):
+        removed, _ = traces.forget_jobs(acme, name)
+    assert [number for number, fields in enumerate(kept_fields(acme), 1) if fields is None] == emptied
+    assert (removed["job_lines"], removed["job_lines_emptied"]) == (0, len(emptied))
+
+
+def test_a_short_name_is_erased_where_it_stands_alone(acme):
+    imported(acme, csv_manifest("7,nowhere.wav,7,7", header=HEADER))
+    erasure.erase_person(acme, "7")
+    assert kept_fields(acme) == [None]
 
 
 def test_somebody_is_known_of_whom_only_what_was_kept_of_a_line_tells(acme):
