@@ -28,7 +28,7 @@ from tenants.models import Tenant
 from tenants.origins import Origin, coming_from, origin
 from tenants.trail import note
 from voiceprints import backup_lock, gallery, leaving, receipts, recordings, traces, work
-from voiceprints.erasing_steps import counted, erasures_of, keep, locked, recordings_of, sign, summed
+from voiceprints.erasing_steps import counted, erasures_of, keep, lock, locked, recordings_of, sign, summed
 from voiceprints.errors import ErasureNotFound, ErasureUnfinished, SpeakerNotFound
 from voiceprints.models import Erasure, Job, Library, Speaker
 from voiceprints.paging import Order, Page, Position, page_of
@@ -81,7 +81,7 @@ def erase_known_person(tenant: Tenant, external_id: str) -> Erasure:
         erasure = _begin(tenant, Kind.PERSON, external_id, None)
         _hold_imports(tenant, erasure)
     _remove_rows(tenant, erasure)
-    return erasure
+    return erase_known_person(tenant, external_id) if _ended_in_vain(erasure) else erasure
 
 
 def go_on(tenant: Tenant, erasure_id: int, *, patiently: bool = True) -> Erasure:
@@ -180,14 +180,15 @@ def dispatch(tenant_id: int, erasure_id: int) -> None:
 
 
 def _take_turn(tenant: Tenant, external_id: str) -> None:
-    """Of all that is locked here, in everybody's order: the list of jobs, the speakers, and after them single jobs."""
+    """Of all that is locked here, in everybody's order: the list of jobs, speakers, erasures, single jobs."""
     one_at_a_time(tenant, work.JOBS)
     list(tenant.speakers.named(external_id).select_for_update(of=["self"]).order_by("pk").values_list("pk"))
 
 
 def _begin(tenant: Tenant, kind: Erasure.Kind, external_id: str, library: int | None) -> Erasure:
     """In the caller's transaction; or the same one, if nothing is removed yet."""
-    for begun in erasures_of(tenant).filter(kind=kind, library=library, state=State.BEGUN):
+    same = erasures_of(tenant).filter(kind=kind, library=library, state=State.BEGUN)
+    for begun in same.select_for_update().order_by("pk"):
         if begun.subject == external_id:
             return begun
     salt = receipts.new_salt()
@@ -208,6 +209,11 @@ def _is_known(tenant: Tenant, external_id: str) -> bool:
     """Whether a row tells of them."""
     known: bool = tenant.speakers.named(external_id).exists() or traces.is_known(tenant, external_id)
     return known
+
+
+def _ended_in_vain(erasure: Erasure) -> bool:
+    """Whether it ended without a step in which rows go, which counts speakers, be they none."""
+    return erasure.state in (State.REMOVED, State.DONE) and "speakers" not in erasure.counts
 
 
 def _hold_imports(tenant: Tenant, erasure: Erasure) -> None:
@@ -242,13 +248,11 @@ def _look_for(tenant: Tenant, sought: Sequence[Erasure]) -> None:
     named = traces.named_in_files(tenant, {erasure.subject for erasure in sought})
     for erasure in sought:
         with coming_from(Origin(**erasure.origin)):
-            with acting_as(tenant):
-                known = erasure.held or erasure.subject in named or _is_known(tenant, erasure.subject)
-            if known:
+            if erasure.subject not in named:
+                _remove_the_rest(tenant, erasure, left_in=State.BEGUN)
+            if erasure.state == State.BEGUN:
                 _remove(tenant, erasure)
-                continue
-            _remove_the_rest(tenant, erasure, left_in=State.BEGUN)
-            if erasure.state == State.REMOVED:
+            elif erasure.state == State.REMOVED:
                 sign(erasure, tenant.slug)
 
 
@@ -256,7 +260,7 @@ def _remove(tenant: Tenant, erasure: Erasure) -> None:
     """Of one that is only begun."""
     with acting_as(tenant):
         _take_turn(tenant, erasure.subject)
-        erasure.refresh_from_db()
+        lock(erasure)
         if erasure.state == State.BEGUN:
             _hold_imports(tenant, erasure)
     _remove_rows(tenant, erasure)
@@ -267,7 +271,8 @@ def _remove_rows(tenant: Tenant, erasure: Erasure) -> None:
     with acting_as(tenant):
         # Until the end of the transaction, in which the speaker can still be read, nobody begins an export.
         one_at_a_time(tenant, work.JOBS)
-        if locked(erasure).state != State.BEGUN:
+        lock(erasure)
+        if erasure.state != State.BEGUN:
             return
         named = tenant.speakers.named(erasure.subject)
         speakers = named if erasure.library is None else named.filter(library=erasure.library)
@@ -276,7 +281,7 @@ def _remove_rows(tenant: Tenant, erasure: Erasure) -> None:
         counts = counted(tenant, chosen)
         gallery.drop_speakers(tenant, tenant.speakers.filter(pk__in=chosen))
         jobs, uploads = traces.forget_jobs(tenant, erasure.subject)
-        counts = summed(counts | {"files": len(files)}, jobs)
+        counts = summed(summed(erasure.counts, counts | {"files": len(files)}), jobs)
         exports = traces.begin_exports_anew(tenant)
         keep(erasure, state=State.REMOVING, paths=[*files, *uploads], counts=counts)
         transaction.on_commit(lambda: _send(tenant, exports), robust=True)
@@ -318,18 +323,22 @@ def _release(tenant: Tenant, erasure: Erasure, job_id: int) -> None:
 def _remove_the_rest(tenant: Tenant, erasure: Erasure, *, left_in: Erasure.State) -> None:
     """Files and what other rooms keep; then the audit trail says that it is done, once.
 
-    Not where somebody else has gone on with it since, or while an import is held that somebody let go on meanwhile.
+    Not where somebody else has gone on with it since, nor while an import is held that somebody let go on meanwhile,
+    nor where nothing was to be removed and a row tells of them now.
     """
     recordings.remove_now(tenant, erasure.paths)
     elsewhere = traces.forget_elsewhere(tenant, erasure.subject)
     with acting_as(tenant):
-        current = locked(erasure)
-        if current.state != left_in or current.held:
-            erasure.refresh_from_db()
+        # Whoever asks for the same erasure has been joined to this one or begins another.
+        _take_turn(tenant, erasure.subject)
+        lock(erasure)
+        if erasure.state != left_in:
             return
-        counts = summed(current.counts, elsewhere)
-        keep(erasure, state=State.REMOVED, subject="", paths=[], counts=counts)
-        note(tenant, Action.ERASURE_DONE, erasure_target(erasure), digest=erasure.digest, removed=counts)
+        keep(erasure, counts=summed(erasure.counts, elsewhere))
+        if erasure.held or (left_in == State.BEGUN and _is_known(tenant, erasure.subject)):
+            return
+        keep(erasure, state=State.REMOVED, subject="", paths=[])
+        note(tenant, Action.ERASURE_DONE, erasure_target(erasure), digest=erasure.digest, removed=erasure.counts)
 
 
 def _send(tenant: Tenant, jobs: Sequence[int]) -> None:

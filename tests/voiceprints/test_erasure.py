@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 from types import SimpleNamespace
 
 import pytest
@@ -490,6 +492,115 @@ def test_whoever_is_enrolled_before_files_were_looked_through_is_erased_too(acme
         begun = erasure.erase_person(acme, SUBJECT)
     enroll(acme, SUBJECT, SUSAN)
     assert erasure.go_on(acme, begun.pk).counts["speakers"] == 1
+
+
+def in_a_thread(deed):
+    """With a connection of its own; returns what may be waited for."""
+
+    def done():
+        try:
+            return deed()
+        finally:
+            connection.close()
+
+    pool = ThreadPoolExecutor(1)
+    running = pool.submit(done)
+    pool.shutdown(wait=False)
+    return running
+
+
+def between_its_steps(deed, meanwhile):
+    """Ask for an erasure, and do something after its first transaction, in which it is begun, and before its next."""
+    turns = []
+
+    def execute(execute, statement, params, *rest):
+        if "pg_advisory_xact_lock" in statement:
+            turns.append(params)
+            if len(turns) == 2:
+                in_a_thread(meanwhile).result(60)
+        return execute(statement, params, *rest)
+
+    with connection.execute_wrapper(execute):
+        done = deed()
+    assert len(turns) >= 2
+    return done
+
+
+@pytest.fixture
+def begun_in_vain(acme):
+    """Nobody is known by the id, and an export is kept in which somebody may be."""
+    enroll(acme, KEN, KEN)
+    bulk.begin_export(acme, LIBRARY)
+    with through_the_queue():
+        return erasure.erase_person(acme, SUBJECT)
+
+
+@pytest.fixture
+def once_looked_through(monkeypatch):
+    """What is done when no file names the subject and other rooms are asked to forget them."""
+    deeds = []
+
+    def forget(*_):
+        while deeds:
+            deeds.pop()()
+        return 0
+
+    monkeypatch.setitem(traces._elsewhere, "of_a_room", traces.Keeper(forget, lambda *_: False))
+    return deeds.append
+
+
+def nobody_is_left_of(tenant):
+    with acting_as(tenant):
+        return not tenant.speakers.named(SUBJECT).exists()
+
+
+def test_whoever_is_enrolled_once_files_were_looked_through_is_erased_too(acme, begun_in_vain, once_looked_through):
+    once_looked_through(lambda: enroll(acme, SUBJECT, SUSAN))
+    assert erasure.go_on(acme, begun_in_vain.pk).counts["speakers"] == 1
+    assert nobody_is_left_of(acme)
+
+
+def test_an_erasure_that_ends_in_vain_does_not_take_one_that_found_somebody_along(
+    acme, begun_in_vain, once_looked_through
+):
+    over, asked = Event(), []
+
+    def enrolled_and_asked():
+        enroll(acme, SUBJECT, SUSAN)
+        first_step = Event()
+
+        def asks():
+            return between_its_steps(lambda: erasure.erase_person(acme, SUBJECT), waits)
+
+        def waits():
+            first_step.set()
+            assert over.wait(60)
+
+        asked.append(in_a_thread(asks))
+        assert first_step.wait(60)
+
+    once_looked_through(enrolled_and_asked)
+    try:
+        erasure.go_on(acme, begun_in_vain.pk)
+    finally:
+        over.set()
+    answered = asked[0].result(60)
+    assert nobody_is_left_of(acme)
+    assert erasure.find_erasure(acme, answered.pk).counts["speakers"] == 1
+
+
+def test_who_asks_for_somebody_known_is_not_joined_to_an_erasure_that_ended_in_vain(acme, begun_in_vain):
+    enroll(acme, SUBJECT, SUSAN)
+
+    def ended():
+        services.delete_speaker(acme, in_library(acme), SUBJECT)
+        erasure.go_on(acme, begun_in_vain.pk)
+        enroll(acme, SUBJECT, SUSAN)
+
+    asked = between_its_steps(lambda: erasure.erase_person(acme, SUBJECT), ended)
+    assert erasure.find_erasure(acme, begun_in_vain.pk).is_done
+    assert asked.pk != begun_in_vain.pk
+    assert nobody_is_left_of(acme)
 
 
 @pytest.mark.parametrize("whose", [SUBJECT, None])
