@@ -274,6 +274,8 @@ def _remove_rows(tenant: Tenant, erasure: Erasure) -> None:
         lock(erasure)
         if erasure.state != State.BEGUN:
             return
+        # Somebody may have let one go on since imports were held.
+        _hold_imports(tenant, erasure)
         named = tenant.speakers.named(erasure.subject)
         speakers = named if erasure.library is None else named.filter(library=erasure.library)
         chosen = list(speakers.select_for_update(of=["self"]).order_by("pk").values_list("pk", flat=True))

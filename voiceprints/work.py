@@ -24,7 +24,7 @@ from django.conf import settings
 from django.core.files.base import File
 from django.db import Error as DatabaseFailed
 from django.db import connection, transaction
-from django.db.models import F, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 from redis import RedisError
@@ -283,10 +283,12 @@ def delete_output(tenant: Tenant, job_id: int) -> Job:
 def _searching(tenant: Tenant) -> list[Erasure]:
     """Erasures that are not done with the tenant's imports, which stay so until the transaction ends.
 
-    Locked before any job, as erasures do.
+    One of a person that is only begun holds none before a row or a file tells of them. Locked before any job, as
+    erasures do.
     """
     under_way = Erasure.all_tenants.filter(tenant_id=tenant.pk).exclude(kind=Erasure.Kind.TENANT)
-    searching = under_way.filter(state__in=[Erasure.State.BEGUN, Erasure.State.REMOVING])
+    about_to = Q(state=Erasure.State.BEGUN) & (Q(kind=Erasure.Kind.SPEAKER) | ~Q(held=[]))
+    searching = under_way.filter(about_to | Q(state=Erasure.State.REMOVING))
     return list(searching.select_for_update().order_by("pk"))
 
 

@@ -603,6 +603,34 @@ def test_who_asks_for_somebody_known_is_not_joined_to_an_erasure_that_ended_in_v
     assert nobody_is_left_of(acme)
 
 
+def test_an_import_that_is_let_go_on_while_an_erasure_begins_brings_nobody_back(acme):
+    enroll(acme, SUBJECT, SUSAN)
+    with through_the_queue():
+        job = imported(acme, SUBJECT)
+        bulk.pause_job(acme, job.pk)
+        asked = between_its_steps(lambda: erasure.erase_person(acme, SUBJECT), lambda: bulk.resume_job(acme, job.pk))
+        assert work.claimed(acme.pk, job.pk) is None
+        erasure.go_on(acme, asked.pk)
+        assert bulk.find_job(acme, job.pk).state == Job.State.CANCELLED
+
+
+@pytest.mark.parametrize("before", ["paused", "over"])
+def test_an_import_let_go_on_while_an_unknown_id_is_looked_for_goes_on_and_keeps_its_upload(before, acme):
+    nobody_knows_whom = ""
+    job = imported(acme, WEI, nobody_knows_whom) if before == "over" else None
+    with through_the_queue():
+        job = job or imported(acme, WEI, nobody_knows_whom)
+        if before == "paused":
+            bulk.pause_job(acme, job.pk)
+        kept = bulk.find_job(acme, job.pk).inputs
+        begun = erasure.erase_person(acme, "mistyped")
+        anew = bulk.retry_job(acme, job.pk) if before == "over" else bulk.resume_job(acme, job.pk)
+        assert anew.state == Job.State.QUEUED
+        assert not any(erasure.go_on(acme, begun.pk).counts.values())
+        after = bulk.find_job(acme, job.pk)
+        assert (after.state, after.inputs) == (Job.State.QUEUED, kept)
+
+
 @pytest.mark.parametrize("whose", [SUBJECT, None])
 def test_of_utterances_those_that_are_not_finished_are_counted(whose, client, acme, acme_credential):
     jdcloud = Jdcloud(client, acme_credential)
