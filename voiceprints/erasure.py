@@ -328,7 +328,8 @@ def _remove_the_rest(tenant: Tenant, erasure: Erasure, *, left_in: Erasure.State
     Not where somebody else has gone on with it since, nor while an import is held that somebody let go on meanwhile,
     nor where nothing was to be removed and a row tells of them now.
     """
-    recordings.remove_now(tenant, erasure.paths)
+    if erasure.paths:
+        recordings.remove_now(tenant, erasure.paths)
     elsewhere = traces.forget_elsewhere(tenant, erasure.subject)
     with acting_as(tenant):
         # Whoever asks for the same erasure has been joined to this one or begins another.

@@ -631,6 +631,14 @@ def test_an_import_let_go_on_while_an_unknown_id_is_looked_for_goes_on_and_keeps
         assert (after.state, after.inputs) == (Job.State.QUEUED, kept)
 
 
+def test_what_else_is_to_be_removed_keeps_no_unknown_id_waiting(acme, begun_in_vain, monkeypatch):
+    with monkeypatch.context() as broken:
+        broken.setattr("django.core.files.storage.FileSystemStorage.delete", _refuse)
+        with acting_as(acme):
+            recordings.doom(acme, ["of/somebody/else"], not_before=timezone.now())
+        assert erasure.go_on(acme, begun_in_vain.pk).is_done
+
+
 @pytest.mark.parametrize("whose", [SUBJECT, None])
 def test_of_utterances_those_that_are_not_finished_are_counted(whose, client, acme, acme_credential):
     jdcloud = Jdcloud(client, acme_credential)
