@@ -238,6 +238,8 @@ def _find(tenant: Tenant, erasure: Erasure, *, patiently: bool) -> None:
 def _sought(tenant: Tenant) -> list[Erasure]:
     """Those of persons that are only begun. Whom an export may have read that runs still waits until it is over."""
     with acting_as(tenant):
+        if not tenant.active:
+            traces.take_exports_from_the_dead(tenant)
         since = traces.exports_that_read(tenant).aggregate(since=Min("started"))["since"]
         begun = erasures_of(tenant).filter(kind=Kind.PERSON, state=State.BEGUN)
         return list(begun.filter(created__lt=since) if since else begun)

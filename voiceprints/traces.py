@@ -27,6 +27,7 @@ from voiceprints.errors import ArchiveRefused, FileMissing, ManifestRefused, Sub
 from voiceprints.imports import MANIFESTS
 from voiceprints.manifests import MANIFEST_BYTES, json_fields, read_rows
 from voiceprints.models import Job, JobRow
+from voiceprints.querysets import JobQuerySet
 from voiceprints.results import LibraryKey
 
 # A text that is the id, at any depth.
@@ -88,10 +89,16 @@ def may_be_known_elsewhere(tenant: Tenant, external_id: str) -> bool:
         return _with_files(tenant).exists() or exports_that_read(tenant).exists()
 
 
-def exports_that_read(tenant: Tenant) -> QuerySet[Job]:
+def exports_that_read(tenant: Tenant) -> JobQuerySet:
     """They may have read whoever was deleted since they started, and there is no file yet that says so."""
-    found: QuerySet[Job] = tenant.jobs.filter(kind=Job.Kind.EXPORT, state=Job.State.RUNNING)
+    found: JobQuerySet = tenant.jobs.filter(kind=Job.Kind.EXPORT, state=Job.State.RUNNING)
     return found
+
+
+def take_exports_from_the_dead(tenant: Tenant) -> None:
+    """Of a closed tenant nobody else claims an export whose runner was given up: it begins anew if that is restored."""
+    given_up = exports_that_read(tenant).unclaimed(timezone.now() - work.GIVEN_UP_AFTER)
+    given_up.update(state=Job.State.QUEUED, runner=None, done=0, dispatched=timezone.now())
 
 
 def named_in_files(tenant: Tenant, external_ids: Set[str]) -> set[str]:

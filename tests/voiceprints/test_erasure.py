@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from threading import Event
 from types import SimpleNamespace
 
@@ -21,7 +22,7 @@ from tests.api.native.client import Native, encoded
 from tests.archives import zipped
 from tests.cast import KEN, LIBRARY, OTHER_TAG, SUSAN, WEI, audio, recording, wav_of
 from tests.servers import through_the_queue
-from voiceprints import bulk, erasure, opting_out, receipts, recordings, services, traces, work
+from voiceprints import bulk, erasure, leaving, opting_out, receipts, recordings, services, traces, work
 from voiceprints.errors import ErasureNotFound, ErasureUnfinished, JobFileNotFound, SpeakerNotFound, UploadsGone
 from voiceprints.jobs import connection as redis
 from voiceprints.models import Erasure, Job, JobRow, Utterance, UtteranceEmbedding, Voiceprint
@@ -474,6 +475,23 @@ def test_an_unknown_id_waits_for_no_export_that_began_later(acme):
         begun = erasure.erase_person(acme, "mistyped")
         assert work.claimed(acme.pk, bulk.begin_export(acme, LIBRARY).pk)
         assert erasure.go_on(acme, begun.pk).is_done
+
+
+def test_an_unknown_id_waits_in_a_closed_tenant_for_no_export_whose_runner_died(acme, monkeypatch):
+    enroll(acme, KEN, KEN)
+    with through_the_queue():
+        run = work.claimed(acme.pk, bulk.begin_export(acme, LIBRARY).pk)
+        product = bulk.RUNNERS[Job.Kind.EXPORT](run)
+        begun = erasure.erase_person(acme, SUBJECT)
+        leaving.close(acme, grace=timedelta(days=1))
+        acme.refresh_from_db()
+        assert not erasure.go_on(acme, begun.pk).is_done, "its runner lives"
+        monkeypatch.setattr(work, "GIVEN_UP_AFTER", timedelta(0))
+        assert erasure.go_on(acme, begun.pk).is_done
+        with pytest.raises(work.JobLost):
+            run.succeed(product)
+        leaving.restore(acme)
+        assert work.claimed(acme.pk, run.job.pk)
 
 
 def test_somebody_of_whom_only_an_import_under_way_tells_is_erased(acme, recordings_folder):
