@@ -12,7 +12,9 @@ from django.db import connection
 from tenants.context import acting_as
 from tenants.models import Tenant
 from tests.cast import KEN, LIBRARY, OTHER_TAG, SUSAN, audio
-from voiceprints import backup_lock, erasure, receipts, services
+from tests.servers import through_the_queue
+from voiceprints import backup_lock, bulk, erasure, receipts, services, work
+from voiceprints.models import Job
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -132,6 +134,21 @@ def test_a_grace_that_cannot_be_is_refused(days, acme, people):
     with pytest.raises(CommandError, match="0 to 365"):
         call_command("erase", "tenant", "acme", "--grace-days", days, "--yes")
     assert Tenant.objects.get(slug="acme").active
+
+
+def test_whoever_erases_while_an_export_may_have_read_them_is_told_how_to_get_the_receipt(acme, people, capsys):
+    with through_the_queue():
+        run = work.claimed(acme.pk, bulk.begin_export(acme, LIBRARY).pk)
+        with pytest.raises(CommandError) as waits:
+            call_command("erase", "person", "acme", "nobody-known", "--yes")
+        number = erasure.newest_of(acme).pk
+        assert str(waits.value) == (
+            "the erasure is not done yet: begun; "
+            f"erasure {number} goes on by itself, and then `erase receipt acme {number}` prints its receipt"
+        )
+        run.succeed(bulk.RUNNERS[Job.Kind.EXPORT](run))
+        erasure.go_on(acme, number)
+    assert receipts.is_about(json.loads(said(capsys, "receipt", "acme", str(number))), "nobody-known")
 
 
 def test_whoever_erases_while_a_backup_is_made_is_told_how_to_get_the_receipt(acme, people):

@@ -12,7 +12,7 @@ from tenants.clocks import WrongClock
 from tenants.management.base import AttributedCommand, tenant_named
 from tenants.models import Tenant
 from voiceprints import erasure, leaving, receipts, vacuuming
-from voiceprints.errors import BackupHoldsFiles, ErasureNotFound, VoiceprintError
+from voiceprints.errors import BackupHoldsFiles, ErasureNotFound, ErasureUnfinished, VoiceprintError
 from voiceprints.models import Erasure
 
 VACUUMS = ("plain", "full")
@@ -133,16 +133,21 @@ def _refuse_without_assent(options: dict[str, Any]) -> None:
 
 
 def _done(options: dict[str, Any], tenant: Tenant, begun: Erasure) -> str:
-    """The receipt, once everything is gone. Raises CommandError while a backup holds the files."""
+    """The receipt, once everything is gone.
+
+    Raises CommandError while a backup holds the files, and where the end waits for somebody else, such as for an export
+    that may have read the person.
+    """
     try:
-        done = erasure.go_on(tenant, begun.pk)
-    except BackupHoldsFiles as backup:
+        erasure.go_on(tenant, begun.pk)
+        receipt = erasure.receipt_of(tenant, begun.pk)
+    except (BackupHoldsFiles, ErasureUnfinished) as unfinished:
         whose = PLATFORM if begun.kind == Erasure.Kind.TENANT else tenant.slug
         later = f"erasure {begun.pk} goes on by itself, and then `erase receipt {whose} {begun.pk}` prints its receipt"
-        raise CommandError(f"{backup}; {later}") from None
+        raise CommandError(f"{unfinished}; {later}") from None
     if options["vacuum"]:
         vacuuming.vacuum_erased(full=options["vacuum"] == "full")
-    return _shown(erasure.receipt_of(tenant, done.pk))
+    return _shown(receipt)
 
 
 def _shown(receipt: dict[str, Any]) -> str:
