@@ -3,7 +3,7 @@
 An erasure is a row that knows how far it is. Each step is done in a transaction of its own and may be done again, so
 whoever finds it goes on with it, also after a crash: imports are held, rows go, then files and whatever other rooms
 keep, and only when all of that is gone the audit trail says so and a receipt is signed. Where no row tells of a person,
-files are looked through before anything of that. Nobody who asks waits for files.
+files are looked through before anything of that. Nobody who asks through REST or the console waits for files.
 """
 
 from __future__ import annotations
