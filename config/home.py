@@ -6,7 +6,8 @@ import fcntl
 import os
 import secrets
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
@@ -35,10 +36,7 @@ def lack_of_room(folder: Path) -> str:
 
 
 def is_ours_alone(path: Path) -> bool:
-    """Whether no other process has said so of `path` and lives.
-
-    It stays ours until this process ends, and whomever it lets inherit descriptors.
-    """
+    """Whether no other process has said so of `path` and lives. It stays ours until this process ends."""
     if not path.parent.exists():
         private_folder(path.parent)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, PRIVATE_FILE)
@@ -47,8 +45,29 @@ def is_ours_alone(path: Path) -> bool:
     except BlockingIOError:
         os.close(descriptor)
         return False
-    os.set_inheritable(descriptor, True)
     return True
+
+
+@contextmanager
+def held(path: Path, lock: int, otherwise: Exception) -> Iterator[int]:
+    """`path` with that lock of `fcntl`, as a descriptor, or raises `otherwise` where another's lock forbids it.
+
+    In the end it is taken from those too who have inherited the descriptor; they keep it when this process is killed.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, PRIVATE_FILE)
+    try:
+        _lock(descriptor, lock, otherwise)
+        yield descriptor
+    finally:
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, lock: int, otherwise: Exception) -> None:
+    try:
+        fcntl.flock(descriptor, lock | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise otherwise from None
 
 
 def stored_secret(path: Path, generate: Callable[[], str] = lambda: secrets.token_urlsafe(48)) -> str:

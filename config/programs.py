@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from configparser import RawConfigParser
 from dataclasses import dataclass
@@ -57,7 +58,7 @@ def stages() -> dict[Stage, list[Program]]:
 
 
 def write_supervisor_config(folder: Path) -> Path:
-    """supervisord's configuration for this installation. Nothing in it is secret."""
+    """supervisord's configuration for this installation, launched by this process. Nothing in it is secret."""
     logs = private_folder(settings.HOME / "logs")
     parser = RawConfigParser()
     parser["supervisord"] = {
@@ -75,6 +76,10 @@ def write_supervisor_config(folder: Path) -> Path:
     parser["unix_http_server"] = {"file": str(supervisor_socket(folder)), "chmod": "0700"}
     parser["rpcinterface:supervisor"] = {
         "supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"
+    }
+    parser["rpcinterface:launcher"] = {
+        "supervisor.rpcinterface_factory": "config.manager:Launcher",
+        "pid": str(os.getpid()),
     }
     for program in programs():
         parser[f"program:{program.name}"] = _section(program, logs)

@@ -5,9 +5,11 @@ A process that dies is started again; one that cannot stay up ends the whole wit
 
 from __future__ import annotations
 
+import fcntl
 import http.client
 import json
 import logging
+import os
 import signal
 import socket
 import subprocess
@@ -20,19 +22,24 @@ from django.core.management import CommandError, call_command
 from django.db import Error as DatabaseFailed
 
 from config import embedded, programs, settings, startup
-from config.home import is_ours_alone, lack_of_room, private_folder
+from config.home import PRIVATE_FILE, held, is_ours_alone, lack_of_room, private_folder
 from config.supervision import (
     START_SECONDS,
     AlreadyRunning,
     Failed,
     Supervisor,
     end_left_behind,
+    is_left_behind,
     manager_that_answers,
     managers_of,
     supervised,
 )
 from config.telling import tell, tell_that_it_runs
 from tenants.services import provision
+
+RUN = settings.HOME / "run"
+IN_USE = RUN / "in-use.lock"
+JUST_NOW = Failed(f"OPENVPR_HOME={settings.HOME} is just being started or stopped; try again in a moment")
 
 
 class Stopped(Exception):
@@ -48,14 +55,12 @@ def main(command: list[str], *, services_only: bool = False) -> int:
     for stop in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(stop, _stop)
     try:
-        return _run_services(command) if services_only else _run_platform(command)
+        return _run(command, services_only=services_only)
     except Stopped:
         tell("stopped")
         return 0
     except Unprepared:
         return 1
-    except AlreadyRunning as error:
-        return _run_command(command) if command else _complain(error)
     except (Failed, ImproperlyConfigured, CommandError) as error:
         return _complain(error)
     except (OSError, DatabaseFailed) as error:
@@ -64,11 +69,21 @@ def main(command: list[str], *, services_only: bool = False) -> int:
         return _complain(error)
 
 
+def _run(command: list[str], *, services_only: bool) -> int:
+    """On a platform that is up already, only the command."""
+    try:
+        return _run_services(command) if services_only else _run_platform(command)
+    except AlreadyRunning:
+        if not command:
+            raise
+        return _run_command(command)
+
+
 def _run_platform(command: list[str]) -> int:
     refuse_running()
     refuse_taken_port()
     prepare_home()
-    with supervised(settings.HOME / "run") as supervisor:
+    with supervised(RUN) as supervisor:
         wait_for_services(supervisor)
         startup.refuse_half_configured()
         call_command("migrate", verbosity=0, interactive=False)
@@ -87,15 +102,17 @@ def _run_services(command: list[str]) -> int:
     """The database as it is, or empty: nothing is migrated, and nobody is served."""
     refuse_running()
     prepare_home()
-    with supervised(settings.HOME / "run") as supervisor:
+    with supervised(RUN) as supervisor:
         wait_for_services(supervisor)
         startup.refuse_half_configured()
         return _run_command(command)
 
 
 def _run_command(command: list[str]) -> int:
-    """It keeps the lock of this start as long as it runs, also when we are killed."""
-    return subprocess.run(command, check=False, close_fds=False).returncode
+    """What it uses is not stopped by a next start as long as it runs, also when we are killed."""
+    with held(IN_USE, fcntl.LOCK_SH, JUST_NOW) as descriptor:
+        os.set_inheritable(descriptor, True)
+        return subprocess.run(command, check=False, close_fds=False).returncode
 
 
 def _complain(error: Exception) -> int:
@@ -108,6 +125,7 @@ def _complain(error: Exception) -> int:
 def prepare_home() -> None:
     for folder in ("", "run", "secrets", "recordings"):
         private_folder(settings.HOME / folder)
+    IN_USE.touch(PRIVATE_FILE)  # of the account that starts, whoever runs the first command
     if settings.EMBEDDED_REDIS:
         embedded.prepare_redis()
     if settings.EMBEDDED_POSTGRES:
@@ -117,21 +135,26 @@ def prepare_home() -> None:
 def refuse_running() -> None:
     """A second start would take the sockets away from what runs, whether or not somebody still manages it.
 
-    What a launcher that was killed has left is stopped, unless it was for a command that still runs.
+    What a launcher that was killed has left is stopped, unless a command that uses it still runs.
     """
     alone = is_ours_alone(settings.HOME / ".lock")
-    manager = manager_that_answers(settings.HOME / "run")
-    if manager and not alone:
-        raise AlreadyRunning(f"already running with OPENVPR_HOME={settings.HOME}; `kill {manager}` stops it")
-    if manager:
-        tell("whoever started this before was killed; stopping what is left of it", logging.WARNING)
-        end_left_behind(manager)
+    if manager := manager_that_answers(RUN):
+        _refuse_or_end(manager, alone=alone)
     if not alone:
-        raise Failed(f"OPENVPR_HOME={settings.HOME} is just being started or stopped; try again in a moment")
+        raise JUST_NOW
     if found := embedded.listening():
         running = " and ".join(f"{name} (process {pid})" for name, pid in found.items())
-        stops = " ".join(map(str, managers_of(found.values(), settings.HOME / "run")))
+        stops = " ".join(map(str, managers_of(found.values(), RUN)))
         raise Failed(f"still running with OPENVPR_HOME={settings.HOME}: {running}; `kill {stops}` stops it")
+
+
+def _refuse_or_end(manager: int, *, alone: bool) -> None:
+    running = AlreadyRunning(f"already running with OPENVPR_HOME={settings.HOME}; `kill {manager}` stops it")
+    if not (alone and is_left_behind(RUN, manager)):
+        raise running
+    with held(IN_USE, fcntl.LOCK_EX, running):
+        tell("whoever started this before was killed; stopping what is left of it", logging.WARNING)
+        end_left_behind(RUN, manager)
 
 
 def refuse_taken_port() -> None:

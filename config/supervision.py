@@ -6,6 +6,8 @@ import http.client
 import logging
 import os
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import time
@@ -25,6 +27,7 @@ from config.telling import tell
 START_SECONDS = 60.0
 STOP_SECONDS = 10.0 + sum(max(one.stop_seconds for one in stage) for stage in programs.stages().values())
 WATCH_SECONDS = 1.0
+CREDENTIALS = struct.Struct("3i")
 UNREACHABLE = (OSError, http.client.HTTPException, xmlrpc.client.Error)
 LOG = settings.HOME / "logs" / "supervisord.log"
 ENDED = f"the process manager ended by itself; see {LOG}"
@@ -132,9 +135,13 @@ class Supervisor:
 
 
 def _control(folder: Path) -> Any:
+    return _server(folder).supervisor
+
+
+def _server(folder: Path) -> Any:
     """A connection that failed once stays unusable, so each call gets a fresh one."""
     transport = SupervisorTransport(serverurl=f"unix://{programs.supervisor_socket(folder)}")
-    return xmlrpc.client.ServerProxy("http://supervisor", transport).supervisor
+    return xmlrpc.client.ServerProxy("http://supervisor", transport)
 
 
 def _pid(folder: Path) -> int | None:
@@ -154,10 +161,28 @@ def manager_that_answers(folder: Path) -> int | None:
         return None
 
 
-def end_left_behind(manager: int) -> None:
+def is_left_behind(folder: Path, manager: int) -> bool:
+    """Whether its launcher was killed, as it says itself; and we see its processes, by the ids that it gives them."""
+    try:
+        return bool(_server(folder).launcher.is_gone()) and _listener(folder) == manager
+    except UNREACHABLE:
+        return False
+
+
+def _listener(folder: Path) -> int:
+    """The process that answers there, 0 in a namespace of processes that we do not see."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.connect(str(programs.supervisor_socket(folder)))
+        process, _, _ = CREDENTIALS.unpack(
+            probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size),
+        )
+    return int(process)
+
+
+def end_left_behind(folder: Path, manager: int) -> None:
     """A process manager whose launcher was killed, with its programs, in order."""
-    with suppress(ProcessLookupError):
-        os.kill(manager, signal.SIGTERM)
+    with suppress(*UNREACHABLE):
+        _control(folder).shutdown()
     _outlast(manager)
 
 

@@ -137,7 +137,7 @@ def test_services_of_a_killed_launcher_stay_while_its_command_runs_and_end_with_
         platform = Platform(Path(folder), free_port())
         launcher = with_services(platform, "sleep", "600")
         stack.callback(launcher.kill)
-        platform.wait_for(lambda: any(one.name() == "sleep" for one in psutil.Process(launcher.pid).children()))
+        command = command_of(platform, launcher)
         left = psutil.Process(launcher.pid).children(recursive=True)
         stack.callback(lambda: [one.kill() for one in running(left)])
         launcher.kill()
@@ -145,10 +145,67 @@ def test_services_of_a_killed_launcher_stay_while_its_command_runs_and_end_with_
 
         assert "already running" in start_another(platform).stderr
         assert len(running(left)) == len(left)
-        (command,) = (one for one in left if one.name() == "sleep")
         command.kill()
         assert with_services(platform, "true").wait() == 0
         assert not running(left)
+
+
+def test_services_of_a_killed_launcher_stay_while_a_second_command_uses_them():
+    with tempfile.TemporaryDirectory(prefix="openvpr-run-", ignore_cleanup_errors=True) as folder, ExitStack() as stack:
+        platform = Platform(Path(folder), free_port())
+        launcher = with_services(platform, "sleep", "600")
+        stack.callback(launcher.kill)
+        first = command_of(platform, launcher)
+        second = with_services(platform, "sleep", "600")
+        stack.callback(second.kill)
+        last = command_of(platform, second)
+        stack.callback(lambda: [one.kill() for one in running([last])])
+        left = psutil.Process(launcher.pid).children(recursive=True)
+        stack.callback(lambda: [one.kill() for one in running(left)])
+        launcher.kill()
+        second.kill()
+        first.kill()
+
+        assert "already running" in start_another(platform).stderr
+        assert len(running(left)) == len(left) - 1
+        last.kill()
+        assert with_services(platform, "true").wait() == 0
+        assert not running(left)
+
+
+def command_of(platform: Platform, launcher: subprocess.Popen[bytes]) -> psutil.Process:
+    def found() -> list[psutil.Process]:
+        return [one for one in psutil.Process(launcher.pid).children() if one.name() == "sleep"]
+
+    platform.wait_for(found)
+    return found()[0]
+
+
+def test_what_a_command_left_in_the_background_keeps_no_start_out():
+    with tempfile.TemporaryDirectory(prefix="openvpr-run-", ignore_cleanup_errors=True) as folder, ExitStack() as stack:
+        platform = Platform(Path(folder), free_port())
+        assert with_services(platform, "sh", "-c", f"sleep 600 & echo $! >{folder}/background").wait() == 0
+        background = psutil.Process(int((platform.home / "background").read_text()))
+        stack.callback(background.kill)
+        launcher = with_services(platform, "sleep", "600")
+        stack.callback(launcher.kill)
+        command = command_of(platform, launcher)
+        left = psutil.Process(launcher.pid).children(recursive=True)
+        stack.callback(lambda: [one.kill() for one in running(left)])
+        launcher.kill()
+        command.kill()
+        assert with_services(platform, "true").wait() == 0
+        assert not running(left)
+        assert background.is_running()
+
+
+def test_a_start_beside_a_platform_whose_lock_is_gone_stops_nothing(platform):
+    processes = everybody(platform)
+    (platform.home / ".lock").unlink()
+    refused = start_another(platform)
+    assert refused.returncode == 1
+    assert re.fullmatch(r"openvpr: already running with .*; `kill \d+` stops it\n", refused.stderr)
+    assert len(running(processes)) == len(processes)
 
 
 def with_services(platform: Platform, *command: str) -> subprocess.Popen[bytes]:
