@@ -24,6 +24,7 @@ from tenants.models import Tenant
 from voiceprints import archives, exchange, recordings, work
 from voiceprints.archives import Archive
 from voiceprints.errors import ArchiveRefused, FileMissing, ManifestRefused, SubjectErased
+from voiceprints.failures import to_wire
 from voiceprints.imports import MANIFESTS
 from voiceprints.manifests import MANIFEST_BYTES, json_fields, read_rows
 from voiceprints.models import Job, JobRow
@@ -33,7 +34,7 @@ from voiceprints.results import LibraryKey
 # A text that is the id, at any depth.
 SAID = "jsonb_path_exists({column}, '$.** ? (@ == $id)', jsonb_build_object('id', %s::text))"
 # A text that one does: the lines of others may have the id within the name of a file.
-HELD = "EXISTS (SELECT FROM jsonb_path_query(fields, '$.*[*]') AS said WHERE said #>> '{}' ~ %s)"
+HELD = "EXISTS (SELECT FROM jsonb_path_query({column}, '{texts}') AS said WHERE said #>> '{{}}' ~ %s)"
 # Too short to tell anybody within a text that numbers recordings.
 SHORT = re.compile(r"[ -~]|[0-9]{2,4}")
 LETTER = re.compile(r"[0-9A-Za-z]")
@@ -142,7 +143,9 @@ def forget_jobs(tenant: Tenant, external_id: str) -> tuple[Counter[str], list[st
     paths = [path for job in doomed for path in job.inputs]
     recordings.let_go(tenant, paths)
     lines, _ = tenant.job_rows.filter(external_id=external_id).delete()
-    emptied = _told_lines(tenant).filter(_holds(external_id)).update(fields=None)
+    unsaid = {"fields": None, "problem": to_wire(SubjectErased())}
+    emptied = _failed_lines(tenant).filter(_holds("problem", "$.numbers.*", external_id)).update(**unsaid)
+    emptied += _told_lines(tenant).filter(_holds("fields", "$.*[*]", external_id)).update(fields=None)
     tenant.jobs.filter(pk__in=[job.pk for job in doomed]).delete()
     others = list(_saying(tenant, external_id).select_for_update())
     for job in others:
@@ -195,7 +198,11 @@ def _enrolling(tenant: Tenant, external_id: str) -> QuerySet[Job]:
 
 def _told_lines(tenant: Tenant) -> QuerySet[JobRow]:
     """Those that failed and of which it is kept what they said."""
-    found: QuerySet[JobRow] = tenant.job_rows.filter(outcome=JobRow.Outcome.FAILED, fields__isnull=False)
+    return _failed_lines(tenant).filter(fields__isnull=False)
+
+
+def _failed_lines(tenant: Tenant) -> QuerySet[JobRow]:
+    found: QuerySet[JobRow] = tenant.job_rows.filter(outcome=JobRow.Outcome.FAILED)
     return found
 
 
@@ -208,14 +215,14 @@ def _says(column: str, external_id: str) -> RawSQL:
     return RawSQL(SAID.format(column=column), [external_id], BooleanField())  # noqa: S611
 
 
-def _holds(external_id: str) -> RawSQL:
+def _holds(column: str, texts: str, external_id: str) -> RawSQL:
     """Of a line whether a text that was kept of it has the id in it, and not as a part of a longer word or number."""
     named = re.escape(external_id)
     pattern = f"^{named}$" if SHORT.fullmatch(external_id) else named
     # Between scripts, as of a name in Chinese and a number, there is an edge everywhere.
     before = "(?<![0-9A-Za-z])" if LETTER.match(external_id[:1]) else ""
     after = "(?![0-9A-Za-z])" if LETTER.match(external_id[-1:]) else ""
-    return RawSQL(HELD, [f"{before}{pattern}{after}"], BooleanField())  # noqa: S611
+    return RawSQL(HELD.format(column=column, texts=texts), [f"{before}{pattern}{after}"], BooleanField())  # noqa: S611
 
 
 def _without(value: Any, external_id: str) -> Any:

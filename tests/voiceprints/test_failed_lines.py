@@ -16,7 +16,8 @@ from tests.api.native.client import Native
 from tests.archives import csv_manifest, jsonl_manifest, voices, zipped
 from tests.cast import KEN, LIBRARY, SUSAN, WEI, audio, wav
 from tests.console.people import member, signed_in
-from voiceprints import bulk, erasure, failed_lines, opting_out, services, traces
+from voiceprints import bulk, erasure, failed_lines, opting_out, refusals, services, traces
+from voiceprints.errors import SubjectErased
 from voiceprints.manifests import LONGEST, LONGEST_KEPT, REPORTED, read_rows
 from voiceprints.models import Job, JobRow
 from voiceprints.results import LibraryKey
@@ -291,6 +292,15 @@ def test_what_was_kept_of_a_line_is_erased_where_it_names_them(acme):
     assert kept_fields(acme) == [None, None, mia]
     assert json.dumps(name, ensure_ascii=False)[1:-1] not in json.dumps(kept_fields(acme), ensure_ascii=False)
     assert [line["line"] for line in table(downloaded(acme, job))] == ["2", "3", "4"]
+
+
+def test_why_a_line_failed_names_nobody_who_was_erased(acme):
+    services.enroll(acme, LIBRARY, "wei", [audio(WEI)])
+    job = imported(acme, csv_manifest("ken,wei/1.wav", "mia,ken/weird.wav"))
+    erasure.erase_person(acme, "wei")
+    said = [line["problem"] for line in table(downloaded(acme, job))]
+    assert said == [str(refusals.in_words(SubjectErased())), "There is no file ken/weird.wav."]
+    assert kept_fields(acme) == [None, {"external_id": ["mia"], "audio": ["ken/weird.wav"]}]
 
 
 @pytest.mark.parametrize(
