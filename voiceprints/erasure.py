@@ -272,7 +272,7 @@ def _remove_rows(tenant: Tenant, erasure: Erasure) -> None:
     """From here on nobody finds the speaker any more, and whoever has read them into an export has lost it."""
     with acting_as(tenant):
         # Until the end of the transaction, in which the speaker can still be read, nobody begins an export.
-        one_at_a_time(tenant, work.JOBS)
+        _take_turn(tenant, erasure.subject)
         lock(erasure)
         if erasure.state != State.BEGUN:
             return
