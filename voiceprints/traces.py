@@ -6,7 +6,6 @@ whatever library they name: a speaker may have been moved since.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Set
 from contextlib import ExitStack, suppress
@@ -21,23 +20,17 @@ from django.utils import timezone
 from audio.errors import TooLarge
 from tenants.context import acting_as
 from tenants.models import Tenant
-from voiceprints import archives, exchange, recordings, work
+from voiceprints import archives, exchange, mentions, recordings, work
 from voiceprints.archives import Archive
 from voiceprints.errors import ArchiveRefused, FileMissing, ManifestRefused, SubjectErased
-from voiceprints.failures import to_wire
 from voiceprints.imports import MANIFESTS
 from voiceprints.manifests import MANIFEST_BYTES, json_fields, read_rows
-from voiceprints.models import Job, JobRow
+from voiceprints.models import Job
 from voiceprints.querysets import JobQuerySet
 from voiceprints.results import LibraryKey
 
 # A text that is the id, at any depth.
 SAID = "jsonb_path_exists({column}, '$.** ? (@ == $id)', jsonb_build_object('id', %s::text))"
-# A text that one does: the lines of others may have the id within the name of a file.
-HELD = "EXISTS (SELECT FROM jsonb_path_query({column}, '{texts}') AS said WHERE said #>> '{{}}' ~ %s)"
-# Too short to tell anybody within a text that numbers recordings.
-SHORT = re.compile(r"[ -~]|[0-9]{2,4}")
-LETTER = re.compile(r"[0-9A-Za-z]")
 ANY_LIBRARY = LibraryKey("any")
 UNREADABLE = (ArchiveRefused, ManifestRefused, FileMissing, TooLarge, FileNotFoundError)
 
@@ -56,7 +49,7 @@ class Keeper:
     keeps: Keeps
 
 
-_elsewhere: dict[str, Keeper] = {}
+_elsewhere = {"job_lines_emptied": Keeper(mentions.forget, mentions.keeps)}
 
 
 def kept_elsewhere(name: str, forget: Forget, keeps: Keeps) -> None:
@@ -72,7 +65,6 @@ def is_known(tenant: Tenant, external_id: str) -> bool:
     """Whether any job tells of the id."""
     told = (
         tenant.job_rows.filter(external_id=external_id),
-        _told_lines(tenant).filter(_says("fields", external_id)),
         _enrolling(tenant, external_id),
         _saying(tenant, external_id),
     )
@@ -135,7 +127,7 @@ def begin_exports_anew(tenant: Tenant) -> list[int]:
 
 
 def forget_jobs(tenant: Tenant, external_id: str) -> tuple[Counter[str], list[str]]:
-    """In the caller's transaction: enrollments of the id, lines about it, and where others' results and lines name it.
+    """In the caller's transaction: enrollments of the id, lines about it, and where others' results name it.
 
     Returns how much that was, and the paths of the uploads that go.
     """
@@ -143,16 +135,12 @@ def forget_jobs(tenant: Tenant, external_id: str) -> tuple[Counter[str], list[st
     paths = [path for job in doomed for path in job.inputs]
     recordings.let_go(tenant, paths)
     lines, _ = tenant.job_rows.filter(external_id=external_id).delete()
-    unsaid = {"fields": None, "problem": to_wire(SubjectErased())}
-    emptied = _failed_lines(tenant).filter(_holds("problem", "$.numbers.*", external_id)).update(**unsaid)
-    emptied += _told_lines(tenant).filter(_holds("fields", "$.*[*]", external_id)).update(fields=None)
     tenant.jobs.filter(pk__in=[job.pk for job in doomed]).delete()
     others = list(_saying(tenant, external_id).select_for_update())
     for job in others:
         job.result, job.problem = _without(job.result, external_id), _without(job.problem, external_id)
         job.save(update_fields=["result", "problem"])
-    told = {"job_lines": lines, "job_lines_emptied": emptied, "job_results": len(others)}
-    return Counter(jobs=len(doomed), uploads=len(paths), **told), paths
+    return Counter(jobs=len(doomed), uploads=len(paths), job_lines=lines, job_results=len(others)), paths
 
 
 def jobs_with_files(tenant: Tenant) -> list[int]:
@@ -196,16 +184,6 @@ def _enrolling(tenant: Tenant, external_id: str) -> QuerySet[Job]:
     return found
 
 
-def _told_lines(tenant: Tenant) -> QuerySet[JobRow]:
-    """Those that failed and of which it is kept what they said."""
-    return _failed_lines(tenant).filter(fields__isnull=False)
-
-
-def _failed_lines(tenant: Tenant) -> QuerySet[JobRow]:
-    found: QuerySet[JobRow] = tenant.job_rows.filter(outcome=JobRow.Outcome.FAILED)
-    return found
-
-
 def _saying(tenant: Tenant, external_id: str) -> QuerySet[Job]:
     found: QuerySet[Job] = tenant.jobs.filter(Q(_says("result", external_id)) | Q(_says("problem", external_id)))
     return found
@@ -213,16 +191,6 @@ def _saying(tenant: Tenant, external_id: str) -> QuerySet[Job]:
 
 def _says(column: str, external_id: str) -> RawSQL:
     return RawSQL(SAID.format(column=column), [external_id], BooleanField())  # noqa: S611
-
-
-def _holds(column: str, texts: str, external_id: str) -> RawSQL:
-    """Of a line whether a text that was kept of it has the id in it, and not as a part of a longer word or number."""
-    named = re.escape(external_id)
-    pattern = f"^{named}$" if SHORT.fullmatch(external_id) else named
-    # Between scripts, as of a name in Chinese and a number, there is an edge everywhere.
-    before = "(?<![0-9A-Za-z])" if LETTER.match(external_id[:1]) else ""
-    after = "(?![0-9A-Za-z])" if LETTER.match(external_id[-1:]) else ""
-    return RawSQL(HELD.format(column=column, texts=texts), [f"{before}{pattern}{after}"], BooleanField())  # noqa: S611
 
 
 def _without(value: Any, external_id: str) -> Any:

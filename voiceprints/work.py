@@ -362,7 +362,7 @@ class Run:
     def fail_line(self, number: int, error: Exception, fields: dict[str, list[str]] | None, **about: str) -> None:
         """`fields`: what the line said, to be mended. Who has opted out is not named, whatever failed."""
         key = LibraryKey(about["org_id"], about["tag_id"])
-        # Who opts out at this moment waits for the line, and then finds it.
+        # Who opts out everywhere at this moment waits for the line, and then finds it.
         with keeping_models(self.tenant):
             try:
                 optouts.refuse(self.tenant, key, about["external_id"], *(fields or {}).get("external_id", []))

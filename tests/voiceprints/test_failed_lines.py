@@ -16,8 +16,9 @@ from tests.api.native.client import Native
 from tests.archives import csv_manifest, jsonl_manifest, voices, zipped
 from tests.cast import KEN, LIBRARY, SUSAN, WEI, audio, wav
 from tests.console.people import member, signed_in
-from voiceprints import bulk, erasure, failed_lines, opting_out, refusals, services, traces
-from voiceprints.errors import SubjectErased
+from voiceprints import bulk, erasure, failed_lines, mentions, opting_out, services
+from voiceprints.errors import SpeakersExhausted
+from voiceprints.failures import to_wire
 from voiceprints.manifests import LONGEST, LONGEST_KEPT, REPORTED, read_rows
 from voiceprints.models import Job, JobRow
 from voiceprints.results import LibraryKey
@@ -294,12 +295,14 @@ def test_what_was_kept_of_a_line_is_erased_where_it_names_them(acme):
     assert [line["line"] for line in table(downloaded(acme, job))] == ["2", "3", "4"]
 
 
-def test_why_a_line_failed_names_nobody_who_was_erased(acme):
-    services.enroll(acme, LIBRARY, "wei", [audio(WEI)])
+@pytest.mark.parametrize("enrolled", [True, False])
+def test_why_a_line_failed_names_nobody_who_was_erased(enrolled, acme):
+    if enrolled:
+        services.enroll(acme, LIBRARY, "wei", [audio(WEI)])
     job = imported(acme, csv_manifest("ken,wei/1.wav", "mia,ken/weird.wav"))
     erasure.erase_person(acme, "wei")
     said = [line["problem"] for line in table(downloaded(acme, job))]
-    assert said == [str(refusals.in_words(SubjectErased())), "There is no file ken/weird.wav."]
+    assert said == ["There is no file ….", "There is no file ken/weird.wav."]
     assert kept_fields(acme) == [None, {"external_id": ["mia"], "audio": ["ken/weird.wav"]}]
 
 
@@ -313,20 +316,28 @@ def test_why_a_line_failed_names_nobody_who_was_erased(acme):
         ("8675309", [1]),
         ("867530", []),
         ("张伟", [3]),
+        ("张", []),
         ("c++", [3]),
+        ("mic", [2]),
+        ("Ana", []),
+        ("100", []),
+        ("12345", []),
+        ("missing", []),
     ],
 )
 def test_lines_about_others_are_emptied_only_where_they_name_the_person(name, emptied, acme):
     lines = [
         {"external_id": "susan", "audio": ["susan/1.wav", "recordings/000001/0001.flac"], "info": "calls 8675309"},
-        {"external_id": "ken", "audio": ["a/1.wav", "kim/2.wav"], "info": "for Kim Lee, of old"},
-        {"external_id": "mia", "audio": "张伟1.wav", "info": "speaks c++"},
+        {"external_id": "ken", "audio": ["a/1.wav", "kim/2.wav", "mic3.wav"], "info": "for Kim Lee, of old"},
+        {"external_id": "mia", "audio": "张伟1.wav", "info": "speaks c++ like Anaïs"},
+        {"external_id": "eve", "info": "none of it"},
     ]
     imported(acme, jsonl_manifest(*lines), "people.jsonl")
     with acting_as(acme):
-        removed, _ = traces.forget_jobs(acme, name)
+        acme.job_rows.filter(number=4).update(problem=to_wire(SpeakersExhausted(limit=100)))
+    assert mentions.keeps(acme, name) is bool(emptied)
+    assert mentions.forget(acme, name) == len(emptied)
     assert [number for number, fields in enumerate(kept_fields(acme), 1) if fields is None] == emptied
-    assert (removed["job_lines"], removed["job_lines_emptied"]) == (0, len(emptied))
 
 
 def test_a_short_name_is_erased_where_it_stands_alone(acme):
