@@ -9,8 +9,12 @@ from typing import Any, Final
 from django.core.files.storage import FileSystemStorage
 
 MOST_TRIES: Final = 1000
-OTHERS: Final = frozenset({"imports", "jobs"})
-"""Import folders, which are the operator's, and what jobs work on: folders that are named after no organisation."""
+IMPORT_FOLDERS: Final = "imports"
+"""What the operator puts there for imports, a folder for each tenant (`tenant-…`)."""
+JOB_FILES: Final = "jobs"
+"""What jobs work on or have made, likewise."""
+OTHERS: Final = frozenset({IMPORT_FOLDERS, JOB_FILES})
+"""The sweep leaves them alone, also where an organisation has such a name and its recordings in the same folder."""
 
 
 class Disk(FileSystemStorage):
@@ -36,7 +40,10 @@ class Disk(FileSystemStorage):
                 return
 
     def remove_empty_folders(self, unchanged_since: float) -> int:
-        """Organisations' in which nothing was since a moment in seconds of the epoch; how many. Raises OSError."""
+        """Those in which nothing was since a moment in seconds of the epoch; how many. Raises OSError.
+
+        `OTHERS` are left alone, with all that is in them.
+        """
         organisations = [folder for folder in _folders_in(Path(self.location)) if folder.name not in OTHERS]
         return sum(_swept(folder, unchanged_since) for folder in organisations)
 

@@ -23,6 +23,7 @@ from tenants.context import acting_as
 from tenants.models import Tenant
 from voiceprints import archives, exchange, recordings, services
 from voiceprints.archives import Archive
+from voiceprints.disk import IMPORT_FOLDERS
 from voiceprints.errors import FileMissing, ManifestRefused, ModelUnusable, StorageFailed, VoiceprintError
 from voiceprints.manifests import MANIFEST_BYTES, BadRow, Row, kept, read_rows
 from voiceprints.models import JobRow
@@ -175,7 +176,7 @@ def _in_archive(archive: Archive) -> Read:
 
 def import_folder(tenant: Tenant) -> str:
     """Where in the storage the operator puts what the tenant may import. No recording's path begins like this."""
-    return f"imports/tenant-{tenant.slug}"
+    return f"{IMPORT_FOLDERS}/tenant-{tenant.slug}"
 
 
 def _in_folder(tenant: Tenant) -> Read:

@@ -24,6 +24,7 @@ from tenants.actions import Action
 from tenants.cleaning import Tally, delete_rows
 from tenants.context import acting_as_platform
 from tenants.trail import note
+from voiceprints.disk import JOB_FILES
 from voiceprints.models import DoomedRecording, Job, StorageFinding, Utterance
 from voiceprints.recordings import remove_file
 from voiceprints.stored import PAGE, StoredFile, is_stored, remove_empty_folders, stored_files
@@ -36,7 +37,7 @@ YOUNGEST: Final = timedelta(days=1)
 """Longer than any request or job needs from a file to its row."""
 ASKED_AT_ONCE: Final = 8
 REMOVED_AT_ONCE: Final = 10
-OUR_NAMES: Final = re.compile(r"[^/]+/\d{8}/[0-9a-f-]{36}\.flac|jobs/tenant-\d+/[0-9a-f]{32}(\.\w+)*")
+OUR_NAMES: Final = re.compile(r"[^/]+/\d{8}/[0-9a-f-]{36}\.flac|" + JOB_FILES + r"/tenant-\d+/[0-9a-f]{32}(\.\w+)*")
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,7 @@ def _known(paths: Sequence[str]) -> set[str]:
     """Those of the paths that a row speaks of, or that the sweep of doomed files will come to."""
     known = set(Utterance.all_tenants.filter(recording__in=paths).values_list("recording", flat=True))
     known |= set(DoomedRecording.all_tenants.filter(path__in=paths).values_list("path", flat=True))
-    uploads = [path for path in paths if path.startswith("jobs/")]
+    uploads = [path for path in paths if path.startswith(f"{JOB_FILES}/")]
     if uploads:
         holding = Job.all_tenants.filter(Q(output__in=uploads) | ~Q(inputs=[]))
         for output, inputs in holding.values_list("output", "inputs"):

@@ -37,6 +37,7 @@ from tenants.models import Operation, Tenant, UsageDay
 from tenants.origins import origin
 from tenants.trail import note
 from voiceprints import jobs, optouts, recordings
+from voiceprints.disk import JOB_FILES
 from voiceprints.errors import (
     OUR_FAULT,
     AnalysisTimedOut,
@@ -160,7 +161,7 @@ def _refuse_too_many(tenant: Tenant) -> None:
 def stored(tenant: Tenant, file: IO[bytes], suffix: str = "") -> str:
     """The path in the storage where the file now lies, for a job to claim soon. Raises StorageFailed."""
     # A recording's path has a date in the second place, so it never looks like this.
-    path = f"jobs/tenant-{tenant.pk}/{uuid.uuid4().hex}{suffix}"
+    path = f"{JOB_FILES}/tenant-{tenant.pk}/{uuid.uuid4().hex}{suffix}"
     with acting_as(tenant):
         recordings.plan(tenant, [path], within=TIME_TO_CLAIM)
     with recordings.removed_on_failure(tenant, [path]):
