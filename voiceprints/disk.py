@@ -14,7 +14,7 @@ IMPORT_FOLDERS: Final = "imports"
 JOB_FILES: Final = "jobs"
 """What jobs work on or have made, likewise."""
 OTHERS: Final = frozenset({IMPORT_FOLDERS, JOB_FILES})
-"""The sweep leaves them alone, also where an organisation has such a name and its recordings in the same folder."""
+"""They stay when they are empty, also where an organisation has such a name and its recordings in the same folder."""
 
 
 class Disk(FileSystemStorage):
@@ -32,11 +32,12 @@ class Disk(FileSystemStorage):
         return path
 
     def delete(self, name: str) -> None:
-        """Folders go as far up as they are empty. Raises OSError for a file that cannot be removed."""
+        """Folders go as far up as they are empty, without `OTHERS`. Raises OSError for a file that stays."""
         super().delete(name)
         root = Path(self.location)
+        staying = {root, *(root / other for other in OTHERS)}
         for folder in Path(self.path(name)).parents:
-            if folder == root or not _is_gone(folder):
+            if folder in staying or not _is_gone(folder):
                 return
 
     def remove_empty_folders(self, unchanged_since: float) -> int:

@@ -111,6 +111,14 @@ def test_an_empty_folder_goes_with_its_last_file_and_others_stay(recordings_fold
     assert [one.name for one in recordings_folder.iterdir()] == ["globex"]
 
 
+@pytest.mark.parametrize("name", ["imports", "jobs"])
+def test_an_empty_folder_that_is_not_only_an_organisations_stays_without_its_last_file(recordings_folder, name):
+    path = recordings.new_path(name)
+    recordings.write([path], [b"flac"])
+    recordings.remove_file(path)
+    assert [str(one.relative_to(recordings_folder)) for one in recordings_folder.rglob("*")] == [name]
+
+
 def test_what_a_crash_left_of_empty_folders_goes_when_the_removal_is_tried_again(recordings_folder):
     (recordings_folder / "acme").mkdir(parents=True)
     recordings.remove_file(recordings.new_path("acme"))
