@@ -56,6 +56,7 @@ def held(path: Path, lock: int, otherwise: Exception) -> Iterator[int]:
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, PRIVATE_FILE)
     try:
+        os.fchown(descriptor, path.parent.stat().st_uid, -1)  # root may be first, and others must open it then
         _lock(descriptor, lock, otherwise)
         yield descriptor
     finally:

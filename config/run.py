@@ -22,7 +22,7 @@ from django.core.management import CommandError, call_command
 from django.db import Error as DatabaseFailed
 
 from config import embedded, programs, settings, startup
-from config.home import PRIVATE_FILE, held, is_ours_alone, lack_of_room, private_folder
+from config.home import held, is_ours_alone, lack_of_room, private_folder
 from config.supervision import (
     START_SECONDS,
     AlreadyRunning,
@@ -125,7 +125,6 @@ def _complain(error: Exception) -> int:
 def prepare_home() -> None:
     for folder in ("", "run", "secrets", "recordings"):
         private_folder(settings.HOME / folder)
-    IN_USE.touch(PRIVATE_FILE)  # of the account that starts, whoever runs the first command
     if settings.EMBEDDED_REDIS:
         embedded.prepare_redis()
     if settings.EMBEDDED_POSTGRES:
