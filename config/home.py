@@ -52,7 +52,8 @@ def is_ours_alone(path: Path) -> bool:
 def held(path: Path, lock: int, otherwise: Exception) -> Iterator[int]:
     """`path` with that lock of `fcntl`, as a descriptor, or raises `otherwise` where another's lock forbids it.
 
-    In the end it is taken from those too who have inherited the descriptor; they keep it when this process is killed.
+    In the end it is taken from those too who have inherited the descriptor; when this process is killed they keep it,
+    also what a command left in the background, for as long as it lives.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, PRIVATE_FILE)
     try:
