@@ -80,7 +80,7 @@ def _run(command: list[str], *, services_only: bool) -> int:
 
 
 def _run_platform(command: list[str]) -> int:
-    refuse_running()
+    refuse_running(ends_left_behind=not command)
     refuse_taken_port()
     prepare_home()
     with supervised(RUN) as supervisor:
@@ -100,7 +100,7 @@ def _run_platform(command: list[str]) -> int:
 
 def _run_services(command: list[str]) -> int:
     """The database as it is, or empty: nothing is migrated, and nobody is served."""
-    refuse_running()
+    refuse_running(ends_left_behind=False)
     prepare_home()
     with supervised(RUN) as supervisor:
         wait_for_services(supervisor)
@@ -131,14 +131,14 @@ def prepare_home() -> None:
         embedded.prepare_postgres()
 
 
-def refuse_running() -> None:
+def refuse_running(*, ends_left_behind: bool) -> None:
     """A second start would take the sockets away from what runs, whether or not somebody still manages it.
 
-    What a launcher that was killed has left is stopped, unless a command that uses it still runs.
+    Or it ends what a launcher that was killed has left, unless a command that uses it still runs.
     """
     alone = is_ours_alone(settings.HOME / ".lock")
     if manager := manager_that_answers(RUN):
-        _refuse_or_end(manager, alone=alone)
+        _refuse_or_end(manager, may_end=alone and ends_left_behind)
     if not alone:
         raise JUST_NOW
     if found := embedded.listening():
@@ -147,9 +147,9 @@ def refuse_running() -> None:
         raise Failed(f"still running with OPENVPR_HOME={settings.HOME}: {running}; `kill {stops}` stops it")
 
 
-def _refuse_or_end(manager: int, *, alone: bool) -> None:
+def _refuse_or_end(manager: int, *, may_end: bool) -> None:
     running = AlreadyRunning(f"already running with OPENVPR_HOME={settings.HOME}; `kill {manager}` stops it")
-    if not (alone and is_left_behind(RUN, manager)):
+    if not (may_end and is_left_behind(RUN, manager)):
         raise running
     with held(IN_USE, fcntl.LOCK_EX, running):
         tell("whoever started this before was killed; stopping what is left of it", logging.WARNING)

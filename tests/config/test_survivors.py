@@ -42,8 +42,12 @@ def everybody(platform: Platform) -> list[psutil.Process]:
 
 def everybody_of(platform: Platform) -> list[psutil.Process]:
     """The same of one whose launcher is gone."""
-    manager = psutil.Process(int((platform.home / "run" / "supervisord.pid").read_text()))
+    manager = manager_of(platform)
     return [manager, *manager.children(recursive=True)]
+
+
+def manager_of(platform: Platform) -> psutil.Process:
+    return psutil.Process(int((platform.home / "run" / "supervisord.pid").read_text()))
 
 
 def running(processes: list[psutil.Process]) -> list[psutil.Process]:
@@ -57,7 +61,7 @@ def is_running(process: psutil.Process) -> bool:
 
 
 def kill_process_manager(platform: Platform) -> None:
-    psutil.Process(int((platform.home / "run" / "supervisord.pid").read_text())).kill()
+    manager_of(platform).kill()
 
 
 def start_another(platform: Platform) -> subprocess.CompletedProcess[str]:
@@ -132,6 +136,19 @@ def test_a_start_ends_what_a_killed_launcher_left_and_nothing_is_lost(platform):
     assert "was not properly shut down" not in (platform.home / "logs" / "postgres.log").read_text()
 
 
+def test_a_command_beside_what_a_killed_launcher_left_uses_it_and_stops_nothing(platform):
+    manager = manager_of(platform)
+    left = [manager, *manager.children()]
+    platform.process.kill()
+    platform.process.wait()
+    for flags in ([], ["--services"]):
+        assert launched(platform, *flags, sys.executable, "manage.py", "migrate", "--check").wait() == 0
+        assert len(running(left)) == len(left)
+    assert is_success(platform.enroll())
+    platform.start()
+    assert not running(left)
+
+
 def test_services_of_a_killed_launcher_stay_while_its_command_runs_and_end_with_the_next_start():
     with tempfile.TemporaryDirectory(prefix="openvpr-run-", ignore_cleanup_errors=True) as folder, ExitStack() as stack:
         platform = Platform(Path(folder), free_port())
@@ -146,7 +163,8 @@ def test_services_of_a_killed_launcher_stay_while_its_command_runs_and_end_with_
         assert "already running" in start_another(platform).stderr
         assert len(running(left)) == len(left)
         command.kill()
-        assert with_services(platform, "true").wait() == 0
+        platform.start()
+        stack.callback(platform.stop)
         assert not running(left)
 
 
@@ -169,7 +187,8 @@ def test_services_of_a_killed_launcher_stay_while_a_second_command_uses_them():
         assert "already running" in start_another(platform).stderr
         assert len(running(left)) == len(left) - 1
         last.kill()
-        assert with_services(platform, "true").wait() == 0
+        platform.start()
+        stack.callback(platform.stop)
         assert not running(left)
 
 
@@ -194,7 +213,8 @@ def test_what_a_command_left_in_the_background_keeps_no_start_out():
         stack.callback(lambda: [one.kill() for one in running(left)])
         launcher.kill()
         command.kill()
-        assert with_services(platform, "true").wait() == 0
+        platform.start()
+        stack.callback(platform.stop)
         assert not running(left)
         assert background.is_running()
 
@@ -209,8 +229,12 @@ def test_a_start_beside_a_platform_whose_lock_is_gone_stops_nothing(platform):
 
 
 def with_services(platform: Platform, *command: str) -> subprocess.Popen[bytes]:
+    return launched(platform, "--services", *command)
+
+
+def launched(platform: Platform, *arguments: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, "-m", "config", "--services", *command], cwd=settings.BASE_DIR, env=platform.environment
+        [sys.executable, "-m", "config", *arguments], cwd=settings.BASE_DIR, env=platform.environment
     )
 
 
