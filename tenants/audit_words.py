@@ -60,6 +60,7 @@ NAMES: Final = {
     "is_superuser": gettext_lazy("platform staff"),
     "job_lines": gettext_lazy("lines of jobs"),
     "job_lines_emptied": gettext_lazy("lines of jobs emptied"),
+    "job_problems": gettext_lazy("problems of jobs"),
     "job_results": gettext_lazy("results of jobs"),
     "jobs": gettext_lazy("jobs"),
     "kept_answers": gettext_lazy("kept answers"),

@@ -1,9 +1,10 @@
-"""Failed lines of imports that are about others and name somebody, as in the name of a file."""
+"""Failed lines and jobs that are about others and name somebody, as in the name of a file."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any, Final
 
 from django.db.models import BooleanField, JSONField, QuerySet
@@ -21,28 +22,44 @@ UNNAMED: Final = "…"
 ROWS_AT_ONCE: Final = 1000
 
 HOLDING: Final = (
-    "EXISTS (SELECT FROM jsonb_path_query(jsonb_build_array(fields, problem->'numbers'), '$[*].*[*]') AS said "
-    "WHERE strpos(said #>> '{}', %s) > 0)"
+    "EXISTS (SELECT FROM jsonb_path_query(jsonb_build_array({columns}), '$[*].*[*]') AS said "
+    "WHERE strpos(said #>> '{{}}', %s) > 0)"
 )
 
 
-def forget(tenant: Tenant, external_id: str | None) -> int:
-    """What such lines said, and what their problems quote; returns how many lines. The tenant's rows go without it."""
-    if external_id is None:
-        return 0
-    with acting_as(tenant):
-        named = list(_naming(tenant, external_id))
-    emptied = 0
-    for start in range(0, len(named), ROWS_AT_ONCE):
+@dataclass(frozen=True)
+class Mentions:
+    """In a tenant's rows that have a problem. `cells`: their columns that say what a line said."""
+
+    rows: Callable[[Tenant], QuerySet[Any]]
+    cells: tuple[str, ...] = ()
+
+    def forget(self, tenant: Tenant, external_id: str | None) -> int:
+        """What such rows said, and what their problems quote; returns how many rows.
+
+        The tenant's rows go without it.
+        """
+        if external_id is None:
+            return 0
         with acting_as(tenant):
-            rows = _failed(tenant).filter(pk__in=named[start : start + ROWS_AT_ONCE])
-            emptied += rows.update(fields=None, problem=_unnamed())
-    return emptied
+            named = list(self._naming(tenant, external_id))
+        emptied = 0
+        for start in range(0, len(named), ROWS_AT_ONCE):
+            with acting_as(tenant):
+                rows = self.rows(tenant).filter(pk__in=named[start : start + ROWS_AT_ONCE])
+                emptied += rows.update(**dict.fromkeys(self.cells), problem=_unnamed())
+        return emptied
 
+    def keeps(self, tenant: Tenant, external_id: str) -> bool:
+        with acting_as(tenant):
+            return any(True for _ in self._naming(tenant, external_id))
 
-def keeps(tenant: Tenant, external_id: str) -> bool:
-    with acting_as(tenant):
-        return any(True for _ in _naming(tenant, external_id))
+    def _naming(self, tenant: Tenant, external_id: str) -> Iterator[int]:
+        holding = HOLDING.format(columns=", ".join([*self.cells, "problem->'numbers'"]))
+        found = self.rows(tenant).filter(RawSQL(holding, [external_id], BooleanField()))  # noqa: S611
+        for key, problem, *said in found.values_list("pk", "problem", *self.cells).iterator():
+            if any(stands_in(text, external_id) for text in _texts(said, (problem or {}).get("numbers", {}))):
+                yield key
 
 
 def stands_in(text: str, name: str) -> bool:
@@ -67,22 +84,21 @@ def _goes_on(before: str, after: str) -> bool:
     return all(character.lower() != character.upper() for character in (before, after))
 
 
-def _naming(tenant: Tenant, external_id: str) -> Iterator[int]:
-    holding = _failed(tenant).filter(RawSQL(HOLDING, [external_id], BooleanField()))  # noqa: S611
-    for key, fields, problem in holding.values_list("pk", "fields", "problem").iterator():
-        if any(stands_in(text, external_id) for text in _texts(fields or {}, (problem or {}).get("numbers", {}))):
-            yield key
-
-
-def _texts(fields: dict[str, list[str]], numbers: dict[str, Any]) -> Iterator[str]:
-    for cells in fields.values():
-        yield from cells
-    yield from (said for name in NAMES if isinstance(said := numbers.get(name), str))
+def _texts(said: list[dict[str, list[str]] | None], numbers: dict[str, Any]) -> Iterator[str]:
+    for fields in said:
+        for cells in (fields or {}).values():
+            yield from cells
+    yield from (text for name in NAMES if isinstance(text := numbers.get(name), str))
 
 
 def _failed(tenant: Tenant) -> QuerySet[JobRow]:
     imports = tenant.jobs.filter(kind=Job.Kind.IMPORT)
     found: QuerySet[JobRow] = tenant.job_rows.filter(outcome=JobRow.Outcome.FAILED, job__in=imports)
+    return found
+
+
+def _jobs(tenant: Tenant) -> QuerySet[Job]:
+    found: QuerySet[Job] = tenant.jobs.filter(problem__isnull=False)
     return found
 
 
@@ -92,3 +108,7 @@ def _unnamed() -> RawSQL:
         sql = f"jsonb_set({sql}, %s::text[], to_jsonb(%s::text), false)"
         said += [["numbers", name], UNNAMED]
     return RawSQL(sql, said, JSONField())  # noqa: S611
+
+
+LINES: Final = Mentions(_failed, cells=("fields",))
+JOBS: Final = Mentions(_jobs)

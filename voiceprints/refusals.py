@@ -138,6 +138,8 @@ REFUSALS = {
 }
 
 WORD = re.compile(r"[A-Za-z]+")
+STRANGE = {"external_id", "member"}
+"""Names that strangers gave."""
 WITH_REASON = (ArchiveRefused, ManifestRefused, RowRefused)
 
 
@@ -150,6 +152,8 @@ def in_words(error: Exception) -> str:
         return _taken(error)
     if isinstance(error, RowRefused) and error.reason == LACKING:
         return _("The line has no %(field)s.") % {"field": error.field}
+    if isinstance(error, ArchiveRefused) and error.member:
+        return _("The archive cannot be used: %(reason)s (%(member)s).") % _figures(error)
     words = REFUSALS.get(type(error))
     return str(words) % _figures(error) if words else str(error)
 
@@ -160,8 +164,7 @@ def _figures(error: Exception) -> dict[str, Any]:
         numbers = numbers | {"reason": reason_in_words(error.reason)}
     if isinstance(error, EmbeddingUnfinished):
         numbers = numbers | {"reason": WORD.sub(lambda kind: usage_reasons.in_words(kind[0]), error.reason)}
-    if "external_id" in numbers:
-        numbers = numbers | {"external_id": visible(numbers["external_id"])}
+    numbers = numbers | {name: visible(numbers[name]) for name in STRANGE & numbers.keys()}
     return {name: localize(round(one, 2)) if isinstance(one, float) else one for name, one in numbers.items()}
 
 

@@ -49,7 +49,10 @@ class Keeper:
     keeps: Keeps
 
 
-_elsewhere = {"job_lines_emptied": Keeper(mentions.forget, mentions.keeps)}
+_elsewhere = {
+    "job_lines_emptied": Keeper(mentions.LINES.forget, mentions.LINES.keeps),
+    "job_problems": Keeper(mentions.JOBS.forget, mentions.JOBS.keeps),
+}
 
 
 def kept_elsewhere(name: str, forget: Forget, keeps: Keeps) -> None:

@@ -768,3 +768,17 @@ def test_going_on_again_changes_nothing(acme):
     assert erasure.receipt_of(acme, done.pk) == before
     with acting_as(acme):
         assert AuditEvent.all_tenants.filter(action="erasure.done").count() == 1
+
+
+@pytest.mark.parametrize("enrolled", [True, False])
+def test_why_an_archive_was_refused_names_nobody_who_was_erased(enrolled, acme, recordings_folder):
+    if enrolled:
+        enroll(acme, SUBJECT, SUSAN)
+    for name in (f"../{SUBJECT}/1.wav", "../other.wav"):
+        bulk.begin_import(acme, archive=zipped({"manifest.jsonl": manifest(KEN), name: b""}))
+    done = erasure.erase_person(acme, SUBJECT)
+    with acting_as(acme):
+        said = [job.problem["numbers"]["member"] for job in acme.jobs.order_by("pk")]
+    assert said == ["…", "../other.wav"]
+    assert places_of(SUBJECT, recordings_folder) == []
+    assert erasure.find_erasure(acme, done.pk).counts["job_problems"] == 1

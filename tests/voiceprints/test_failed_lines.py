@@ -335,8 +335,8 @@ def test_lines_about_others_are_emptied_only_where_they_name_the_person(name, em
     imported(acme, jsonl_manifest(*lines), "people.jsonl")
     with acting_as(acme):
         acme.job_rows.filter(number=4).update(problem=to_wire(SpeakersExhausted(limit=100)))
-    assert mentions.keeps(acme, name) is bool(emptied)
-    assert mentions.forget(acme, name) == len(emptied)
+    assert mentions.LINES.keeps(acme, name) is bool(emptied)
+    assert mentions.LINES.forget(acme, name) == len(emptied)
     assert [number for number, fields in enumerate(kept_fields(acme), 1) if fields is None] == emptied
 
 

@@ -2,6 +2,7 @@
 
 import io
 import os
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,9 @@ from tests.archives import csv_manifest, jsonl_manifest, targz, tarred, voices, 
 from tests.cast import KEN, LIBRARY, SUSAN, WEI, audio, silence
 from voiceprints import bulk, imports, recordings, services, work
 from voiceprints.errors import JobFinished, JobNotFound, TooBusy
+from voiceprints.failures import from_wire
 from voiceprints.models import DoomedRecording
+from voiceprints.refusals import in_words
 from voiceprints.results import AudioInput, LibraryKey, WhenEnrolled
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -143,6 +146,27 @@ def test_what_is_no_import_at_all_fails_with_a_reason(acme, recordings_folder, f
     assert (job.state, job.problem["kind"]) == ("failed", problem)
     assert speakers(acme) == {}
     assert files_in(recordings_folder) == []
+
+
+def with_link(files):
+    link = tarfile.TarInfo("link.wav")
+    link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+    return tarred(files, extra=(link,))
+
+
+@pytest.mark.parametrize(
+    ("pack", "files", "said"),
+    [
+        (zipped, {"../../evil.wav": b""}, "The archive cannot be used: unsafe name (../../evil.wav)."),
+        (zipped, {"a\u202eb/../c": b""}, "The archive cannot be used: unsafe name (a⟨U+202E⟩b/../c)."),
+        (zipped, {"c1.wav": b"", "./c1.wav": b""}, "The archive cannot be used: twice the same name (c1.wav)."),
+        (with_link, {}, "The archive cannot be used: neither file nor folder (link.wav)."),
+        (zipped, {"../" + "x" * 1000: b""}, f"The archive cannot be used: unsafe name (../{'x' * 197})."),
+    ],
+)
+def test_a_refused_archive_names_what_gave_the_reason(acme, pack, files, said):
+    job = imported(acme, pack({"manifest.csv": TWO, **files}))
+    assert in_words(from_wire(job.problem)) == said
 
 
 def test_what_was_uploaded_goes_when_the_job_is_over(acme, recordings_folder):
