@@ -82,6 +82,7 @@ PAGES = [
     ("speakers/{speaker}/consent/", EVERYBODY),
     ("libraries/{library}/enroll/", EVERYBODY),
     ("erasures/", [STAFF]),
+    ("erased-tenants/", [STAFF]),
     ("erasures/{tenant}/", EVERYBODY),
     ("erasures/{tenant}/begin/", EVERYBODY),
     ("erasures/{tenant}/tenant/", EVERYBODY),

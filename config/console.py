@@ -119,6 +119,12 @@ class ConsoleSite(UnfoldAdminSite):
         receipt = self.admin_view(erasure_views.receipt)
         return [
             path("erasures/", self.admin_view(erasure_views.home), name="erasures"),
+            path("erased-tenants/", self.admin_view(erasure_views.gone), name="erased_tenants"),
+            path(
+                "erased-tenants/<int:erasure_id>/receipt.json",
+                self.admin_view(erasure_views.gone_receipt),
+                name="erased_tenant_receipt",
+            ),
             path("erasures/<slug:slug>/", self.admin_view(erasure_views.tenant_erasures), name="tenant_erasures"),
             path("erasures/<slug:slug>/begin/", self.admin_view(erasure_views.begin), name="erase"),
             path("opt-outs/", self.admin_view(optout_views.home), name="opt_outs"),

@@ -126,11 +126,7 @@ def newest_of(tenant: Tenant) -> Erasure:
 
 def receipt_of(tenant: Tenant, erasure_id: int) -> dict[str, Any]:
     """Raises ErasureNotFound, ErasureUnfinished."""
-    erasure = find_erasure(tenant, erasure_id)
-    if erasure.receipt is None:
-        raise ErasureUnfinished(state=erasure.state)
-    receipt: dict[str, Any] = erasure.receipt
-    return receipt
+    return _receipt(find_erasure(tenant, erasure_id))
 
 
 def page_erasures(
@@ -145,6 +141,30 @@ def page_erasures(
         found = page_of(erasures_of(tenant).filter(**where), order, after=after, limit=limit)
     tell_of_backup(found.rows)
     return found
+
+
+def page_gone(*, where: dict[str, Any], limit: int) -> Page[Erasure]:
+    """Of tenants, whether or not they are done, newest first. For the platform's staff."""
+    with acting_as_platform():
+        found = page_of(Erasure.all_tenants.filter(kind=Kind.TENANT, **where), NEWEST_FIRST, after=None, limit=limit)
+    tell_of_backup(found.rows)
+    return found
+
+
+def receipt_of_gone(erasure_id: int) -> dict[str, Any]:
+    """Of a tenant. For the platform's staff. Raises ErasureNotFound, ErasureUnfinished."""
+    with acting_as_platform():
+        erasure = Erasure.all_tenants.filter(kind=Kind.TENANT, pk=erasure_id).first()
+    if erasure is None:
+        raise ErasureNotFound(erasure_id=erasure_id)
+    return _receipt(erasure)
+
+
+def _receipt(erasure: Erasure) -> dict[str, Any]:
+    if erasure.receipt is None:
+        raise ErasureUnfinished(state=erasure.state)
+    receipt: dict[str, Any] = erasure.receipt
+    return receipt
 
 
 def tell_of_backup(erasures: Iterable[Erasure]) -> None:

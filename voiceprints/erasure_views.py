@@ -31,6 +31,7 @@ from voiceprints.erasure_forms import ErasureForm, LeavingForm
 from voiceprints.errors import ErasureNotFound, ErasureUnfinished, VoiceprintError
 from voiceprints.models import Erasure
 from voiceprints.pages import LARGEST_KEY, chosen_speaker, older_ones
+from voiceprints.paging import Page
 from voiceprints.refusals import in_words
 
 SHOWN = 50
@@ -40,7 +41,7 @@ SHOWN = 50
 def home(request: HttpRequest) -> HttpResponse:
     """A member's own tenant; platform staff choose one."""
     refuse_unless(may_read_audit(request))
-    return choose_tenant(request, _("Erasures"), _list_address)
+    return choose_tenant(request, _("Erasures"), _list_address, template="tenants_erasures")
 
 
 @require_safe
@@ -48,11 +49,18 @@ def tenant_erasures(request: HttpRequest, slug: str) -> HttpResponse:
     tenant = own_tenant(request, slug)
     refuse_unless(may_read_audit(request))
     found = erasure.page_erasures(tenant, where=older_ones(request), limit=SHOWN)
-    more = found.rows[-1].pk if found.last else None
-    held = next(filter(None, (one.waits_for_backup_since for one in found.rows)), None)
-    shown = {"erasures": found.rows, "held": held, "more": more, "turned": "before" in request.GET}
     about = {"title": _("Erasures"), "tenant": tenant, "may_erase": may_manage_access(request)}
-    return page(request, "erasures", about | shown | _about_leaving(request, tenant))
+    seen = {"sees_gone": is_platform_staff(request)}
+    return page(request, "erasures", about | seen | _listed(request, found) | _about_leaving(request, tenant))
+
+
+@require_safe
+def gone(request: HttpRequest) -> HttpResponse:
+    """Tenants as a whole, which have no page of their own any more."""
+    _find_only_for_staff(request)
+    found = erasure.page_gone(where=older_ones(request), limit=SHOWN)
+    about = {"title": _("Erased tenants"), "parent": _("Erasures"), "back": reverse("admin:erasures")}
+    return page(request, "gone", about | _listed(request, found))
 
 
 @opens_own_transactions
@@ -114,9 +122,17 @@ def receipt(request: HttpRequest, slug: str, erasure_id: int) -> HttpResponse:
         document = erasure.receipt_of(tenant, min(erasure_id, LARGEST_KEY))
     except (ErasureNotFound, ErasureUnfinished):
         raise Http404 from None
-    named = {"Content-Disposition": f'attachment; filename="erasure-{erasure_id}.json"'}
-    content = json.dumps(document, indent=2, ensure_ascii=False)
-    return HttpResponse(content, content_type="application/json", headers=named)
+    return _file(document, erasure_id)
+
+
+@require_safe
+def gone_receipt(request: HttpRequest, erasure_id: int) -> HttpResponse:
+    _find_only_for_staff(request)
+    try:
+        document = erasure.receipt_of_gone(min(erasure_id, LARGEST_KEY))
+    except (ErasureNotFound, ErasureUnfinished):
+        raise Http404 from None
+    return _file(document, erasure_id)
 
 
 def told_of(begun: Erasure) -> str:
@@ -124,6 +140,24 @@ def told_of(begun: Erasure) -> str:
     if begun.state == Erasure.State.BEGUN:
         return _("Nobody is enrolled under this id. Kept files are looked through for it, and a receipt follows.")
     return _("The speaker is gone. The receipt follows once everything else is gone, too.")
+
+
+def _find_only_for_staff(request: HttpRequest) -> None:
+    """Raises Http404: members are not told that any other tenant was there."""
+    if not is_platform_staff(request):
+        raise Http404
+
+
+def _listed(request: HttpRequest, found: Page[Erasure]) -> dict[str, Any]:
+    more = found.rows[-1].pk if found.last else None
+    held = next(filter(None, (one.waits_for_backup_since for one in found.rows)), None)
+    return {"erasures": found.rows, "held": held, "more": more, "turned": "before" in request.GET}
+
+
+def _file(document: dict[str, Any], erasure_id: int) -> HttpResponse:
+    named = {"Content-Disposition": f'attachment; filename="erasure-{erasure_id}.json"'}
+    content = json.dumps(document, indent=2, ensure_ascii=False)
+    return HttpResponse(content, content_type="application/json", headers=named)
 
 
 def _begun(tenant: Tenant, said: dict[str, Any]) -> Erasure:

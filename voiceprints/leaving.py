@@ -81,12 +81,6 @@ def begin_due() -> list[Erasure]:
     return begun
 
 
-def gone() -> list[Erasure]:
-    """Of tenants, whether or not they are done, newest first."""
-    with acting_as_platform():
-        return list(Erasure.all_tenants.filter(kind=Erasure.Kind.TENANT).order_by("-pk"))
-
-
 def erase(tenant: Tenant, erasure: Erasure) -> None:
     """To the end, from wherever it is.
 

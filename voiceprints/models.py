@@ -607,3 +607,8 @@ class Erasure(models.Model):
     @property
     def is_done(self) -> bool:
         return self.state == self.State.DONE
+
+    @property
+    def slug(self) -> str:
+        """Of a tenant that is erased as a whole."""
+        return str(self.receipt["receipt"]["tenant"]["slug"] if self.receipt else self.subject)

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import threading
+from datetime import timedelta
 
 import pytest
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
-from tenants.context import acting_as
+from bench.console_pages import MOST_QUERIES, TRANSACTION_CONTROL
+from tenants.context import acting_as, acting_as_platform
 from tenants.models import Tenant
 from tests.cast import LIBRARY, SUSAN, audio
 from tests.console.people import enrolled
-from voiceprints import backup_lock, erasure, opting_out, receipts, services
+from voiceprints import backup_lock, erasure, leaving, opting_out, receipts, services
 from voiceprints.consents import Given
+from voiceprints.erasure_views import SHOWN
 from voiceprints.errors import OptOutNotFound
+from voiceprints.models import Erasure
 from voiceprints.results import LibraryKey
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -165,6 +170,74 @@ def test_another_tenant_closes_its_own_and_no_other(client_of, acme, people):
     assert client.post(LEAVE, {"typed": "acme", "grace_days": "30"}).status_code == 404
     assert client.post(f"{LEAVE}restore/").status_code == 403
     assert not leaves(acme)
+
+
+GONE = "/console/erased-tenants/"
+
+
+def erased(tenant):
+    """With no time to think it over."""
+    leaving.close(tenant, grace=timedelta(0))
+    (begun,) = leaving.begin_due()
+    return erasure.go_on(tenant, begun.pk)
+
+
+def test_platform_staff_fetch_the_receipt_of_a_tenant_that_is_gone(client_of, acme, people):
+    staff = client_of("staff")
+    gone = erased(acme)
+    for page in ("/console/erasures/", "/console/erasures/globex/"):
+        assert f'href="{GONE}"' in staff.get(page, follow=True).content.decode()
+    (one,) = (page := staff.get(GONE)).context["erasures"]
+    assert (one.slug, one.pk) == ("acme", gone.pk)
+    address = f"{GONE}{gone.pk}/receipt.json"
+    assert address in page.content.decode()
+    document = staff.get(address).json()
+    assert receipts.verify(document, receipts.public_keys())
+    assert receipts.is_about(document, "acme")
+    assert staff.get("/console/erasures/acme/").status_code == 404
+
+
+def test_of_a_tenant_that_is_just_being_erased_the_slug_is_told_and_no_receipt(client_of, acme):
+    leaving.close(acme, grace=timedelta(0))
+    (begun,) = leaving.begin_due()
+    staff = client_of("staff")
+    page = staff.get(GONE).content.decode()
+    assert "acme" in page
+    assert "receipt.json" not in page
+    assert staff.get(f"{GONE}{begun.pk}/receipt.json").status_code == 404
+
+
+def test_members_find_nothing_of_tenants_that_are_gone(client_of, acme):
+    number, member = erased(acme).pk, client_of("globex")
+    for page in (GONE, f"{GONE}{number}/receipt.json"):
+        assert member.get(page).status_code == 404
+    assert GONE not in member.get("/console/erasures/globex/").content.decode()
+
+
+def test_the_receipt_of_a_person_is_none_of_a_tenant(client_of, acme, people):
+    person = erasure.go_on(acme, erasure.erase_person(acme, "alice").pk)
+    staff = client_of("staff")
+    assert staff.get(GONE).context["erasures"] == ()
+    assert staff.get(f"{GONE}{person.pk}/receipt.json").status_code == 404
+
+
+def test_no_tenant_stands_in_the_way_of_that_list(client_of):
+    Tenant.objects.create(slug="erased-tenants", name="Ltd", app_id="ltd")
+    staff = client_of("staff")
+    assert staff.get("/console/erasures/erased-tenants/").context["tenant"].name == "Ltd"
+    assert "No tenant was erased yet." in staff.get(GONE).content.decode()
+
+
+def test_the_list_of_erased_tenants_asks_for_little_and_goes_on(client_of):
+    staff = client_of("staff")
+    with acting_as_platform():
+        for number in range(SHOWN + 1):
+            about = {"tenant_id": 10**6 + number, "kind": Erasure.Kind.TENANT, "subject": f"t{number}"}
+            Erasure.all_tenants.create(**about)
+    with CaptureQueriesContext(connection) as asked:
+        page = staff.get(GONE)
+    assert len([one for one in asked if not one["sql"].startswith(TRANSACTION_CONTROL)]) <= MOST_QUERIES
+    assert [one.slug for one in staff.get(f"{GONE}?before={page.context['more']}").context["erasures"]] == ["t0"]
 
 
 def test_an_opt_out_is_lifted_once_somebody_has_said_so_twice(client_of, acme, acme_rows):

@@ -12,7 +12,7 @@ from tenants.clocks import WrongClock
 from tenants.management.base import AttributedCommand, tenant_named
 from tenants.models import Tenant
 from voiceprints import erasure, leaving, receipts, vacuuming
-from voiceprints.errors import BackupHoldsFiles, ErasureNotFound, ErasureUnfinished, VoiceprintError
+from voiceprints.errors import BackupHoldsFiles, ErasureUnfinished, VoiceprintError
 from voiceprints.models import Erasure
 
 VACUUMS = ("plain", "full")
@@ -81,20 +81,18 @@ class Command(AttributedCommand):
         return _done(options, tenant, erasure.newest_of(tenant))
 
     def _list(self, options: dict[str, Any]) -> str:
+        every: dict[str, Any] = {"where": {}, "limit": sys.maxsize - 1}
         if options["tenant"] == PLATFORM:
-            return "\n".join(json.dumps(_as_plain(one)) for one in leaving.gone())
-        found = erasure.page_erasures(tenant_named(options["tenant"]), where={}, limit=sys.maxsize - 1).rows
-        return "\n".join(json.dumps(_as_plain(one)) for one in found)
+            found = erasure.page_gone(**every)
+        else:
+            found = erasure.page_erasures(tenant_named(options["tenant"]), **every)
+        return "\n".join(json.dumps(_as_plain(one)) for one in found.rows)
 
     def _receipt(self, options: dict[str, Any]) -> str:
         number = options["erasure"]
         if options["tenant"] == PLATFORM:
-            owner = next((Tenant(pk=one.tenant_id) for one in leaving.gone() if one.pk == number), None)
-        else:
-            owner = tenant_named(options["tenant"])
-        if owner is None:
-            raise ErasureNotFound(erasure_id=number)
-        return _shown(erasure.receipt_of(owner, number))
+            return _shown(erasure.receipt_of_gone(number))
+        return _shown(erasure.receipt_of(tenant_named(options["tenant"]), number))
 
     def _verify(self, options: dict[str, Any]) -> str:
         document = receipts.read(options["receipt"].read_bytes())
