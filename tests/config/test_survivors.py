@@ -46,6 +46,12 @@ def everybody_of(platform: Platform) -> list[psutil.Process]:
     return [manager, *manager.children(recursive=True)]
 
 
+def programs_of(platform: Platform) -> list[psutil.Process]:
+    """The process manager and what it runs, without what those have come and go."""
+    manager = manager_of(platform)
+    return [manager, *manager.children()]
+
+
 def manager_of(platform: Platform) -> psutil.Process:
     return psutil.Process(int((platform.home / "run" / "supervisord.pid").read_text()))
 
@@ -137,13 +143,12 @@ def test_a_start_ends_what_a_killed_launcher_left_and_nothing_is_lost(platform):
 
 
 def test_a_command_beside_what_a_killed_launcher_left_uses_it_and_stops_nothing(platform):
-    manager = manager_of(platform)
-    left = [manager, *manager.children()]
+    left = programs_of(platform)
     platform.process.kill()
     platform.process.wait()
     for flags in ([], ["--services"]):
         assert launched(platform, *flags, sys.executable, "manage.py", "migrate", "--check").wait() == 0
-        assert len(running(left)) == len(left)
+        assert running(left) == left
     assert is_success(platform.enroll())
     platform.start()
     assert not running(left)
@@ -155,13 +160,14 @@ def test_services_of_a_killed_launcher_stay_while_its_command_runs_and_end_with_
         launcher = with_services(platform, "sleep", "600")
         stack.callback(launcher.kill)
         command = command_of(platform, launcher)
-        left = psutil.Process(launcher.pid).children(recursive=True)
-        stack.callback(lambda: [one.kill() for one in running(left)])
+        everything = psutil.Process(launcher.pid).children(recursive=True)
+        stack.callback(lambda: [one.kill() for one in running(everything)])
+        left = programs_of(platform)
         launcher.kill()
         launcher.wait()
 
         assert "already running" in start_another(platform).stderr
-        assert len(running(left)) == len(left)
+        assert running(left) == left
         command.kill()
         platform.start()
         stack.callback(platform.stop)
@@ -178,14 +184,15 @@ def test_services_of_a_killed_launcher_stay_while_a_second_command_uses_them():
         stack.callback(second.kill)
         last = command_of(platform, second)
         stack.callback(lambda: [one.kill() for one in running([last])])
-        left = psutil.Process(launcher.pid).children(recursive=True)
-        stack.callback(lambda: [one.kill() for one in running(left)])
+        everything = psutil.Process(launcher.pid).children(recursive=True)
+        stack.callback(lambda: [one.kill() for one in running(everything)])
+        left = programs_of(platform)
         launcher.kill()
         second.kill()
         first.kill()
 
         assert "already running" in start_another(platform).stderr
-        assert len(running(left)) == len(left) - 1
+        assert running(left) == left
         last.kill()
         platform.start()
         stack.callback(platform.stop)
@@ -220,12 +227,12 @@ def test_what_a_command_left_in_the_background_keeps_no_start_out():
 
 
 def test_a_start_beside_a_platform_whose_lock_is_gone_stops_nothing(platform):
-    processes = everybody(platform)
+    processes = programs_of(platform)
     (platform.home / ".lock").unlink()
     refused = start_another(platform)
     assert refused.returncode == 1
     assert re.fullmatch(r"openvpr: already running with .*; `kill \d+` stops it\n", refused.stderr)
-    assert len(running(processes)) == len(processes)
+    assert running(processes) == processes
 
 
 def with_services(platform: Platform, *command: str) -> subprocess.Popen[bytes]:

@@ -215,7 +215,7 @@ def test_one_tenants_concurrency_is_not_anothers(acme, globex, worker):
 
 def test_what_nobody_waits_for_holds_up_nobody(acme, settings, worker):
     """The worker is one of those for whose answers somebody waits: it takes nothing else."""
-    acme.max_concurrent_analyses = settings.ANALYSIS_DEADLINE_SECONDS = 1
+    acme.max_concurrent_analyses, settings.ANALYSIS_DEADLINE_SECONDS = 1, 5
 
     def in_the_background():
         with jobs.nobody_waiting():
@@ -240,7 +240,8 @@ def test_a_single_recording_larger_than_the_queue_is_still_admitted(acme, settin
     assert measure(acme)
 
 
-def test_recordings_that_never_come_take_nobody_elses_room(acme, globex, worker):
+def test_recordings_that_never_come_take_nobody_elses_room(acme, globex, settings, worker):
+    settings.ANALYSIS_DEADLINE_SECONDS = 60
     over, on_their_way = threading.Event(), threading.Semaphore(0)
 
     def never_comes():
