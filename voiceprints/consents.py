@@ -71,9 +71,13 @@ def refuse_impossible(given: datetime) -> None:
 
 def refuse_missing(tenant: Tenant, bearers: QuerySet[Speaker], given: Given | None) -> None:
     """Before anything is measured in vain. Raises ConsentMissing."""
-    given = seen(given)
-    if _is_wanted(tenant, given) and not _is_elsewhere(tenant) and not bearers.filter(consent__isnull=False).exists():
+    if seen(given) is None and is_asked_for(tenant) and not bearers.filter(consent__isnull=False).exists():
         raise ConsentMissing
+
+
+def is_asked_for(tenant: Tenant) -> bool:
+    """Whether nobody is enrolled through the interface of the moment without a reference."""
+    return tenant.consent_required and not _is_elsewhere(tenant)
 
 
 def record(tenant: Tenant, speaker: Speaker, given: Given | None) -> None:

@@ -19,7 +19,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import IO, Any, cast
 
 import numpy as np
@@ -45,7 +45,7 @@ from voiceprints.errors import (
     StorageFailed,
     VoiceprintError,
 )
-from voiceprints.manifests import Fields, fit_text, json_fields, kept, required
+from voiceprints.manifests import Fields, consented, fit_text, json_fields, kept, moment, required
 from voiceprints.models import EmbeddingModel, JobRow, Library, Speaker, Utterance
 from voiceprints.results import AudioInput, Enrollment, KnownUtterance, LibraryKey, WhenEnrolled
 from voiceprints.targets import speaker_target
@@ -500,7 +500,7 @@ def read_speaker(line: bytes, models: dict[str, int]) -> ExportedSpeaker:
         required(said, "external_id", ""),
         fit_text(said, "info", ""),
         Speaker.Status(status),
-        _moment(said.get("created")),
+        moment(said.get("created"), "created"),
         tuple(_utterance(one, models) for one in utterances),
         _consent(said.get("consent")),
     )
@@ -513,7 +513,8 @@ def _line_fields(line: bytes) -> Fields:
         return {}
     utterances = said.get("utterances")
     listed = utterances if isinstance(utterances, list) else []
-    fields = {name: said[name] for name in ("external_id", "info") if name in said}
+    consent, fields = said.get("consent"), {name: said[name] for name in said if name in ("external_id", "info")}
+    fields |= {f"consent_{name}": told for name, told in (consent if isinstance(consent, dict) else {}).items() if told}
     return fields | {"audio": [one.get("recording") for one in listed if isinstance(one, dict)]}
 
 
@@ -523,9 +524,7 @@ def _consent(said: Any) -> Given | None:
         return None
     if not isinstance(said, dict):
         raise RowRefused("no JSON object", field="consent")
-    given = None if said.get("given") is None else _moment(said["given"], "consent")
-    if given and not consents.may_be_when(given):
-        raise RowRefused("a date after 1900", field="consent")
+    given = None if said.get("given") is None else consented(said["given"], "consent")
     return Given(required(said, "reference", ""), fit_text(said, "version", ""), fit_text(said, "source", ""), given)
 
 
@@ -536,7 +535,7 @@ def _utterance(said: Any, models: dict[str, int]) -> ExportedUtterance:
         _recording_name(said.get("recording")),
         _digest(said, "sha256"),
         _digest(said, "source_digest"),
-        _moment(said.get("created")),
+        moment(said.get("created"), "created"),
         _quality(said.get("quality")),
         _embeddings(said.get("embeddings"), models),
         _flag(said, "denoised", absent=False),
@@ -563,19 +562,6 @@ def _flag(said: dict[str, Any], field: str, *, absent: bool) -> bool:
     if not isinstance(flag, bool):
         raise RowRefused("true or false", field=field)
     return flag
-
-
-def _moment(text: Any, field: str = "created") -> datetime:
-    """In UTC, and not to come. Raises RowRefused, also for one that in UTC falls out of the calendar."""
-    unfit = RowRefused("no date and time with its offset", field=field)
-    try:
-        moment = datetime.fromisoformat(text)
-        in_utc = moment.astimezone(UTC)
-    except (TypeError, ValueError, OverflowError):
-        raise unfit from None
-    if moment.tzinfo is None:
-        raise unfit
-    return min(in_utc, timezone.now())
 
 
 def _quality(said: Any) -> SpeechQuality:

@@ -21,7 +21,7 @@ from audio.errors import AudioError, TooLarge
 from audio.results import RawPcm
 from tenants.context import acting_as
 from tenants.models import Tenant
-from voiceprints import archives, exchange, recordings, services
+from voiceprints import archives, consents, exchange, recordings, services
 from voiceprints.archives import Archive
 from voiceprints.disk import IMPORT_FOLDERS
 from voiceprints.errors import FileMissing, ManifestRefused, ModelUnusable, StorageFailed, VoiceprintError
@@ -125,7 +125,7 @@ def _contents(run: Run, read: Read, row: Row) -> list[bytes]:
 
 def _enroll(run: Run, row: Row, contents: list[bytes], when_enrolled: WhenEnrolled, about: dict[str, str]) -> None:
     digests = [hashlib.sha256(content).hexdigest() for content in contents]
-    known = enrolled_digests(run.tenant, row.key, row.external_id, row.info)
+    known = enrolled_digests(run.tenant, row)
     if known is not None and says_nothing_new(digests, known, when_enrolled):
         with acting_as(run.tenant):
             run.record(row.number, JobRow.Outcome.UNCHANGED, **about)
@@ -138,6 +138,7 @@ def _enroll(run: Run, row: Row, contents: list[bytes], when_enrolled: WhenEnroll
             row.external_id,
             [_audio(name, content) for name, content in zip(row.recordings, contents, strict=True)],
             info=row.info or "",
+            consent=row.consent,
             when_enrolled=when_enrolled,
             also=lambda _: run.record(row.number, outcome, **about),
         )
@@ -147,22 +148,23 @@ def _enroll(run: Run, row: Row, contents: list[bytes], when_enrolled: WhenEnroll
 @dataclass(frozen=True)
 class Known:
     digests: tuple[str, ...]
-    same_info: bool
+    same_words: bool
 
 
-def enrolled_digests(tenant: Tenant, key: LibraryKey, external_id: str, info: str | None) -> Known | None:
+def enrolled_digests(tenant: Tenant, row: Row) -> Known | None:
     """What the recordings of an enrolled speaker were when they came; None for one who is not enrolled."""
     with acting_as(tenant):
-        speaker = tenant.speakers.in_library(key).named(external_id).enrolled().first()
+        speaker = tenant.speakers.in_library(row.key).named(row.external_id).enrolled().first()
         if speaker is None:
             return None
         digests = tenant.utterances.filter(speaker=speaker).values_list("source_digest", flat=True)
-        return Known(tuple(digests), info is None or info == speaker.info)
+        same_consent = row.consent is None or row.consent == consents.given_by(speaker)
+        return Known(tuple(digests), row.info in (None, speaker.info) and same_consent)
 
 
 def says_nothing_new(digests: list[str], known: Known, when_enrolled: WhenEnrolled) -> bool:
     adds = when_enrolled is WhenEnrolled.ADD
-    return (adds or known.same_info) and exchange.says_nothing_new(digests, known.digests, adds)
+    return (adds or known.same_words) and exchange.says_nothing_new(digests, known.digests, adds)
 
 
 def _audio(name: str, content: bytes) -> AudioInput:

@@ -32,12 +32,13 @@ from tenants.context import acting_as
 from tenants.models import Tenant
 from voiceprints import bulk, failed_lines
 from voiceprints.confirmation import is_confirmed
+from voiceprints.consents import is_asked_for
 from voiceprints.errors import JobFileNotFound, JobNotFound, StorageFailed, VoiceprintError
 from voiceprints.imports import import_folder
 from voiceprints.job_deeds import DEEDS, Deed
 from voiceprints.job_forms import ExportForm, ImportForm
 from voiceprints.job_page import Progress, job_page, jobs_of_tenants, jobs_page
-from voiceprints.manifests import COLUMNS, EXAMPLE
+from voiceprints.manifests import EXAMPLE, columns
 from voiceprints.models import Job
 from voiceprints.refusals import in_words
 from voiceprints.serving import archive_response
@@ -145,7 +146,8 @@ def import_speakers(request: HttpRequest, slug: str) -> HttpResponse:
     form = ImportForm(request.POST or None, request.FILES or None)
     begun = _begun(request, tenant, form, bulk.begin_import) if request.method == "POST" else None
     limits = {"limit_bytes": settings.MAX_IMPORT_BYTES, "folder": import_folder(tenant)}
-    return begun or page(request, "import", about | {"form": form, "columns": COLUMNS, "example": EXAMPLE} | limits)
+    said = {"form": form, "columns": columns(consent_asked_for=is_asked_for(tenant)), "example": EXAMPLE}
+    return begun or page(request, "import", about | said | limits)
 
 
 @require_safe

@@ -8,15 +8,19 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any
 
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from tenants.names import shows_nothing, turns_around
 from tenants.spreadsheets import as_it_was
 from voiceprints.archives import fit_name
+from voiceprints.consents import Given, may_be_when
 from voiceprints.errors import ArchiveRefused, ManifestRefused, RowRefused, printable
 from voiceprints.results import LibraryKey
 
@@ -33,10 +37,15 @@ LONGEST = {
     "reference": 200,
     "version": 64,
     "source": 64,
+    "consent_reference": 200,
+    "consent_version": 64,
+    "consent_source": 64,
+    "consent_given": 64,
 }
 # Between several recordings in one CSV cell; no usual file name holds it.
 SEPARATOR = "|"
 LACKING = "missing"
+DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 # Characters of a failed line, all its cells together; they are kept as long as its job.
 LONGEST_KEPT = 8192
 
@@ -50,20 +59,25 @@ class Column:
     required: bool = False
 
 
+CONSENT = "consent_reference"
 COLUMNS = (
     Column("external_id", _("your name for the speaker"), required=True),
     Column("audio", _("the names of its recordings; in CSV with | between them, in JSON a list"), required=True),
     Column("org_id", _("the organisation of the library; empty means the form's")),
     Column("tag_id", _("the tag of the library; empty means the form's")),
     Column("info", _("text kept with the speaker")),
+    Column(CONSENT, _("where the speaker's consent is found, such as the number of a form")),
+    Column("consent_version", _("of what was consented to")),
+    Column("consent_source", _("how it was given")),
+    Column("consent_given", _("when it was given, as 2026-03-31 or with a time and its offset")),
 )
 FIELDS = frozenset(column.name for column in COLUMNS)
 KNOWN = ", ".join(column.name for column in COLUMNS)
 # What a list of failed lines says beside; in one that is imported again it is passed over.
 REPORTED = ("line", "problem")
-EXAMPLE = """external_id,audio,org_id,tag_id,info
-susan,susan/1.wav|susan/2.wav,acme,staff,Reception
-ken,ken.mp3,,,
+EXAMPLE = """external_id,audio,org_id,tag_id,info,consent_reference,consent_version,consent_source,consent_given
+susan,susan/1.wav|susan/2.wav,acme,staff,Reception,form 17,2,paper,2026-03-31
+ken,ken.mp3,,,,,,,
 """
 
 
@@ -80,6 +94,7 @@ class Row:
     external_id: str
     info: str | None
     recordings: tuple[str, ...]
+    consent: Given | None = None
     fields: Fields = field(default_factory=dict, compare=False, repr=False)
 
 
@@ -90,6 +105,12 @@ class BadRow:
     external_id: str
     problem: RowRefused
     fields: Fields = field(default_factory=dict, compare=False, repr=False)
+
+
+def columns(*, consent_asked_for: bool) -> list[Column]:
+    """As they are to be filled in where nobody is enrolled without a consent, or may be."""
+    asked = {CONSENT} if consent_asked_for else set()
+    return [replace(column, required=column.required or column.name in asked) for column in COLUMNS]
 
 
 def read_rows(content: bytes, name: str, *, default: LibraryKey, once: bool) -> list[Row | BadRow]:
@@ -214,8 +235,41 @@ def _good_row(number: int, fields: dict[str, Any], default: LibraryKey) -> Row:
         _seen(required, fields, "external_id", ""),
         fit_text(fields, "info", "") if "info" in fields else None,
         _recordings(fields.get("audio")),
+        _consent(fields),
         fields,
     )
+
+
+def _consent(fields: Fields) -> Given | None:
+    said = {name: fit_text(fields, f"consent_{name}", "") for name in ("reference", "version", "source", "given")}
+    if not any(said.values()):
+        return None
+    required(fields, CONSENT, "")
+    given = said["given"]
+    # A day alone is one of UTC.
+    moment = f"{given}T00:00:00+00:00" if DAY.fullmatch(given) else given
+    return Given(**said | {"given": consented(moment, "consent_given") if given else None})  # type: ignore[arg-type]
+
+
+def consented(text: Any, field: str) -> datetime:
+    """When a consent was given. Raises RowRefused."""
+    given = moment(text, field)
+    if not may_be_when(given):
+        raise RowRefused("a date after 1900", field=field)
+    return given
+
+
+def moment(text: Any, field: str) -> datetime:
+    """In UTC, and not to come. Raises RowRefused, also for one that in UTC falls out of the calendar."""
+    unfit = RowRefused("no date and time with its offset", field=field)
+    try:
+        said = datetime.fromisoformat(text)
+        in_utc = said.astimezone(UTC)
+    except (TypeError, ValueError, OverflowError):
+        raise unfit from None
+    if said.tzinfo is None:
+        raise unfit
+    return min(in_utc, timezone.now())
 
 
 def _seen(read: Callable[[dict[str, Any], str, str], str], fields: dict[str, Any], name: str, default: str) -> str:

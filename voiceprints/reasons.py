@@ -15,6 +15,7 @@ from voiceprints.manifests import COLUMNS, KNOWN
 PART: Final = re.compile(rf"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\d+|{re.escape(KNOWN)}""")
 REASONS: Final = (
     gettext_noop("a figure that is none"),
+    gettext_noop("a date after %s"),
     gettext_noop("a line is too long"),
     gettext_noop("a list of %s to %s"),
     gettext_noop("a name that leads elsewhere"),

@@ -29,7 +29,7 @@ from tenants.console import (
 )
 from tenants.models import Operation, Tenant
 from tenants.sentences import in_a_row
-from voiceprints import services
+from voiceprints import consents, services
 from voiceprints.consents import Given
 from voiceprints.console_use import counted
 from voiceprints.doubts import doubts_about
@@ -55,7 +55,7 @@ def enroll(request: HttpRequest, library_id: int) -> HttpResponse:
         title = _("Enroll a speaker in %(library)s") % {"library": library}
         if request.method != "POST":
             about = {"title": title, "parent": library, "back": back}
-            wanted = {"consent_required": library.tenant.consent_required}
+            wanted = {"consent_required": consents.is_asked_for(library.tenant)}
             return _form_page(request, library.tenant, "enroll", about, wanted)
 
     @counted(library.tenant, Operation.ENROLL)

@@ -20,7 +20,9 @@ from tests.voiceprints.test_exchange import exported, failures, members, restore
 from voiceprints import bulk, consents, services
 from voiceprints.consents import Given
 from voiceprints.errors import ConsentMissing
-from voiceprints.results import Turn
+from voiceprints.failures import from_wire
+from voiceprints.refusals import in_words
+from voiceprints.results import Turn, WhenEnrolled
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -137,6 +139,53 @@ def test_a_consent_that_cannot_be_read_is_refused_with_its_speaker(acme, globex,
     assert failures(globex, brought) == ["RowRefused"]
     with acting_as(globex):
         assert not globex.speakers.exists()
+
+
+HEADER = "external_id,audio,consent_reference,consent_version,consent_source,consent_given"
+
+
+def told_of(tenant, line: str, **options):
+    """How the line fared, and what is kept of susan's consent then."""
+    archive = zipped({"susan.wav": recording(SUSAN), "manifest.csv": f"{HEADER}\n{line}\n".encode()})
+    job = bulk.begin_import(tenant, archive=archive, key=LIBRARY, **options)
+    with acting_as(tenant):
+        row = tenant.job_rows.get(job=job)
+        kept = tenant.consents.filter(speaker__external_id=SUSAN).first()
+    return row.outcome, kept and (kept.reference, kept.version, kept.source, kept.given)
+
+
+def test_a_line_of_a_list_tells_of_a_consent(strict):
+    day = datetime(2026, 3, 31, tzinfo=UTC)
+    assert told_of(strict, "susan,susan.wav,,,,") == ("failed", None)
+    assert told_of(strict, "susan,susan.wav,form 17,2,paper,2026-03-31") == ("enrolled", ("form 17", "2", "paper", day))
+    assert told_of(strict, "susan,susan.wav,form 17,2,paper,2026-03-31")[0] == "unchanged"
+    line = "susan,susan.wav,form 18,,,2026-03-31T08:00:00+08:00"
+    assert told_of(strict, line, when_enrolled=WhenEnrolled.REPLACE) == ("replaced", ("form 18", "", "", day))
+
+
+@pytest.mark.parametrize(
+    ("told", "reason"),
+    [
+        (",2,paper,", "The line has no consent_reference."),
+        ("form 17,,,31.3.2026", "consent_given: no date and time with its offset."),
+        ("form 17,,,1899-12-31", "consent_given: a date after 1900."),
+        (f"{'1' * 201},,,", "consent_reference: longer than 200 characters."),
+    ],
+)
+def test_a_consent_in_a_list_that_says_nothing_sensible_is_refused_with_its_line(told, reason, strict):
+    assert told_of(strict, f"susan,susan.wav,{told}") == ("failed", None)
+    with acting_as(strict):
+        assert in_words(from_wire(strict.job_rows.get().problem)) == reason
+
+
+def test_the_page_of_imports_says_whether_a_consent_is_to_be_told(acme, globex):
+    said = "<code>consent_reference</code></dt><dd><strong>required"
+    page = client_for("operator", acme, globex)
+    assert said not in page.get("/console/jobs/acme/import/").content.decode()
+    consents.set_rules(acme, required=True, elsewhere=[])
+    assert said in page.get("/console/jobs/acme/import/").content.decode()
+    consents.set_rules(acme, required=True, elsewhere=[consents.CONSOLE])
+    assert said not in page.get("/console/jobs/acme/import/").content.decode()
 
 
 def test_a_tenant_that_asks_for_none_enrolls_as_before(acme, globex, strict):

@@ -13,7 +13,7 @@ from django.utils import translation
 from tests.archives import csv_manifest
 from voiceprints import manifests
 from voiceprints.errors import ManifestRefused
-from voiceprints.manifests import COLUMNS, EXAMPLE, BadRow, Row, read_rows
+from voiceprints.manifests import COLUMNS, EXAMPLE, KNOWN, BadRow, Row, read_rows
 from voiceprints.refusals import in_words
 from voiceprints.results import LibraryKey
 
@@ -170,19 +170,19 @@ def test_the_same_name_in_another_library_is_somebody_else():
     ("column", "quoted"), [("file", "'file'"), ("it's 7", '"it\'s 7"'), ("7'\"", "'7\\'\"'"), ("2nd\\", "'2nd\\\\'")]
 )
 def test_an_unknown_column_is_refused_with_those_that_are_known(column, quoted):
-    known = f"unknown column {quoted}; known are external_id, audio, org_id, tag_id, info"
+    known = f"unknown column {quoted}; known are {KNOWN}"
     header = io.StringIO()
     csv.writer(header).writerow(["external_id", column])
     with pytest.raises(ManifestRefused, match=re.escape(known)) as refusal:
         rows(csv_manifest("susan,a.wav", header=header.getvalue().strip()))
     with translation.override("zh-hans"):
         said = in_words(refusal.value)
-    assert said == f"名单无法使用：没有名为 {quoted} 的列；可用的列有 external_id，audio，org_id，tag_id，info。"
+    assert said == f"名单无法使用：没有名为 {quoted} 的列；可用的列有 {'，'.join(column.name for column in COLUMNS)}。"
 
 
 def test_an_unknown_field_is_refused_with_those_that_are_known():
     problem = one(file="a.wav").problem
-    assert "known are external_id, audio, org_id, tag_id, info" in str(problem)
+    assert f"known are {KNOWN}" in str(problem)
     with translation.override("zh-hans"):
         assert "可用的字段有 external_id，audio，org_id，tag_id，info" in in_words(problem)
 
@@ -203,7 +203,8 @@ def test_what_is_said_to_be_required_is():
 
 def test_the_documents_name_the_same_columns():
     said = (settings.BASE_DIR / "docs" / "bulk.md").read_text().split("### The list")[1].split("```")[0]
-    assert sorted(re.findall(r"`(\w+_id|audio|info)`(?=[^|]*\|)", said)) == sorted(column.name for column in COLUMNS)
+    told = re.findall(r"`(\w+_id|audio|info|consent_[a-z]+)`(?=[^|]*\|)", said)
+    assert sorted(told) == sorted(column.name for column in COLUMNS)
 
 
 @pytest.mark.parametrize("line", ["ken,ken.wav,acme", "ken"])
