@@ -131,7 +131,7 @@ class Archive:
         with self._reading(name), self._opened(name) as file:
             content = file.read(limit_bytes + 1)
         if len(content) > limit_bytes:
-            raise TooLarge(size_bytes=len(content), limit_bytes=limit_bytes)
+            raise TooLarge(size_bytes=self._size(self._members[fit_name(name)]), limit_bytes=limit_bytes)
         return content
 
     def lines(self, name: str, limit_bytes: int) -> Iterator[bytes]:
@@ -167,6 +167,10 @@ class Archive:
     def _open(self, member: Any) -> IO[bytes]:
         raise NotImplementedError
 
+    def _size(self, member: Any) -> int:
+        """Its bytes, as the archive says; more are never read."""
+        raise NotImplementedError
+
     def _add(self, raw_name: str, member: Any) -> None:
         name = fit_name(raw_name)
         if name in self._members:
@@ -191,6 +195,9 @@ class ZipArchive(Archive):
 
     def _open(self, member: zipfile.ZipInfo) -> IO[bytes]:
         return self._zip.open(member)
+
+    def _size(self, member: zipfile.ZipInfo) -> int:
+        return member.file_size
 
 
 class TarArchive(Archive):
@@ -217,6 +224,10 @@ class TarArchive(Archive):
 
     def _open(self, member: tuple[int, int]) -> IO[bytes]:
         return cast(IO[bytes], _Part(self._file, *member))
+
+    def _size(self, member: tuple[int, int]) -> int:
+        _, size = member
+        return size
 
 
 class _Part:

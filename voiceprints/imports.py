@@ -189,10 +189,10 @@ def _read_within(folder: str, name: str) -> bytes:
     try:
         _refuse_outside(storages["recordings"], folder, name)
         content = recordings.read(f"{folder}/{name}", settings.MAX_UPLOAD_BYTES + 1)
+        if len(content) > settings.MAX_UPLOAD_BYTES:
+            raise TooLarge(size_bytes=recordings.size(f"{folder}/{name}"), limit_bytes=settings.MAX_UPLOAD_BYTES)
     except (FileNotFoundError, SuspiciousOperation):
         raise FileMissing(name=name) from None
-    if len(content) > settings.MAX_UPLOAD_BYTES:
-        raise TooLarge(size_bytes=len(content), limit_bytes=settings.MAX_UPLOAD_BYTES)
     return content
 
 

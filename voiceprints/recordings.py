@@ -154,6 +154,12 @@ def read(path: str, limit_bytes: int = -1) -> bytes:
         return file.read(limit_bytes)
 
 
+def size(path: str) -> int:
+    """How many bytes a file has. Raises as `reading` does."""
+    with reading(path):
+        return storages["recordings"].size(path)
+
+
 def claim(paths: Iterable[str]) -> None:
     """Keep these files, in the transaction that stores their rows."""
     insert(first=claiming(paths))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from django.template.defaultfilters import filesizeformat
 from django.utils.formats import localize
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
@@ -111,7 +112,7 @@ REFUSALS = {
     ),
     TooShort: gettext_lazy("The recording is only %(seconds)s s long; %(required_seconds)s s are needed."),
     TooLong: gettext_lazy("The recording is %(seconds)s s long; at most %(limit_seconds)s s are taken."),
-    TooLarge: gettext_lazy("The file has %(size_bytes)s bytes; at most %(limit_bytes)s are taken."),
+    TooLarge: gettext_lazy("The file is too large: at most %(limit)s are taken."),
     TooExpensive: gettext_lazy("The file takes too long to decode. Save it as WAV and try again."),
     Unrecognised: gettext_lazy("This is not a recording of a kind that can be read here."),
     Damaged: gettext_lazy("The file begins as a recording and cannot be read to the end: it is damaged."),
@@ -162,6 +163,8 @@ def _figures(error: Exception) -> dict[str, Any]:
     numbers = error.numbers if isinstance(error, AudioError) else vars(error)
     if isinstance(error, WITH_REASON):
         numbers = numbers | {"reason": reason_in_words(error.reason)}
+    if isinstance(error, TooLarge):
+        numbers = numbers | {"limit": filesizeformat(error.numbers["limit_bytes"])}
     if isinstance(error, EmbeddingUnfinished):
         numbers = numbers | {"reason": WORD.sub(lambda kind: usage_reasons.in_words(kind[0]), error.reason)}
     numbers = numbers | {name: visible(numbers[name]) for name in STRANGE & numbers.keys()}

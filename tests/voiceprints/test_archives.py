@@ -45,8 +45,9 @@ def test_files_are_read_by_name(pack):
         assert archive.names == {"a/b.wav", "c.wav", "d/e.wav"}
         assert archive.read("a/b.wav", 5) == b"sound"
         assert archive.read("d/e.wav", 5) == b"e"
-        with pytest.raises(TooLarge):
-            archive.read("a/b.wav", 4)
+        with pytest.raises(TooLarge) as refusal:
+            archive.read("a/b.wav", 2)
+        assert refusal.value.numbers == {"size_bytes": 5, "limit_bytes": 2}
         with pytest.raises(FileMissing):
             archive.read("a", 4)
 

@@ -274,6 +274,16 @@ def test_what_is_no_file_of_the_folder_is_missing(acme, globex, folder, name, re
     assert rows(acme, from_folder(acme, f"ken,{name}")) == [(1, "ken", "failed", "FileMissing")]
 
 
+def test_a_file_of_the_folder_that_is_too_large_is_refused_with_its_size(acme, folder, settings):
+    settings.MAX_UPLOAD_BYTES = 2048
+    (folder / "long.wav").write_bytes(bytes(3000))
+    job = from_folder(acme, "ken,long.wav")
+    [row] = bulk.page_rows(acme, job.pk, where={}).rows
+    problem = row.problem
+    assert problem["numbers"] == {"size_bytes": 3000, "limit_bytes": 2048}
+    assert in_words(from_wire(problem)) == "The file is too large: at most 2.0\xa0KB are taken."
+
+
 def test_a_tenant_has_no_other_tenants_folder(globex, folder):
     (folder / "ken.opus").write_bytes(voices("ken/1.opus")["ken/1.opus"])
     assert rows(globex, from_folder(globex, "ken,ken.opus")) == [(1, "ken", "failed", "FileMissing")]
