@@ -44,6 +44,7 @@ LONGEST = {
 }
 # Between several recordings in one CSV cell; no usual file name holds it.
 SEPARATOR = "|"
+FIRST_LINE = re.compile(r"[^\r\n]*")
 LACKING = "missing"
 DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 # Characters of a failed line, all its cells together; they are kept as long as its job.
@@ -118,11 +119,12 @@ def read_rows(content: bytes, name: str, *, default: LibraryKey, once: bool) -> 
 
     `once`: a second line about the same speaker is a bad one. Raises ManifestRefused.
     """
+    is_csv = name.lower().endswith(".csv")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise ManifestRefused("it is not UTF-8") from None
-    lines = _csv_lines(text) if name.lower().endswith(".csv") else _json_lines(text)
+        raise ManifestRefused("it is not UTF-8; save it as CSV UTF-8" if is_csv else "it is not UTF-8") from None
+    lines = _csv_lines(text) if is_csv else _json_lines(text)
     rows: list[Row | BadRow] = []
     for number, (fields, problem) in enumerate(lines, 1):
         if number > MOST_ROWS:
@@ -159,7 +161,7 @@ def cell(name: str, texts: Iterable[str]) -> str:
 
 
 def _csv_lines(text: str) -> Iterator[tuple[Fields, RowRefused | None]]:
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
     try:
         header = [name.strip() for name in next(reader, [])]
         _refuse_unfit_header(header)
@@ -168,6 +170,12 @@ def _csv_lines(text: str) -> Iterator[tuple[Fields, RowRefused | None]]:
                 yield _csv_fields(header, [as_it_was(value) for value in values])
     except csv.Error as error:
         raise ManifestRefused(printable(str(error)), line=reader.line_num) from None
+
+
+def _delimiter(text: str) -> str:
+    """Spreadsheets put semicolons between columns where the comma is the decimal sign."""
+    header = FIRST_LINE.match(text)[0]  # type: ignore[index]  # it may be empty, and is always there
+    return ";" if ";" in header and "," not in header else ","
 
 
 def _refuse_unfit_header(header: list[str]) -> None:

@@ -27,6 +27,7 @@ REASONS: Final = (
     gettext_noop("it is empty"),
     gettext_noop("it is no manifest of an export"),
     gettext_noop("it is not UTF-%s"),
+    gettext_noop("it is not UTF-%s; save it as CSV UTF-%s"),
     gettext_noop("it lacks the library or the number of speakers"),
     gettext_noop("it shows nothing"),
     gettext_noop("its directory is too large"),

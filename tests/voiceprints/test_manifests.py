@@ -50,6 +50,26 @@ def test_a_byte_order_mark_and_windows_line_ends_are_no_matter():
     assert rows(b"\xef\xbb\xbf" + csv_manifest("ken,a.wav").replace(b"\n", b"\r\n"))[0].external_id == "ken"
 
 
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
+def test_columns_may_stand_between_semicolons(line_end):
+    content = csv_manifest('ken;a.wav|b.wav;"Ken; a, b"', header="external_id;audio;info").replace(
+        b"\n", line_end.encode()
+    )
+    assert rows(content) == [Row(1, DEFAULT, "ken", "Ken; a, b", ("a.wav", "b.wav"))]
+
+
+def test_a_semicolon_between_commas_is_text():
+    assert rows(csv_manifest("k;en,a;b.wav"))[0] == Row(1, DEFAULT, "k;en", None, ("a;b.wav",))
+
+
+def test_a_csv_in_another_encoding_is_refused_with_what_to_save_it_as():
+    with pytest.raises(ManifestRefused) as refusal:
+        rows("external_id,audio\nZoë,a.wav\n".encode("latin-1"))
+    assert in_words(refusal.value) == "The list cannot be used: it is not UTF-8; save it as CSV UTF-8."
+    with translation.override("zh-hans"):
+        assert in_words(refusal.value) == "名单无法使用：不是 UTF-8 编码；请另存为“CSV UTF-8”格式。"
+
+
 @pytest.mark.parametrize("field", ["external_id", "org_id", "tag_id"])
 @pytest.mark.parametrize(
     ("name", "reason"),
