@@ -73,7 +73,7 @@ def warnings(figures: SpeechQuality) -> list[str]:
         "noisy": _("Noisy: find a quieter place."),
         "low_level": _("Very quiet: speak closer to the microphone."),
         "clipped": _("Clipped: speak further from the microphone."),
-        "dropouts": _("With gaps: parts of the sound were lost on the way."),
+        "dropouts": _("With gaps: parts of the sound may have been lost on the way."),
     }
     return [words[name] for name in figures.warnings]
 
