@@ -35,7 +35,7 @@ GOES_SOON: Final = timedelta(days=7)
 
 @dataclass(frozen=True)
 class Concern:
-    """`words` take the number; `page` and `query` lead to where one does something about it."""
+    """`words` take the number; `page` and `query` lead to where one does something about it, if there is a page."""
 
     words: Any
     found: Callable[[Shown], QuerySet[Any] | int]
@@ -45,7 +45,9 @@ class Concern:
     told: Callable[[HttpRequest], bool] = may_enter
 
     def notice(self, name: str, count: int) -> Notice:
-        return Notice(name, str(self.words % {"count": count}), reverse(self.page, query=self.query))
+        return Notice(
+            name, str(self.words % {"count": count}), reverse(self.page, query=self.query) if self.page else ""
+        )
 
 
 @dataclass(frozen=True)
@@ -143,9 +145,9 @@ def _soon() -> tuple[datetime, datetime]:
 
 CONCERNS: Final = {
     "no_backup": Concern(
-        _("The last backup is too old, or there is none: manage.py backup make makes one."),
+        _("The last backup is too old, or there is none: manage.py backup make makes one, as docs/backup.md says."),
         _no_backup,
-        "admin:audit",
+        "",
         told=is_platform_staff,
     ),
     "lost_recordings": Concern(
