@@ -140,3 +140,17 @@ def test_a_table_that_goes_on_shows_it_at_its_edge(client_of, acme_rows, page, l
     region.focus()
     page.keyboard.press("ArrowRight")
     page.wait_for_function("() => document.querySelector('.wide').scrollLeft > 0")
+
+
+def test_the_example_of_a_list_scrolls_on_a_phone_and_shows_it(client_of, acme_rows, page, live_server):
+    sign_in(client_of("owner"), page, live_server)
+    page.set_viewport_size({"width": 360, "height": 740})
+    page.goto("/console/jobs/acme/import/")
+    example = page.get_by_role("region", name="Example")
+    box = example.bounding_box()
+    assert box["x"] + box["width"] <= 360
+    assert example.evaluate("region => region.scrollWidth > region.clientWidth")
+    assert example.evaluate("region => getComputedStyle(region).backgroundAttachment").count("local") == 2
+    example.focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("() => document.querySelector('pre.scrolls').scrollLeft > 0")
