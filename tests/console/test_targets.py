@@ -13,6 +13,7 @@ from tests.console.people import enrolled
 from tests.console.pictures import DESK, PHONE
 from tests.console.test_accessibility import sign_in
 from tests.console.test_permissions import address
+from voiceprints import consents
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -154,3 +155,11 @@ def test_the_example_of_a_list_scrolls_on_a_phone_and_shows_it(client_of, acme_r
     example.focus()
     page.keyboard.press("ArrowRight")
     page.wait_for_function("() => document.querySelector('pre.scrolls').scrollLeft > 0")
+
+
+@pytest.mark.parametrize("needed", [True, False])
+def test_what_an_enrollment_needs_is_marked(needed, client_of, acme, acme_rows):
+    consents.set_rules(acme, required=needed, elsewhere=[])
+    shown = client_of("owner").get(f"/console/libraries/{acme_rows.library.pk}/enroll/").content.decode()
+    marked = re.findall(r">([^<>]+)<span class=\"[^\"]*\" aria-hidden=\"true\">\*</span>", shown)
+    assert marked == ["Id of the speaker", *(["Consent"] if needed else []), "Recordings"]
