@@ -215,8 +215,8 @@ def test_what_failed_is_downloaded_and_is_no_formula(client_of, half_done):
     response = client_of("viewer").get(f"{PAGE}{half_done.pk}/failed.csv")
     rows = list(csv.reader(io.StringIO(response.getvalue().decode("utf-8-sig"))))
     assert rows == [
-        ["external_id", "audio", "org_id", "tag_id", "info", "line", "problem"],
-        ["'=bob", "bob.opus", "acme", "guests", "", "2", "There is no file bob.opus."],
+        [*(column.name for column in COLUMNS), "line", "problem"],
+        ["'=bob", "bob.opus", "acme", "guests", *[""] * 5, "2", "There is no file bob.opus."],
     ]
     assert response.headers["Content-Disposition"] == f'attachment; filename="job-{half_done.pk}-failed.csv"'
 
