@@ -128,7 +128,7 @@ def test_more_bytes_than_a_request_may_have_are_refused(client_of, library, sett
     settings.MAX_UPLOAD_BYTES = 1000
     sent = {"external_id": "bob", "audio": file("ken")}
     page = client_of("operator").post(f"/console/libraries/{library.pk}/enroll/", sent, headers={"hx-request": "true"})
-    assert "at most 1000 are taken" in words(page)
+    assert "at most 1000\xa0bytes are taken" in words(page)
 
 
 def test_a_recording_is_added(client_of, alice, recordings_folder):
