@@ -82,6 +82,11 @@ class Overview:
         return may_change(self.shown.request) and not (self.sums.enrolled or self.sums.enrolling)
 
     @property
+    def lacks_tenant(self) -> bool:
+        """There is none at all, and so nobody who could have a library."""
+        return self.of_platform and not Tenant.objects.exists()
+
+    @property
     def audio(self) -> str:
         return wording.audio(self.sums.audio_seconds)
 

@@ -22,6 +22,7 @@ from tenants.console import (
     public_url,
     refuse_unless,
 )
+from tenants.models import Tenant
 from voiceprints.errors import VoiceprintError
 from voiceprints.library_choice import LibraryChoice
 from voiceprints.models import Library
@@ -86,7 +87,7 @@ def _offered(request: HttpRequest) -> dict[str, Any]:
     sent = {name: request.POST[name] for name in chosen if name in request.POST}
     chosen |= sent
     if library is None:
-        return {}
+        return {"lacks_tenant": not Tenant.objects.exists()}
     about = {"choice": LibraryChoice(request, chosen["library"]), "questions": Asked.choices, "chosen": chosen}
     return about | {"claimable": claimable(_sent_library(request) or library, chosen["external_id"])}
 

@@ -56,6 +56,22 @@ def test_of_many_tenants_a_page_is_shown_and_any_is_found(home, client_of, hundr
     assert "There is no such tenant." in page_of(client, f"{home}/?q=nobody")
 
 
+@pytest.mark.parametrize("page", [*(f"{home}/" for home in HOMES), "audit/tenants/", "", "try/"])
+def test_where_there_is_no_tenant_yet_one_is_made(page, staff):
+    text = page_of(staff, page)
+    assert "There is no tenant yet." in text
+    assert 'href="/console/tenants/tenant/add/"' in text.partition('id="content"')[2]
+    assert "There is no such tenant." not in text
+    assert "Make a library" not in text
+
+
+@pytest.mark.parametrize("page", ["", "try/"])
+def test_where_there_is_a_tenant_a_library_is_made(page, staff, acme):
+    text = page_of(staff, page)
+    assert "Make a library" in text
+    assert "There is no tenant yet." not in text
+
+
 @pytest.mark.parametrize("senseless", ["page=0", "page=99", "page=x", "page=%00", "q=%00", "q=" + "x" * 5000])
 def test_senseless_questions_are_answered(senseless, client_of, hundreds):
     assert client_of("staff").get(f"/console/jobs/?{senseless}").status_code == 200
