@@ -98,7 +98,7 @@ def leave(request: HttpRequest, slug: str) -> HttpResponse:
         else:
             messages.success(request, _("The tenant is closed."))
             return redirect(_list_address(tenant) if is_platform_staff(request) else "admin:index")
-    about = {"title": _("Erase the tenant"), "tenant": tenant, "form": form}
+    about = {"title": _("Erase the tenant"), "tenant": tenant, "form": form, "members": tenant.memberships.count()}
     return page(request, "leave", about | _above(tenant) | _about_leaving(request, tenant))
 
 

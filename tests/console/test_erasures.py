@@ -135,6 +135,13 @@ def test_an_owner_closes_the_tenant_and_is_out(client_of, acme, people):
     assert len(left(acme)) == 3
 
 
+def test_it_is_said_that_accounts_stay_when_the_tenant_goes(client_of, acme, people):
+    owner = client_of("owner")
+    assert "The account of 1 member stays, with its e-mail address" in owner.get(LEAVE).content.decode()
+    client_of("viewer")
+    assert "The accounts of 2 members stay, with their e-mail addresses" in owner.get(LEAVE).content.decode()
+
+
 def test_the_staff_restores_it(client_of, acme, people):
     staff = client_of("staff")
     staff.post(LEAVE, {"typed": "acme", "grace_days": "30"})
