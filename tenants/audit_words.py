@@ -219,7 +219,9 @@ def place_in_words(problem: Problem) -> str:
 def object_in_words(kind: str, number: int | None, name: str) -> str:
     """By its name, as far as it has one."""
     if (kind, name) in KINDS:
-        return f"{KINDS[kind, name]} {number}"
+        # Of an erasure the number is not one of libraries, nor of speakers.
+        words = _("No. %(number)s · %(kind)s") if kind == "erasure" else "%(kind)s %(number)s"
+        return words % {"kind": KINDS[kind, name], "number": number}
     return name or _numbered(str(OBJECTS.get(kind, kind)), number)
 
 

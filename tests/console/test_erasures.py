@@ -50,6 +50,13 @@ def test_somebody_is_erased_everywhere_and_the_receipt_fetched(client_of, acme, 
     assert document.json()["receipt"]["by"]["interface"] == "console"
 
 
+@pytest.mark.parametrize(("language", "said"), [("en", "No. {} · person in all"), ("zh-hans", "第 {} 号 · 所有声纹库")])
+def test_the_number_of_an_erasure_is_not_taken_for_one_of_libraries(language, said, client_of, acme, people):
+    number, owner = erasure.erase_person(acme, "alice").pk, client_of("owner")
+    for page in (LIST, "/console/audit/"):
+        assert said.format(number) in owner.get(page, headers={"accept-language": language}).content.decode()
+
+
 @pytest.mark.parametrize("address", [BEGIN, "/console/opt-outs/acme/"])
 def test_whoever_comes_from_a_page_of_a_speaker_is_offered_to_erase_them_everywhere(address, client_of, acme, people):
     with acting_as(acme):
