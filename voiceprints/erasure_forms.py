@@ -31,7 +31,7 @@ class LeavingForm(forms.Form):
         max_value=LONGEST_GRACE.days,
         initial=GRACE.days,
         widget=UnfoldAdminIntegerFieldWidget,
-        help_text=_("Until then the staff of the platform can restore it."),
+        help_text=_("At least one day. Until then the staff of the platform can restore it."),
     )
     typed = forms.CharField(
         label=_("Type the slug of the tenant"),

@@ -173,6 +173,13 @@ def test_the_staff_sees_at_once_that_a_tenant_is_closed_and_restores_it_there(cl
     assert "The tenant is restored." in staff.post(f"{LEAVE}restore/", follow=True).content.decode()
 
 
+def test_the_shortest_time_to_think_it_over_is_said(client_of, acme):
+    owner = client_of("owner")
+    page = owner.post(LEAVE, {"typed": "acme", "grace_days": "0"})
+    assert page.context["form"].errors["grace_days"]
+    assert "At least one day." in owner.get(LEAVE).content.decode()
+
+
 @pytest.mark.parametrize("said", [{"typed": "Acme"}, {"typed": "globex"}, {"typed": "acme", "grace_days": "0"}])
 def test_no_tenant_is_closed_by_mistake(said, client_of, acme, people):
     client_of("owner").post(LEAVE, {"grace_days": "30"} | said)
