@@ -7,7 +7,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
@@ -39,7 +39,7 @@ def is_ours_alone(path: Path) -> bool:
     """Whether no other process has said so of `path` and lives. It stays ours until this process ends."""
     if not path.parent.exists():
         private_folder(path.parent)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, PRIVATE_FILE)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, PRIVATE_FILE)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -55,14 +55,22 @@ def held(path: Path, lock: int, otherwise: Exception) -> Iterator[int]:
     In the end it is taken from those too who have inherited the descriptor; when this process is killed they keep it,
     also what a command left in the background, for as long as it lives.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, PRIVATE_FILE)
+    descriptor = _opened(path)
     try:
-        os.fchown(descriptor, path.parent.stat().st_uid, -1)  # root may be first, and others must open it then
         _lock(descriptor, lock, otherwise)
         yield descriptor
     finally:
         fcntl.flock(descriptor, fcntl.LOCK_UN)
         os.close(descriptor)
+
+
+def _opened(path: Path) -> int:
+    """Of the account of its folder, be it root who comes first; a link is not followed."""
+    with suppress(FileExistsError):
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, PRIVATE_FILE)
+        os.fchown(descriptor, path.parent.stat().st_uid, -1)
+        return descriptor
+    return os.open(path, os.O_RDWR | os.O_NOFOLLOW)
 
 
 def _lock(descriptor: int, lock: int, otherwise: Exception) -> None:

@@ -138,7 +138,7 @@ def refuse_running(*, ends_left_behind: bool) -> None:
     """
     alone = is_ours_alone(settings.HOME / ".lock")
     if manager := manager_that_answers(RUN):
-        _refuse_or_end(manager, may_end=alone and ends_left_behind)
+        _refuse_or_end(manager, left_behind=alone and is_left_behind(RUN, manager), may_end=ends_left_behind)
     if not alone:
         raise JUST_NOW
     if found := embedded.listening():
@@ -147,9 +147,11 @@ def refuse_running(*, ends_left_behind: bool) -> None:
         raise Failed(f"still running with OPENVPR_HOME={settings.HOME}: {running}; `kill {stops}` stops it")
 
 
-def _refuse_or_end(manager: int, *, may_end: bool) -> None:
+def _refuse_or_end(manager: int, *, left_behind: bool, may_end: bool) -> None:
     running = AlreadyRunning(f"already running with OPENVPR_HOME={settings.HOME}; `kill {manager}` stops it")
-    if not (may_end and is_left_behind(RUN, manager)):
+    if left_behind and not may_end:
+        tell("whoever started this before was killed; a start without a command begins anew", logging.WARNING)
+    if not (left_behind and may_end):
         raise running
     with held(IN_USE, fcntl.LOCK_EX, running):
         tell("whoever started this before was killed; stopping what is left of it", logging.WARNING)

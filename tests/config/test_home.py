@@ -13,3 +13,16 @@ def test_a_lock_that_root_takes_first_belongs_to_the_account_of_its_folder(tmp_p
     os.chown(tmp_path, 12345, 12345)
     with held(tmp_path / "in-use.lock", fcntl.LOCK_SH, AssertionError()):
         assert (tmp_path / "in-use.lock").stat().st_uid == 12345
+
+
+def test_a_link_in_the_place_of_a_lock_is_not_followed(tmp_path):
+    target = tmp_path / "of-somebody-else"
+    target.touch()
+    before = target.stat()
+    (tmp_path / "in-use.lock").symlink_to(target)
+    with (
+        pytest.raises(OSError, match="symbolic links"),
+        held(tmp_path / "in-use.lock", fcntl.LOCK_SH, AssertionError()),
+    ):
+        pass
+    assert target.stat() == before
