@@ -368,7 +368,8 @@ class Restoring:
         ):
             news = speaker.beside(known)
             return news if news.utterances or not is_as_far else None
-        return None if is_as_far and present.info == speaker.info and speaker.is_all_of(known) else speaker
+        same_words = present.info == speaker.info and speaker.consent in (None, consents.given_by(present))
+        return None if is_as_far and same_words and speaker.is_all_of(known) else speaker
 
     def _known(self, present: Speaker) -> Known:
         embeddings = [row.embedding for row in gallery.embeddings_of(present) if row.model == self.tenant.model]
@@ -524,7 +525,7 @@ def _consent(said: Any) -> Given | None:
         return None
     if not isinstance(said, dict):
         raise RowRefused("no JSON object", field="consent")
-    given = None if said.get("given") is None else consented(said["given"], "consent")
+    given = None if said.get("given") is None else consented(moment(said["given"], "consent"), "consent")
     return Given(required(said, "reference", ""), fit_text(said, "version", ""), fit_text(said, "source", ""), given)
 
 

@@ -234,7 +234,7 @@ def _row(number: int, fields: Fields, default: LibraryKey) -> Row | BadRow:
 def _good_row(number: int, fields: dict[str, Any], default: LibraryKey) -> Row:
     """Raises RowRefused."""
     if unknown := set(fields) - FIELDS - set(REPORTED):
-        raise RowRefused(f"no such field; known are {KNOWN}", field=printable(min(unknown))[:64])
+        raise RowRefused(f"no such field as {printable(min(unknown))[:64]!r}; known are {KNOWN}", field="line")
     return Row(
         number,
         LibraryKey(
@@ -252,24 +252,31 @@ def _consent(fields: Fields) -> Given | None:
     said = {name: fit_text(fields, f"consent_{name}", "") for name in ("reference", "version", "source", "given")}
     if not any(said.values()):
         return None
-    required(fields, CONSENT, "")
-    given = said["given"]
-    # A day alone is one of UTC.
-    moment = f"{given}T00:00:00+00:00" if DAY.fullmatch(given) else given
-    return Given(**said | {"given": consented(moment, "consent_given") if given else None})  # type: ignore[arg-type]
+    _seen(required, fields, CONSENT, "")
+    given = _given(said["given"]) if said["given"] else None
+    return Given(said["reference"], said["version"], said["source"], given)
 
 
-def consented(text: Any, field: str) -> datetime:
+def _given(text: str) -> datetime:
+    """A day alone is one of UTC."""
+    field, unfit = "consent_given", "no day as 2026-03-31, nor a time with its offset"
+    return consented(_moment(f"{text}T00:00:00+00:00" if DAY.fullmatch(text) else text, field, unfit), field)
+
+
+def consented(given: datetime, field: str) -> datetime:
     """When a consent was given. Raises RowRefused."""
-    given = moment(text, field)
     if not may_be_when(given):
-        raise RowRefused("a date after 1900", field=field)
+        raise RowRefused("a date after 1900, and none to come", field=field)
     return given
 
 
 def moment(text: Any, field: str) -> datetime:
     """In UTC, and not to come. Raises RowRefused, also for one that in UTC falls out of the calendar."""
-    unfit = RowRefused("no date and time with its offset", field=field)
+    return min(_moment(text, field, "no date and time with its offset"), timezone.now())
+
+
+def _moment(text: Any, field: str, reason: str) -> datetime:
+    unfit = RowRefused(reason, field=field)
     try:
         said = datetime.fromisoformat(text)
         in_utc = said.astimezone(UTC)
@@ -277,7 +284,7 @@ def moment(text: Any, field: str) -> datetime:
         raise unfit from None
     if said.tzinfo is None:
         raise unfit
-    return min(in_utc, timezone.now())
+    return in_utc
 
 
 def _seen(read: Callable[[dict[str, Any], str, str], str], fields: dict[str, Any], name: str, default: str) -> str:

@@ -11,11 +11,13 @@ from django.utils.translation import gettext_noop
 from tenants.sentences import listed
 from voiceprints.manifests import COLUMNS, KNOWN
 
-# What Python quotes, in either way it does so, a number, or the columns of a list.
-PART: Final = re.compile(rf"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\d+|{re.escape(KNOWN)}""")
+# What Python quotes, in either way it does so.
+QUOTED: Final = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""")
+# That, a number, or the columns of a list.
+PART: Final = re.compile(rf"{QUOTED.pattern}|\d+|{re.escape(KNOWN)}")
 REASONS: Final = (
     gettext_noop("a figure that is none"),
-    gettext_noop("a date after %s"),
+    gettext_noop("a date after %s, and none to come"),
     gettext_noop("a line is too long"),
     gettext_noop("a list of %s to %s"),
     gettext_noop("a name that leads elsewhere"),
@@ -48,7 +50,8 @@ REASONS: Final = (
     gettext_noop("no date and time with its offset"),
     gettext_noop("no embedding of %s dimensions and length %s"),
     gettext_noop("no name of a file"),
-    gettext_noop("no such field; known are %s"),
+    gettext_noop("no day as %s-%s-%s, nor a time with its offset"),
+    gettext_noop("no such field as %s; known are %s"),
     gettext_noop("no text"),
     gettext_noop("not all figures"),
     gettext_noop("not of version %s"),

@@ -159,6 +159,10 @@ def test_a_line_of_a_list_tells_of_a_consent(strict):
     assert told_of(strict, "susan,susan.wav,,,,") == ("failed", None)
     assert told_of(strict, "susan,susan.wav,form 17,2,paper,2026-03-31") == ("enrolled", ("form 17", "2", "paper", day))
     assert told_of(strict, "susan,susan.wav,form 17,2,paper,2026-03-31")[0] == "unchanged"
+    in_a_while = (timezone.now() + timedelta(hours=3)).isoformat()
+    ahead = f"susan,susan.wav,form 17,2,paper,{in_a_while}"
+    assert told_of(strict, ahead, when_enrolled=WhenEnrolled.REPLACE)[0] == "replaced"
+    assert told_of(strict, ahead)[0] == "unchanged"
     line = "susan,susan.wav,form 18,,,2026-03-31T08:00:00+08:00"
     assert told_of(strict, line, when_enrolled=WhenEnrolled.REPLACE) == ("replaced", ("form 18", "", "", day))
 
@@ -167,8 +171,10 @@ def test_a_line_of_a_list_tells_of_a_consent(strict):
     ("told", "reason"),
     [
         (",2,paper,", "The line has no consent_reference."),
-        ("form 17,,,31.3.2026", "consent_given: no date and time with its offset."),
-        ("form 17,,,1899-12-31", "consent_given: a date after 1900."),
+        ("form 17,,,31.3.2026", "consent_given: no day as 2026-03-31, nor a time with its offset."),
+        ("form 17,,,1899-12-31", "consent_given: a date after 1900, and none to come."),
+        ("form 17,,,2999-01-01", "consent_given: a date after 1900, and none to come."),
+        ("\u200b,2,,", "consent_reference: it shows nothing."),
         (f"{'1' * 201},,,", "consent_reference: longer than 200 characters."),
     ],
 )
