@@ -27,7 +27,7 @@ from tenants.locks import alone, one_at_a_time
 from tenants.models import Tenant
 from tenants.origins import Origin, coming_from, origin
 from tenants.trail import note
-from voiceprints import backup_lock, gallery, leaving, receipts, recordings, traces, work
+from voiceprints import backup_lock, gallery, leaving, mentions, receipts, recordings, traces, work
 from voiceprints.erasing_steps import counted, erasures_of, keep, lock, locked, recordings_of, sign, summed
 from voiceprints.errors import ErasureNotFound, ErasureUnfinished, SpeakerNotFound
 from voiceprints.models import Erasure, Job, Library, Speaker
@@ -350,6 +350,7 @@ def _remove_the_rest(tenant: Tenant, erasure: Erasure, *, left_in: Erasure.State
     Not where somebody else has gone on with it since, nor while an import is held that somebody let go on meanwhile,
     nor where nothing was to be removed and a row tells of them now.
     """
+    _forget_mentions(tenant, erasure, left_in=left_in)
     if erasure.paths:
         recordings.remove_now(tenant, erasure.paths)
     elsewhere = traces.forget_elsewhere(tenant, erasure.subject)
@@ -364,6 +365,14 @@ def _remove_the_rest(tenant: Tenant, erasure: Erasure, *, left_in: Erasure.State
             return
         keep(erasure, state=State.REMOVED, subject="", paths=[])
         note(tenant, Action.ERASURE_DONE, erasure_target(erasure), digest=erasure.digest, removed=erasure.counts)
+
+
+def _forget_mentions(tenant: Tenant, erasure: Erasure, *, left_in: Erasure.State) -> None:
+    """What lines and jobs about others say of the subject, whatever still keeps its files from going."""
+    with acting_as(tenant):
+        lock(erasure)
+        if erasure.state == left_in:
+            keep(erasure, counts=summed(erasure.counts, mentions.forget(tenant, erasure.subject)))
 
 
 def _send(tenant: Tenant, jobs: Sequence[int]) -> None:

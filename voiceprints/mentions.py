@@ -7,17 +7,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from django.db.models import BooleanField, JSONField, QuerySet
+from django.db.models import BooleanField, QuerySet
 from django.db.models.expressions import RawSQL
 
-from tenants.context import acting_as
 from tenants.models import Tenant
 from voiceprints.models import Job, JobRow
+from voiceprints.reasons import QUOTED
+
+Problem = dict[str, Any] | None
 
 # Too short to tell anybody within a text that numbers recordings.
 SHORT: Final = re.compile(r".|[0-9]{2,4}", re.DOTALL)
 NAMES: Final = ("name", "member", "path")
-"""What of a problem quotes the line or its archive; the rest are words and limits of ours."""
+"""What of a problem quotes the line or its archive, as its reason may; the rest are words and limits of ours."""
 UNNAMED: Final = "…"
 ROWS_AT_ONCE: Final = 1000
 
@@ -31,35 +33,33 @@ HOLDING: Final = (
 class Mentions:
     """In a tenant's rows that have a problem. `cells`: their columns that say what a line said."""
 
+    model: type[JobRow | Job]
     rows: Callable[[Tenant], QuerySet[Any]]
     cells: tuple[str, ...] = ()
 
-    def forget(self, tenant: Tenant, external_id: str | None) -> int:
-        """What such rows said, and what their problems quote; returns how many rows.
-
-        The tenant's rows go without it.
-        """
-        if external_id is None:
-            return 0
-        with acting_as(tenant):
-            named = list(self._naming(tenant, external_id))
-        emptied = 0
-        for start in range(0, len(named), ROWS_AT_ONCE):
-            with acting_as(tenant):
-                rows = self.rows(tenant).filter(pk__in=named[start : start + ROWS_AT_ONCE])
-                emptied += rows.update(**dict.fromkeys(self.cells), problem=_unnamed())
-        return emptied
+    def forget(self, tenant: Tenant, external_id: str) -> int:
+        """What such rows said, and what their problems quote, in the caller's transaction; returns how many rows."""
+        told = self.rows(tenant)
+        rows = [self._without(*one) for one in self._naming(told.select_for_update(), external_id)]
+        told.bulk_update(rows, [*self.cells, "problem"], batch_size=ROWS_AT_ONCE)
+        return len(rows)
 
     def keeps(self, tenant: Tenant, external_id: str) -> bool:
-        with acting_as(tenant):
-            return any(True for _ in self._naming(tenant, external_id))
+        """In a transaction that sees it."""
+        return any(True for _ in self._naming(self.rows(tenant), external_id))
 
-    def _naming(self, tenant: Tenant, external_id: str) -> Iterator[int]:
+    def _without(self, key: int, problem: Problem) -> JobRow | Job:
+        row = self.model(pk=key, problem=problem and problem | {"numbers": _unnamed(problem["numbers"])})
+        for name in self.cells:
+            setattr(row, name, None)
+        return row
+
+    def _naming(self, rows: QuerySet[Any], external_id: str) -> Iterator[tuple[int, Problem]]:
         holding = HOLDING.format(columns=", ".join([*self.cells, "problem->'numbers'"]))
-        found = self.rows(tenant).filter(RawSQL(holding, [external_id], BooleanField()))  # noqa: S611
+        found = rows.filter(RawSQL(holding, [external_id], BooleanField()))  # noqa: S611
         for key, problem, *said in found.values_list("pk", "problem", *self.cells).iterator():
             if any(stands_in(text, external_id) for text in _texts(said, (problem or {}).get("numbers", {}))):
-                yield key
+                yield key, problem
 
 
 def stands_in(text: str, name: str) -> bool:
@@ -89,6 +89,7 @@ def _texts(said: list[dict[str, list[str]] | None], numbers: dict[str, Any]) -> 
         for cells in (fields or {}).values():
             yield from cells
     yield from (text for name in NAMES if isinstance(text := numbers.get(name), str))
+    yield from (quoted[1:-1] for quoted in QUOTED.findall(str(numbers.get("reason", ""))))
 
 
 def _failed(tenant: Tenant) -> QuerySet[JobRow]:
@@ -102,13 +103,22 @@ def _jobs(tenant: Tenant) -> QuerySet[Job]:
     return found
 
 
-def _unnamed() -> RawSQL:
-    sql, said = "problem", []
-    for name in NAMES:
-        sql = f"jsonb_set({sql}, %s::text[], to_jsonb(%s::text), false)"
-        said += [["numbers", name], UNNAMED]
-    return RawSQL(sql, said, JSONField())  # noqa: S611
+def _unnamed(numbers: dict[str, Any]) -> dict[str, Any]:
+    unnamed = {name: UNNAMED for name in NAMES if numbers.get(name)}
+    if isinstance(reason := numbers.get("reason"), str):
+        unnamed["reason"] = QUOTED.sub(f"'{UNNAMED}'", reason)
+    return numbers | unnamed
 
 
-LINES: Final = Mentions(_failed, cells=("fields",))
-JOBS: Final = Mentions(_jobs)
+KEPT: Final = {"job_lines_emptied": Mentions(JobRow, _failed, cells=("fields",)), "job_problems": Mentions(Job, _jobs)}
+"""As a receipt counts them."""
+
+
+def forget(tenant: Tenant, external_id: str) -> dict[str, int]:
+    """In the caller's transaction."""
+    return {name: kept.forget(tenant, external_id) for name, kept in KEPT.items()}
+
+
+def keeps(tenant: Tenant, external_id: str) -> bool:
+    """In a transaction that sees it."""
+    return any(kept.keeps(tenant, external_id) for kept in KEPT.values())

@@ -49,10 +49,7 @@ class Keeper:
     keeps: Keeps
 
 
-_elsewhere = {
-    "job_lines_emptied": Keeper(mentions.LINES.forget, mentions.LINES.keeps),
-    "job_problems": Keeper(mentions.JOBS.forget, mentions.JOBS.keeps),
-}
+_elsewhere: dict[str, Keeper] = {}
 
 
 def kept_elsewhere(name: str, forget: Forget, keeps: Keeps) -> None:
@@ -75,14 +72,14 @@ def is_known(tenant: Tenant, external_id: str) -> bool:
 
 
 def may_be_known_elsewhere(tenant: Tenant, external_id: str) -> bool:
-    """Whether another room keeps anything about the id, or a file, which is not looked at here, may name it.
+    """Whether another room or a job about others tells of the id, or a file, which is not looked at here, may name it.
 
     It opens its own transactions.
     """
     if any(keeper.keeps(tenant, external_id) for keeper in _elsewhere.values()):
         return True
     with acting_as(tenant):
-        return _with_files(tenant).exists() or exports_that_read(tenant).exists()
+        return mentions.keeps(tenant, external_id) or _with_files(tenant).exists() or exports_that_read(tenant).exists()
 
 
 def exports_that_read(tenant: Tenant) -> JobQuerySet:

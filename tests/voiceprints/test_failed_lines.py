@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
+import threading
 
 import pytest
 from django.core.files.base import ContentFile
+from django.db import connection
 from django.utils.translation import override
 
 from tenants.context import acting_as
@@ -16,10 +18,10 @@ from tests.api.native.client import Native
 from tests.archives import csv_manifest, jsonl_manifest, voices, zipped
 from tests.cast import KEN, LIBRARY, SUSAN, WEI, audio, wav
 from tests.console.people import member, signed_in
-from voiceprints import bulk, erasure, failed_lines, mentions, opting_out, services
+from voiceprints import backup_lock, bulk, erasure, failed_lines, mentions, opting_out, services
 from voiceprints.errors import SpeakersExhausted
 from voiceprints.failures import to_wire
-from voiceprints.manifests import COLUMNS, LONGEST, LONGEST_KEPT, REPORTED, read_rows
+from voiceprints.manifests import COLUMNS, KNOWN, LONGEST, LONGEST_KEPT, REPORTED, read_rows
 from voiceprints.models import Job, JobRow
 from voiceprints.results import LibraryKey
 
@@ -304,6 +306,33 @@ def test_why_a_line_failed_names_nobody_who_was_erased(enrolled, acme):
     assert kept_fields(acme) == [None, {"external_id": ["mia"], "audio": ["ken/weird.wav"]}]
 
 
+def test_a_name_that_was_taken_for_a_column_is_struck(acme):
+    job = imported(acme, csv_manifest("ken,a.wav", header="Wei Zhang,wei/1.wav"))
+    lines = imported(acme, jsonl_manifest({"external_id": "ken", "audio": "a.wav", "Wei Zhang": 1}), "people.jsonl")
+    erasure.erase_person(acme, "Wei Zhang")
+    with acting_as(acme):
+        reasons = [one.problem["numbers"]["reason"] for one in (bulk.find_job(acme, job.pk), lines.failed_rows.get())]
+    assert reasons == [f"unknown column '…'; known are {KNOWN}", f"no such field as '…'; known are {KNOWN}"]
+
+
+def test_lines_are_emptied_while_a_backup_keeps_the_files(acme):
+    services.enroll(acme, LIBRARY, "wei", [audio(WEI)])
+    imported(acme, csv_manifest("ken,wei/1.wav"))
+
+    def erase():
+        """Over another connection than the one of the backup, as another process would."""
+        erasure.erase_person(acme, "wei")
+        connection.close()
+
+    with backup_lock.all_kept():
+        erasing = threading.Thread(target=erase)
+        erasing.start()
+        erasing.join()
+    assert not erasure.newest_of(acme).is_done
+    assert kept_fields(acme) == [None]
+    assert erasure.go_on(acme, erasure.newest_of(acme).pk).counts["job_lines_emptied"] == 1
+
+
 @pytest.mark.parametrize(
     ("name", "emptied"),
     [
@@ -333,8 +362,8 @@ def test_lines_about_others_are_emptied_only_where_they_name_the_person(name, em
     imported(acme, jsonl_manifest(*lines), "people.jsonl")
     with acting_as(acme):
         acme.job_rows.filter(number=4).update(problem=to_wire(SpeakersExhausted(limit=100)))
-    assert mentions.LINES.keeps(acme, name) is bool(emptied)
-    assert mentions.LINES.forget(acme, name) == len(emptied)
+        assert mentions.keeps(acme, name) is bool(emptied)
+        assert mentions.forget(acme, name) == {"job_lines_emptied": len(emptied), "job_problems": 0}
     assert [number for number, fields in enumerate(kept_fields(acme), 1) if fields is None] == emptied
 
 
