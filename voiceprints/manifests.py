@@ -70,14 +70,14 @@ COLUMNS = (
     Column(CONSENT, _("where the speaker's consent is found, such as the number of a form")),
     Column("consent_version", _("of what was consented to")),
     Column("consent_source", _("how it was given")),
-    Column("consent_given", _("when it was given, as 2026-03-31 or with a time and its offset")),
+    Column("consent_given", _("when it was given: year-month-day, in UTC, or a time with its offset")),
 )
 FIELDS = frozenset(column.name for column in COLUMNS)
 KNOWN = ", ".join(column.name for column in COLUMNS)
 # What a list of failed lines says beside; in one that is imported again it is passed over.
 REPORTED = ("line", "problem")
 EXAMPLE = """external_id,audio,org_id,tag_id,info,consent_reference,consent_version,consent_source,consent_given
-susan,susan/1.wav|susan/2.wav,acme,staff,Reception,form 17,2,paper,2026-03-31
+susan,susan/1.wav|susan/2.wav,acme,staff,Reception,form 17,2,paper,
 ken,ken.mp3,,,,,,,
 """
 
