@@ -22,6 +22,7 @@ from tests.servers import through_the_queue
 from tests.voiceprints.test_crashes import killed_at, killing_storage, measured_before
 from tests.voiceprints.test_erasure import imported
 from voiceprints import bulk, erasure, leaving, receipts, services, tasks, work
+from voiceprints.disk import JOB_FILES
 from voiceprints.errors import TenantErasing, TenantStays
 from voiceprints.jobs import connection as redis
 from voiceprints.models import Erasure
@@ -109,7 +110,7 @@ def test_a_tenant_whose_day_has_come_is_gone_from_everywhere(acme, at_work, reco
     assert erasure.tend() == 1
     assert newest().is_done
     assert rows_of(number).keys() <= STAY
-    assert list(recordings_folder.iterdir()) == []
+    assert list(recordings_folder.rglob("*")) == [recordings_folder / JOB_FILES]
     assert keys_of(number) == []
     dump = searching.dump()
     assert [text for text in said if text in dump or text.encode() in searching.in_redis()] == []
