@@ -402,9 +402,3 @@ def test_each_page_names_the_time_zone_of_its_times(page, client_of, acme_rows):
     with timezone.override("Asia/Shanghai"):
         shown = client_of("owner").get(f"/console/{page}").content.decode()
     assert "Times are those of the time zone Asia/Shanghai." in shown
-
-
-@pytest.mark.parametrize("page", ["password_change/", "jobs/acme/import/", "voiceprints/library/add/"])
-def test_a_page_without_times_names_no_zone(page, client_of):
-    shown = client_of("owner").get(f"/console/{page}").content.decode()
-    assert "Times are those" not in shown
