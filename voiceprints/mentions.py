@@ -39,7 +39,7 @@ class Mentions:
 
     def forget(self, tenant: Tenant, external_id: str) -> int:
         """What such rows said, and what their problems quote, in the caller's transaction; returns how many rows."""
-        told = self.rows(tenant)
+        told = self.rows(tenant).order_by("pk")
         rows = [self._without(*one) for one in self._naming(told.select_for_update(), external_id)]
         told.bulk_update(rows, [*self.cells, "problem"], batch_size=ROWS_AT_ONCE)
         return len(rows)
@@ -110,7 +110,8 @@ def _unnamed(numbers: dict[str, Any]) -> dict[str, Any]:
     return numbers | unnamed
 
 
-KEPT: Final = {"job_lines_emptied": Mentions(JobRow, _failed, cells=("fields",)), "job_problems": Mentions(Job, _jobs)}
+# Jobs before their lines, as whoever tries them again locks them.
+KEPT: Final = {"job_problems": Mentions(Job, _jobs), "job_lines_emptied": Mentions(JobRow, _failed, cells=("fields",))}
 """As a receipt counts them."""
 
 

@@ -364,6 +364,7 @@ def test_lines_about_others_are_emptied_only_where_they_name_the_person(name, em
         acme.job_rows.filter(number=4).update(problem=to_wire(SpeakersExhausted(limit=100)))
         assert mentions.keeps(acme, name) is bool(emptied)
         assert mentions.forget(acme, name) == {"job_lines_emptied": len(emptied), "job_problems": 0}
+        assert acme.job_rows.filter(fields__isnull=True).count() == len(emptied)
     assert [number for number, fields in enumerate(kept_fields(acme), 1) if fields is None] == emptied
 
 
