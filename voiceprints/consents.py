@@ -83,7 +83,7 @@ def is_asked_for(tenant: Tenant) -> bool:
 def record(tenant: Tenant, speaker: Speaker, given: Given | None) -> None:
     """In the transaction that stores an enrollment. Raises ConsentMissing."""
     given = seen(given)
-    if given is None and (not _is_wanted(tenant, given) or tenant.consents.filter(speaker=speaker).exists()):
+    if given is None and (not tenant.consent_required or tenant.consents.filter(speaker=speaker).exists()):
         return
     if given is None and not _is_elsewhere(tenant):
         raise ConsentMissing
@@ -104,13 +104,14 @@ def given_by(speaker: Speaker) -> Given | None:
     return seen(Given(kept.reference, kept.version, kept.source, kept.given)) if kept else None
 
 
+def is_kept(speaker: Speaker, given: Given | None) -> bool:
+    """Whether it tells nothing that is not kept already. Sees as `consent_of`."""
+    return given is None or given == given_by(speaker)
+
+
 def interface() -> str:
     """Through which somebody comes: a dialect, the console, or a command, whichever it is."""
     return origin().interface.partition(" ")[0]
-
-
-def _is_wanted(tenant: Tenant, given: Given | None) -> bool:
-    return tenant.consent_required and given is None
 
 
 def _is_elsewhere(tenant: Tenant) -> bool:

@@ -368,7 +368,7 @@ class Restoring:
         ):
             news = speaker.beside(known)
             return news if news.utterances or not is_as_far else None
-        same_words = present.info == speaker.info and speaker.consent in (None, consents.given_by(present))
+        same_words = present.info == speaker.info and consents.is_kept(present, speaker.consent)
         return None if is_as_far and same_words and speaker.is_all_of(known) else speaker
 
     def _known(self, present: Speaker) -> Known:

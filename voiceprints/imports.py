@@ -158,8 +158,7 @@ def enrolled_digests(tenant: Tenant, row: Row) -> Known | None:
         if speaker is None:
             return None
         digests = tenant.utterances.filter(speaker=speaker).values_list("source_digest", flat=True)
-        same_consent = row.consent is None or row.consent == consents.given_by(speaker)
-        return Known(tuple(digests), row.info in (None, speaker.info) and same_consent)
+        return Known(tuple(digests), row.info in (None, speaker.info) and consents.is_kept(speaker, row.consent))
 
 
 def says_nothing_new(digests: list[str], known: Known, when_enrolled: WhenEnrolled) -> bool:
