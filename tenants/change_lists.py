@@ -1,4 +1,4 @@
-"""Unfold's lists, made to do once what they do in each row: half the time that a page of fifty rows takes."""
+"""Unfold's lists, made to do once what they do in each row: a fifth to a half of the time that fifty rows take."""
 
 from __future__ import annotations
 
