@@ -572,7 +572,7 @@ def english_words(page: Page) -> set[str]:
     page.evaluate("names => document.querySelectorAll(names).forEach(one => one.remove())", no_words)
     people = r"Acme|acme|staff|guests|alice|bob|carol|owner"
     formats = r"UTF|zip|tar|gz|csv|JSONL?|manifest|recording\.wav|WAV"
-    others = r"OPENVPR_[A-Z]+|HeadlessChrome|Linux|OpenVPR|UTC|WeSpeaker|docs/models\.md"
+    others = r"OPENVPR_[A-Z]+|HeadlessChrome|Linux|OpenVPR|UTC|WeSpeaker|docs/[a-z]+\.md"
     known = rf"{people}|{formats}|{others}|dBFS?|kHz|ID|ge2e|tiny|speechocean762.*|DET|[0-9a-f]{{16}}"
     return set(re.findall(r"[A-Za-z][A-Za-z ]{2,}", re.sub(known, "", page.locator("body").inner_text(), flags=re.I)))
 

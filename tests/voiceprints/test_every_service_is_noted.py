@@ -79,7 +79,7 @@ CHANGES_NOTHING = {
     erasure: "find_erasure newest_of receipt_of page_erasures page_gone receipt_of_gone tell_of_backup tend dispatch",
     leaving: "closed_since",
     opting_out: "find_opt_out page_opt_outs",
-    consents: "refuse_missing refuse_impossible is_asked_for may_be_when consent_of given_by interface seen",
+    consents: "refuse_missing refuse_impossible is_asked_for is_kept may_be_when consent_of given_by interface seen",
 }
 # Parts of others, which tell; when a key was last used; a first start, which is two deeds; and the end of an erasure,
 # which is several transactions (test_erasure.py).
