@@ -15,7 +15,7 @@ from typing import Any
 
 from celery import current_app
 from django.db import transaction
-from django.db.models import Min, QuerySet
+from django.db.models import Exists, Min, OuterRef, Q, QuerySet
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 from redis import RedisError
@@ -144,20 +144,35 @@ def page_erasures(
 
 
 def page_gone(*, where: dict[str, Any], limit: int) -> Page[Erasure]:
-    """Of tenants, whether or not they are done, newest first. For the platform's staff."""
+    """Of tenants, whether or not they are done, and of whoever was in one that is gone, newest first.
+
+    For the platform's staff.
+    """
     with acting_as_platform():
-        found = page_of(Erasure.all_tenants.filter(kind=Kind.TENANT, **where), NEWEST_FIRST, after=None, limit=limit)
+        found = page_of(_of_gone().filter(**where), NEWEST_FIRST, after=None, limit=limit)
     tell_of_backup(found.rows)
     return found
 
 
 def receipt_of_gone(erasure_id: int) -> dict[str, Any]:
-    """Of a tenant. For the platform's staff. Raises ErasureNotFound, ErasureUnfinished."""
+    """One of `page_gone`. For the platform's staff. Raises ErasureNotFound, ErasureUnfinished."""
     with acting_as_platform():
-        erasure = Erasure.all_tenants.filter(kind=Kind.TENANT, pk=erasure_id).first()
+        erasure = _of_gone().filter(pk=erasure_id).first()
     if erasure is None:
         raise ErasureNotFound(erasure_id=erasure_id)
     return _receipt(erasure)
+
+
+def gone_tenant(tenant_id: int) -> Tenant:
+    """As much of one that is erased as its erasures need; no row."""
+    with acting_as_platform():
+        erasure = Erasure.all_tenants.filter(kind=Kind.TENANT, tenant_id=tenant_id).first()
+    return Tenant(pk=tenant_id, slug=erasure.slug if erasure else "")
+
+
+def _of_gone() -> QuerySet[Erasure]:
+    still_there = Exists(Tenant.objects.filter(pk=OuterRef("tenant_id")))
+    return Erasure.all_tenants.filter(Q(kind=Kind.TENANT) | Q(~still_there, state=State.DONE))
 
 
 def _receipt(erasure: Erasure) -> dict[str, Any]:

@@ -610,5 +610,5 @@ class Erasure(models.Model):
 
     @property
     def slug(self) -> str:
-        """Of a tenant that is erased as a whole."""
+        """Of a tenant that is erased as a whole, or, of whoever was in one, once that is done."""
         return str(self.receipt["receipt"]["tenant"]["slug"] if self.receipt else self.subject)

@@ -226,7 +226,7 @@ def tend_erasures() -> int:
 def go_on_erasing(tenant_id: int, erasure_id: int) -> None:
     """What cannot be done now is tried again when erasures are tended."""
     # Of one that is gone already something may be left to do.
-    tenant = Tenant.objects.filter(pk=tenant_id).first() or Tenant(pk=tenant_id)
+    tenant = Tenant.objects.filter(pk=tenant_id).first() or erasure.gone_tenant(tenant_id)
     try:
         erasure.go_on(tenant, erasure_id, patiently=False)
     except BackupHoldsFiles as backup:

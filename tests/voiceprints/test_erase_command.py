@@ -118,13 +118,16 @@ def test_a_tenant_is_closed_and_restored(acme, people, capsys):
 
 
 def test_a_tenant_without_grace_is_erased_at_once(acme, people, capsys):
+    before = json.loads(said(capsys, "person", "acme", KEN, "--yes"))
     document = json.loads(said(capsys, "tenant", "acme", "--grace-days", "0", "--yes", "--vacuum"))
     assert receipts.is_about(document, "acme")
     assert document["receipt"]["by"]["interface"] == "manage.py erase"
-    assert document["receipt"]["removed"]["speakers"] == 4
+    assert document["receipt"]["removed"]["speakers"] == 2
     assert not Tenant.objects.filter(slug="acme").exists()
-    (one,) = map(json.loads, said(capsys, "list", "platform").splitlines())
+    one, person = map(json.loads, said(capsys, "list", "platform").splitlines())
+    assert [(of["tenant"], of["kind"]) for of in (one, person)] == [("acme", "tenant"), ("acme", "person")]
     assert json.loads(said(capsys, "receipt", "platform", str(one["id"]))) == document
+    assert json.loads(said(capsys, "receipt", "platform", str(person["id"]))) == before
     with pytest.raises(CommandError, match="no erasure"):
         call_command("erase", "receipt", "platform", str(one["id"] + 1))
 

@@ -83,9 +83,9 @@ class Command(AttributedCommand):
     def _list(self, options: dict[str, Any]) -> str:
         every: dict[str, Any] = {"where": {}, "limit": sys.maxsize - 1}
         if options["tenant"] == PLATFORM:
-            found = erasure.page_gone(**every)
-        else:
-            found = erasure.page_erasures(tenant_named(options["tenant"]), **every)
+            of_gone = erasure.page_gone(**every).rows
+            return "\n".join(json.dumps(_as_plain(one) | {"tenant": one.slug}) for one in of_gone)
+        found = erasure.page_erasures(tenant_named(options["tenant"]), **every)
         return "\n".join(json.dumps(_as_plain(one)) for one in found.rows)
 
     def _receipt(self, options: dict[str, Any]) -> str:
