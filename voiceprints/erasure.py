@@ -23,7 +23,7 @@ from redis import RedisError
 from tenants.actions import Action
 from tenants.clocks import WrongClock
 from tenants.context import acting_as, acting_as_platform
-from tenants.locks import alone, one_at_a_time
+from tenants.locks import alone, lock_name, nobody_else_is_at, one_at_a_time
 from tenants.models import Tenant
 from tenants.origins import Origin, coming_from, origin
 from tenants.trail import note
@@ -37,6 +37,7 @@ from voiceprints.targets import erasure_target
 logger = logging.getLogger(__name__)
 
 GO_ON = "voiceprints.go_on_erasing"
+LOOKING = "looking for people in files"
 NEWEST_FIRST = Order(("created", "pk"), descending=True)
 
 Kind, State = Erasure.Kind, Erasure.State
@@ -67,7 +68,9 @@ def erase_person(tenant: Tenant, external_id: str) -> Erasure:
             raise
     with acting_as(tenant):
         _take_turn(tenant, external_id)
-        erasure = _begin(tenant, Kind.PERSON, external_id, None)
+        # What came since files are being looked through would not be seen by whoever was joined.
+        unlooked = nobody_else_is_at(tenant, LOOKING)
+        erasure = _begin(tenant, Kind.PERSON, external_id, None, join=unlooked)
         transaction.on_commit(lambda: dispatch(tenant.pk, erasure.pk), robust=True)
     return erasure
 
@@ -220,10 +223,10 @@ def _take_turn(tenant: Tenant, external_id: str) -> None:
     list(tenant.speakers.named(external_id).select_for_update(of=["self"]).order_by("pk").values_list("pk"))
 
 
-def _begin(tenant: Tenant, kind: Erasure.Kind, external_id: str, library: int | None) -> Erasure:
-    """In the caller's transaction; or the same one, if nothing is removed yet."""
+def _begin(tenant: Tenant, kind: Erasure.Kind, external_id: str, library: int | None, *, join: bool = True) -> Erasure:
+    """In the caller's transaction; or to `join`, the same one, if nothing is removed yet."""
     same = erasures_of(tenant).filter(kind=kind, library=library, state=State.BEGUN)
-    for begun in same.select_for_update().order_by("pk"):
+    for begun in same.select_for_update().order_by("pk") if join else ():
         if begun.subject == external_id:
             return begun
     salt = receipts.new_salt()
@@ -263,7 +266,7 @@ def _find(tenant: Tenant, erasure: Erasure, *, patiently: bool) -> None:
     if known:
         _remove(tenant, erasure)
         return
-    with alone(f"looking for people of tenant {tenant.pk}", patiently=patiently) as mine:
+    with alone(lock_name(tenant, LOOKING), patiently=patiently) as mine:
         if mine and (sought := _sought(tenant)):
             _look_for(tenant, sought)
     with acting_as(tenant):

@@ -607,6 +607,23 @@ def test_an_erasure_that_ends_in_vain_does_not_take_one_that_found_somebody_alon
     assert erasure.find_erasure(acme, answered.pk).counts["speakers"] == 1
 
 
+def test_who_asks_while_files_are_looked_through_is_erased_from_what_came_since(
+    acme, begun_in_vain, once_looked_through
+):
+    came = []
+
+    def uploaded_and_asked():
+        with through_the_queue():
+            came.append(imported(acme, SUBJECT))
+            came.append(in_a_thread(lambda: erasure.erase_person(acme, SUBJECT)).result(60))
+
+    once_looked_through(uploaded_and_asked)
+    assert not any(erasure.go_on(acme, begun_in_vain.pk).counts.values())
+    job, asked = came
+    assert erasure.go_on(acme, asked.pk).counts["uploads"] == 1
+    assert bulk.find_job(acme, job.pk).state == Job.State.CANCELLED
+
+
 def test_who_asks_for_somebody_known_is_not_joined_to_an_erasure_that_ended_in_vain(acme, begun_in_vain):
     enroll(acme, SUBJECT, SUSAN)
 
