@@ -108,6 +108,12 @@ class TenantPolicyForm(forms.ModelForm):  # type: ignore[type-arg]
         help_text=_("The interfaces this tenant may use; none chosen means all of them."),
     )
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.erased_from:
+            self.fields["active"].disabled = True
+            self.fields["active"].help_text = _("Closed to be erased. The page Erasures restores it.")
+
 
 class InterfacesForm(forms.Form):
     """`names`: of all dialects, by what the tenant knows them as."""

@@ -42,11 +42,11 @@ def create_tenant(slug: str, *, name: str = "", app_id: str = "") -> Credential:
 def change_tenant(tenant: Tenant, changed: Collection[str]) -> None:
     """Store these fields and no others, which somebody may be changing at this moment.
 
-    Who is opened again is not to be erased any more.
+    Who is closed to be erased is opened by being restored, and stays closed here.
     """
-    if "active" in changed and tenant.active:
-        tenant.erased_from, changed = None, {*changed, "erased_from"}
     with acting_as_platform():
+        leaving = Tenant.objects.select_for_update(no_key=True).get(pk=tenant.pk).erased_from is not None
+        changed = set(changed) - ({"active"} if leaving else set())
         before = Tenant.objects.values(*changed).get(pk=tenant.pk)
         tenant.save(update_fields=changed)
         after = {field: getattr(tenant, field) for field in changed}

@@ -174,6 +174,17 @@ def test_the_staff_sees_at_once_that_a_tenant_is_closed_and_restores_it_there(cl
     assert "The tenant is restored." in staff.post(f"{LEAVE}restore/", follow=True).content.decode()
 
 
+def test_a_tenant_that_leaves_is_not_opened_on_its_own_page(client_of, acme):
+    leaving.close(acme)
+    staff, address = client_of("staff"), f"/console/tenants/tenant/{acme.pk}/change/"
+    page = staff.get(address)
+    assert "The page Erasures restores it." in page.content.decode()
+    sent = {name: value for name, value in page.context["adminform"].form.initial.items() if value is not None}
+    staff.post(address, sent | {"active": "on", "name": "Anew"})
+    stored = Tenant.objects.get(pk=acme.pk)
+    assert (stored.name, stored.active, stored.erased_from is None) == ("Anew", False, False)
+
+
 def test_the_shortest_time_to_think_it_over_is_said(client_of, acme):
     owner = client_of("owner")
     page = owner.post(LEAVE, {"typed": "acme", "grace_days": "0"})

@@ -147,13 +147,13 @@ def test_the_trail_of_a_tenant_that_is_gone_is_empty_and_still_verifies(acme, at
     assert sealing.verify(0).intact
 
 
-def test_a_tenant_that_is_opened_on_its_page_does_not_leave_any_more(acme):
-    closed = leaving.close(acme, grace=NOW)
-    for active in (True, False):
-        closed.active = active
-        change_tenant(closed, ["active"])
-    assert erasure.tend() == 0
-    assert Tenant.objects.get(pk=acme.pk).erased_from is None
+def test_a_tenant_that_leaves_is_opened_by_being_restored_only(acme):
+    closed = leaving.close(acme)
+    closed.active, closed.name = True, "Anew"
+    change_tenant(closed, ["active", "name"])
+    stored = Tenant.objects.get(pk=acme.pk)
+    assert (stored.active, stored.name, stored.erased_from) == (False, "Anew", closed.erased_from)
+    assert leaving.restore(acme).active
 
 
 def test_what_is_being_erased_is_not_restored(acme):
