@@ -525,7 +525,7 @@ def _consent(said: Any) -> Given | None:
         return None
     if not isinstance(said, dict):
         raise RowRefused("no JSON object", field="consent")
-    given = None if said.get("given") is None else consented(moment(said["given"], "consent"), "consent")
+    given = None if said.get("given") is None else consented(said["given"], "consent")
     return Given(required(said, "reference", ""), fit_text(said, "version", ""), fit_text(said, "source", ""), given)
 
 

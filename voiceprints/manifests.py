@@ -46,6 +46,7 @@ LONGEST = {
 SEPARATOR = "|"
 FIRST_LINE = re.compile(r"[^\r\n]*")
 LACKING = "missing"
+UNDATED = "no date and time with its offset"
 DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 # Characters of a failed line, all its cells together; they are kept as long as its job.
 LONGEST_KEPT = 8192
@@ -259,12 +260,13 @@ def _consent(fields: Fields) -> Given | None:
 
 def _given(text: str) -> datetime:
     """A day alone is one of UTC."""
-    field, unfit = "consent_given", "no day as 2026-03-31, nor a time with its offset"
-    return consented(_moment(f"{text}T00:00:00+00:00" if DAY.fullmatch(text) else text, field, unfit), field)
+    unfit = "no day as 2026-03-31, nor a time with its offset"
+    return consented(f"{text}T00:00:00+00:00" if DAY.fullmatch(text) else text, "consent_given", unfit)
 
 
-def consented(given: datetime, field: str) -> datetime:
-    """When a consent was given. Raises RowRefused."""
+def consented(text: Any, field: str, unfit: str = UNDATED) -> datetime:
+    """When a consent was given, in UTC. Raises RowRefused, with `unfit` for what is no time."""
+    given = _moment(text, field, unfit)
     if not may_be_when(given):
         raise RowRefused("a date after 1900, and none to come", field=field)
     return given
@@ -272,7 +274,7 @@ def consented(given: datetime, field: str) -> datetime:
 
 def moment(text: Any, field: str) -> datetime:
     """In UTC, and not to come. Raises RowRefused, also for one that in UTC falls out of the calendar."""
-    return min(_moment(text, field, "no date and time with its offset"), timezone.now())
+    return min(_moment(text, field, UNDATED), timezone.now())
 
 
 def _moment(text: Any, field: str, reason: str) -> datetime:

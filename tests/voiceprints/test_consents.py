@@ -27,6 +27,7 @@ from voiceprints.results import Turn, WhenEnrolled
 pytestmark = pytest.mark.django_db(transaction=True)
 
 PAGE = "/console/opt-outs/acme/consent/"
+TO_COME = {"reference": "form 17", "given": "2999-01-01T00:00:00+00:00"}
 TOO_OLD = {"reference": "form 17", "given": "0002-01-01T00:00:00+08:00"}
 IMPOSSIBLE = ["0002-01-01T00:00:00+08:00", "1899-12-31T00:00:00+08:00", "2999-01-01T00:00:00+08:00"]
 
@@ -130,7 +131,9 @@ def test_a_reference_comes_along_with_an_export(acme, globex, what):
     assert (kept.reference, kept.version, kept.source, kept.given) == astuple(given)
 
 
-@pytest.mark.parametrize("consent", ["form 17", {"reference": ""}, {"reference": "a", "given": "yesterday"}, TOO_OLD])
+@pytest.mark.parametrize(
+    "consent", ["form 17", {"reference": ""}, {"reference": "a", "given": "yesterday"}, TOO_OLD, TO_COME]
+)
 def test_a_consent_that_cannot_be_read_is_refused_with_its_speaker(acme, globex, consent):
     services.enroll(acme, LIBRARY, SUSAN, [audio(SUSAN)])
     files = members(exported(acme, embeddings=True))
