@@ -92,7 +92,8 @@ def erase_known_person(tenant: Tenant, external_id: str) -> Erasure:
 def go_on(tenant: Tenant, erasure_id: int, *, patiently: bool = True) -> Erasure:
     """To the end, from wherever it is. Where somebody else is at it, that is waited for, or else left to them.
 
-    Raises ErasureNotFound, StorageFailed when a file resists, BackupHoldsFiles while a backup is being made.
+    Raises ErasureNotFound, StorageFailed when a file resists, BackupHoldsFiles while a backup is being made, and of a
+    tenant ErasureUnfinished while somebody else is at the erasure of a person in it.
     """
     with alone(f"erasure {erasure_id}", patiently=patiently) as mine:
         erasure = find_erasure(tenant, erasure_id)
@@ -102,7 +103,7 @@ def go_on(tenant: Tenant, erasure_id: int, *, patiently: bool = True) -> Erasure
 def _to_its_end(tenant: Tenant, erasure: Erasure, *, patiently: bool) -> Erasure:
     with coming_from(Origin(**erasure.origin)):
         if erasure.kind == Kind.TENANT:
-            leaving.erase(tenant, erasure)
+            leaving.erase(tenant, erasure, lambda other: go_on(tenant, other.pk, patiently=patiently))
             return erasure
         if erasure.state == State.BEGUN:
             _find(tenant, erasure, patiently=patiently)
@@ -166,13 +167,6 @@ def receipt_of_gone(erasure_id: int) -> dict[str, Any]:
     if erasure is None:
         raise ErasureNotFound(erasure_id=erasure_id)
     return _receipt(erasure)
-
-
-def gone_tenant(tenant_id: int) -> Tenant:
-    """As much of one that is erased as its erasures need; no row."""
-    with acting_as_platform():
-        erasure = Erasure.all_tenants.filter(kind=Kind.TENANT, tenant_id=tenant_id).first()
-    return Tenant(pk=tenant_id, slug=erasure.slug if erasure else "")
 
 
 def _of_gone() -> QuerySet[Erasure]:

@@ -6,6 +6,7 @@ transaction that lets the tenant go only when nothing of it is left.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
@@ -22,8 +23,8 @@ from tenants.origins import BY_ITSELF, Origin
 from tenants.targets import tenant_target
 from tenants.trail import note
 from voiceprints import gallery, jobs, receipts, recordings, traces
-from voiceprints.erasing_steps import State, counted, keep, locked, recordings_of, sign, summed
-from voiceprints.errors import TenantErasing, TenantStays
+from voiceprints.erasing_steps import State, counted, erasures_of, keep, locked, recordings_of, sign, summed
+from voiceprints.errors import ErasureUnfinished, TenantErasing, TenantStays
 from voiceprints.models import Erasure, Job, StockChange
 
 GRACE = timedelta(days=30)
@@ -81,10 +82,11 @@ def begin_due() -> list[Erasure]:
     return begun
 
 
-def erase(tenant: Tenant, erasure: Erasure) -> None:
-    """To the end, from wherever it is.
+def erase(tenant: Tenant, erasure: Erasure, go_on: Callable[[Erasure], object]) -> None:
+    """To the end, from wherever it is. `go_on` brings the erasure of somebody in the tenant to its end.
 
-    Raises StorageFailed, BackupHoldsFiles, redis.RedisError, and TrailBroken for a broken chain.
+    Raises ErasureUnfinished where that was left to somebody else, StorageFailed, BackupHoldsFiles, redis.RedisError,
+    and TrailBroken for a broken chain.
     """
     while erasure.state == State.BEGUN:
         _end_jobs(tenant)
@@ -92,6 +94,8 @@ def erase(tenant: Tenant, erasure: Erasure) -> None:
         _remove_jobs(tenant, erasure)
         _count(erasure, files=recordings.remove_all_of(tenant), **traces.forget_elsewhere(tenant, None))
         _forget_keys(tenant)
+        for other in _others_unfinished(tenant):
+            go_on(other)
         _let_go(tenant, erasure)
     if erasure.state == State.REMOVED:
         if sealing.chain_of(tenant) in sealing.chains():
@@ -109,6 +113,13 @@ def _locked(tenant: Tenant) -> Tenant:
 
 def _erasures_of(tenant: Tenant) -> QuerySet[Erasure]:
     return Erasure.all_tenants.filter(tenant_id=tenant.pk, kind=Erasure.Kind.TENANT)
+
+
+def _others_unfinished(tenant: Tenant) -> list[Erasure]:
+    """Of whoever was in it. They end before its trail does, in which their last event stands."""
+    with acting_as(tenant):
+        others = erasures_of(tenant).exclude(kind=Erasure.Kind.TENANT)
+        return list(others.exclude(state=State.DONE).order_by("pk"))
 
 
 def _closed_by(tenant: Tenant) -> Origin:
@@ -167,7 +178,7 @@ def _forget_keys(tenant: Tenant) -> None:
 
 
 def _let_go(tenant: Tenant, erasure: Erasure) -> None:
-    """The tenant with all that hangs on it, unless somebody was enrolled this moment."""
+    """The tenant with all that hangs on it, unless somebody was enrolled this moment. Raises ErasureUnfinished."""
     with acting_as_platform():
         # Whoever is storing something has the row, too; who comes later finds none.
         current = Tenant.objects.select_for_update().filter(pk=tenant.pk).first()
@@ -176,6 +187,8 @@ def _let_go(tenant: Tenant, erasure: Erasure) -> None:
             return
         if any(rows.exists() for rows in (tenant.speakers, tenant.jobs, tenant.doomed_recordings)):
             return
+        if others := _others_unfinished(tenant):
+            raise ErasureUnfinished(state=others[0].state)
         accesses = {"libraries": tenant.libraries, "credentials": tenant.credentials, "tokens": tenant.access_tokens}
         _add(erasure, {name: rows.count() for name, rows in accesses.items()} | {"members": tenant.memberships.count()})
         note(None, Action.TENANT_ERASED, tenant_target(current), removed=erasure.counts)

@@ -44,7 +44,14 @@ from voiceprints import (
     vacuuming,
     work,
 )
-from voiceprints.errors import BackupHoldsFiles, ErasureNotFound, ModelUnusable, StorageFailed, VoiceprintError
+from voiceprints.errors import (
+    BackupHoldsFiles,
+    ErasureNotFound,
+    ErasureUnfinished,
+    ModelUnusable,
+    StorageFailed,
+    VoiceprintError,
+)
 from voiceprints.failures import to_wire
 
 logger = logging.getLogger(__name__)
@@ -226,11 +233,11 @@ def tend_erasures() -> int:
 def go_on_erasing(tenant_id: int, erasure_id: int) -> None:
     """What cannot be done now is tried again when erasures are tended."""
     # Of one that is gone already something may be left to do.
-    tenant = Tenant.objects.filter(pk=tenant_id).first() or erasure.gone_tenant(tenant_id)
+    tenant = Tenant.objects.filter(pk=tenant_id).first() or Tenant(pk=tenant_id)
     try:
         erasure.go_on(tenant, erasure_id, patiently=False)
-    except BackupHoldsFiles as backup:
-        logger.warning("an erasure waits: %s", backup)
+    except (BackupHoldsFiles, ErasureUnfinished) as reason:
+        logger.warning("an erasure waits: %s", reason)
     except (ErasureNotFound, StorageFailed, TrailBroken, redis.RedisError) as error:
         logger.warning("an erasure waits: %s", type(error).__name__)
 

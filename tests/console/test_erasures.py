@@ -20,7 +20,6 @@ from voiceprints.erasure_views import SHOWN
 from voiceprints.errors import OptOutNotFound
 from voiceprints.models import Erasure
 from voiceprints.results import LibraryKey
-from voiceprints.tasks import go_on_erasing
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -264,13 +263,6 @@ def test_whoever_was_erased_in_a_tenant_that_is_gone_is_listed_with_it(client_of
     assert "alice" not in page.content.decode()
     document = staff.get(f"{GONE}{person.pk}/receipt.json").json()
     assert receipts.is_about(document, "alice")
-
-
-def test_an_erasure_that_ends_after_its_tenant_names_the_tenant(acme, people):
-    person = erasure.erase_person(acme, "alice")
-    erased(acme)
-    go_on_erasing(acme.pk, person.pk)
-    assert erasure.receipt_of_gone(person.pk)["receipt"]["tenant"] == {"id": acme.pk, "slug": "acme"}
 
 
 def test_no_tenant_stands_in_the_way_of_that_list(client_of):

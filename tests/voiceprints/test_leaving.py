@@ -6,10 +6,11 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import timedelta
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 
 from tenants import sealing
 from tenants.context import acting_as, acting_as_platform
+from tenants.locks import alone
 from tenants.models import AuditEvent, Role, Tenant
 from tenants.rates import count_request
 from tenants.services import change_tenant, create_tenant, issue_token
@@ -154,6 +155,60 @@ def test_a_tenant_that_leaves_is_opened_by_being_restored_only(acme):
     stored = Tenant.objects.get(pk=acme.pk)
     assert (stored.active, stored.name, stored.erased_from) == (False, "Anew", closed.erased_from)
     assert leaving.restore(acme).active
+
+
+def test_an_erasure_of_somebody_that_waits_is_brought_to_its_end_before_its_tenant_goes(acme):
+    services.enroll(acme, LIBRARY, SUSAN, [audio(SUSAN)])
+    with through_the_queue():
+        work.claimed(acme.pk, bulk.begin_export(acme, LIBRARY).pk)
+        person = erasure.erase_person(acme, "unknown")
+        assert not erasure.go_on(acme, person.pk).is_done
+        leaving.close(acme, grace=NOW)
+        leaving.begin_due()
+        erasure.go_on(acme, newest().pk)
+    said = erasure.receipt_of_gone(person.pk)["receipt"]
+    assert said["tenant"] == {"id": acme.pk, "slug": "acme"}
+    assert newest().is_done
+    assert erasure.tend() == 0
+    with acting_as_platform():
+        assert not AuditEvent.all_tenants.filter(tenant_id=acme.pk).exists()
+    assert sealing.verify(acme.pk).intact
+
+
+def test_an_erasure_of_somebody_that_is_to_be_signed_is_signed_before_its_tenant_goes(acme):
+    services.enroll(acme, LIBRARY, SUSAN, [audio(SUSAN)])
+    with through_the_queue():
+        person = erasure.erase_person(acme, SUSAN)
+        with connection.execute_wrapper(_storing_no_receipt), pytest.raises(OperationalError):
+            erasure.go_on(acme, person.pk)
+        assert erasure.find_erasure(acme, person.pk).state == Erasure.State.REMOVED
+        leaving.close(acme, grace=NOW)
+        leaving.begin_due()
+        erasure.go_on(acme, newest().pk)
+    document = erasure.receipt_of_gone(person.pk)
+    assert receipts.verify(document, receipts.public_keys())
+    assert document["receipt"]["removed"]["speakers"] == 1
+    assert erasure.tend() == 0
+
+
+def _storing_no_receipt(execute, statement, *arguments):
+    if 'UPDATE "voiceprints_erasure"' in statement and '"receipt"' in statement.partition("WHERE")[0]:
+        raise OperationalError
+    return execute(statement, *arguments)
+
+
+def test_a_tenant_stays_while_somebody_else_is_at_the_erasure_of_a_person_in_it(acme):
+    services.enroll(acme, LIBRARY, SUSAN, [audio(SUSAN)])
+    with through_the_queue(), ThreadPoolExecutor(1) as pool:
+        person = erasure.erase_person(acme, SUSAN)
+        leaving.close(acme, grace=NOW)
+        leaving.begin_due()
+        with alone(f"erasure {person.pk}"):
+            pool.submit(_go_on, acme, newest().pk).result()
+        assert Tenant.objects.filter(pk=acme.pk).exists()
+        erasure.go_on(acme, newest().pk)
+    assert erasure.receipt_of_gone(person.pk)["receipt"]["removed"]["speakers"] == 1
+    assert newest().is_done
 
 
 def test_what_is_being_erased_is_not_restored(acme):
