@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Sequence
 
@@ -428,6 +429,8 @@ class FileMissing(VoiceprintError):
 
 
 LONGEST_NAME_SHOWN = 200
+# What Python quotes in a reason or a message, in either way it does so.
+QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""")
 
 
 def printable(text: str) -> str:

@@ -125,7 +125,7 @@ def _contents(run: Run, read: Read, row: Row) -> list[bytes]:
 
 def _enroll(run: Run, row: Row, contents: list[bytes], when_enrolled: WhenEnrolled, about: dict[str, str]) -> None:
     digests = [hashlib.sha256(content).hexdigest() for content in contents]
-    known = enrolled_digests(run.tenant, row)
+    known = known_of(run.tenant, row)
     if known is not None and says_nothing_new(digests, known, when_enrolled):
         with acting_as(run.tenant):
             run.record(row.number, JobRow.Outcome.UNCHANGED, **about)
@@ -151,8 +151,8 @@ class Known:
     same_words: bool
 
 
-def enrolled_digests(tenant: Tenant, row: Row) -> Known | None:
-    """What the recordings of an enrolled speaker were when they came; None for one who is not enrolled."""
+def known_of(tenant: Tenant, row: Row) -> Known | None:
+    """Of an enrolled speaker, and whether that is all the line says beside; None for one who is not enrolled."""
     with acting_as(tenant):
         speaker = tenant.speakers.in_library(row.key).named(row.external_id).enrolled().first()
         if speaker is None:

@@ -11,8 +11,8 @@ from django.db.models import BooleanField, QuerySet
 from django.db.models.expressions import RawSQL
 
 from tenants.models import Tenant
+from voiceprints.errors import QUOTED
 from voiceprints.models import Job, JobRow
-from voiceprints.reasons import QUOTED
 
 Problem = dict[str, Any] | None
 

@@ -9,11 +9,10 @@ from django.utils import translation
 from django.utils.translation import gettext_noop
 
 from tenants.sentences import listed
+from voiceprints.errors import QUOTED
 from voiceprints.manifests import COLUMNS, KNOWN
 
-# What Python quotes, in either way it does so.
-QUOTED: Final = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""")
-# That, a number, or the columns of a list.
+# What is quoted, a number, or the columns of a list.
 PART: Final = re.compile(rf"{QUOTED.pattern}|\d+|{re.escape(KNOWN)}")
 REASONS: Final = (
     gettext_noop("a figure that is none"),
