@@ -384,6 +384,7 @@ def _remove_the_rest(tenant: Tenant, erasure: Erasure, *, left_in: Erasure.State
 def _forget_mentions(tenant: Tenant, erasure: Erasure, *, left_in: Erasure.State) -> None:
     """What lines and jobs about others say of the subject, whatever still keeps its files from going."""
     with acting_as(tenant):
+        _take_turn(tenant, erasure.subject)
         lock(erasure)
         if erasure.state == left_in:
             keep(erasure, counts=summed(erasure.counts, mentions.forget(tenant, erasure.subject)))

@@ -132,11 +132,12 @@ def forget_jobs(tenant: Tenant, external_id: str) -> tuple[Counter[str], list[st
     Returns how much that was, and the paths of the uploads that go.
     """
     doomed = list(_enrolling(tenant, external_id).select_for_update().order_by("pk"))
+    saying = _saying(tenant, external_id).exclude(pk__in=[job.pk for job in doomed])
+    others = list(saying.select_for_update().order_by("pk"))
     paths = [path for job in doomed for path in job.inputs]
     recordings.let_go(tenant, paths)
     lines, _ = tenant.job_rows.filter(external_id=external_id).delete()
     tenant.jobs.filter(pk__in=[job.pk for job in doomed]).delete()
-    others = list(_saying(tenant, external_id).select_for_update())
     for job in others:
         job.result, job.problem = _without(job.result, external_id), _without(job.problem, external_id)
         job.save(update_fields=["result", "problem"])

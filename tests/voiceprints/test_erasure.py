@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from api.native.models import KeptAnswer
 from tenants.context import acting_as, acting_as_platform
+from tenants.locks import nobody_else_is_at
 from tenants.models import AuditEvent
 from tests import searching
 from tests.api.jdcloud.client import Jdcloud, halves
@@ -264,6 +265,25 @@ def test_an_import_under_way_that_names_them_ends_and_brings_nobody_back(acme, r
         assert (ended.state, ended.problem) == (Job.State.CANCELLED, {"kind": "SubjectErased", "numbers": {}})
         assert bulk.find_job(acme, others.pk).state == Job.State.QUEUED
     assert len(searching.files(recordings_folder)) == 2  # the upload of the others, and the list in it
+
+
+def test_no_job_is_tried_again_while_lines_about_others_are_emptied(acme):
+    enroll(acme, SUSAN, SUSAN)
+    bulk.begin_import(acme, archive=zipped({"manifest.jsonl": manifest(KEN, recording=f"{SUSAN}/1.wav")}))
+    free = []
+
+    def others_may_begin():
+        with acting_as(acme):
+            return nobody_else_is_at(acme, work.JOBS)
+
+    def execute(execute, statement, *arguments):
+        if statement.startswith('UPDATE "voiceprints_jobrow"'):
+            free.append(in_a_thread(others_may_begin).result(60))
+        return execute(statement, *arguments)
+
+    with connection.execute_wrapper(execute):
+        erasure.erase_person(acme, SUSAN)
+    assert free == [False]
 
 
 def test_an_import_that_somebody_paused_stays_paused(acme):
