@@ -9,7 +9,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
-from pathlib import PurePosixPath
 from typing import IO, Any
 
 from audio.results import RawPcm, RecordingForm
@@ -101,7 +100,9 @@ def begin_import(
     recordings lie in the tenant's import folder. `key` is the library of lines that name none, and of an export that is
     to go elsewhere. Raises TooBusy, StorageFailed.
     """
-    parameters = {"manifest": PurePosixPath(manifest_name).name if manifest else "", "when_enrolled": when_enrolled}
+    # Not as it was called: a file may be named after somebody.
+    listed = "manifest.csv" if manifest_name.lower().endswith(".csv") else "manifest.jsonl"
+    parameters = {"manifest": listed if manifest else "", "when_enrolled": when_enrolled}
     given = [file for file in (manifest, archive) if file is not None]
     with work.uploads(tenant) as paths:
         paths.extend(work.stored(tenant, file) for file in given)

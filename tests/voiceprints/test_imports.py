@@ -64,6 +64,15 @@ def test_the_list_may_come_beside_the_archive(acme):
     assert speakers(acme, LibraryKey("o", "t")) == {"susan": ("enrolled", 1)}
 
 
+@pytest.mark.parametrize(("name", "kept"), [("Wei.CSV", "manifest.csv"), ("list.wei", "manifest.jsonl")])
+def test_the_name_of_an_uploaded_list_is_not_kept(name, kept, acme):
+    said = {"external_id": "susan", "audio": "susan/1.opus"}
+    content = jsonl_manifest(said) if kept.endswith("jsonl") else csv_manifest(",".join(said.values()))
+    job = imported(acme, zipped(voices("susan/1.opus")), manifest=ContentFile(content), manifest_name=name)
+    assert job.result == {"enrolled": 1}
+    assert job.parameters["manifest"] == kept
+
+
 def test_the_same_import_again_changes_nothing(acme):
     archive = {"manifest.csv": TWO, **TWO_VOICES}
     imported(acme, zipped(archive))
