@@ -334,9 +334,14 @@ def _look_through_jobs(tenant: Tenant, erasure: Erasure) -> None:
     for job_id in [*kept, *(job for job in erasure.held if job not in kept)]:
         with acting_as(tenant):
             job = tenant.jobs.filter(pk=job_id).first()
-        if job is not None and traces.names(job, erasure.subject):
+        seen = traces.seen_in(job, erasure.subject) if job else traces.Seen(named=False)
+        if seen.named:
             _drop_files(tenant, erasure, job_id)
-        elif job_id in erasure.held:
+            continue
+        if seen.mentioned:
+            with acting_as(tenant):
+                traces.keep_nothing_of(tenant, job_id, seen.mentioned)
+        if job_id in erasure.held:
             _release(tenant, erasure, job_id)
 
 

@@ -338,7 +338,7 @@ class Restoring:
         except ModelUnusable:
             raise
         except (AudioError, VoiceprintError) as error:
-            self.run.fail_line(number, error, kept(_line_fields(line)), **about)
+            self.run.fail_line(number, error, kept(line_fields(line)), **about)
 
     def _speaker(self, number: int, speaker: ExportedSpeaker, about: dict[str, str]) -> None:
         with acting_as(self.tenant):
@@ -507,7 +507,7 @@ def read_speaker(line: bytes, models: dict[str, int]) -> ExportedSpeaker:
     )
 
 
-def _line_fields(line: bytes) -> Fields:
+def line_fields(line: bytes) -> Fields:
     """As much of the line of an export as a list could say: the recordings are in the archive under their names."""
     said = json_fields(line.decode(errors="replace"))
     if isinstance(said, RowRefused):

@@ -141,10 +141,19 @@ def read_rows(content: bytes, name: str, *, default: LibraryKey, once: bool) -> 
 
 def kept(fields: Fields) -> dict[str, list[str]] | None:
     """Of what a line says, what its next attempt may say: texts that a database takes. None: that is too much."""
+    texts = _texts(fields)
+    return texts if sum(len(cell(*one)) for one in texts.items()) <= LONGEST_KEPT else None
+
+
+def quotable(fields: Fields) -> list[str]:
+    """Of what a line says, all that may be kept of it or quoted if it fails."""
+    return [*fields.keys() - FIELDS - {*REPORTED}, *(text for texts in _texts(fields).values() for text in texts)]
+
+
+def _texts(fields: Fields) -> dict[str, list[str]]:
     said = {name: fields[name] for name in FIELDS & fields.keys()}
     listed = {name: value if isinstance(value, list) else [value] for name, value in said.items()}
-    texts = {name: [_text(value) for value in values if _is_plain(value)] for name, values in listed.items()}
-    return texts if sum(len(cell(*one)) for one in texts.items()) <= LONGEST_KEPT else None
+    return {name: [_text(value) for value in values if _is_plain(value)] for name, values in listed.items()}
 
 
 def _is_plain(value: object) -> bool:

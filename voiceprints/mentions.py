@@ -49,7 +49,7 @@ class Mentions:
         return any(True for _ in self._naming(self.rows(tenant), external_id))
 
     def _without(self, key: int, problem: Problem) -> JobRow | Job:
-        row = self.model(pk=key, problem=problem and problem | {"numbers": _unnamed(problem["numbers"])})
+        row = self.model(pk=key, problem=problem and unnamed(problem))
         for name in self.cells:
             setattr(row, name, None)
         return row
@@ -67,9 +67,9 @@ def stands_in(text: str, name: str) -> bool:
 
     Words have edges only in scripts with capital letters: within Chinese a name stands wherever it is found.
     """
-    if SHORT.fullmatch(name):
-        return text == name
     at = text.find(name)
+    if at >= 0 and SHORT.fullmatch(name):
+        return text == name
     while at >= 0:
         end = at + len(name)
         if not _goes_on(text[at - 1 : at], name[0]) and not _goes_on(name[-1], text[end : end + 1]):
@@ -103,11 +103,13 @@ def _jobs(tenant: Tenant) -> QuerySet[Job]:
     return found
 
 
-def _unnamed(numbers: dict[str, Any]) -> dict[str, Any]:
-    unnamed = {name: UNNAMED for name in NAMES if numbers.get(name)}
+def unnamed(problem: dict[str, Any]) -> dict[str, Any]:
+    """The same with nothing in it that it quotes."""
+    numbers = problem["numbers"]
+    struck = {name: UNNAMED for name in NAMES if numbers.get(name)}
     if isinstance(reason := numbers.get("reason"), str):
-        unnamed["reason"] = QUOTED.sub(f"'{UNNAMED}'", reason)
-    return numbers | unnamed
+        struck["reason"] = QUOTED.sub(f"'{UNNAMED}'", reason)
+    return problem | {"numbers": numbers | struck}
 
 
 # Jobs before their lines, as whoever tries them again locks them.

@@ -7,7 +7,7 @@ whatever library they name: a speaker may have been moved since.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -24,7 +24,7 @@ from voiceprints import archives, exchange, mentions, recordings, work
 from voiceprints.archives import Archive
 from voiceprints.errors import ArchiveRefused, FileMissing, ManifestRefused, SubjectErased
 from voiceprints.imports import MANIFESTS
-from voiceprints.manifests import MANIFEST_BYTES, json_fields, read_rows
+from voiceprints.manifests import MANIFEST_BYTES, Fields, quotable, read_rows
 from voiceprints.models import Job
 from voiceprints.querysets import JobQuerySet
 from voiceprints.results import LibraryKey
@@ -34,6 +34,8 @@ SAID = "jsonb_path_exists({column}, '$.** ? (@ == $id)', jsonb_build_object('id'
 ANY_LIBRARY = LibraryKey("any")
 UNREADABLE = (ArchiveRefused, ManifestRefused, FileMissing, TooLarge, FileNotFoundError)
 
+Said = tuple[int, str, Fields]
+"""Number, external id and fields of a line."""
 Forget = Callable[[Tenant, str | None], int]
 """Forgets what is kept about an external id, or for None all of the tenant's; returns how much that was.
 
@@ -94,8 +96,28 @@ def take_exports_from_the_dead(tenant: Tenant) -> None:
     given_up.update(state=Job.State.QUEUED, runner=None, done=0, dispatched=timezone.now())
 
 
+@dataclass(frozen=True)
+class Line:
+    """Of a file of a job. `external_id`: "" where it cannot be read; `texts`: what would be kept of it if it failed."""
+
+    number: int
+    external_id: str
+    texts: Sequence[str]
+
+    def mentions(self, external_id: str) -> bool:
+        return any(mentions.stands_in(text, external_id) for text in self.texts)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Whether the files of a job hold somebody, and if not, which of their lines mention them all the same."""
+
+    named: bool
+    mentioned: Sequence[int] = ()
+
+
 def named_in_files(tenant: Tenant, external_ids: Set[str]) -> set[str]:
-    """Which of them a file of a job names. What cannot be read is passed over: anybody may have mistyped an id.
+    """Which of them a file of a job names, or mentions. What cannot be read is passed over: any id may be mistyped.
 
     It opens its own transactions. Raises StorageFailed: a file that cannot be reached may name anybody.
     """
@@ -104,7 +126,8 @@ def named_in_files(tenant: Tenant, external_ids: Set[str]) -> set[str]:
     named: set[str] = set()
     for job in jobs:
         with suppress(*UNREADABLE):
-            named.update(name for name in _people_in(job) if name in external_ids)
+            for line in _lines_in(job):
+                named.update(one for one in external_ids - named if one == line.external_id or line.mentions(one))
     return named
 
 
@@ -149,12 +172,25 @@ def jobs_with_files(tenant: Tenant) -> list[int]:
     return list(_with_files(tenant).values_list("pk", flat=True))
 
 
-def names(job: Job, external_id: str) -> bool:
-    """Whether an upload or export of the job holds the id. What cannot be read is taken to. Raises StorageFailed."""
+def seen_in(job: Job, external_id: str) -> Seen:
+    """What cannot be read is taken to hold the id. Raises StorageFailed."""
+    mentioned = []
     try:
-        return any(name in ("", external_id) for name in _people_in(job))
+        for line in _lines_in(job):
+            if line.external_id in ("", external_id):
+                return Seen(named=True)
+            if line.mentions(external_id):
+                mentioned.append(line.number)
     except UNREADABLE:
-        return True
+        return Seen(named=True)
+    return Seen(named=False, mentioned=mentioned)
+
+
+def keep_nothing_of(tenant: Tenant, job_id: int, lines: Sequence[int]) -> None:
+    """In the caller's transaction: if they fail from now on. An upload is kept, and they may be tried again with it."""
+    for job in tenant.jobs.filter(pk=job_id).select_for_update():
+        job.parameters[work.EMPTIED] = sorted({*job.parameters.get(work.EMPTIED, ()), *lines})
+        job.save(update_fields=["parameters"])
 
 
 def drop_files(tenant: Tenant, job_id: int) -> tuple[Counter[str], list[str]]:
@@ -208,32 +244,36 @@ def _tells_of(value: Any, external_id: str) -> bool:
     return value == external_id or any(_tells_of(one, external_id) for one in parts)
 
 
-def _people_in(job: Job) -> Iterator[str]:
-    """External ids, "" for a line that cannot be read.
+def _lines_in(job: Job) -> Iterator[Line]:
+    """Raises StorageFailed, and one of UNREADABLE."""
+    emptied = frozenset(job.parameters.get(work.EMPTIED, ()))
+    for number, external_id, fields in _read(job):
+        may_be_kept = job.kind == Job.Kind.IMPORT and number not in emptied
+        yield Line(number, external_id, quotable(fields) if may_be_kept else ())
 
-    Raises StorageFailed, and one of UNREADABLE.
-    """
+
+def _read(job: Job) -> Iterator[Said]:
     with ExitStack() as stack:
-        given = str((job.parameters or {}).get("manifest") or "")
+        given = str(job.parameters.get("manifest") or "")
         paths = [*job.inputs, *filter(None, [job.output])]
         files = [stack.enter_context(recordings.opened(path)) for path in paths]
         if given and files:
-            yield from _people_listed(files.pop(0).read(MANIFEST_BYTES + 1), given)
+            yield from _listed(files.pop(0).read(MANIFEST_BYTES + 1), given)
         for file in files:
             archive = stack.enter_context(archives.opened(file, limit_bytes=settings.MAX_IMPORT_BYTES))
-            yield from _people_packed(archive)
+            yield from _packed(archive)
 
 
-def _people_packed(archive: Archive) -> Iterator[str]:
+def _packed(archive: Archive) -> Iterator[Said]:
     if exchange.SPEAKERS in archive.names:
-        for line in archive.lines(exchange.SPEAKERS, exchange.LINE_BYTES):
-            fields = json_fields(line.decode(errors="replace"))
-            yield str(fields.get("external_id", "")) if isinstance(fields, dict) else ""
+        for number, line in enumerate(archive.lines(exchange.SPEAKERS, exchange.LINE_BYTES), 1):
+            fields = exchange.line_fields(line)
+            yield number, str(fields.get("external_id", "")), fields
     for name in MANIFESTS:
         if name in archive.names:
-            yield from _people_listed(archive.read(name, MANIFEST_BYTES), name)
+            yield from _listed(archive.read(name, MANIFEST_BYTES), name)
 
 
-def _people_listed(manifest: bytes, name: str) -> Iterator[str]:
+def _listed(manifest: bytes, name: str) -> Iterator[Said]:
     for row in read_rows(manifest, name, default=ANY_LIBRARY, once=False):
-        yield row.external_id
+        yield row.number, row.external_id, row.fields

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from typing import IO, Any, TypeVar
 
 from celery import current_app
@@ -36,7 +36,7 @@ from tenants.locks import one_at_a_time
 from tenants.models import Operation, Tenant, UsageDay
 from tenants.origins import origin
 from tenants.trail import note
-from voiceprints import jobs, optouts, recordings
+from voiceprints import jobs, mentions, optouts, recordings
 from voiceprints.disk import JOB_FILES
 from voiceprints.errors import (
     OUR_FAULT,
@@ -69,6 +69,8 @@ RUN_JOB = "voiceprints.run_job"
 QUEUE = "bulk"
 JOBS = "jobs"
 """What a tenant does with them one at a time: submitting and claiming."""
+EMPTIED = "emptied"
+"""Of a job's parameters: numbers of lines of which nothing is kept if they fail, as they tell of who was erased."""
 BEAT_SECONDS = 3.0
 GIVEN_UP_AFTER = timedelta(seconds=15)
 # Whoever could not say so while the database was away does, before another claims its job.
@@ -345,6 +347,10 @@ class Run:
         mine: QuerySet[Job] = self.tenant.jobs.filter(pk=self.job.pk, runner=self.runner)
         return mine
 
+    @cached_property
+    def _emptied(self) -> frozenset[int]:
+        return frozenset(self.job.parameters.get(EMPTIED, ()))
+
     def keep(self, **changes: Any) -> None:
         """Change the job in the caller's transaction. Raises JobLost, so that nothing of that transaction stays."""
         if not self._mine.update(heartbeat=timezone.now(), **changes):
@@ -363,13 +369,16 @@ class Run:
     def fail_line(self, number: int, error: Exception, fields: dict[str, list[str]] | None, **about: str) -> None:
         """`fields`: what the line said, to be mended. Who has opted out is not named, whatever failed."""
         key = LibraryKey(about["org_id"], about["tag_id"])
+        problem = to_wire(error)
+        if number in self._emptied:
+            fields, problem = None, mentions.unnamed(problem)
         # Who opts out everywhere at this moment waits for the line, and then finds it.
         with keeping_models(self.tenant):
             try:
                 optouts.refuse(self.tenant, key, about["external_id"], *(fields or {}).get("external_id", []))
             except OptedOut as refusal:
-                error, fields, about = refusal, None, about | {"external_id": ""}
-            self.record(number, JobRow.Outcome.FAILED, problem=to_wire(error), fields=fields, **about)
+                problem, fields, about = to_wire(refusal), None, about | {"external_id": ""}
+            self.record(number, JobRow.Outcome.FAILED, problem=problem, fields=fields, **about)
 
     def record(self, number: int, outcome: JobRow.Outcome, **said: Any) -> None:
         """A line is done, in the caller's transaction."""

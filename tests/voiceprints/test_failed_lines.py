@@ -18,7 +18,8 @@ from tests.api.native.client import Native
 from tests.archives import csv_manifest, jsonl_manifest, voices, zipped
 from tests.cast import KEN, LIBRARY, SUSAN, WEI, audio, wav
 from tests.console.people import member, signed_in
-from voiceprints import backup_lock, bulk, erasure, failed_lines, mentions, opting_out, services
+from tests.servers import through_the_queue
+from voiceprints import backup_lock, bulk, erasure, failed_lines, mentions, opting_out, services, work
 from voiceprints.errors import SpeakersExhausted
 from voiceprints.failures import to_wire
 from voiceprints.manifests import COLUMNS, KNOWN, LONGEST, LONGEST_KEPT, REPORTED, read_rows
@@ -304,6 +305,66 @@ def test_why_a_line_failed_names_nobody_who_was_erased(enrolled, acme):
     said = [line["problem"] for line in table(downloaded(acme, job))]
     assert said == ["There is no file ….", "There is no file ken/weird.wav."]
     assert kept_fields(acme) == [None, {"external_id": ["mia"], "audio": ["ken/weird.wav"]}]
+
+
+MIA = {"external_id": "mia", "audio": "ken/weird.wav"}
+MIA_KEPT = {name: [text] for name, text in MIA.items()}
+MENTIONING_WEI = [
+    {"external_id": "ken", "audio": "wei/1.wav"},
+    {"external_id": "ken", "audio": ["wei/1.wav", *(LONGEST_KEPT // 1000 + 1) * ["a" * 1000]]},
+    {"external_id": "ken", "audio": "a.wav", "wei": 1},
+]
+
+
+@pytest.mark.parametrize("line", MENTIONING_WEI, ids=["name of a file", "too long to be kept", "name of a field"])
+@pytest.mark.parametrize("enrolled", [True, False])
+def test_what_was_struck_of_a_line_stays_so_when_it_is_tried_again(enrolled, line, acme):
+    if enrolled:
+        services.enroll(acme, LIBRARY, "wei", [audio(WEI)])
+    job = imported(acme, jsonl_manifest(line, MIA), "people.jsonl")
+    erasure.erase_person(acme, "wei")
+    struck = table(downloaded(acme, job))
+    bulk.retry_job(acme, job.pk)
+    assert kept_fields(acme) == [None, MIA_KEPT]
+    assert table(downloaded(acme, job)) == struck
+    assert "wei" not in downloaded(acme, job).decode().replace("weird", "")
+
+
+@pytest.mark.parametrize("enrolled", [True, False])
+def test_an_import_under_way_goes_on_and_says_nothing_of_who_was_erased(enrolled, acme):
+    if enrolled:
+        services.enroll(acme, LIBRARY, "wei", [audio(WEI)])
+    with through_the_queue():
+        job = imported(acme, jsonl_manifest(MENTIONING_WEI[0], MIA), "people.jsonl")
+        assert erasure.go_on(acme, erasure.erase_person(acme, "wei").pk).is_done
+        run = work.claimed(acme.pk, job.pk)
+        assert bulk.RUNNERS[Job.Kind.IMPORT](run).result == {"failed": 2}
+    assert kept_fields(acme) == [None, MIA_KEPT]
+    assert [line["problem"] for line in table(downloaded(acme, job))] == [
+        "There is no file ….",
+        "There is no file ken/weird.wav.",
+    ]
+
+
+def test_an_unknown_id_disturbs_no_import_twice(acme):
+    with through_the_queue():
+        job = imported(acme, jsonl_manifest(MENTIONING_WEI[0]), "people.jsonl")
+        erasure.go_on(acme, erasure.erase_person(acme, "wei").pk)
+        run = work.claimed(acme.pk, job.pk)
+        assert erasure.go_on(acme, erasure.erase_person(acme, "wei").pk).is_done
+        run.progress(0)
+
+
+def test_a_line_of_an_export_stays_emptied_when_it_is_tried_again(acme, globex):
+    services.enroll(acme, LIBRARY, "ken", [audio(KEN)], info="speaks for Kim Lee")
+    content = io.BytesIO()
+    bulk.copy_file(acme, bulk.begin_export(acme, LIBRARY).pk, content)
+    services.enroll(globex, LIBRARY, "ken", [audio(SUSAN)])
+    job = bulk.begin_import(globex, archive=content)
+    erasure.erase_person(globex, "Kim Lee")
+    assert kept_fields(globex) == [None]
+    bulk.retry_job(globex, job.pk)
+    assert kept_fields(globex) == [None]
 
 
 def test_a_name_that_was_taken_for_a_column_is_struck(acme):
