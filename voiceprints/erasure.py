@@ -61,7 +61,8 @@ def erase_speaker(tenant: Tenant, libraries: QuerySet[Library], external_id: str
 def erase_person(tenant: Tenant, external_id: str) -> Erasure:
     """Whoever bears the name in any library, and whatever else is kept of them.
 
-    Where no row tells of them, it is begun if a file may, and files are looked through later. Raises SpeakerNotFound.
+    Where no row tells of them, it is begun if a file or what is told of others may, and those are looked through later.
+    Raises SpeakerNotFound.
     """
     try:
         return erase_known_person(tenant, external_id)

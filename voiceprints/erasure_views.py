@@ -138,7 +138,7 @@ def gone_receipt(request: HttpRequest, erasure_id: int) -> HttpResponse:
 def told_of(begun: Erasure) -> str:
     """As it was when it had been begun."""
     if begun.state == Erasure.State.BEGUN:
-        return _("Nobody is enrolled under this id. Kept files are looked through for it, and a receipt follows.")
+        return _("Nobody is enrolled under this id. Jobs and files are looked through for it, and a receipt follows.")
     return _("The speaker is gone. The receipt follows once everything else is gone, too.")
 
 

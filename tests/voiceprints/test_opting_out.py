@@ -260,7 +260,7 @@ def test_whoever_opts_out_while_files_cannot_be_reached_is_not_enrolled_and_is_e
 def test_the_console_takes_an_opt_out_while_files_cannot_be_reached(acme, globex):
     sent = {"external_id": SUSAN, "library": "", "typed": SUSAN}
     page = client_for("owner", acme, globex).post(PAGE, sent, follow=True)
-    assert "Nobody is enrolled under this id. Kept files are looked through for it" in page.content.decode()
+    assert "Nobody is enrolled under this id. Jobs and files are looked through for it" in page.content.decode()
     with acting_as(acme):
         assert acme.opt_outs.count() == 1
 
