@@ -27,7 +27,7 @@ from tenants.locks import alone, lock_name, nobody_else_is_at, one_at_a_time
 from tenants.models import Tenant
 from tenants.origins import Origin, coming_from, origin
 from tenants.trail import note
-from voiceprints import backup_lock, gallery, leaving, mentions, receipts, recordings, traces, work
+from voiceprints import backup_lock, exchange, gallery, leaving, mentions, receipts, recordings, traces, work
 from voiceprints.erasing_steps import counted, erasures_of, keep, lock, locked, recordings_of, sign, summed
 from voiceprints.errors import ErasureNotFound, ErasureUnfinished, SpeakerNotFound
 from voiceprints.models import Erasure, Job, Library, Speaker
@@ -93,8 +93,9 @@ def erase_known_person(tenant: Tenant, external_id: str) -> Erasure:
 def go_on(tenant: Tenant, erasure_id: int, *, patiently: bool = True) -> Erasure:
     """To the end, from wherever it is. Where somebody else is at it, that is waited for, or else left to them.
 
-    Raises ErasureNotFound, StorageFailed when a file resists, BackupHoldsFiles while a backup is being made, and of a
-    tenant ErasureUnfinished while somebody else is at the erasure of a person in it.
+    Raises ErasureNotFound, StorageFailed when a file resists, BackupHoldsFiles while a backup is being made,
+    FilesAwaited while one may still be written, and of a tenant ErasureUnfinished while somebody else is at the erasure
+    of a person in it.
     """
     with alone(f"erasure {erasure_id}", patiently=patiently) as mine:
         erasure = find_erasure(tenant, erasure_id)
@@ -322,7 +323,8 @@ def _remove_rows(tenant: Tenant, erasure: Erasure) -> None:
         jobs, uploads = traces.forget_jobs(tenant, erasure.subject)
         counts = summed(summed(erasure.counts, counts | {"files": len(files)}), jobs)
         exports = traces.begin_exports_anew(tenant)
-        keep(erasure, state=State.REMOVING, paths=[*files, *uploads], counts=counts)
+        paths = [*files, *uploads, *exchange.being_written(tenant)]
+        keep(erasure, state=State.REMOVING, paths=paths, counts=counts)
         transaction.on_commit(lambda: _send(tenant, exports), robust=True)
         transaction.on_commit(lambda: dispatch(tenant.pk, erasure.pk), robust=True)
 

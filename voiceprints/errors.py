@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
+from datetime import datetime
 
 
 class VoiceprintError(Exception):
@@ -453,6 +454,14 @@ class BackupHoldsFiles(VoiceprintError):
     def __init__(self, backup: object) -> None:
         self.backup = backup
         super().__init__(f"a backup is being made ({backup}); files go once it is done")
+
+
+class FilesAwaited(VoiceprintError):
+    """What somebody is writing, or was when they died, is removed once it is there, or `until` has passed."""
+
+    def __init__(self, *, until: datetime) -> None:
+        self.until = until
+        super().__init__(f"files may still be written, until {until:%Y-%m-%d %H:%M} UTC at the latest")
 
 
 class BackupStuck(VoiceprintError):

@@ -52,6 +52,8 @@ from voiceprints.targets import speaker_target
 from voiceprints.work import Product, Run
 
 FORMAT, VERSION = "openvpr-export", 1
+SUFFIX = ".zip"
+"""Of exports alone: recordings have another, and uploads none."""
 MANIFEST, SPEAKERS = "manifest.json", "speakers.jsonl"
 MANIFEST_BYTES = 64 * 1024
 # A speaker with its embeddings: some thousand utterances.
@@ -78,8 +80,13 @@ def run_export(run: Run) -> Product:
         library = gallery.find_library(run.tenant, LibraryKey(wants["org_id"], wants["tag_id"]))
     with _scratch_file() as file:
         counted = Export(run, library, wants["recordings"], wants["embeddings"]).write(file)
-        path = run.persistently(lambda: work.stored(run.tenant, file, ".zip"))
+        path = run.persistently(lambda: work.stored(run.tenant, file, SUFFIX))
         return Product(counted | {"size_bytes": file.tell()}, path, settings.EXPORT_KEPT_SECONDS)
+
+
+def being_written(tenant: Tenant) -> list[str]:
+    """Exports on their way into the storage, also of runners that have lost their jobs."""
+    return list(tenant.doomed_recordings.filter(planned=True, path__endswith=SUFFIX).values_list("path", flat=True))
 
 
 @contextmanager

@@ -85,8 +85,8 @@ def begin_due() -> list[Erasure]:
 def erase(tenant: Tenant, erasure: Erasure, go_on: Callable[[Erasure], object]) -> None:
     """To the end, from wherever it is. `go_on` brings the erasure of somebody in the tenant to its end.
 
-    Raises ErasureUnfinished where that was left to somebody else, StorageFailed, BackupHoldsFiles, redis.RedisError,
-    and TrailBroken for a broken chain.
+    Raises ErasureUnfinished where that was left to somebody else, StorageFailed, BackupHoldsFiles, FilesAwaited,
+    redis.RedisError, and TrailBroken for a broken chain.
     """
     while erasure.state == State.BEGUN:
         _end_jobs(tenant)
@@ -96,6 +96,7 @@ def erase(tenant: Tenant, erasure: Erasure, go_on: Callable[[Erasure], object]) 
         _forget_keys(tenant)
         for other in _others_unfinished(tenant):
             go_on(other)
+        recordings.refuse_awaited(tenant)
         _let_go(tenant, erasure)
     if erasure.state == State.REMOVED:
         if sealing.chain_of(tenant) in sealing.chains():

@@ -324,6 +324,8 @@ class DoomedRecording(models.Model):
     tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="doomed_recordings")
     path = models.CharField(max_length=255, unique=True)
     not_before = models.DateTimeField()
+    planned = models.BooleanField(default=False, db_default=False)
+    """Until `not_before` it may still be written, so that whoever removes it earlier cannot say that it is gone."""
 
     all_tenants = models.Manager["DoomedRecording"]()
 

@@ -24,14 +24,14 @@ from django.core.files.base import ContentFile, File
 from django.core.files.storage import storages
 from django.db import Error as DatabaseFailed
 from django.db import connection, transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Max, Q, QuerySet
 from django.utils import timezone
 
 from tenants.context import acting_as, acting_as_platform
 from tenants.models import Tenant
 from voiceprints import backup_lock, jobs
 from voiceprints.bucket import Bucket
-from voiceprints.errors import BackupHoldsFiles, StorageFailed
+from voiceprints.errors import BackupHoldsFiles, FilesAwaited, StorageFailed
 from voiceprints.inserting import Deed, insert
 from voiceprints.models import DoomedRecording
 
@@ -46,7 +46,8 @@ STORAGE_FAILURES = (OSError, BotoCoreError, ClientError)
 
 # As the object-relational mapper would, without its work: each enrollment waits for it.
 DOOM = """
-INSERT INTO voiceprints_doomedrecording (tenant_id, path, not_before) SELECT %s, unnest(%s::text[]), %s::timestamptz
+INSERT INTO voiceprints_doomedrecording (tenant_id, path, not_before, planned)
+SELECT %s, unnest(%s::text[]), %s::timestamptz, %s
 """
 STRIKE = "DELETE FROM voiceprints_doomedrecording WHERE path = ANY(%s)"
 
@@ -75,7 +76,7 @@ def plan(tenant: Tenant, paths: Sequence[str], *, within: timedelta | None = Non
 
     In the caller's transaction, which must be over before the first of the files appears.
     """
-    doom(tenant, paths, not_before=timezone.now() + (within or time_to_claim(len(paths))))
+    doom(tenant, paths, not_before=timezone.now() + (within or time_to_claim(len(paths))), planned=True)
 
 
 def time_to_claim(count: int) -> timedelta:
@@ -183,9 +184,9 @@ def let_go(tenant: Tenant, paths: Iterable[str]) -> None:
     transaction.on_commit(lambda: _remove_now_or_later(tenant, doomed[:SWEEP_BATCH]), robust=True)
 
 
-def doom(tenant: Tenant, paths: Iterable[str], *, not_before: datetime) -> None:
+def doom(tenant: Tenant, paths: Iterable[str], *, not_before: datetime, planned: bool = False) -> None:
     with connection.cursor() as cursor:
-        cursor.execute(DOOM, [tenant.pk, list(paths), not_before])
+        cursor.execute(DOOM, [tenant.pk, list(paths), not_before, planned])
 
 
 def sweep() -> int:
@@ -203,40 +204,54 @@ def sweep() -> int:
 def remove_now(tenant: Tenant, paths: Sequence[str]) -> None:
     """These files, which nobody claims any more, and whatever else is due.
 
-    Raises StorageFailed when one resists, BackupHoldsFiles while a backup is being made.
+    Raises StorageFailed when one resists, BackupHoldsFiles while a backup is being made, and FilesAwaited while one may
+    still be written.
     """
     while True:
         with acting_as(tenant):
-            chosen = Q(path__in=paths) | Q(not_before__lte=timezone.now())
-            tried, gone = _remove_doomed(DoomedRecording.all_tenants.filter(chosen))
+            chosen = Q(path__in=paths, planned=False) | Q(not_before__lte=timezone.now())
+            tried, gone = _remove_doomed(tenant.doomed_recordings.filter(chosen))
         if tried and not gone:
             raise StorageFailed(f"{tried} files could not be removed")
         if tried == 0:
             break
     with acting_as(tenant):
-        left = DoomedRecording.all_tenants.filter(path__in=paths).exists()
-        backup = backup_lock.holder() if left else None
+        left = tenant.doomed_recordings.filter(path__in=paths)
+        backup = backup_lock.holder() if left.exists() else None
+        resisting = left.filter(planned=False).exists()
     if backup:
         raise BackupHoldsFiles(backup)
-    if left:
+    if resisting:
         # What a sweep has in hand this moment may still fail.
         raise StorageFailed("files are left to be removed")
+    refuse_awaited(tenant, Q(path__in=paths))
 
 
 def remove_all_of(tenant: Tenant) -> int:
-    """Files that are doomed or planned of a tenant who is gone: how many. Raises as `remove_now` does."""
+    """Files that are doomed of a tenant who is gone, without those that may still be written: how many.
+
+    Raises as `remove_now` does.
+    """
     with acting_as(tenant):
-        DoomedRecording.all_tenants.update(not_before=timezone.now())
-        paths = list(DoomedRecording.all_tenants.values_list("path", flat=True))
+        chosen = tenant.doomed_recordings.filter(Q(planned=False) | Q(not_before__lte=timezone.now()))
+        paths = list(chosen.values_list("path", flat=True))
     remove_now(tenant, paths)
     return len(paths)
+
+
+def refuse_awaited(tenant: Tenant, *chosen: Q) -> None:
+    """Raises FilesAwaited where any file of the tenant, or of those chosen, may still be written."""
+    with acting_as(tenant):
+        until = tenant.doomed_recordings.filter(*chosen, planned=True).aggregate(until=Max("not_before"))["until"]
+    if until:
+        raise FilesAwaited(until=until)
 
 
 def _remove_now_or_later(tenant: Tenant, paths: Sequence[str]) -> None:
     """Those of the files that are still doomed. What cannot be removed now is left to the sweep."""
     try:
         with acting_as(tenant):
-            _remove_doomed(DoomedRecording.all_tenants.filter(path__in=paths))
+            _remove_doomed(tenant.doomed_recordings.filter(path__in=paths))
     except DatabaseFailed as error:
         logger.warning("the removal of recordings is left to the sweep: %s", type(error).__name__)
 
@@ -258,7 +273,7 @@ def _remove_doomed(doomed: QuerySet[DoomedRecording]) -> tuple[int, int]:
     DoomedRecording.all_tenants.filter(pk__in=gone).delete()
     # Those that resist stand back, so that they do not keep the others from their turn.
     stuck = DoomedRecording.all_tenants.filter(pk__in=removed.keys() - set(gone))
-    stuck.update(not_before=timezone.now() + TRIED_AGAIN_AFTER)
+    stuck.update(not_before=timezone.now() + TRIED_AGAIN_AFTER, planned=False)
     return len(batch), len(gone)
 
 

@@ -8,12 +8,13 @@ import threading
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
+from django.utils import timezone
 
 from tenants.context import acting_as
 from tenants.models import Tenant
 from tests.cast import KEN, LIBRARY, OTHER_TAG, SUSAN, audio
 from tests.servers import through_the_queue
-from voiceprints import backup_lock, bulk, erasure, receipts, services, work
+from voiceprints import backup_lock, bulk, erasure, receipts, recordings, services, work
 from voiceprints.models import Job
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -130,6 +131,25 @@ def test_a_tenant_without_grace_is_erased_at_once(acme, people, capsys):
     assert json.loads(said(capsys, "receipt", "platform", str(person["id"]))) == before
     with pytest.raises(CommandError, match="no erasure"):
         call_command("erase", "receipt", "platform", str(one["id"] + 1))
+
+
+def test_whoever_erases_a_tenant_of_which_a_file_is_being_written_is_told_that_it_goes_on_by_itself(acme, people):
+    path = recordings.new_path("acme")
+    with acting_as(acme):
+        recordings.plan(acme, [path])
+        until = acme.doomed_recordings.get().not_before
+    with pytest.raises(CommandError) as waits:
+        call_command("erase", "tenant", "acme", "--grace-days", "0", "--yes")
+    number = erasure.newest_of(acme).pk
+    assert str(waits.value) == (
+        f"files may still be written, until {until:%Y-%m-%d %H:%M} UTC at the latest; "
+        f"erasure {number} goes on by itself, and then `erase receipt platform {number}` prints its receipt"
+    )
+    assert left(acme) == []
+    with acting_as(acme):
+        acme.doomed_recordings.update(not_before=timezone.now())
+    erasure.tend()
+    assert erasure.receipt_of_gone(number)
 
 
 @pytest.mark.parametrize("days", ["-1", "366"])

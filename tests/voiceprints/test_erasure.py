@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -24,7 +25,14 @@ from tests.archives import zipped
 from tests.cast import KEN, LIBRARY, OTHER_TAG, SUSAN, WEI, audio, recording, wav_of
 from tests.servers import through_the_queue
 from voiceprints import bulk, erasure, leaving, opting_out, receipts, recordings, services, traces, work
-from voiceprints.errors import ErasureNotFound, ErasureUnfinished, JobFileNotFound, SpeakerNotFound, UploadsGone
+from voiceprints.errors import (
+    ErasureNotFound,
+    ErasureUnfinished,
+    FilesAwaited,
+    JobFileNotFound,
+    SpeakerNotFound,
+    UploadsGone,
+)
 from voiceprints.jobs import connection as redis
 from voiceprints.models import Erasure, Job, JobRow, Utterance, UtteranceEmbedding, Voiceprint
 from voiceprints.results import LibraryKey, Turn
@@ -348,9 +356,12 @@ def test_an_export_under_way_begins_anew_without_them(acme, recordings_folder):
         job = bulk.begin_export(acme, LIBRARY, recordings=True)
         run = work.claimed(acme.pk, job.pk)
         product = bulk.RUNNERS[Job.Kind.EXPORT](run)
-        erasure.go_on(acme, erasure.erase_person(acme, SUSAN).pk)
+        begun = erasure.erase_person(acme, SUSAN)
+        with pytest.raises(FilesAwaited):
+            erasure.go_on(acme, begun.pk)
         with pytest.raises(work.JobLost):
             run.succeed(product)
+        assert erasure.go_on(acme, begun.pk).is_done
         assert places_of(SUSAN, recordings_folder) == []
         anew = work.claimed(acme.pk, job.pk)
         anew.succeed(bulk.RUNNERS[Job.Kind.EXPORT](anew))
@@ -364,10 +375,22 @@ def test_an_export_that_read_them_while_an_erasure_was_broken_off_is_lost(acme, 
             erasure.erase_person(acme, SUSAN)
         run = work.claimed(acme.pk, bulk.begin_export(acme, LIBRARY, recordings=True).pk)
         product = bulk.RUNNERS[Job.Kind.EXPORT](run)
-        erasure.go_on(acme, erasure.newest_of(acme).pk)
+        with pytest.raises(FilesAwaited):
+            erasure.go_on(acme, erasure.newest_of(acme).pk)
         with pytest.raises(work.JobLost):
             run.succeed(product)
+        assert erasure.go_on(acme, erasure.newest_of(acme).pk).is_done
     assert places_of(SUSAN, recordings_folder) == []
+
+
+def test_an_erasure_waits_for_no_upload_and_for_no_export_that_is_written_later(acme, recordings_folder):
+    enroll(acme, SUSAN, SUSAN)
+    with through_the_queue():
+        upload = work.stored(acme, io.BytesIO(b"an upload"))
+        begun = erasure.erase_person(acme, SUSAN)
+        later = work.stored(acme, io.BytesIO(b"an export"), ".zip")
+        assert erasure.go_on(acme, begun.pk).is_done
+    assert {upload, later} == searching.files(recordings_folder).keys()
 
 
 def _deleting_no_speaker(execute, statement, *arguments):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import timedelta
 
@@ -24,7 +25,7 @@ from tests.voiceprints.test_crashes import killed_at, killing_storage, measured_
 from tests.voiceprints.test_erasure import imported
 from voiceprints import bulk, erasure, leaving, receipts, services, tasks, work
 from voiceprints.disk import JOB_FILES
-from voiceprints.errors import TenantErasing, TenantStays
+from voiceprints.errors import FilesAwaited, TenantErasing, TenantStays
 from voiceprints.jobs import connection as redis
 from voiceprints.models import Erasure
 from voiceprints.vacuuming import tables
@@ -246,6 +247,39 @@ def test_whoever_runs_a_job_of_a_tenant_that_goes_has_lost_it(acme, recordings_f
         with pytest.raises(work.JobLost):
             run.progress(1)
     assert rows_of(acme.pk).keys() <= STAY
+
+
+class Arriving(io.BytesIO):
+    """A file; while it is written into the storage something else happens."""
+
+    def __init__(self, content, meanwhile):
+        super().__init__(content)
+        self.meanwhile = meanwhile
+
+    def read(self, *arguments):
+        content = super().read(*arguments)
+        if content:
+            self.meanwhile()
+        return content
+
+
+def test_a_tenant_stays_while_an_export_of_it_is_written(acme, recordings_folder):
+    def erased_meanwhile():
+        with pytest.raises(FilesAwaited):
+            erasure.go_on(acme, newest().pk)
+
+    services.enroll(acme, LIBRARY, SUSAN, [audio(SUSAN)])
+    with through_the_queue():
+        run = work.claimed(acme.pk, bulk.begin_export(acme, LIBRARY).pk)
+        leaving.close(acme, grace=NOW)
+        leaving.begin_due()
+        path = work.stored(acme, Arriving(b"voices", erased_meanwhile), ".zip")
+        assert rows_of(acme.pk).keys() & {"voiceprints_speaker", "voiceprints_job"} == set()
+        with pytest.raises(work.JobLost):
+            run.succeed(work.Product({}, path))
+        erasure.go_on(acme, newest().pk)
+    assert newest().is_done
+    assert searching.files(recordings_folder) == {}
 
 
 def test_of_two_workers_who_erase_a_tenant_one_counts_what_went(acme, recordings_folder):
