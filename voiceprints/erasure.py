@@ -334,6 +334,8 @@ def _look_through_jobs(tenant: Tenant, erasure: Erasure) -> None:
     with acting_as(tenant):
         kept = traces.jobs_with_files(tenant)
         erasure.refresh_from_db()
+    if erasure.state != State.REMOVING:
+        return
     for job_id in [*kept, *(job for job in erasure.held if job not in kept)]:
         with acting_as(tenant):
             job = tenant.jobs.filter(pk=job_id).first()

@@ -548,6 +548,7 @@ def test_somebody_of_whom_only_an_import_under_way_tells_is_erased(acme, recordi
 
 def test_whoever_is_enrolled_before_files_were_looked_through_is_erased_too(acme):
     enroll(acme, KEN, KEN)
+    imported(acme, WEI)
     bulk.begin_export(acme, LIBRARY)
     with through_the_queue():
         begun = erasure.erase_person(acme, SUBJECT)
