@@ -80,7 +80,7 @@ def run_export(run: Run) -> Product:
         library = gallery.find_library(run.tenant, LibraryKey(wants["org_id"], wants["tag_id"]))
     with _scratch_file() as file:
         counted = Export(run, library, wants["recordings"], wants["embeddings"]).write(file)
-        path = run.persistently(lambda: work.stored(run.tenant, file, SUFFIX))
+        path = run.persistently(lambda: work.stored(run.tenant, file, SUFFIX, run=run))
         return Product(counted | {"size_bytes": file.tell()}, path, settings.EXPORT_KEPT_SECONDS)
 
 

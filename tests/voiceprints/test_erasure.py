@@ -24,7 +24,7 @@ from tests.api.native.client import Native, encoded
 from tests.archives import zipped
 from tests.cast import KEN, LIBRARY, OTHER_TAG, SUSAN, WEI, audio, recording, wav_of
 from tests.servers import through_the_queue
-from voiceprints import bulk, erasure, leaving, opting_out, receipts, recordings, services, traces, work
+from voiceprints import bulk, erasure, exchange, leaving, opting_out, receipts, recordings, services, traces, work
 from voiceprints.errors import (
     ErasureNotFound,
     ErasureUnfinished,
@@ -381,6 +381,26 @@ def test_an_export_that_read_them_while_an_erasure_was_broken_off_is_lost(acme, 
             run.succeed(product)
         assert erasure.go_on(acme, erasure.newest_of(acme).pk).is_done
     assert places_of(SUSAN, recordings_folder) == []
+
+
+def test_an_export_that_an_erasure_has_taken_away_is_not_written_any_more(acme, recordings_folder, monkeypatch):
+    enroll(acme, SUSAN, SUSAN)
+    written = exchange.Export.write
+
+    def erased_meanwhile(*asked):
+        done = written(*asked)
+        erasure.go_on(acme, erasure.erase_person(acme, SUSAN).pk)
+        return done
+
+    with through_the_queue():
+        run = work.claimed(acme.pk, bulk.begin_export(acme, LIBRARY, recordings=True).pk)
+        monkeypatch.setattr(exchange.Export, "write", erased_meanwhile)
+        with pytest.raises(work.JobLost):
+            bulk.RUNNERS[Job.Kind.EXPORT](run)
+    assert erasure.newest_of(acme).is_done
+    assert searching.files(recordings_folder) == {}
+    with acting_as(acme):
+        assert not acme.doomed_recordings.exists()
 
 
 def test_an_erasure_waits_for_no_upload_and_for_no_export_that_is_written_later(acme, recordings_folder):
