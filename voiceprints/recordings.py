@@ -23,7 +23,7 @@ from django.conf import settings
 from django.core.files.base import ContentFile, File
 from django.core.files.storage import storages
 from django.db import Error as DatabaseFailed
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import Max, Q, QuerySet
 from django.utils import timezone
 
@@ -77,6 +77,20 @@ def plan(tenant: Tenant, paths: Sequence[str], *, within: timedelta | None = Non
     In the caller's transaction, which must be over before the first of the files appears.
     """
     doom(tenant, paths, not_before=timezone.now() + (within or time_to_claim(len(paths))), planned=True)
+
+
+def plan_again(tenant: Tenant, path: str, *, within: timedelta) -> None:
+    """Of a file that took longer to write than was planned: what was swept meanwhile was not there yet.
+
+    It opens its own transaction. Raises StorageFailed for a tenant that is gone; then the file is, too.
+    """
+    try:
+        with acting_as(tenant):
+            if not tenant.doomed_recordings.filter(path=path).exists():
+                plan(tenant, [path], within=within)
+    except IntegrityError:
+        remove_file(path)
+        raise StorageFailed("the tenant is gone") from None
 
 
 def time_to_claim(count: int) -> timedelta:

@@ -175,6 +175,7 @@ def stored(tenant: Tenant, file: IO[bytes], suffix: str = "", *, run: Run | None
     with recordings.removed_on_failure(tenant, [path]):
         file.seek(0)
         recordings.write_file(path, File(file))
+        recordings.plan_again(tenant, path, within=TIME_TO_CLAIM)
     return path
 
 
