@@ -23,7 +23,7 @@ from redis import RedisError
 from tenants.actions import Action
 from tenants.clocks import WrongClock
 from tenants.context import acting_as, acting_as_platform
-from tenants.locks import alone, lock_name, nobody_else_is_at, one_at_a_time
+from tenants.locks import alone, lock_name, one_at_a_time
 from tenants.models import Tenant
 from tenants.origins import Origin, coming_from, origin
 from tenants.trail import note
@@ -71,9 +71,8 @@ def erase_person(tenant: Tenant, external_id: str) -> Erasure:
             raise
     with acting_as(tenant):
         _take_turn(tenant, external_id)
-        # What came since files are being looked through would not be seen by whoever was joined.
-        unlooked = nobody_else_is_at(tenant, LOOKING)
-        erasure = _begin(tenant, Kind.PERSON, external_id, None, join=unlooked)
+        # One that was begun earlier may see less: files that came since it looked, exports that began since.
+        erasure = _begin(tenant, Kind.PERSON, external_id, None, join=False)
         transaction.on_commit(lambda: dispatch(tenant.pk, erasure.pk), robust=True)
     return erasure
 
@@ -272,13 +271,22 @@ def _find(tenant: Tenant, erasure: Erasure, *, patiently: bool) -> None:
 
 
 def _sought(tenant: Tenant) -> list[Erasure]:
-    """Those of persons that are only begun. Whom an export may have read that runs still waits until it is over."""
+    """Those of persons that are only begun.
+
+    Whom an export may have read that runs still waits until it is over, and until what others have written before, and
+    lost, is claimed or gone.
+    """
     with acting_as(tenant):
         if not tenant.active:
             traces.take_exports_from_the_dead(tenant)
         since = traces.exports_that_read(tenant).aggregate(since=Min("started"))["since"]
-        begun = erasures_of(tenant).filter(kind=Kind.PERSON, state=State.BEGUN)
-        return list(begun.filter(created__lt=since) if since else begun)
+        begun = erasures_of(tenant).filter(kind=Kind.PERSON, state=State.BEGUN).select_for_update().order_by("pk")
+        ready = list(begun.filter(created__lt=since) if since else begun)
+        written = exchange.being_written(tenant)
+        for erasure in ready:
+            if written and not erasure.paths:
+                keep(erasure, paths=written)
+        return [erasure for erasure in ready if not set(written) & set(erasure.paths)]
 
 
 def _look_for(tenant: Tenant, sought: Sequence[Erasure]) -> None:

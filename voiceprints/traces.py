@@ -81,7 +81,8 @@ def may_be_known_elsewhere(tenant: Tenant, external_id: str) -> bool:
     if any(keeper.keeps(tenant, external_id) for keeper in _elsewhere.values()):
         return True
     with acting_as(tenant):
-        return mentions.keeps(tenant, external_id) or _with_files(tenant).exists() or exports_that_read(tenant).exists()
+        files = _with_files(tenant).exists() or exports_that_read(tenant).exists() or exchange.being_written(tenant)
+        return bool(files) or mentions.keeps(tenant, external_id)
 
 
 def exports_that_read(tenant: Tenant) -> JobQuerySet:
@@ -125,9 +126,13 @@ def named_in_files(tenant: Tenant, external_ids: Set[str]) -> set[str]:
         jobs = list(_with_files(tenant))
     named: set[str] = set()
     for job in jobs:
+        sought = external_ids - named
         with suppress(*UNREADABLE):
             for line in _lines_in(job):
-                named.update(one for one in external_ids - named if one == line.external_id or line.mentions(one))
+                said = "\0".join((line.external_id, *line.texts))
+                # Of thousands of ids hardly any is in a line at all.
+                maybe = [one for one in sought if one in said]
+                named.update(one for one in maybe if one == line.external_id or line.mentions(one))
     return named
 
 
@@ -261,7 +266,9 @@ def _read(job: Job) -> Iterator[Said]:
             yield from _listed(files.pop(0).read(MANIFEST_BYTES + 1), given)
         for file in files:
             archive = stack.enter_context(archives.opened(file, limit_bytes=settings.MAX_IMPORT_BYTES))
-            yield from _packed(archive)
+            for number, external_id, fields in _packed(archive):
+                # Beside a list that was given, the job reads none in an archive, nor keeps what that says.
+                yield number, external_id, {} if given else fields
 
 
 def _packed(archive: Archive) -> Iterator[Said]:

@@ -17,7 +17,7 @@ from django.utils import timezone
 from api.native.models import KeptAnswer
 from tenants.context import acting_as, acting_as_platform
 from tenants.locks import nobody_else_is_at
-from tenants.models import AuditEvent
+from tenants.models import AuditEvent, Tenant
 from tests import searching
 from tests.api.jdcloud.client import Jdcloud, halves
 from tests.api.native.client import Native, encoded
@@ -31,6 +31,7 @@ from voiceprints.errors import (
     FilesAwaited,
     JobFileNotFound,
     SpeakerNotFound,
+    StorageFailed,
     UploadsGone,
 )
 from voiceprints.jobs import connection as redis
@@ -403,6 +404,59 @@ def test_an_export_that_an_erasure_has_taken_away_is_not_written_any_more(acme, 
         assert not acme.doomed_recordings.exists()
 
 
+def test_an_unknown_id_waits_for_what_a_lost_export_has_written(acme, recordings_folder):
+    enroll(acme, SUSAN, SUSAN)
+    with through_the_queue():
+        run = work.claimed(acme.pk, bulk.begin_export(acme, LIBRARY, recordings=True).pk)
+        product = bulk.RUNNERS[Job.Kind.EXPORT](run)
+        bulk.cancel_job(acme, run.job.pk)
+        services.delete_speaker(acme, in_library(acme), SUSAN)
+        begun = erasure.erase_person(acme, SUSAN)
+        assert erasure.go_on(acme, begun.pk).state == Erasure.State.BEGUN
+        with pytest.raises(work.JobLost):
+            run.succeed(product)
+        assert erasure.go_on(acme, begun.pk).is_done
+    assert searching.files(recordings_folder) == {}
+
+
+def test_who_asks_again_waits_for_an_export_that_began_since(acme):
+    enroll(acme, KEN, KEN)
+    enroll(acme, WEI, WEI, key=OTHER_TAG)
+    with through_the_queue():
+        first = work.claimed(acme.pk, bulk.begin_export(acme, LIBRARY).pk)
+        unread = bulk.RUNNERS[Job.Kind.EXPORT](first)
+        before = erasure.erase_person(acme, SUSAN)
+    enroll(acme, SUSAN, SUSAN, key=OTHER_TAG)
+    with through_the_queue():
+        other = work.claimed(acme.pk, bulk.begin_export(acme, OTHER_TAG).pk)
+        read = bulk.RUNNERS[Job.Kind.EXPORT](other)
+        services.delete_speaker(acme, in_library(acme, OTHER_TAG), SUSAN)
+        asked = erasure.erase_person(acme, SUSAN)
+        first.succeed(unread)
+        erasure.go_on(acme, before.pk)
+        other.succeed(read)
+        assert erasure.go_on(acme, asked.pk).counts["exports"] == 1
+
+
+def test_a_file_that_took_longer_to_write_than_planned_is_kept_or_goes(acme, monkeypatch, recordings_folder):
+    written = recordings.write_file
+
+    def slowly(*asked):
+        with acting_as(acme):
+            acme.doomed_recordings.update(not_before=timezone.now())
+        recordings.sweep()
+        written(*asked)
+
+    monkeypatch.setattr(recordings, "write_file", slowly)
+    path = work.stored(acme, io.BytesIO(b"a file"))
+    with acting_as(acme):
+        assert list(acme.doomed_recordings.values_list("path", "planned")) == [(path, True)]
+    gone = Tenant(pk=10**6, slug="gone")
+    with pytest.raises(StorageFailed):
+        recordings.plan_again(gone, path, within=timedelta(hours=1))
+    assert searching.files(recordings_folder) == {}
+
+
 def test_an_erasure_waits_for_no_upload_and_for_no_export_that_is_written_later(acme, recordings_folder):
     enroll(acme, SUSAN, SUSAN)
     with through_the_queue():
@@ -550,9 +604,10 @@ def test_an_unknown_id_waits_in_a_closed_tenant_for_no_export_whose_runner_died(
         acme.refresh_from_db()
         assert not erasure.go_on(acme, begun.pk).is_done, "its runner lives"
         monkeypatch.setattr(work, "GIVEN_UP_AFTER", timedelta(0))
-        assert erasure.go_on(acme, begun.pk).is_done
+        assert not erasure.go_on(acme, begun.pk).is_done, "what it has written is there yet"
         with pytest.raises(work.JobLost):
             run.succeed(product)
+        assert erasure.go_on(acme, begun.pk).is_done
         leaving.restore(acme)
         assert work.claimed(acme.pk, run.job.pk)
 
