@@ -29,6 +29,7 @@ from voiceprints import (
 )
 from voiceprints.consents import Given
 from voiceprints.errors import GenerationNotFound, JobFileNotFound, JobNotFound
+from voiceprints.manifests import is_csv
 from voiceprints.models import Job, JobRow
 from voiceprints.paging import Order, Page, Position, page_of
 from voiceprints.results import AudioInput, Enrollment, LibraryKey, WhenEnrolled
@@ -101,7 +102,7 @@ def begin_import(
     to go elsewhere. Raises TooBusy, StorageFailed.
     """
     # Not as it was called: a file may be named after somebody.
-    listed = "manifest.csv" if manifest_name.lower().endswith(".csv") else "manifest.jsonl"
+    listed = "manifest.csv" if is_csv(manifest_name) else "manifest.jsonl"
     parameters = {"manifest": listed if manifest else "", "when_enrolled": when_enrolled}
     given = [file for file in (manifest, archive) if file is not None]
     with work.uploads(tenant) as paths:

@@ -115,17 +115,21 @@ def columns(*, consent_asked_for: bool) -> list[Column]:
     return [replace(column, required=column.required or column.name in asked) for column in COLUMNS]
 
 
+def is_csv(name: str) -> bool:
+    """Whether a list of that name is one, and not JSON lines."""
+    return name.lower().endswith(".csv")
+
+
 def read_rows(content: bytes, name: str, *, default: LibraryKey, once: bool) -> list[Row | BadRow]:
     """Every line of the manifest. `name` tells CSV from JSON lines; `default` is the library of lines that name none.
 
     `once`: a second line about the same speaker is a bad one. Raises ManifestRefused.
     """
-    is_csv = name.lower().endswith(".csv")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise ManifestRefused("it is not UTF-8; save it as CSV UTF-8" if is_csv else "it is not UTF-8") from None
-    lines = _csv_lines(text) if is_csv else _json_lines(text)
+        raise ManifestRefused("it is not UTF-8; save it as CSV UTF-8" if is_csv(name) else "it is not UTF-8") from None
+    lines = _csv_lines(text) if is_csv(name) else _json_lines(text)
     rows: list[Row | BadRow] = []
     for number, (fields, problem) in enumerate(lines, 1):
         if number > MOST_ROWS:
