@@ -23,7 +23,7 @@ from redis import RedisError
 from tenants.actions import Action
 from tenants.clocks import WrongClock
 from tenants.context import acting_as, acting_as_platform
-from tenants.locks import alone, lock_name, one_at_a_time
+from tenants.locks import alone, one_at_a_time
 from tenants.models import Tenant
 from tenants.origins import Origin, coming_from, origin
 from tenants.trail import note
@@ -37,7 +37,6 @@ from voiceprints.targets import erasure_target
 logger = logging.getLogger(__name__)
 
 GO_ON = "voiceprints.go_on_erasing"
-LOOKING = "looking for people in files"
 NEWEST_FIRST = Order(("created", "pk"), descending=True)
 LAST_FIRST = Order(("pk",), descending=True)
 """As good, where no index by time serves all tenants."""
@@ -263,7 +262,7 @@ def _find(tenant: Tenant, erasure: Erasure, *, patiently: bool) -> None:
     if known:
         _remove(tenant, erasure)
         return
-    with alone(lock_name(tenant, LOOKING), patiently=patiently) as mine:
+    with alone(f"looking for people of tenant {tenant.pk}", patiently=patiently) as mine:
         if mine and (sought := _sought(tenant)):
             _look_for(tenant, sought)
     with acting_as(tenant):
