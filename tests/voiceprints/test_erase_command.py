@@ -108,7 +108,8 @@ def test_an_erasure_that_was_vacuumed_says_so(how, acme, people, capsys):
 
 
 def test_a_tenant_is_closed_and_restored(acme, people, capsys):
-    assert json.loads(said(capsys, "tenant", "acme", "--yes"))["erased_from"]
+    told = json.loads(said(capsys, "tenant", "acme", "--yes"))["erased_from"]
+    assert told == Tenant.objects.get(slug="acme").erased_from.isoformat()
     assert not Tenant.objects.get(slug="acme").active
     call_command("restore_tenant", "acme")
     restored = Tenant.objects.get(slug="acme")

@@ -76,7 +76,9 @@ class Command(AttributedCommand):
             raise CommandError(f"the grace may be 0 to {leaving.LONGEST_GRACE.days} days")
         closed = leaving.close(tenant, grace=timedelta(days=days))
         if days:
-            return json.dumps({"tenant": closed.slug, "erased_from": str(closed.erased_from)})
+            return json.dumps(
+                {"tenant": closed.slug, "erased_from": closed.erased_from and closed.erased_from.isoformat()}
+            )
         leaving.begin_due()
         return _done(options, tenant, erasure.newest_of(tenant))
 
