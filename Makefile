@@ -49,6 +49,7 @@ clean:
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "openvpr: Python 3.11 or newer is needed; name one with PYTHON=…"; exit 1; }
+	@echo "openvpr: making a Python environment in .venv (once)"
 	@$(PYTHON) -m venv .venv \
 		|| { echo "openvpr: this Python has no venv module (Debian: apt-get install python3-venv)"; rm -rf .venv; exit 1; }
 
