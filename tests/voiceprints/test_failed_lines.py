@@ -346,6 +346,15 @@ def test_an_import_under_way_goes_on_and_says_nothing_of_who_was_erased(enrolled
     ]
 
 
+def test_a_line_of_a_list_that_is_not_imported_empties_none_of_the_other(acme):
+    services.enroll(acme, LIBRARY, "wei", [audio(WEI)])
+    beside = {"manifest.csv": csv_manifest("ken,wei/1.wav")}
+    job = imported(acme, csv_manifest(",".join(MIA.values())), **beside)
+    erasure.erase_person(acme, "wei")
+    bulk.retry_job(acme, job.pk)
+    assert kept_fields(acme) == [MIA_KEPT]
+
+
 def test_an_unknown_id_disturbs_no_import_twice(acme):
     with through_the_queue():
         job = imported(acme, jsonl_manifest(MENTIONING_WEI[0]), "people.jsonl")
