@@ -7,7 +7,7 @@ import gc
 import itertools
 from typing import Any
 
-from config import settings, startup
+from config import settings, startup, worker
 from tenants import metrics
 from tenants.metering import STORING
 from tenants.postgresql.watching import WatchedConnection
@@ -43,6 +43,9 @@ def pre_fork(server: Any, worker: Any) -> None:
     """Whoever comes in the place of another goes on counting in its file."""
     taken = {one.place for one in server.WORKERS.values()}
     worker.place = next(place for place in itertools.count() if place not in taken)
+
+
+post_fork = worker.post_fork
 
 
 def post_worker_init(worker: Any) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import errno
 import json
+import queue
 import re
+import signal
+import sys
 import time
 from http import HTTPStatus
 from typing import Any
@@ -21,6 +24,8 @@ from config.waiting import WaitingWorker
 
 # A space inside an address, and any byte of a text that is not ASCII.
 UNENCODED = re.compile(rb"[\x20\x80-\xff]")
+
+STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 
 STALLED_SECONDS = 15.0
 SENDING_STALLED_SECONDS = 15.0
@@ -129,6 +134,22 @@ class Worker(WaitingWorker):
             util.write_nonblock(client, refusal(status))
         except OSError:
             self.log.debug("nobody waited for the refusal")
+
+
+def post_fork(server: Any, _: Worker) -> None:
+    """End at once when the server was told to stop before this worker has handlers of its own.
+
+    Until then it has its server's, which lay a signal into a queue that nobody here reads: it would stay until the
+    server's patience is over.
+    """
+    for number in STOPPING:
+        signal.signal(number, signal.SIG_DFL)
+    try:
+        while True:
+            if server.SIG_QUEUE.get_nowait() in STOPPING:
+                sys.exit()
+    except queue.Empty:
+        return
 
 
 def refusal(status: HTTPStatus) -> bytes:

@@ -18,10 +18,25 @@ from config.waiting import LARGEST_HEAD_BYTES, is_readable
 from tests.config.test_run import free_port
 
 THREADS = 2
+PATIENT = ["--graceful-timeout", "3600"]
 START = """
 from gunicorn.app.wsgiapp import run
 from config import waiting
 waiting.HEAD_SECONDS = waiting.LINGER_SECONDS = {seconds}
+run()
+"""
+STOPPED_WHILE_IT_FORKS = """
+import os, signal, time
+from gunicorn.app.wsgiapp import run
+
+def fork(fork=os.fork):
+    pid = fork()
+    if pid == 0:
+        os.kill(os.getppid(), signal.SIGTERM)
+        time.sleep(1)
+    return pid
+
+os.fork = fork
 run()
 """
 ASK = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -35,7 +50,14 @@ def web_server(home: Path, *, patience_seconds: float) -> Iterator[tuple[Opener,
     """It, and how to connect to it."""
     port = free_port()
     options = ["--worker-class", "config.worker.Worker", "--threads", str(THREADS), "--no-control-socket"]
-    options += ["--graceful-timeout", "3600", "--bind", f"127.0.0.1:{port}", "wsgiref.simple_server:demo_app"]
+    options += [
+        "--config",
+        "python:config.worker",
+        *PATIENT,
+        "--bind",
+        f"127.0.0.1:{port}",
+        "wsgiref.simple_server:demo_app",
+    ]
     server = subprocess.Popen(
         [sys.executable, "-c", START.format(seconds=patience_seconds), *options],
         cwd=settings.BASE_DIR,
@@ -222,3 +244,10 @@ def test_a_server_that_stops_waits_for_nobody_who_begins_another_request_then(tm
         time.sleep(0.3)
         client.sendall(b"G")
         server.wait(60)
+
+
+@pytest.mark.parametrize("config", ["config.worker", "config.gunicorn"])
+def test_a_server_that_is_stopped_while_it_starts_a_worker_does_not_wait_for_it(config):
+    options = ["--config", f"python:{config}", *PATIENT, "wsgiref.simple_server:demo_app"]
+    command = [sys.executable, "-c", STOPPED_WHILE_IT_FORKS, "--bind", f"127.0.0.1:{free_port()}", *options]
+    assert subprocess.run(command, cwd=settings.BASE_DIR, timeout=60).returncode == 0
