@@ -139,7 +139,9 @@ def _end_jobs(tenant: Tenant) -> None:
     """Whoever runs one has lost it."""
     with acting_as(tenant):
         gone = {"state": Job.State.CANCELLED, "runner": None, "finished": timezone.now()}
-        tenant.jobs.under_way().update(**gone)
+        # In everybody's order, so that nobody waits for one while holding another.
+        held = list(tenant.jobs.under_way().order_by("pk").select_for_update().values_list("pk", flat=True))
+        tenant.jobs.filter(pk__in=held).update(**gone)
 
 
 def _remove_speakers(tenant: Tenant, erasure: Erasure) -> None:
