@@ -85,7 +85,7 @@ REFUSALS = {
         "The tenant has as many speakers as it may have, %(limit)s. Delete some, or ask platform staff for more."
     ),
     StorageExhausted: gettext_lazy(
-        "There is no room for another recording: the tenant may keep %(limit_bytes)s bytes. Delete some, or ask "
+        "There is no room for another recording: the tenant may keep %(limit)s of them. Delete some, or ask "
         "platform staff for more."
     ),
     JobNotFound: gettext_lazy("Nothing is being embedded with this model."),
@@ -163,8 +163,8 @@ def _figures(error: Exception) -> dict[str, Any]:
     numbers = error.numbers if isinstance(error, AudioError) else vars(error)
     if isinstance(error, WITH_REASON):
         numbers = numbers | {"reason": reason_in_words(error.reason)}
-    if isinstance(error, TooLarge):
-        numbers = numbers | {"limit": filesizeformat(error.numbers["limit_bytes"])}
+    if "limit_bytes" in numbers:
+        numbers = numbers | {"limit": filesizeformat(numbers["limit_bytes"])}
     if isinstance(error, EmbeddingUnfinished):
         numbers = numbers | {"reason": WORD.sub(lambda kind: usage_reasons.in_words(kind[0]), error.reason)}
     numbers = numbers | {name: visible(numbers[name]) for name in STRANGE & numbers.keys()}

@@ -16,6 +16,7 @@ from tests.voiceprints.test_crashes import killed_at
 from voiceprints import services, stock
 from voiceprints.errors import SpeakersExhausted, StorageExhausted, VoiceprintError
 from voiceprints.models import Speaker, StockChange, Utterance
+from voiceprints.refusals import in_words
 from voiceprints.results import LibraryKey, Turn, WhenEnrolled
 from voiceprints.stock import Stock, stock_of
 
@@ -255,6 +256,10 @@ def test_a_recording_for_which_there_is_no_room_is_not_kept(acme, recordings_fol
         enroll(acme, SUSAN, 2, when_enrolled=WhenEnrolled.ADD)
     assert len(files(recordings_folder)) == 1
     assert stock_of(acme) == truly(acme)
+
+
+def test_whoever_has_no_room_is_told_how_much_there_is(acme):
+    assert "50.0\xa0MB of them" in in_words(StorageExhausted(limit_bytes=50 * 2**20))
 
 
 def test_a_full_tenant_still_recognises_and_deletes(acme):
