@@ -30,7 +30,7 @@ from tenants.trail import note
 from voiceprints import backup_lock, exchange, gallery, leaving, mentions, receipts, recordings, traces, work
 from voiceprints.erasing_steps import counted, erasures_of, keep, lock, locked, recordings_of, sign, summed
 from voiceprints.errors import ErasureNotFound, ErasureUnfinished, SpeakerNotFound
-from voiceprints.models import Erasure, Job, Library, Speaker
+from voiceprints.models import DoomedRecording, Erasure, Job, Library, Speaker
 from voiceprints.paging import Order, Page, Position, page_of
 from voiceprints.targets import erasure_target
 
@@ -121,7 +121,7 @@ def find_erasure(tenant: Tenant, erasure_id: int) -> Erasure:
         erasure = erasures_of(tenant).filter(pk=erasure_id).first()
     if erasure is None:
         raise ErasureNotFound(erasure_id=erasure_id)
-    tell_of_backup([erasure])
+    tell_what_keeps([erasure])
     return erasure
 
 
@@ -145,7 +145,7 @@ def page_erasures(
 ) -> Page[Erasure]:
     with acting_as(tenant):
         found = page_of(erasures_of(tenant).filter(**where), order, after=after, limit=limit)
-    tell_of_backup(found.rows)
+    tell_what_keeps(found.rows)
     return found
 
 
@@ -156,7 +156,7 @@ def page_gone(*, where: dict[str, Any], limit: int) -> Page[Erasure]:
     """
     with acting_as_platform():
         found = page_of(_of_gone().filter(**where), LAST_FIRST, after=None, limit=limit)
-    tell_of_backup(found.rows)
+    tell_what_keeps(found.rows)
     return found
 
 
@@ -181,12 +181,22 @@ def _receipt(erasure: Erasure) -> dict[str, Any]:
     return receipt
 
 
-def tell_of_backup(erasures: Iterable[Erasure]) -> None:
-    """Those that are not done, since when a backup has kept every file from going, if one does."""
+def tell_what_keeps(erasures: Iterable[Erasure]) -> None:
+    """Those that are not done: since when a backup keeps every file from going, and until when one may be written."""
     waiting = [erasure for erasure in erasures if not erasure.is_done]
-    backup = backup_lock.holder() if waiting else None
+    if not waiting:
+        return
+    backup = backup_lock.holder()
+    with acting_as_platform():
+        written = recordings.awaited({erasure.tenant_id for erasure in waiting})
     for erasure in waiting:
         erasure.waits_for_backup_since = backup.since if backup else None
+        its = (file.not_before for file in written if _waits_for(erasure, file))
+        erasure.waits_for_files_until = max(its, default=None)
+
+
+def _waits_for(erasure: Erasure, file: DoomedRecording) -> bool:
+    return erasure.tenant_id == file.tenant_id and (erasure.kind == Kind.TENANT or file.path in erasure.paths)
 
 
 def tend() -> int:

@@ -151,7 +151,8 @@ def _find_only_for_staff(request: HttpRequest) -> None:
 def _listed(request: HttpRequest, found: Page[Erasure]) -> dict[str, Any]:
     more = found.rows[-1].pk if found.last else None
     held = next(filter(None, (one.waits_for_backup_since for one in found.rows)), None)
-    return {"erasures": found.rows, "held": held, "more": more, "turned": "before" in request.GET}
+    awaited = max(filter(None, (one.waits_for_files_until for one in found.rows)), default=None)
+    return {"erasures": found.rows, "held": held, "awaited": awaited, "more": more, "turned": "before" in request.GET}
 
 
 def _file(document: dict[str, Any], erasure_id: int) -> HttpResponse:

@@ -590,7 +590,8 @@ class Erasure(models.Model):
     receipt = models.JSONField(null=True)
 
     waits_for_backup_since: datetime | None = None
-    """What `erasure.tell_of_backup` found out; no column."""
+    waits_for_files_until: datetime | None = None
+    """What `erasure.tell_what_keeps` found out; no columns."""
 
     all_tenants = models.Manager["Erasure"]()
 

@@ -12,7 +12,7 @@ import logging
 import re
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
 from typing import IO, cast
@@ -259,6 +259,11 @@ def refuse_awaited(tenant: Tenant, *chosen: Q) -> None:
         until = tenant.doomed_recordings.filter(*chosen, planned=True).aggregate(until=Max("not_before"))["until"]
     if until:
         raise FilesAwaited(until=until)
+
+
+def awaited(tenants: Collection[int]) -> list[DoomedRecording]:
+    """Files of these tenants, by number, that may still be written. For those who see them all."""
+    return list(DoomedRecording.all_tenants.filter(planned=True, tenant_id__in=tenants))
 
 
 def _remove_now_or_later(tenant: Tenant, paths: Sequence[str]) -> None:

@@ -57,6 +57,10 @@ class ErasureReply(serializers.Serializer[Any]):
         "Since when a backup has been under way, until whose end no file goes; null if it waits for none.",
         allow_null=True,
     )
+    waits_for_files_until = moment(
+        "Until when at the latest a file of it may still be written, such as an export; null if it waits for none.",
+        allow_null=True,
+    )
     done = moment("", allow_null=True)
     vacuumed = moment("When the database last cleared away what it had removed.", allow_null=True)
 
@@ -113,7 +117,7 @@ class ErasureViewSet(NativeViewSet):
         sent = self.body(request)
         with self.atomically():
             begun = self._begun(sent)
-            erasure.tell_of_backup([begun])
+            erasure.tell_what_keeps([begun])
             return self.kept(self.reply(begun, Location=reverse("native-erasure", args=[begun.pk])))
 
     def _begun(self, sent: Mapping[str, Any]) -> Erasure:

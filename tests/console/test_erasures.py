@@ -14,11 +14,12 @@ from tenants.context import acting_as, acting_as_platform
 from tenants.models import Tenant
 from tests.cast import LIBRARY, SUSAN, audio
 from tests.console.people import enrolled
-from voiceprints import backup_lock, erasure, leaving, opting_out, receipts, services
+from tests.servers import through_the_queue
+from voiceprints import backup_lock, bulk, erasure, leaving, opting_out, receipts, services, work
 from voiceprints.consents import Given
 from voiceprints.erasure_views import SHOWN
 from voiceprints.errors import OptOutNotFound
-from voiceprints.models import Erasure
+from voiceprints.models import Erasure, Job
 from voiceprints.results import LibraryKey
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -79,6 +80,22 @@ def test_it_is_said_that_an_erasure_waits_for_a_backup(client_of, acme, people, 
     erasure.go_on(acme, erasure.newest_of(acme).pk)
     with backup_lock.all_kept():
         assert said not in acme_owner.get(LIST).content.decode(), "nothing waits"
+
+
+def test_it_is_said_until_when_an_erasure_waits_for_a_file(client_of, acme, people):
+    acme_owner, said = client_of("owner"), 'id="awaited"'
+    with through_the_queue():
+        run = work.claimed(acme.pk, bulk.begin_export(acme, LIBRARY, recordings=True).pk)
+        product = bulk.RUNNERS[Job.Kind.EXPORT](run)
+        begun = erasure.erase_person(acme, "alice")
+        page = acme_owner.get(LIST)
+        assert said in page.content.decode()
+        with acting_as(acme):
+            assert page.context["awaited"] == acme.doomed_recordings.get(planned=True).not_before
+        with pytest.raises(work.JobLost):
+            run.succeed(product)
+        erasure.go_on(acme, begun.pk)
+    assert said not in acme_owner.get(LIST).content.decode()
 
 
 def _erased_and_waiting(tenant):

@@ -358,11 +358,13 @@ def test_an_export_under_way_begins_anew_without_them(acme, recordings_folder):
         run = work.claimed(acme.pk, job.pk)
         product = bulk.RUNNERS[Job.Kind.EXPORT](run)
         begun = erasure.erase_person(acme, SUSAN)
-        with pytest.raises(FilesAwaited):
+        with pytest.raises(FilesAwaited) as awaited:
             erasure.go_on(acme, begun.pk)
+        assert erasure.find_erasure(acme, begun.pk).waits_for_files_until == awaited.value.until
         with pytest.raises(work.JobLost):
             run.succeed(product)
         assert erasure.go_on(acme, begun.pk).is_done
+        assert erasure.find_erasure(acme, begun.pk).waits_for_files_until is None
         assert places_of(SUSAN, recordings_folder) == []
         anew = work.claimed(acme.pk, job.pk)
         anew.succeed(bulk.RUNNERS[Job.Kind.EXPORT](anew))

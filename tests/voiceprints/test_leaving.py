@@ -265,8 +265,10 @@ class Arriving(io.BytesIO):
 
 def test_a_tenant_stays_while_an_export_of_it_is_written(acme, recordings_folder):
     def erased_meanwhile():
-        with pytest.raises(FilesAwaited):
+        with pytest.raises(FilesAwaited) as awaited:
             erasure.go_on(acme, newest().pk)
+        (listed,) = erasure.page_gone(where={}, limit=2).rows
+        assert listed.waits_for_files_until == awaited.value.until
 
     services.enroll(acme, LIBRARY, SUSAN, [audio(SUSAN)])
     with through_the_queue():

@@ -94,6 +94,7 @@ def test_an_erasure_says_since_when_it_waits_for_a_backup(enrolled):
         since = backup_lock.holder().since
         for one in (begun, found, *listed):
             assert (one["state"], datetime.fromisoformat(one["waits_for_backup_since"])) == ("removing", since)
+            assert one["waits_for_files_until"] is None
     erasure.tend()
     (done,) = enrolled.get("erasures").json()["items"]
     assert (done["state"], done["waits_for_backup_since"]) == ("done", None)
