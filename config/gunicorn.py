@@ -7,7 +7,8 @@ import gc
 import itertools
 from typing import Any
 
-from config import settings, startup, worker
+from config import settings, startup
+from config.worker import post_fork  # noqa: F401 - gunicorn calls it
 from tenants import metrics
 from tenants.metering import STORING
 from tenants.postgresql.watching import WatchedConnection
@@ -43,9 +44,6 @@ def pre_fork(server: Any, worker: Any) -> None:
     """Whoever comes in the place of another goes on counting in its file."""
     taken = {one.place for one in server.WORKERS.values()}
     worker.place = next(place for place in itertools.count() if place not in taken)
-
-
-post_fork = worker.post_fork
 
 
 def post_worker_init(worker: Any) -> None:

@@ -18,7 +18,7 @@ from config.waiting import LARGEST_HEAD_BYTES, is_readable
 from tests.config.test_run import free_port
 
 THREADS = 2
-PATIENT = ["--graceful-timeout", "3600"]
+PATIENT = ["--no-control-socket", "--graceful-timeout", "3600"]
 START = """
 from gunicorn.app.wsgiapp import run
 from config import waiting
@@ -49,7 +49,7 @@ Opener = Callable[[], socket.socket]
 def web_server(home: Path, *, patience_seconds: float) -> Iterator[tuple[Opener, subprocess.Popen[bytes]]]:
     """It, and how to connect to it."""
     port = free_port()
-    options = ["--worker-class", "config.worker.Worker", "--threads", str(THREADS), "--no-control-socket"]
+    options = ["--worker-class", "config.worker.Worker", "--threads", str(THREADS)]
     options += [
         "--config",
         "python:config.worker",
