@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
+import threading
 import time
 import uuid
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -23,7 +24,7 @@ from django.conf import settings
 from django.core.files.base import ContentFile, File
 from django.core.files.storage import storages
 from django.db import Error as DatabaseFailed
-from django.db import IntegrityError, connection, transaction
+from django.db import connection, transaction
 from django.db.models import Max, Q, QuerySet
 from django.utils import timezone
 
@@ -41,6 +42,7 @@ SWEEP_BATCH = 50
 LONGEST_BATCH_SECONDS = 0.3
 SPARE_TIME_TO_CLAIM = timedelta(minutes=5)
 TRIED_AGAIN_AFTER = timedelta(hours=1)
+PLANNED_ON_EVERY_SECONDS = 300.0
 # What a file system and an S3 service fail with.
 STORAGE_FAILURES = (OSError, BotoCoreError, ClientError)
 
@@ -79,20 +81,6 @@ def plan(tenant: Tenant, paths: Sequence[str], *, within: timedelta | None = Non
     doom(tenant, paths, not_before=timezone.now() + (within or time_to_claim(len(paths))), planned=True)
 
 
-def plan_again(tenant: Tenant, path: str, *, within: timedelta) -> None:
-    """Of a file that took longer to write than was planned: what was swept meanwhile was not there yet.
-
-    It opens its own transaction. Raises StorageFailed for a tenant that is gone; then the file is, too.
-    """
-    try:
-        with acting_as(tenant):
-            if not tenant.doomed_recordings.filter(path=path).exists():
-                plan(tenant, [path], within=within)
-    except IntegrityError:
-        remove_file(path)
-        raise StorageFailed("the tenant is gone") from None
-
-
 def time_to_claim(count: int) -> timedelta:
     """Longer than a request with so many recordings may take, so that no sweep takes what is still being written."""
     seconds = count * (settings.DOWNLOAD_SECONDS + jobs.deadline_seconds())
@@ -107,6 +95,46 @@ def removed_on_failure(tenant: Tenant, paths: Sequence[str]) -> Iterator[None]:
     except BaseException:
         _remove_now_or_later(tenant, paths)
         raise
+
+
+@contextmanager
+def planned_on(tenant: Tenant, paths: Sequence[str], *, within: timedelta) -> Iterator[None]:
+    """As `removed_on_failure`, for a block that may take longer to write than was planned: plans last as long as it."""
+    over = threading.Event()
+    renewing = threading.Thread(target=_plan_on, args=(tenant, paths, within, over), daemon=True)
+    renewing.start()
+    try:
+        with removed_on_failure(tenant, paths):
+            yield
+    finally:
+        over.set()
+        renewing.join()
+
+
+def _plan_on(tenant: Tenant, paths: Sequence[str], within: timedelta, over: threading.Event) -> None:
+    while not over.wait(PLANNED_ON_EVERY_SECONDS):
+        try:
+            # One at a time, so that whoever claims several waits for none while holding another.
+            for path in list(paths):
+                with acting_as(tenant):
+                    planned = tenant.doomed_recordings.filter(path=path, planned=True)
+                    planned.update(not_before=timezone.now() + within)
+        except DatabaseFailed as error:
+            logger.warning("files that are being written could not be planned on: %s", type(error).__name__)
+        finally:
+            connection.close()
+
+
+def must_be_planned(tenant: Tenant, path: str) -> None:
+    """What was written although nothing tells of it any more, as the database was away too long, goes at once.
+
+    It opens its own transaction. Raises StorageFailed.
+    """
+    with acting_as(tenant):
+        if tenant.doomed_recordings.filter(path=path).exists():
+            return
+    remove_file(path)
+    raise StorageFailed("a file took too long to write")
 
 
 def write(paths: Sequence[str], contents: Sequence[bytes]) -> None:

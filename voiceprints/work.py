@@ -151,7 +151,7 @@ def uploads(tenant: Tenant) -> Iterator[list[str]]:
     with acting_as(tenant):
         _refuse_too_many(tenant)
     paths: list[str] = []
-    with recordings.removed_on_failure(tenant, paths):
+    with recordings.planned_on(tenant, paths, within=TIME_TO_CLAIM):
         yield paths
 
 
@@ -172,10 +172,10 @@ def stored(tenant: Tenant, file: IO[bytes], suffix: str = "", *, run: Run | None
             # An erasure that takes the job away waits for what is planned then, and for nothing later.
             run.keep()
         recordings.plan(tenant, [path], within=TIME_TO_CLAIM)
-    with recordings.removed_on_failure(tenant, [path]):
+    with recordings.planned_on(tenant, [path], within=TIME_TO_CLAIM):
         file.seek(0)
         recordings.write_file(path, File(file))
-        recordings.plan_again(tenant, path, within=TIME_TO_CLAIM)
+        recordings.must_be_planned(tenant, path)
     return path
 
 

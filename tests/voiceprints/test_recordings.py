@@ -1,5 +1,7 @@
 """Files and rows: what happens when one of them fails."""
 
+import io
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -8,8 +10,11 @@ from django.core.files.storage import FileSystemStorage, storages
 from django.utils import timezone
 
 from tenants.context import acting_as, acting_as_platform
+from tenants.models import Tenant
+from tests import searching
 from tests.cast import LIBRARY, SUSAN, audio
-from voiceprints import jobs, recordings, services
+from tests.servers import through_the_queue
+from voiceprints import bulk, jobs, recordings, services, work
 from voiceprints.errors import StorageFailed
 from voiceprints.models import DoomedRecording
 from voiceprints.results import LibraryKey
@@ -100,6 +105,46 @@ def test_a_file_swept_too_early_is_not_claimed(acme):
     recordings.sweep()
     with pytest.raises(StorageFailed), acting_as(acme):
         recordings.claim(paths)
+
+
+def test_files_stay_planned_as_long_as_they_are_written(acme, monkeypatch, recordings_folder):
+    """Also one that was written before, for the same job."""
+    written, seen = recordings.write_file, []
+
+    def lapsed_and_planned_on(*asked):
+        with acting_as(acme):
+            seen.append(acme.doomed_recordings.update(not_before=timezone.now()))
+        for _ in range(600):
+            with acting_as(acme):
+                if not acme.doomed_recordings.filter(not_before__lte=timezone.now()).exists():
+                    break
+            time.sleep(0.05)
+        assert recordings.sweep() == 0
+        written(*asked)
+
+    monkeypatch.setattr(recordings, "write_file", lapsed_and_planned_on)
+    monkeypatch.setattr(recordings, "PLANNED_ON_EVERY_SECONDS", 0.01)
+    with through_the_queue():
+        job = bulk.begin_import(acme, manifest=io.BytesIO(b"a list"), archive=io.BytesIO(b"an archive"))
+    assert seen == [1, 2]
+    assert [recordings.read(path) for path in job.inputs] == [b"a list", b"an archive"]
+
+
+@pytest.mark.parametrize("what_is_gone", ["its plan", "its tenant"])
+def test_a_file_of_which_nothing_tells_once_it_is_written_goes(what_is_gone, acme, monkeypatch, recordings_folder):
+    written = recordings.write_file
+
+    def swept_meanwhile(*asked):
+        with acting_as_platform():
+            acme.doomed_recordings.all().delete()
+            if what_is_gone == "its tenant":
+                Tenant.objects.filter(pk=acme.pk).delete()
+        written(*asked)
+
+    monkeypatch.setattr(recordings, "write_file", swept_meanwhile)
+    with pytest.raises(StorageFailed):
+        work.stored(acme, io.BytesIO(b"a file"))
+    assert searching.files(recordings_folder) == {}
 
 
 def test_an_empty_folder_goes_with_its_last_file_and_others_stay(recordings_folder):
