@@ -272,30 +272,38 @@ def _find(tenant: Tenant, erasure: Erasure, *, patiently: bool) -> None:
     if known:
         _remove(tenant, erasure)
         return
+    _look(tenant, erasure, patiently=patiently)
+    if erasure.state == State.BEGUN and erasure.paths:
+        recordings.remove_now(tenant, erasure.paths)
+        _look(tenant, erasure, patiently=patiently)
+
+
+def _look(tenant: Tenant, erasure: Erasure, *, patiently: bool) -> None:
     with alone(f"looking for people of tenant {tenant.pk}", patiently=patiently) as mine:
-        if mine and (sought := _sought(tenant)):
+        if mine and (sought := _take_up(tenant)):
             _look_for(tenant, sought)
     with acting_as(tenant):
         erasure.refresh_from_db()
 
 
-def _sought(tenant: Tenant) -> list[Erasure]:
-    """Those of persons that are only begun.
+def _take_up(tenant: Tenant) -> list[Erasure]:
+    """Persons who may be looked for now, of those whose erasures are only begun.
 
-    Whom an export may have read that runs still waits until it is over, and until what others have written before, and
-    lost, is claimed or gone.
+    Whom an export may have read that runs still waits until it is over. What lies there unclaimed at that moment is
+    theirs to wait for, too: it is written down once, so that exports that come later keep nobody waiting.
     """
     with acting_as(tenant):
+        begun = erasures_of(tenant).filter(kind=Kind.PERSON, state=State.BEGUN).select_for_update().order_by("pk")
+        waiting = list(begun)
         if not tenant.active:
             traces.take_exports_from_the_dead(tenant)
         since = traces.exports_that_read(tenant).aggregate(since=Min("started"))["since"]
-        begun = erasures_of(tenant).filter(kind=Kind.PERSON, state=State.BEGUN).select_for_update().order_by("pk")
-        ready = list(begun.filter(created__lt=since) if since else begun)
-        written = exchange.being_written(tenant)
+        ready = [erasure for erasure in waiting if since is None or erasure.created < since]
+        unclaimed = exchange.unclaimed(tenant)
         for erasure in ready:
-            if written and not erasure.paths:
-                keep(erasure, paths=written)
-        return [erasure for erasure in ready if not set(written) & set(erasure.paths)]
+            if unclaimed and not erasure.paths:
+                keep(erasure, paths=unclaimed)
+        return [erasure for erasure in ready if not set(unclaimed) & set(erasure.paths)]
 
 
 def _look_for(tenant: Tenant, sought: Sequence[Erasure]) -> None:
@@ -340,7 +348,7 @@ def _remove_rows(tenant: Tenant, erasure: Erasure) -> None:
         jobs, uploads = traces.forget_jobs(tenant, erasure.subject)
         counts = summed(summed(erasure.counts, counts | {"files": len(files)}), jobs)
         exports = traces.begin_exports_anew(tenant)
-        paths = [*files, *uploads, *exchange.being_written(tenant)]
+        paths = [*files, *uploads, *exchange.unclaimed(tenant)]
         keep(erasure, state=State.REMOVING, paths=paths, counts=counts)
         transaction.on_commit(lambda: _send(tenant, exports), robust=True)
         transaction.on_commit(lambda: dispatch(tenant.pk, erasure.pk), robust=True)

@@ -457,11 +457,14 @@ class BackupHoldsFiles(VoiceprintError):
 
 
 class FilesAwaited(VoiceprintError):
-    """What somebody is writing, or was when they died, is removed once it is there, or `until` has passed."""
+    """What somebody is writing, or was when they died, is removed once it is there, or `until` has passed.
+
+    Whoever is still at it then puts that off.
+    """
 
     def __init__(self, *, until: datetime) -> None:
         self.until = until
-        super().__init__(f"files may still be written, until {until:%Y-%m-%d %H:%M} UTC at the latest")
+        super().__init__(f"files may still be written, until {until:%Y-%m-%d %H:%M} UTC if nobody is at them any more")
 
 
 class BackupStuck(VoiceprintError):

@@ -81,7 +81,7 @@ def may_be_known_elsewhere(tenant: Tenant, external_id: str) -> bool:
     if any(keeper.keeps(tenant, external_id) for keeper in _elsewhere.values()):
         return True
     with acting_as(tenant):
-        files = _with_files(tenant).exists() or exports_that_read(tenant).exists() or exchange.being_written(tenant)
+        files = _with_files(tenant).exists() or exports_that_read(tenant).exists() or exchange.unclaimed(tenant)
         return bool(files) or mentions.keeps(tenant, external_id)
 
 
@@ -94,7 +94,8 @@ def exports_that_read(tenant: Tenant) -> JobQuerySet:
 def take_exports_from_the_dead(tenant: Tenant) -> None:
     """Of a closed tenant nobody else claims an export whose runner was given up: it begins anew if that is restored."""
     given_up = exports_that_read(tenant).unclaimed(timezone.now() - work.GIVEN_UP_AFTER)
-    given_up.update(state=Job.State.QUEUED, runner=None, done=0, dispatched=timezone.now())
+    locked = list(given_up.select_for_update(of=["self"]).order_by("pk").values_list("pk", flat=True))
+    tenant.jobs.filter(pk__in=locked).update(state=Job.State.QUEUED, runner=None, done=0, dispatched=timezone.now())
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,8 @@ class ErasureReply(serializers.Serializer[Any]):
         allow_null=True,
     )
     waits_for_files_until = moment(
-        "Until when at the latest a file of it may still be written, such as an export; null if it waits for none.",
+        "Until when it waits for a file that may still be written, such as an export, and longer if somebody is still "
+        "at it then; null if it waits for none.",
         allow_null=True,
     )
     done = moment("", allow_null=True)

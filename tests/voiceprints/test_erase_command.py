@@ -143,7 +143,7 @@ def test_whoever_erases_a_tenant_of_which_a_file_is_being_written_is_told_that_i
         call_command("erase", "tenant", "acme", "--grace-days", "0", "--yes")
     number = erasure.newest_of(acme).pk
     assert str(waits.value) == (
-        f"files may still be written, until {until:%Y-%m-%d %H:%M} UTC at the latest; "
+        f"files may still be written, until {until:%Y-%m-%d %H:%M} UTC if nobody is at them any more; "
         f"erasure {number} goes on by itself, and then `erase receipt platform {number}` prints its receipt"
     )
     assert left(acme) == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import timedelta
 from threading import Event
 from types import SimpleNamespace
@@ -17,7 +18,7 @@ from django.utils import timezone
 from api.native.models import KeptAnswer
 from tenants.context import acting_as, acting_as_platform
 from tenants.locks import nobody_else_is_at
-from tenants.models import AuditEvent, Tenant
+from tenants.models import AuditEvent
 from tests import searching
 from tests.api.jdcloud.client import Jdcloud, halves
 from tests.api.native.client import Native, encoded
@@ -414,48 +415,89 @@ def test_an_unknown_id_waits_for_what_a_lost_export_has_written(acme, recordings
         bulk.cancel_job(acme, run.job.pk)
         services.delete_speaker(acme, in_library(acme), SUSAN)
         begun = erasure.erase_person(acme, SUSAN)
-        assert erasure.go_on(acme, begun.pk).state == Erasure.State.BEGUN
+        with pytest.raises(FilesAwaited):
+            erasure.go_on(acme, begun.pk)
+        assert erasure.find_erasure(acme, begun.pk).state == Erasure.State.BEGUN
         with pytest.raises(work.JobLost):
             run.succeed(product)
         assert erasure.go_on(acme, begun.pk).is_done
     assert searching.files(recordings_folder) == {}
 
 
-def test_who_asks_again_waits_for_an_export_that_began_since(acme):
+def test_who_asks_again_waits_for_an_export_that_began_since(acme, monkeypatch):
+    """And has read whom the first that asked was too early to wait for."""
     enroll(acme, KEN, KEN)
     enroll(acme, WEI, WEI, key=OTHER_TAG)
+    asked = []
     with through_the_queue():
         first = work.claimed(acme.pk, bulk.begin_export(acme, LIBRARY).pk)
-        unread = bulk.RUNNERS[Job.Kind.EXPORT](first)
         before = erasure.erase_person(acme, SUSAN)
+        first.succeed(bulk.RUNNERS[Job.Kind.EXPORT](first))
     enroll(acme, SUSAN, SUSAN, key=OTHER_TAG)
+    written = exchange.Export.write
+
+    def erased_meanwhile(*given):
+        done = written(*given)
+        services.delete_speaker(acme, in_library(acme, OTHER_TAG), SUSAN)
+        asked.append(erasure.erase_person(acme, SUSAN))
+        assert erasure.go_on(acme, before.pk).is_done
+        assert erasure.go_on(acme, asked[0].pk).state == Erasure.State.BEGUN
+        return done
+
     with through_the_queue():
         other = work.claimed(acme.pk, bulk.begin_export(acme, OTHER_TAG).pk)
-        read = bulk.RUNNERS[Job.Kind.EXPORT](other)
-        services.delete_speaker(acme, in_library(acme, OTHER_TAG), SUSAN)
-        asked = erasure.erase_person(acme, SUSAN)
-        first.succeed(unread)
-        erasure.go_on(acme, before.pk)
-        other.succeed(read)
-        assert erasure.go_on(acme, asked.pk).counts["exports"] == 1
+        monkeypatch.setattr(exchange.Export, "write", erased_meanwhile)
+        other.succeed(bulk.RUNNERS[Job.Kind.EXPORT](other))
+        assert erasure.go_on(acme, asked[0].pk).counts["exports"] == 1
 
 
-def test_a_file_that_took_longer_to_write_than_planned_is_kept_or_goes(acme, monkeypatch, recordings_folder):
-    written = recordings.write_file
+# --- Exports that nobody has and that resist -------------------------------------------------------------------------
 
-    def slowly(*asked):
-        with acting_as(acme):
-            acme.doomed_recordings.update(not_before=timezone.now())
-        recordings.sweep()
-        written(*asked)
 
-    monkeypatch.setattr(recordings, "write_file", slowly)
-    path = work.stored(acme, io.BytesIO(b"a file"))
-    with acting_as(acme):
-        assert list(acme.doomed_recordings.values_list("path", "planned")) == [(path, True)]
-    gone = Tenant(pk=10**6, slug="gone")
-    with pytest.raises(StorageFailed):
-        recordings.plan_again(gone, path, within=timedelta(hours=1))
+@pytest.fixture
+def stuck(monkeypatch):
+    """While it is entered no file can be deleted."""
+
+    @contextmanager
+    def entered():
+        with monkeypatch.context() as broken:
+            broken.setattr("django.core.files.storage.FileSystemStorage.delete", _refuse)
+            yield
+
+    return entered
+
+
+@pytest.fixture
+def lost_export(acme, stuck):
+    """It has read SUSAN, was cancelled and could not be deleted."""
+    enroll(acme, SUSAN, SUSAN)
+    with through_the_queue():
+        run = work.claimed(acme.pk, bulk.begin_export(acme, LIBRARY, recordings=True).pk)
+        product = bulk.RUNNERS[Job.Kind.EXPORT](run)
+        bulk.cancel_job(acme, run.job.pk)
+        with stuck(), pytest.raises(work.JobLost):
+            run.succeed(product)
+    return product.output
+
+
+def goes_on_once_files_go(tenant, begun, stuck):
+    with stuck(), pytest.raises(StorageFailed):
+        erasure.go_on(tenant, begun.pk)
+    return erasure.go_on(tenant, begun.pk).is_done
+
+
+def test_no_receipt_is_signed_while_a_lost_export_resists(acme, stuck, lost_export, recordings_folder):
+    with through_the_queue():
+        begun = erasure.erase_person(acme, SUSAN)
+        assert goes_on_once_files_go(acme, begun, stuck)
+    assert searching.files(recordings_folder) == {}
+
+
+def test_no_receipt_of_an_unknown_id_is_signed_while_a_lost_export_resists(acme, stuck, lost_export, recordings_folder):
+    services.delete_speaker(acme, in_library(acme), SUSAN)
+    with through_the_queue():
+        begun = erasure.erase_person(acme, SUSAN)
+        assert goes_on_once_files_go(acme, begun, stuck)
     assert searching.files(recordings_folder) == {}
 
 
@@ -606,7 +648,8 @@ def test_an_unknown_id_waits_in_a_closed_tenant_for_no_export_whose_runner_died(
         acme.refresh_from_db()
         assert not erasure.go_on(acme, begun.pk).is_done, "its runner lives"
         monkeypatch.setattr(work, "GIVEN_UP_AFTER", timedelta(0))
-        assert not erasure.go_on(acme, begun.pk).is_done, "what it has written is there yet"
+        with pytest.raises(FilesAwaited):
+            erasure.go_on(acme, begun.pk)
         with pytest.raises(work.JobLost):
             run.succeed(product)
         assert erasure.go_on(acme, begun.pk).is_done
