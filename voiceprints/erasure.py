@@ -9,7 +9,7 @@ files are looked through before anything of that. Nobody who asks through REST o
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -96,7 +96,7 @@ def go_on(tenant: Tenant, erasure_id: int, *, patiently: bool = True) -> Erasure
     of a person in it.
     """
     with alone(f"erasure {erasure_id}", patiently=patiently) as mine:
-        erasure = find_erasure(tenant, erasure_id)
+        erasure = _found(tenant, erasure_id)
         return _to_its_end(tenant, erasure, patiently=patiently) if mine else erasure
 
 
@@ -117,11 +117,16 @@ def _to_its_end(tenant: Tenant, erasure: Erasure, *, patiently: bool) -> Erasure
 
 def find_erasure(tenant: Tenant, erasure_id: int) -> Erasure:
     """Raises ErasureNotFound."""
+    erasure = _found(tenant, erasure_id)
+    tell_what_keeps(tenant, [erasure])
+    return erasure
+
+
+def _found(tenant: Tenant, erasure_id: int) -> Erasure:
     with acting_as(tenant):
         erasure = erasures_of(tenant).filter(pk=erasure_id).first()
     if erasure is None:
         raise ErasureNotFound(erasure_id=erasure_id)
-    tell_what_keeps([erasure])
     return erasure
 
 
@@ -132,7 +137,7 @@ def newest_of(tenant: Tenant) -> Erasure:
 
 def receipt_of(tenant: Tenant, erasure_id: int) -> dict[str, Any]:
     """Raises ErasureNotFound, ErasureUnfinished."""
-    return _receipt(find_erasure(tenant, erasure_id))
+    return _receipt(_found(tenant, erasure_id))
 
 
 def page_erasures(
@@ -145,7 +150,7 @@ def page_erasures(
 ) -> Page[Erasure]:
     with acting_as(tenant):
         found = page_of(erasures_of(tenant).filter(**where), order, after=after, limit=limit)
-    tell_what_keeps(found.rows)
+    tell_what_keeps(tenant, found.rows)
     return found
 
 
@@ -156,7 +161,7 @@ def page_gone(*, where: dict[str, Any], limit: int) -> Page[Erasure]:
     """
     with acting_as_platform():
         found = page_of(_of_gone().filter(**where), LAST_FIRST, after=None, limit=limit)
-    tell_what_keeps(found.rows)
+        _tell_what_keeps(found.rows, DoomedRecording.all_tenants.all())
     return found
 
 
@@ -181,14 +186,16 @@ def _receipt(erasure: Erasure) -> dict[str, Any]:
     return receipt
 
 
-def tell_what_keeps(erasures: Iterable[Erasure]) -> None:
-    """Those that are not done: since when a backup keeps every file from going, and until when one may be written."""
+def tell_what_keeps(tenant: Tenant, erasures: Sequence[Erasure]) -> None:
+    """Those that are not done, since when a backup keeps every file from going, and until when one may be written."""
+    with acting_as(tenant):
+        _tell_what_keeps(erasures, tenant.doomed_recordings.all())
+
+
+def _tell_what_keeps(erasures: Sequence[Erasure], doomed: QuerySet[DoomedRecording]) -> None:
     waiting = [erasure for erasure in erasures if not erasure.is_done]
-    if not waiting:
-        return
-    backup = backup_lock.holder()
-    with acting_as_platform():
-        written = recordings.awaited({erasure.tenant_id for erasure in waiting})
+    backup = backup_lock.holder() if waiting else None
+    written = doomed.filter(planned=True, tenant_id__in={erasure.tenant_id for erasure in waiting})
     for erasure in waiting:
         erasure.waits_for_backup_since = backup.since if backup else None
         its = (file.not_before for file in written if _waits_for(erasure, file))
@@ -272,25 +279,20 @@ def _find(tenant: Tenant, erasure: Erasure, *, patiently: bool) -> None:
     if known:
         _remove(tenant, erasure)
         return
-    _look(tenant, erasure, patiently=patiently)
-    if erasure.state == State.BEGUN and erasure.paths:
-        recordings.remove_now(tenant, erasure.paths)
-        _look(tenant, erasure, patiently=patiently)
-
-
-def _look(tenant: Tenant, erasure: Erasure, *, patiently: bool) -> None:
     with alone(f"looking for people of tenant {tenant.pk}", patiently=patiently) as mine:
-        if mine and (sought := _take_up(tenant)):
+        if mine and (sought := _ready(tenant)):
             _look_for(tenant, sought)
     with acting_as(tenant):
         erasure.refresh_from_db()
+    if erasure.state == State.BEGUN and erasure.paths:
+        recordings.refuse_awaited(tenant, Q(path__in=erasure.paths))
 
 
-def _take_up(tenant: Tenant) -> list[Erasure]:
+def _ready(tenant: Tenant) -> list[Erasure]:
     """Persons who may be looked for now, of those whose erasures are only begun.
 
-    Whom an export may have read that runs still waits until it is over. What lies there unclaimed at that moment is
-    theirs to wait for, too: it is written down once, so that exports that come later keep nobody waiting.
+    Whom an export may have read that runs still waits until it is over, and until what is being written at that moment
+    is there or gone. That is written down once, so that exports that come later keep nobody waiting.
     """
     with acting_as(tenant):
         begun = erasures_of(tenant).filter(kind=Kind.PERSON, state=State.BEGUN).select_for_update().order_by("pk")
@@ -299,11 +301,11 @@ def _take_up(tenant: Tenant) -> list[Erasure]:
             traces.take_exports_from_the_dead(tenant)
         since = traces.exports_that_read(tenant).aggregate(since=Min("started"))["since"]
         ready = [erasure for erasure in waiting if since is None or erasure.created < since]
-        unclaimed = exchange.unclaimed(tenant)
+        written = exchange.being_written(tenant)
         for erasure in ready:
-            if unclaimed and not erasure.paths:
-                keep(erasure, paths=unclaimed)
-        return [erasure for erasure in ready if not set(unclaimed) & set(erasure.paths)]
+            if written and not erasure.paths:
+                keep(erasure, paths=written)
+        return [erasure for erasure in ready if not set(written) & set(erasure.paths)]
 
 
 def _look_for(tenant: Tenant, sought: Sequence[Erasure]) -> None:
@@ -345,11 +347,10 @@ def _remove_rows(tenant: Tenant, erasure: Erasure) -> None:
         files = recordings_of(tenant, chosen)
         counts = counted(tenant, chosen)
         gallery.drop_speakers(tenant, tenant.speakers.filter(pk__in=chosen))
-        jobs, uploads = traces.forget_jobs(tenant, erasure.subject)
+        jobs = traces.forget_jobs(tenant, erasure.subject)
         counts = summed(summed(erasure.counts, counts | {"files": len(files)}), jobs)
         exports = traces.begin_exports_anew(tenant)
-        paths = [*files, *uploads, *exchange.unclaimed(tenant)]
-        keep(erasure, state=State.REMOVING, paths=paths, counts=counts)
+        keep(erasure, state=State.REMOVING, paths=exchange.being_written(tenant), counts=counts)
         transaction.on_commit(lambda: _send(tenant, exports), robust=True)
         transaction.on_commit(lambda: dispatch(tenant.pk, erasure.pk), robust=True)
 
@@ -378,9 +379,9 @@ def _look_through_jobs(tenant: Tenant, erasure: Erasure) -> None:
 def _drop_files(tenant: Tenant, erasure: Erasure, job_id: int) -> None:
     with acting_as(tenant):
         current = locked(erasure)
-        counts, paths = traces.drop_files(tenant, job_id)
+        counts = traces.drop_files(tenant, job_id)
         held = [held for held in current.held if held != job_id]
-        keep(erasure, paths=[*current.paths, *paths], counts=summed(current.counts, counts), held=held)
+        keep(erasure, counts=summed(current.counts, counts), held=held)
 
 
 def _release(tenant: Tenant, erasure: Erasure, job_id: int) -> None:
@@ -400,8 +401,9 @@ def _remove_the_rest(tenant: Tenant, erasure: Erasure, *, left_in: Erasure.State
     nor where nothing was to be removed and a row tells of them now.
     """
     _forget_mentions(tenant, erasure, left_in=left_in)
-    if erasure.paths:
-        recordings.remove_now(tenant, erasure.paths)
+    recordings.refuse_awaited(tenant, Q(path__in=erasure.paths))
+    # Rows that told whose they were may have gone before.
+    recordings.remove_let_go(tenant)
     elsewhere = traces.forget_elsewhere(tenant, erasure.subject)
     with acting_as(tenant):
         # Whoever asks for the same erasure has been joined to this one or begins another.

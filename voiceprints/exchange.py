@@ -84,9 +84,9 @@ def run_export(run: Run) -> Product:
         return Product(counted | {"size_bytes": file.tell()}, path, settings.EXPORT_KEPT_SECONDS)
 
 
-def unclaimed(tenant: Tenant) -> list[str]:
-    """Exports that no job has, and that may lie in the storage: on their way there, or on their way out of it."""
-    return list(tenant.doomed_recordings.filter(path__endswith=SUFFIX).values_list("path", flat=True))
+def being_written(tenant: Tenant) -> list[str]:
+    """Exports on their way into the storage, also of runners that have lost their jobs."""
+    return list(tenant.doomed_recordings.filter(planned=True, path__endswith=SUFFIX).values_list("path", flat=True))
 
 
 @contextmanager

@@ -580,7 +580,7 @@ class Erasure(models.Model):
     held = models.JSONField(default=list)
     """Jobs that wait until somebody has looked whether their uploads name the subject."""
     paths = models.JSONField(default=list)
-    """Files that must be gone before it is done."""
+    """Exports that were being written when it was begun: they are waited for."""
     counts = models.JSONField(default=dict)
     """How much of what was removed."""
     created = models.DateTimeField(_("begun"), auto_now_add=True)

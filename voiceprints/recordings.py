@@ -13,7 +13,7 @@ import re
 import threading
 import time
 import uuid
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
 from typing import IO, cast
@@ -24,11 +24,12 @@ from django.conf import settings
 from django.core.files.base import ContentFile, File
 from django.core.files.storage import storages
 from django.db import Error as DatabaseFailed
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import Max, Q, QuerySet
 from django.utils import timezone
 
 from tenants.context import acting_as, acting_as_platform
+from tenants.locks import LOOK_AGAIN_SECONDS
 from tenants.models import Tenant
 from voiceprints import backup_lock, jobs
 from voiceprints.bucket import Bucket
@@ -43,6 +44,7 @@ LONGEST_BATCH_SECONDS = 0.3
 SPARE_TIME_TO_CLAIM = timedelta(minutes=5)
 TRIED_AGAIN_AFTER = timedelta(hours=1)
 PLANNED_ON_EVERY_SECONDS = 300.0
+OTHERS_HAVE_SECONDS = 5.0
 # What a file system and an S3 service fail with.
 STORAGE_FAILURES = (OSError, BotoCoreError, ClientError)
 
@@ -128,12 +130,17 @@ def _plan_on(tenant: Tenant, paths: Sequence[str], within: timedelta, over: thre
 def must_be_planned(tenant: Tenant, path: str) -> None:
     """What was written although nothing tells of it any more, as the database was away too long, goes at once.
 
-    It opens its own transaction. Raises StorageFailed.
+    It opens its own transactions. Raises StorageFailed.
     """
     with acting_as(tenant):
         if tenant.doomed_recordings.filter(path=path).exists():
             return
-    remove_file(path)
+    if not remove_file(path):
+        try:
+            with acting_as(tenant):
+                doom(tenant, [path], not_before=timezone.now())
+        except IntegrityError:
+            logger.error("a file is left of a tenant that is gone")  # noqa: TRY400 - that says it all
     raise StorageFailed("a file took too long to write")
 
 
@@ -243,42 +250,40 @@ def sweep() -> int:
             return removed
 
 
-def remove_now(tenant: Tenant, paths: Sequence[str]) -> None:
-    """These files, which nobody claims any more, and whatever else is due.
+def remove_let_go(tenant: Tenant) -> int:
+    """Every file that the tenant has let go by now, and whatever else is due; returns how many are gone.
 
-    Raises StorageFailed when one resists, BackupHoldsFiles while a backup is being made, and FilesAwaited while one may
-    still be written.
+    Raises StorageFailed when one resists, and BackupHoldsFiles while a backup is being made.
     """
+    with acting_as(tenant):
+        newest = tenant.doomed_recordings.aggregate(newest=Max("pk"))["newest"] or 0
+    let_go, removed = Q(pk__lte=newest, planned=False), 0
+    ends = time.monotonic() + OTHERS_HAVE_SECONDS
     while True:
         with acting_as(tenant):
-            chosen = Q(path__in=paths, planned=False) | Q(not_before__lte=timezone.now())
-            tried, gone = _remove_doomed(tenant.doomed_recordings.filter(chosen))
+            tried, gone = _remove_doomed(tenant.doomed_recordings.filter(let_go | Q(not_before__lte=timezone.now())))
+        removed += gone
         if tried and not gone:
             raise StorageFailed(f"{tried} files could not be removed")
-        if tried == 0:
-            break
-    with acting_as(tenant):
-        left = tenant.doomed_recordings.filter(path__in=paths)
-        backup = backup_lock.holder() if left.exists() else None
-        resisting = left.filter(planned=False).exists()
-    if backup:
-        raise BackupHoldsFiles(backup)
-    if resisting:
-        # What a sweep has in hand this moment may still fail.
-        raise StorageFailed("files are left to be removed")
-    refuse_awaited(tenant, Q(path__in=paths))
+        if tried:
+            continue
+        with acting_as(tenant):
+            left = tenant.doomed_recordings.filter(let_go).exists()
+            backup = backup_lock.holder() if left else None
+        if not left:
+            return removed
+        if backup:
+            raise BackupHoldsFiles(backup)
+        if time.monotonic() > ends:
+            raise StorageFailed("files are left to be removed")
+        # A sweep has them in hand.
+        time.sleep(LOOK_AGAIN_SECONDS)
 
 
-def remove_all_of(tenant: Tenant) -> int:
-    """Files that are doomed of a tenant who is gone, without those that may still be written: how many.
-
-    Raises as `remove_now` does.
-    """
-    with acting_as(tenant):
-        chosen = tenant.doomed_recordings.filter(Q(planned=False) | Q(not_before__lte=timezone.now()))
-        paths = list(chosen.values_list("path", flat=True))
-    remove_now(tenant, paths)
-    return len(paths)
+def has_let_go(tenant: Tenant) -> bool:
+    """Whether files are left of what the tenant has deleted."""
+    let_go: bool = tenant.doomed_recordings.filter(planned=False).exists()
+    return let_go
 
 
 def refuse_awaited(tenant: Tenant, *chosen: Q) -> None:
@@ -287,11 +292,6 @@ def refuse_awaited(tenant: Tenant, *chosen: Q) -> None:
         until = tenant.doomed_recordings.filter(*chosen, planned=True).aggregate(until=Max("not_before"))["until"]
     if until:
         raise FilesAwaited(until=until)
-
-
-def awaited(tenants: Collection[int]) -> list[DoomedRecording]:
-    """Files of these tenants, by number, that may still be written. For those who see them all."""
-    return list(DoomedRecording.all_tenants.filter(planned=True, tenant_id__in=tenants))
 
 
 def _remove_now_or_later(tenant: Tenant, paths: Sequence[str]) -> None:

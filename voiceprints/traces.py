@@ -74,15 +74,15 @@ def is_known(tenant: Tenant, external_id: str) -> bool:
 
 
 def may_be_known_elsewhere(tenant: Tenant, external_id: str) -> bool:
-    """Whether another room or a job about others tells of the id, or a file, which is not looked at here, may name it.
+    """Whether another room or a job about others tells of the id, or a file, which is not looked at here, may hold it.
 
     It opens its own transactions.
     """
     if any(keeper.keeps(tenant, external_id) for keeper in _elsewhere.values()):
         return True
     with acting_as(tenant):
-        files = _with_files(tenant).exists() or exports_that_read(tenant).exists() or exchange.unclaimed(tenant)
-        return bool(files) or mentions.keeps(tenant, external_id)
+        files = _with_files(tenant).exists() or exports_that_read(tenant).exists() or exchange.being_written(tenant)
+        return bool(files) or recordings.has_let_go(tenant) or mentions.keeps(tenant, external_id)
 
 
 def exports_that_read(tenant: Tenant) -> JobQuerySet:
@@ -155,10 +155,10 @@ def begin_exports_anew(tenant: Tenant) -> list[int]:
     return begun
 
 
-def forget_jobs(tenant: Tenant, external_id: str) -> tuple[Counter[str], list[str]]:
+def forget_jobs(tenant: Tenant, external_id: str) -> Counter[str]:
     """In the caller's transaction: enrollments of the id, lines about it, and where others' results name it.
 
-    Returns how much that was, and the paths of the uploads that go.
+    Returns how much that was.
     """
     doomed = list(_enrolling(tenant, external_id).select_for_update().order_by("pk"))
     saying = _saying(tenant, external_id).exclude(pk__in=[job.pk for job in doomed])
@@ -170,7 +170,7 @@ def forget_jobs(tenant: Tenant, external_id: str) -> tuple[Counter[str], list[st
     for job in others:
         job.result, job.problem = _without(job.result, external_id), _without(job.problem, external_id)
         job.save(update_fields=["result", "problem"])
-    return Counter(jobs=len(doomed), uploads=len(paths), job_lines=lines, job_results=len(others)), paths
+    return Counter(jobs=len(doomed), uploads=len(paths), job_lines=lines, job_results=len(others))
 
 
 def jobs_with_files(tenant: Tenant) -> list[int]:
@@ -199,11 +199,11 @@ def keep_nothing_of(tenant: Tenant, job_id: int, lines: Sequence[int]) -> None:
         job.save(update_fields=["parameters"])
 
 
-def drop_files(tenant: Tenant, job_id: int) -> tuple[Counter[str], list[str]]:
+def drop_files(tenant: Tenant, job_id: int) -> Counter[str]:
     """In the caller's transaction: uploads and exports of the job go, and with its uploads what is left to be done."""
     job: Job | None = tenant.jobs.filter(pk=job_id).select_for_update().first()
     if job is None:
-        return Counter(), []
+        return Counter()
     paths = [*job.inputs, *filter(None, [job.output])]
     counts = Counter(uploads=len(job.inputs), exports=int(bool(job.output)))
     if job.is_over:
@@ -213,7 +213,7 @@ def drop_files(tenant: Tenant, job_id: int) -> tuple[Counter[str], list[str]]:
         )
     else:
         work.cancel(tenant, job_id, because=SubjectErased())
-    return counts, paths
+    return counts
 
 
 def _with_files(tenant: Tenant) -> QuerySet[Job]:

@@ -118,7 +118,7 @@ class ErasureViewSet(NativeViewSet):
         sent = self.body(request)
         with self.atomically():
             begun = self._begun(sent)
-            erasure.tell_what_keeps([begun])
+            erasure.tell_what_keeps(self.tenant, [begun])
             return self.kept(self.reply(begun, Location=reverse("native-erasure", args=[begun.pk])))
 
     def _begun(self, sent: Mapping[str, Any]) -> Erasure:

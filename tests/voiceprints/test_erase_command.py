@@ -193,3 +193,18 @@ def test_whoever_erases_while_a_backup_is_made_is_told_how_to_get_the_receipt(ac
     assert said[0].endswith(
         f"erasure {number} goes on by itself, and then `erase receipt acme {number}` prints its receipt"
     )
+
+
+def test_whoever_erases_somebody_whose_files_resist_is_told_that_it_goes_on_by_itself(acme, people, monkeypatch):
+    with monkeypatch.context() as broken:
+        broken.setattr("django.core.files.storage.FileSystemStorage.delete", _refuse)
+        with pytest.raises(CommandError) as waits:
+            call_command("erase", "person", "acme", SUSAN, "--yes")
+    number = erasure.newest_of(acme).pk
+    assert f"could not be removed; erasure {number} goes on by itself" in str(waits.value)
+    erasure.tend()
+    assert erasure.receipt_of(acme, number)
+
+
+def _refuse(*_):
+    raise PermissionError

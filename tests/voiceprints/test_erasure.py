@@ -501,6 +501,40 @@ def test_no_receipt_of_an_unknown_id_is_signed_while_a_lost_export_resists(acme,
     assert searching.files(recordings_folder) == {}
 
 
+def test_the_upload_of_an_enrollment_that_was_cancelled_is_waited_for(acme, stuck, recordings_folder):
+    with through_the_queue():
+        job = bulk.begin_enrollment(acme, LIBRARY, SUBJECT, [audio(SUSAN)], answer="native")
+        with stuck():
+            bulk.cancel_job(acme, job.pk)
+        begun = erasure.erase_person(acme, SUBJECT)
+        assert goes_on_once_files_go(acme, begun, stuck)
+    assert searching.files(recordings_folder) == {}
+
+
+def test_the_recordings_of_somebody_who_was_deleted_before_are_waited_for(acme, stuck, recordings_folder):
+    enroll(acme, SUBJECT, SUSAN)
+    with stuck():
+        services.delete_speaker(acme, in_library(acme), SUBJECT)
+    with through_the_queue():
+        begun = erasure.erase_person(acme, SUBJECT)
+        assert goes_on_once_files_go(acme, begun, stuck)
+    assert searching.files(recordings_folder) == {}
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_an_export_that_is_over_while_an_erasure_waits_is_waited_for(known, acme, stuck, recordings_folder):
+    enroll(acme, SUBJECT, SUSAN)
+    job = bulk.begin_export(acme, LIBRARY, recordings=True)
+    with through_the_queue():
+        if not known:
+            services.delete_speaker(acme, in_library(acme), SUBJECT)
+        begun = erasure.erase_person(acme, SUBJECT)
+        with stuck():
+            bulk.delete_file(acme, job.pk)
+        assert goes_on_once_files_go(acme, begun, stuck)
+    assert searching.files(recordings_folder) == {}
+
+
 def test_an_erasure_waits_for_no_upload_and_for_no_export_that_is_written_later(acme, recordings_folder):
     enroll(acme, SUSAN, SUSAN)
     with through_the_queue():
@@ -830,12 +864,12 @@ def test_an_import_let_go_on_while_an_unknown_id_is_looked_for_goes_on_and_keeps
         assert (after.state, after.inputs) == (Job.State.QUEUED, kept)
 
 
-def test_what_else_is_to_be_removed_keeps_no_unknown_id_waiting(acme, begun_in_vain, monkeypatch):
-    with monkeypatch.context() as broken:
-        broken.setattr("django.core.files.storage.FileSystemStorage.delete", _refuse)
-        with acting_as(acme):
-            recordings.doom(acme, ["of/somebody/else"], not_before=timezone.now())
-        assert erasure.go_on(acme, begun_in_vain.pk).is_done
+def test_no_receipt_of_an_unknown_id_is_signed_while_files_of_people_who_were_deleted_resist(
+    acme, begun_in_vain, stuck
+):
+    with acting_as(acme):
+        recordings.doom(acme, ["of/whoever/was.flac"], not_before=timezone.now())
+    assert goes_on_once_files_go(acme, begun_in_vain, stuck)
 
 
 @pytest.mark.parametrize("whose", [SUBJECT, None])

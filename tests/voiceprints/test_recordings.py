@@ -130,21 +130,37 @@ def test_files_stay_planned_as_long_as_they_are_written(acme, monkeypatch, recor
     assert [recordings.read(path) for path in job.inputs] == [b"a list", b"an archive"]
 
 
-@pytest.mark.parametrize("what_is_gone", ["its plan", "its tenant"])
-def test_a_file_of_which_nothing_tells_once_it_is_written_goes(what_is_gone, acme, monkeypatch, recordings_folder):
+@pytest.fixture(params=["its plan", "its tenant"])
+def gone_while_written(request, acme, monkeypatch):
     written = recordings.write_file
 
-    def swept_meanwhile(*asked):
+    def gone_meanwhile(*asked):
         with acting_as_platform():
             acme.doomed_recordings.all().delete()
-            if what_is_gone == "its tenant":
+            if request.param == "its tenant":
                 Tenant.objects.filter(pk=acme.pk).delete()
         written(*asked)
 
-    monkeypatch.setattr(recordings, "write_file", swept_meanwhile)
+    monkeypatch.setattr(recordings, "write_file", gone_meanwhile)
+    return request.param
+
+
+def test_a_file_of_which_nothing_tells_once_it_is_written_goes(acme, gone_while_written, recordings_folder):
     with pytest.raises(StorageFailed):
         work.stored(acme, io.BytesIO(b"a file"))
     assert searching.files(recordings_folder) == {}
+
+
+def test_such_a_file_that_resists_is_told_of(acme, gone_while_written, monkeypatch, caplog):
+    monkeypatch.setattr("django.core.files.storage.FileSystemStorage.delete", _refuse)
+    with pytest.raises(StorageFailed):
+        work.stored(acme, io.BytesIO(b"a file"))
+    has_tenant = gone_while_written == "its plan"
+    assert (doomed(), "a file is left" in caplog.text) == (int(has_tenant), not has_tenant)
+
+
+def _refuse(*_):
+    raise PermissionError
 
 
 def test_an_empty_folder_goes_with_its_last_file_and_others_stay(recordings_folder):

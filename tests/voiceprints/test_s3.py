@@ -123,11 +123,11 @@ def test_what_is_deleted_while_the_bucket_is_not_there_goes_when_it_is_back(acme
         assert DoomedRecording.all_tenants.filter(path=path).exists()
         DoomedRecording.all_tenants.update(not_before=timezone.now())
     with pytest.raises(StorageFailed):
-        recordings.remove_all_of(acme)
+        recordings.remove_let_go(acme)
 
     bucket.create()
     bucket.put_object(Key=path, Body=content)
-    assert recordings.remove_all_of(acme) == 1
+    assert recordings.remove_let_go(acme) == 1
     assert objects(bucket) == []
 
 

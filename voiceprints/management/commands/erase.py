@@ -12,7 +12,7 @@ from tenants.clocks import WrongClock
 from tenants.management.base import AttributedCommand, tenant_named
 from tenants.models import Tenant
 from voiceprints import erasure, leaving, receipts, vacuuming
-from voiceprints.errors import BackupHoldsFiles, ErasureUnfinished, FilesAwaited, VoiceprintError
+from voiceprints.errors import BackupHoldsFiles, ErasureUnfinished, FilesAwaited, StorageFailed, VoiceprintError
 from voiceprints.models import Erasure
 
 VACUUMS = ("plain", "full")
@@ -135,13 +135,13 @@ def _refuse_without_assent(options: dict[str, Any]) -> None:
 def _done(options: dict[str, Any], tenant: Tenant, begun: Erasure) -> str:
     """The receipt, once everything is gone.
 
-    Raises CommandError while a backup holds the files or some may still be written, and where the end waits for
-    somebody else, such as for an export that may have read the person.
+    Raises CommandError while a backup holds the files, some may still be written or resist, and where the end waits
+    for somebody else, such as for an export that may have read the person.
     """
     try:
         erasure.go_on(tenant, begun.pk)
         receipt = erasure.receipt_of(tenant, begun.pk)
-    except (BackupHoldsFiles, ErasureUnfinished, FilesAwaited) as unfinished:
+    except (BackupHoldsFiles, ErasureUnfinished, FilesAwaited, StorageFailed) as unfinished:
         whose = PLATFORM if begun.kind == Erasure.Kind.TENANT else tenant.slug
         later = f"erasure {begun.pk} goes on by itself, and then `erase receipt {whose} {begun.pk}` prints its receipt"
         raise CommandError(f"{unfinished}; {later}") from None
