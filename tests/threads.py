@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
+from contextlib import contextmanager
+from threading import Barrier, Event, Thread
 
 from django.db import connection
 
+from voiceprints import backup_lock
 from voiceprints.errors import VoiceprintError
 
 
@@ -26,3 +29,24 @@ def all_at_once(*deeds):
 
     with ThreadPoolExecutor(len(deeds)) as pool:
         return list(pool.map(outcome, deeds))
+
+
+@contextmanager
+def making_a_backup() -> Iterator[None]:
+    """Over a connection of its own, as another process would."""
+    held, done = Event(), Event()
+
+    def hold() -> None:
+        with backup_lock.all_kept():
+            held.set()
+            done.wait(60)
+        connection.close()
+
+    thread = Thread(target=hold)
+    thread.start()
+    assert held.wait(30)
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()

@@ -279,12 +279,15 @@ def _find(tenant: Tenant, erasure: Erasure, *, patiently: bool) -> None:
     if known:
         _remove(tenant, erasure)
         return
-    with alone(f"looking for people of tenant {tenant.pk}", patiently=patiently) as mine:
-        if mine and (sought := _ready(tenant)):
-            _look_for(tenant, sought)
-    with acting_as(tenant):
-        erasure.refresh_from_db()
-    if erasure.state == State.BEGUN and erasure.paths:
+    if erasure.looked_through is None:
+        with alone(f"looking for people of tenant {tenant.pk}", patiently=patiently) as mine:
+            if mine and (sought := _ready(tenant)):
+                _look_for(tenant, sought)
+        with acting_as(tenant):
+            erasure.refresh_from_db()
+    if erasure.state == State.BEGUN and erasure.looked_through:
+        _end_unnamed(tenant, erasure)
+    elif erasure.state == State.BEGUN:
         recordings.refuse_awaited(tenant, Q(path__in=erasure.paths))
 
 
@@ -295,8 +298,8 @@ def _ready(tenant: Tenant) -> list[Erasure]:
     is there or gone. That is written down once, so that exports that come later keep nobody waiting.
     """
     with acting_as(tenant):
-        begun = erasures_of(tenant).filter(kind=Kind.PERSON, state=State.BEGUN).select_for_update().order_by("pk")
-        waiting = list(begun)
+        begun = erasures_of(tenant).filter(kind=Kind.PERSON, state=State.BEGUN, looked_through=None)
+        waiting = list(begun.select_for_update().order_by("pk"))
         if not tenant.active:
             traces.take_exports_from_the_dead(tenant)
         since = traces.exports_that_read(tenant).aggregate(since=Min("started"))["since"]
@@ -310,15 +313,30 @@ def _ready(tenant: Tenant) -> list[Erasure]:
 
 def _look_for(tenant: Tenant, sought: Sequence[Erasure]) -> None:
     """Of whoever is named nowhere nothing is to be removed, and neither imports nor exports are disturbed."""
+    now = timezone.now()
     named = traces.named_in_files(tenant, {erasure.subject for erasure in sought})
+    unnamed = [erasure for erasure in sought if erasure.subject not in named]
+    with acting_as(tenant):
+        for erasure in unnamed:
+            lock(erasure)
+            keep(erasure, looked_through=now)
     for erasure in sought:
-        with coming_from(Origin(**erasure.origin)):
-            if erasure.subject not in named:
-                _remove_the_rest(tenant, erasure, left_in=State.BEGUN)
-            if erasure.state == State.BEGUN:
+        if erasure.subject in named:
+            with coming_from(Origin(**erasure.origin)):
                 _remove(tenant, erasure)
-            elif erasure.state == State.REMOVED:
-                sign(erasure, tenant.slug)
+    # After the others: whatever keeps their ends from coming keeps nobody's files here.
+    for erasure in unnamed:
+        with coming_from(Origin(**erasure.origin)):
+            _end_unnamed(tenant, erasure)
+
+
+def _end_unnamed(tenant: Tenant, erasure: Erasure) -> None:
+    """Unless a row tells of them by now."""
+    _remove_the_rest(tenant, erasure, left_in=State.BEGUN)
+    if erasure.state == State.BEGUN:
+        _remove(tenant, erasure)
+    elif erasure.state == State.REMOVED:
+        sign(erasure, tenant.slug)
 
 
 def _remove(tenant: Tenant, erasure: Erasure) -> None:
@@ -395,7 +413,7 @@ def _release(tenant: Tenant, erasure: Erasure, job_id: int) -> None:
 
 
 def _remove_the_rest(tenant: Tenant, erasure: Erasure, *, left_in: Erasure.State) -> None:
-    """Files and what other rooms keep; then the audit trail says that it is done, once.
+    """What other rooms keep, and files; then the audit trail says that it is done, once.
 
     Not where somebody else has gone on with it since, nor while an import is held that somebody let go on meanwhile,
     nor where nothing was to be removed and a row tells of them now.
@@ -404,14 +422,12 @@ def _remove_the_rest(tenant: Tenant, erasure: Erasure, *, left_in: Erasure.State
     recordings.refuse_awaited(tenant, Q(path__in=erasure.paths))
     # Rows that told whose they were may have gone before.
     recordings.remove_let_go(tenant)
-    elsewhere = traces.forget_elsewhere(tenant, erasure.subject)
     with acting_as(tenant):
         # Whoever asks for the same erasure has been joined to this one or begins another.
         _take_turn(tenant, erasure.subject)
         lock(erasure)
         if erasure.state != left_in:
             return
-        keep(erasure, counts=summed(erasure.counts, elsewhere))
         if erasure.held or (left_in == State.BEGUN and _is_known(tenant, erasure.subject)):
             return
         keep(erasure, state=State.REMOVED, subject="", paths=[])
@@ -419,12 +435,14 @@ def _remove_the_rest(tenant: Tenant, erasure: Erasure, *, left_in: Erasure.State
 
 
 def _forget_mentions(tenant: Tenant, erasure: Erasure, *, left_in: Erasure.State) -> None:
-    """What lines and jobs about others say of the subject, whatever still keeps its files from going."""
+    """What other rooms, and lines and jobs about others, say of the subject, whatever keeps files from going."""
+    elsewhere = traces.forget_elsewhere(tenant, erasure.subject)
     with acting_as(tenant):
         _take_turn(tenant, erasure.subject)
         lock(erasure)
         if erasure.state == left_in:
-            keep(erasure, counts=summed(erasure.counts, mentions.forget(tenant, erasure.subject)))
+            counts = summed(elsewhere, mentions.forget(tenant, erasure.subject))
+            keep(erasure, counts=summed(erasure.counts, counts))
 
 
 def _send(tenant: Tenant, jobs: Sequence[int]) -> None:

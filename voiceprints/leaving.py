@@ -92,8 +92,9 @@ def erase(tenant: Tenant, erasure: Erasure, go_on: Callable[[Erasure], object]) 
         _end_jobs(tenant)
         _remove_speakers(tenant, erasure)
         _remove_jobs(tenant, erasure)
-        _count(erasure, files=recordings.remove_let_go(tenant), **traces.forget_elsewhere(tenant, None))
+        _count(erasure, **traces.forget_elsewhere(tenant, None))
         _forget_keys(tenant)
+        recordings.remove_let_go(tenant)
         for other in _others_unfinished(tenant):
             go_on(other)
         recordings.refuse_awaited(tenant)
@@ -153,7 +154,6 @@ def _remove_speakers(tenant: Tenant, erasure: Erasure) -> None:
             counts, files = counted(tenant, chosen), recordings_of(tenant, chosen)
             gallery.drop_speakers(tenant, tenant.speakers.filter(pk__in=chosen))
             _add(erasure, counts | {"files": len(files)})
-        recordings.remove_let_go(tenant)
 
 
 def _remove_jobs(tenant: Tenant, erasure: Erasure) -> None:

@@ -581,6 +581,8 @@ class Erasure(models.Model):
     """Jobs that wait until somebody has looked whether their uploads name the subject."""
     paths = models.JSONField(default=list)
     """Exports that were being written when it was begun: they are waited for."""
+    looked_through = models.DateTimeField(null=True)
+    """When files were, and none named the subject, of whom no row told."""
     counts = models.JSONField(default=dict)
     """How much of what was removed."""
     created = models.DateTimeField(_("begun"), auto_now_add=True)

@@ -95,7 +95,7 @@ def removed_on_failure(tenant: Tenant, paths: Sequence[str]) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        _remove_now_or_later(tenant, paths)
+        _give_up(tenant, paths)
         raise
 
 
@@ -105,12 +105,12 @@ def planned_on(tenant: Tenant, paths: Sequence[str], *, within: timedelta) -> It
     over = threading.Event()
     renewing = threading.Thread(target=_plan_on, args=(tenant, paths, within, over), daemon=True)
     renewing.start()
-    try:
-        with removed_on_failure(tenant, paths):
+    with removed_on_failure(tenant, paths):
+        try:
             yield
-    finally:
-        over.set()
-        renewing.join()
+        finally:
+            over.set()
+            renewing.join()
 
 
 def _plan_on(tenant: Tenant, paths: Sequence[str], within: timedelta, over: threading.Event) -> None:
@@ -250,34 +250,33 @@ def sweep() -> int:
             return removed
 
 
-def remove_let_go(tenant: Tenant) -> int:
-    """Every file that the tenant has let go by now, and whatever else is due; returns how many are gone.
+def remove_let_go(tenant: Tenant) -> None:
+    """Every file that the tenant has let go by now, or that somebody died writing. Those let go later are not.
 
     Raises StorageFailed when one resists, and BackupHoldsFiles while a backup is being made.
     """
     with acting_as(tenant):
         newest = tenant.doomed_recordings.aggregate(newest=Max("pk"))["newest"] or 0
-    let_go, removed = Q(pk__lte=newest, planned=False), 0
+    let_go = Q(pk__lte=newest) & (Q(planned=False) | Q(not_before__lte=timezone.now()))
     ends = time.monotonic() + OTHERS_HAVE_SECONDS
     while True:
         with acting_as(tenant):
-            tried, gone = _remove_doomed(tenant.doomed_recordings.filter(let_go | Q(not_before__lte=timezone.now())))
-        removed += gone
-        if tried and not gone:
-            raise StorageFailed(f"{tried} files could not be removed")
-        if tried:
-            continue
-        with acting_as(tenant):
+            tried, gone = _remove_doomed(tenant.doomed_recordings.filter(let_go))
             left = tenant.doomed_recordings.filter(let_go).exists()
             backup = backup_lock.holder() if left else None
         if not left:
-            return removed
+            return
         if backup:
             raise BackupHoldsFiles(backup)
-        if time.monotonic() > ends:
+        if tried and not gone:
+            raise StorageFailed(f"{tried} files could not be removed")
+        if tried:
+            ends = time.monotonic() + OTHERS_HAVE_SECONDS
+        elif time.monotonic() > ends:
             raise StorageFailed("files are left to be removed")
-        # A sweep has them in hand.
-        time.sleep(LOOK_AGAIN_SECONDS)
+        else:
+            # A sweep has them in hand.
+            time.sleep(LOOK_AGAIN_SECONDS)
 
 
 def has_let_go(tenant: Tenant) -> bool:
@@ -292,6 +291,16 @@ def refuse_awaited(tenant: Tenant, *chosen: Q) -> None:
         until = tenant.doomed_recordings.filter(*chosen, planned=True).aggregate(until=Max("not_before"))["until"]
     if until:
         raise FilesAwaited(until=until)
+
+
+def _give_up(tenant: Tenant, paths: Sequence[str]) -> None:
+    """What of these planned files was not claimed is let go: nobody will."""
+    try:
+        with acting_as(tenant):
+            tenant.doomed_recordings.filter(path__in=paths).update(planned=False, not_before=timezone.now())
+    except DatabaseFailed as error:
+        logger.warning("files that were written in vain go once their time is over: %s", type(error).__name__)
+    _remove_now_or_later(tenant, paths)
 
 
 def _remove_now_or_later(tenant: Tenant, paths: Sequence[str]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from datetime import timedelta
 
 import pytest
@@ -15,7 +14,8 @@ from tenants.models import Tenant
 from tests.cast import LIBRARY, SUSAN, audio
 from tests.console.people import enrolled
 from tests.servers import through_the_queue
-from voiceprints import backup_lock, bulk, erasure, leaving, opting_out, receipts, services, work
+from tests.threads import making_a_backup
+from voiceprints import bulk, erasure, leaving, opting_out, receipts, services, work
 from voiceprints.consents import Given
 from voiceprints.erasure_views import SHOWN
 from voiceprints.errors import OptOutNotFound
@@ -72,13 +72,11 @@ def test_whoever_comes_from_a_page_of_a_speaker_is_offered_to_erase_them_everywh
 
 def test_it_is_said_that_an_erasure_waits_for_a_backup(client_of, acme, people, recordings_folder):
     acme_owner, said = client_of("owner"), 'id="held"'
-    thread = threading.Thread(target=_erased_and_waiting, args=(acme,))
-    with backup_lock.all_kept():
-        thread.start()
-        thread.join()
+    with making_a_backup():
+        erasure.erase_person(acme, "alice")
         assert said in acme_owner.get(LIST).content.decode()
     erasure.go_on(acme, erasure.newest_of(acme).pk)
-    with backup_lock.all_kept():
+    with making_a_backup():
         assert said not in acme_owner.get(LIST).content.decode(), "nothing waits"
 
 
@@ -96,13 +94,6 @@ def test_it_is_said_until_when_an_erasure_waits_for_a_file(client_of, acme, peop
             run.succeed(product)
         erasure.go_on(acme, begun.pk)
     assert said not in acme_owner.get(LIST).content.decode()
-
-
-def _erased_and_waiting(tenant):
-    """Over another connection than the one of the backup, as another process would."""
-    services.enroll(tenant, LIBRARY, "susan", [audio(SUSAN)])
-    erasure.erase_person(tenant, "susan")
-    connection.close()
 
 
 @pytest.mark.parametrize("typed", ["", "Alice", "bob"])

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-import threading
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection
 from django.utils import timezone
 
 from tenants.context import acting_as
 from tenants.models import Tenant
 from tests.cast import KEN, LIBRARY, OTHER_TAG, SUSAN, audio
 from tests.servers import through_the_queue
-from voiceprints import backup_lock, bulk, erasure, receipts, recordings, services, work
+from tests.threads import making_a_backup
+from voiceprints import bulk, erasure, receipts, recordings, services, work
 from voiceprints.models import Job
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -176,21 +175,11 @@ def test_whoever_erases_while_an_export_may_have_read_them_is_told_how_to_get_th
 
 
 def test_whoever_erases_while_a_backup_is_made_is_told_how_to_get_the_receipt(acme, people):
-    said = []
-
-    def erase():
-        with pytest.raises(CommandError) as held:
-            call_command("erase", "person", "acme", SUSAN, "--yes")
-        said.append(str(held.value))
-        connection.close()
-
-    with backup_lock.all_kept():
-        run = threading.Thread(target=erase)
-        run.start()
-        run.join()
+    with making_a_backup(), pytest.raises(CommandError) as held:
+        call_command("erase", "person", "acme", SUSAN, "--yes")
     number = erasure.newest_of(acme).pk
-    assert said[0].startswith("a backup is being made (backup on ")
-    assert said[0].endswith(
+    assert str(held.value).startswith("a backup is being made (backup on ")
+    assert str(held.value).endswith(
         f"erasure {number} goes on by itself, and then `erase receipt acme {number}` prints its receipt"
     )
 

@@ -535,6 +535,75 @@ def test_an_export_that_is_over_while_an_erasure_waits_is_waited_for(known, acme
     assert searching.files(recordings_folder) == {}
 
 
+@pytest.fixture
+def stuck_file(acme):
+    """One that the tenant let go; nobody knows any more whose it was."""
+    with acting_as(acme):
+        recordings.doom(acme, ["of/whoever/was.flac"], not_before=timezone.now())
+
+
+def test_whoever_is_named_in_a_file_goes_whatever_keeps_the_end_from_coming(acme, stuck, stuck_file):
+    enroll(acme, SUBJECT, SUSAN)
+    job = bulk.begin_export(acme, LIBRARY)
+    services.delete_speaker(acme, in_library(acme), SUBJECT)
+    with through_the_queue(), stuck():
+        unnamed, named = (erasure.erase_person(acme, name) for name in ("mistyped", SUBJECT))
+        for one in (unnamed, named):
+            with pytest.raises(StorageFailed):
+                erasure.go_on(acme, one.pk)
+    assert bulk.find_job(acme, job.pk).files_erased
+    assert erasure.find_erasure(acme, named.pk).state == Erasure.State.REMOVING
+
+
+def test_files_are_looked_through_once_whatever_keeps_the_end_from_coming(acme, stuck, stuck_file, opened):
+    enroll(acme, KEN, KEN)
+    bulk.begin_export(acme, LIBRARY)
+    with through_the_queue():
+        begun = erasure.erase_person(acme, "mistyped")
+        with stuck(), pytest.raises(StorageFailed):
+            erasure.go_on(acme, begun.pk)
+        assert opened
+        opened.clear()
+        assert goes_on_once_files_go(acme, begun, stuck)
+        assert not opened
+
+
+def test_whoever_is_enrolled_while_the_end_is_kept_from_coming_is_erased(acme, stuck, stuck_file):
+    with through_the_queue():
+        begun = erasure.erase_person(acme, SUBJECT)
+        with stuck(), pytest.raises(StorageFailed):
+            erasure.go_on(acme, begun.pk)
+    enroll(acme, SUBJECT, SUSAN)
+    assert erasure.go_on(acme, begun.pk).counts["speakers"] == 1
+
+
+def test_what_other_rooms_keep_goes_whatever_keeps_the_end_from_coming(
+    acme, acme_credential, client, stuck, stuck_file
+):
+    kept_in_an_answer(acme=acme, acme_credential=acme_credential, client=client)
+    with through_the_queue():
+        begun = erasure.erase_person(acme, SUBJECT)
+        with stuck(), pytest.raises(StorageFailed):
+            erasure.go_on(acme, begun.pk)
+        with acting_as(acme):
+            assert not KeptAnswer.all_tenants.exists()
+        assert erasure.go_on(acme, begun.pk).counts["kept_answers"] == 1
+
+
+def test_what_is_let_go_after_an_erasure_began_to_remove_files_is_not_waited_for(acme, stuck_file, monkeypatch):
+    removed = recordings.remove_file
+
+    def more_meanwhile(path):
+        with acting_as(acme):
+            recordings.doom(acme, [f"{path}+"], not_before=timezone.now())
+        return removed(path)
+
+    monkeypatch.setattr(recordings, "remove_file", more_meanwhile)
+    recordings.remove_let_go(acme)
+    with acting_as(acme):
+        assert acme.doomed_recordings.get().path == "of/whoever/was.flac+"
+
+
 def test_an_erasure_waits_for_no_upload_and_for_no_export_that_is_written_later(acme, recordings_folder):
     enroll(acme, SUSAN, SUSAN)
     with through_the_queue():
@@ -865,10 +934,8 @@ def test_an_import_let_go_on_while_an_unknown_id_is_looked_for_goes_on_and_keeps
 
 
 def test_no_receipt_of_an_unknown_id_is_signed_while_files_of_people_who_were_deleted_resist(
-    acme, begun_in_vain, stuck
+    acme, begun_in_vain, stuck, stuck_file
 ):
-    with acting_as(acme):
-        recordings.doom(acme, ["of/whoever/was.flac"], not_before=timezone.now())
     assert goes_on_once_files_go(acme, begun_in_vain, stuck)
 
 

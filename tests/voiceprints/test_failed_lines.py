@@ -5,11 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
-import threading
 
 import pytest
 from django.core.files.base import ContentFile
-from django.db import connection
 from django.utils.translation import override
 
 from tenants.context import acting_as
@@ -19,7 +17,8 @@ from tests.archives import csv_manifest, jsonl_manifest, voices, zipped
 from tests.cast import KEN, LIBRARY, SUSAN, WEI, audio, wav
 from tests.console.people import member, signed_in
 from tests.servers import through_the_queue
-from voiceprints import backup_lock, bulk, erasure, failed_lines, mentions, opting_out, services, work
+from tests.threads import making_a_backup
+from voiceprints import bulk, erasure, failed_lines, mentions, opting_out, services, work
 from voiceprints.errors import SpeakersExhausted
 from voiceprints.failures import to_wire
 from voiceprints.manifests import COLUMNS, KNOWN, LONGEST, LONGEST_KEPT, REPORTED, read_rows
@@ -388,16 +387,8 @@ def test_a_name_that_was_taken_for_a_column_is_struck(acme):
 def test_lines_are_emptied_while_a_backup_keeps_the_files(acme):
     services.enroll(acme, LIBRARY, "wei", [audio(WEI)])
     imported(acme, csv_manifest("ken,wei/1.wav"))
-
-    def erase():
-        """Over another connection than the one of the backup, as another process would."""
+    with making_a_backup():
         erasure.erase_person(acme, "wei")
-        connection.close()
-
-    with backup_lock.all_kept():
-        erasing = threading.Thread(target=erase)
-        erasing.start()
-        erasing.join()
     assert not erasure.newest_of(acme).is_done
     assert kept_fields(acme) == [None]
     assert erasure.go_on(acme, erasure.newest_of(acme).pk).counts["job_lines_emptied"] == 1

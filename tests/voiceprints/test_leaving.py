@@ -284,6 +284,23 @@ def test_a_tenant_stays_while_an_export_of_it_is_written(acme, recordings_folder
     assert searching.files(recordings_folder) == {}
 
 
+def test_all_rows_go_while_a_file_resists(acme, monkeypatch):
+    monkeypatch.setattr(leaving, "SPEAKERS_AT_ONCE", 1)
+    for name in (SUSAN, KEN):
+        services.enroll(acme, LIBRARY, name, [audio(SUSAN)])
+    leaving.close(acme, grace=NOW)
+    with monkeypatch.context() as broken:
+        broken.setattr("django.core.files.storage.FileSystemStorage.delete", _refuse)
+        erasure.tend()
+        assert not rows_of(acme.pk).keys() & {"voiceprints_speaker", "voiceprints_utterance"}
+    erasure.tend()
+    assert newest().receipt["receipt"]["removed"]["files"] == 2
+
+
+def _refuse(*_):
+    raise PermissionError
+
+
 def test_of_two_workers_who_erase_a_tenant_one_counts_what_went(acme, recordings_folder):
     services.enroll(acme, LIBRARY, SUSAN, [audio(SUSAN)])
     leaving.close(acme, grace=NOW)

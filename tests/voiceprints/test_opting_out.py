@@ -8,6 +8,7 @@ from threading import Event
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
+from django.utils import timezone
 
 from tenants.context import acting_as
 from tests import searching
@@ -15,7 +16,7 @@ from tests.api.native.client import Native, problem
 from tests.archives import zipped
 from tests.cast import KEN, LIBRARY, OTHER_TAG, SUSAN, WEI, audio, recording
 from tests.console.people import client_for, enrolled
-from tests.threads import all_at_once
+from tests.threads import all_at_once, making_a_backup
 from voiceprints import bulk, erasure, gallery, opting_out, recordings, services, traces
 from voiceprints.errors import OptedOut, OptOutNotFound, StorageFailed
 from voiceprints.results import Turn, WhenEnrolled
@@ -210,6 +211,20 @@ def test_the_command_adds_lists_and_lifts(acme, capsys):
     number = json.loads(capsys.readouterr().out)["id"]
     call_command("opt_out", "lift", "acme", str(number))
     enroll(acme, SUSAN)
+
+
+def test_the_command_adds_also_while_the_erasure_waits(acme, capsys):
+    with acting_as(acme):
+        recordings.doom(acme, ["stuck.flac"], not_before=timezone.now())
+    with making_a_backup():
+        call_command("opt_out", "add", "acme", SUSAN, "--yes")
+        said = capsys.readouterr()
+    number = json.loads(said.out)["erasure"]
+    assert f"erasure {number} goes on by itself, and then `erase receipt acme {number}` prints its receipt" in said.err
+    with pytest.raises(OptedOut):
+        enroll(acme, SUSAN)
+    erasure.tend()
+    assert erasure.receipt_of(acme, number)
 
 
 @pytest.mark.parametrize("who", ["owner", "staff"])

@@ -4,6 +4,7 @@ import io
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from django.core.files.storage import FileSystemStorage, storages
@@ -14,6 +15,7 @@ from tenants.models import Tenant
 from tests import searching
 from tests.cast import LIBRARY, SUSAN, audio
 from tests.servers import through_the_queue
+from tests.threads import making_a_backup
 from voiceprints import bulk, jobs, recordings, services, work
 from voiceprints.errors import StorageFailed
 from voiceprints.models import DoomedRecording
@@ -128,6 +130,18 @@ def test_files_stay_planned_as_long_as_they_are_written(acme, monkeypatch, recor
         job = bulk.begin_import(acme, manifest=io.BytesIO(b"a list"), archive=io.BytesIO(b"an archive"))
     assert seen == [1, 2]
     assert [recordings.read(path) for path in job.inputs] == [b"a list", b"an archive"]
+
+
+@pytest.mark.parametrize(
+    "writing", [recordings.removed_on_failure, partial(recordings.planned_on, within=timedelta(1))]
+)
+def test_what_was_written_in_vain_is_let_go_also_while_a_backup_keeps_it(writing, acme, recordings_folder):
+    paths = planned(acme)
+    with making_a_backup(), pytest.raises(ZeroDivisionError), writing(acme, paths):
+        recordings.write(paths, [b"flac"])
+        raise ZeroDivisionError
+    recordings.remove_let_go(acme)
+    assert searching.files(recordings_folder) == {}
 
 
 @pytest.fixture(params=["its plan", "its tenant"])

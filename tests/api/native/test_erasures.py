@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 
 import pytest
-from django.db import connection
 
 from tests.api.native.client import STAFF, Native, problem
 from tests.cast import KEN, SUSAN, recording
 from tests.servers import through_the_queue
+from tests.threads import making_a_backup
 from voiceprints import backup_lock, erasure, receipts
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -24,27 +21,6 @@ def enrolled(native):
         for name in (SUSAN, KEN):
             assert native.enroll(name, recording(name), **library).status_code == 201
     return native
-
-
-@contextmanager
-def making_a_backup() -> Iterator[None]:
-    """Over a connection of its own, as another process would."""
-    held, done = threading.Event(), threading.Event()
-
-    def hold() -> None:
-        with backup_lock.all_kept():
-            held.set()
-            done.wait(60)
-        connection.close()
-
-    thread = threading.Thread(target=hold)
-    thread.start()
-    assert held.wait(30)
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
 
 
 def names(native):

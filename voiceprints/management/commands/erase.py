@@ -12,7 +12,8 @@ from tenants.clocks import WrongClock
 from tenants.management.base import AttributedCommand, tenant_named
 from tenants.models import Tenant
 from voiceprints import erasure, leaving, receipts, vacuuming
-from voiceprints.errors import BackupHoldsFiles, ErasureUnfinished, FilesAwaited, StorageFailed, VoiceprintError
+from voiceprints.errors import VoiceprintError
+from voiceprints.management.unfinished import UNFINISHED, goes_on
 from voiceprints.models import Erasure
 
 VACUUMS = ("plain", "full")
@@ -141,10 +142,9 @@ def _done(options: dict[str, Any], tenant: Tenant, begun: Erasure) -> str:
     try:
         erasure.go_on(tenant, begun.pk)
         receipt = erasure.receipt_of(tenant, begun.pk)
-    except (BackupHoldsFiles, ErasureUnfinished, FilesAwaited, StorageFailed) as unfinished:
+    except UNFINISHED as reason:
         whose = PLATFORM if begun.kind == Erasure.Kind.TENANT else tenant.slug
-        later = f"erasure {begun.pk} goes on by itself, and then `erase receipt {whose} {begun.pk}` prints its receipt"
-        raise CommandError(f"{unfinished}; {later}") from None
+        raise CommandError(goes_on(begun, whose, reason)) from None
     if options["vacuum"]:
         vacuuming.vacuum_erased(full=options["vacuum"] == "full")
     return _shown(receipt)

@@ -7,8 +7,11 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from tenants.management.base import AttributedCommand, tenant_named
+from tenants.models import Tenant
 from voiceprints import erasure, opting_out
 from voiceprints.errors import VoiceprintError
+from voiceprints.management.unfinished import UNFINISHED, goes_on
+from voiceprints.models import Erasure
 from voiceprints.results import LibraryKey
 
 
@@ -44,10 +47,18 @@ class Command(AttributedCommand):
                 raise CommandError("there is no way back from the erasure; say --yes if you mean it")
             key = LibraryKey(options["org_id"], options["tag_id"]) if options["org_id"] else LibraryKey("")
             added = opting_out.opt_out(tenant, options["external_id"], key)
-            erased = added.erasure and erasure.go_on(tenant, added.erasure.pk)
-            return json.dumps(_as_plain(added.opt_out) | {"erasure": erased and erased.pk})
+            if added.erasure:
+                self._erase(tenant, added.erasure)
+            return json.dumps(_as_plain(added.opt_out) | {"erasure": added.erasure and added.erasure.pk})
         except VoiceprintError as error:
             raise CommandError(str(error)) from None
+
+    def _erase(self, tenant: Tenant, begun: Erasure) -> None:
+        """The opt-out stands, whenever that ends."""
+        try:
+            erasure.go_on(tenant, begun.pk)
+        except UNFINISHED as reason:
+            self.stderr.write(goes_on(begun, tenant.slug, reason))
 
 
 def _as_plain(one: Any) -> dict[str, Any]:
