@@ -515,6 +515,7 @@ LOGGING = {
     "loggers": {
         "django.server": {"handlers": ["console"], "propagate": False},
         "django.request": {"filters": ["without_addresses"]},
+        "django.security.csrf": {"filters": ["without_addresses"]},
         "httpcore": {"level": "WARNING"},
         "httpx": {"level": "WARNING"},
         "matplotlib": {"level": "WARNING"},

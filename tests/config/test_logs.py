@@ -115,6 +115,12 @@ def test_what_broke_is_written_with_where_it_broke(written, broken):
     assert any("ZeroDivisionError" in line for line in written())
 
 
+def test_the_secret_of_an_invitation_stays_out_of_the_log_when_a_form_is_sent_to_its_link(caplog):
+    caplog.set_level(logging.DEBUG)
+    assert Client(enforce_csrf_checks=True).post("/console/join/such-secret/", {"a": "b"}).status_code == 403
+    assert "such-secret" not in caplog.text
+
+
 def test_the_secret_of_an_invitation_stays_out_of_the_log_when_its_link_breaks(monkeypatch, caplog):
     def broken(_):
         raise ZeroDivisionError
