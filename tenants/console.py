@@ -257,6 +257,8 @@ class ConsoleAdmin(ModelAdmin):
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """What the audit trail tells about it, for whoever may see it."""
+        # Before it is looked for: whoever may see none is not told which there are.
+        refuse_unless(self.has_view_or_change_permission(request))
         chosen = self.get_object(request, unquote(object_id))
         if chosen is None:
             return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)

@@ -6,6 +6,7 @@ import re
 from types import SimpleNamespace
 
 import pytest
+from django.apps import apps
 from django.contrib.messages import get_messages
 from django.test import Client
 
@@ -228,6 +229,17 @@ def test_what_another_tenant_has_looks_like_what_never_was(page, globex, acme_ro
     user = member(globex, Role.OWNER).user
     nothing = SimpleNamespace(**{name: SimpleNamespace(pk=10**9 + row.pk) for name, row in vars(acme_rows).items()})
     assert reply(signed_in(user), page, acme_rows) == reply(signed_in(user), page, nothing)
+
+
+PLATFORMS_OWN = ["tenants/tenant", "auth/user", "tenants/cleanuprun", "django_celery_beat/periodictask"]
+
+
+@pytest.mark.parametrize("table", PLATFORMS_OWN)
+def test_whoever_may_see_no_history_is_not_told_of_what_there_is_one(table, client_of, acme, acme_rows):
+    there = apps.get_model(table.replace("/", "."))._default_manager.order_by("pk").last() or SimpleNamespace(pk=1)
+    client = client_of("globex")
+    told = {answer(client.get(f"/console/{table}/{number}/history/")) for number in (there.pk, 10**9)}
+    assert told == {"forbidden"}
 
 
 def reply(client: Client, page: str, rows: SimpleNamespace) -> tuple[int, str, list[str]]:
