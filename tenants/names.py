@@ -18,6 +18,9 @@ FILLERS: Final = "\u034f\u115f\u1160\u2800\u3164\uffa0"
 TURNERS: Final = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 """They say in which direction others are read."""
 
+LOOK_ALIKES: Final = frozenset({"LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTIC", "LISU"})
+"""Alphabets of which letters look the same, by the first words of their names."""
+
 SHAPES: Final = frozenset("LNPS")
 """First letters of the categories of what is drawn by itself."""
 
@@ -27,7 +30,8 @@ UNSEEN_SPACES: Final = re.compile(r"^\s+|\s+$|\s{2,}")
 def visible(name: str) -> str:
     """Of whatever it is made, there is something to see and to click; the empty one stays empty."""
     kept = "" if shows_nothing(name) else JOINERS
-    return "".join(_seen(character, kept) for character in UNSEEN_SPACES.sub(_as_numbers, name))
+    composed = unicodedata.is_normalized("NFC", name)
+    return "".join(_seen(character, kept, composed) for character in UNSEEN_SPACES.sub(_as_numbers, name))
 
 
 def shows_nothing(name: str) -> bool:
@@ -46,6 +50,13 @@ def refuse_unseen(name: str) -> None:
         raise ValidationError(_("It holds characters that turn around what stands beside them."), code="turned")
 
 
+def refuse_mixed(name: str) -> None:
+    """A validator of names by which people know each other: letters of another alphabet may look like theirs."""
+    first_words = {unicodedata.name(letter, "").partition(" ")[0] for letter in name if letter.isalpha()}
+    if len(first_words & LOOK_ALIKES) > 1:
+        raise ValidationError(_("It mixes alphabets of which letters look the same."), code="mixed")
+
+
 def of_library(org_id: str, tag_id: str) -> str:
     """As it was given."""
     return " / ".join(filter(None, (org_id, tag_id)))
@@ -55,8 +66,11 @@ def _has_shape(character: str) -> bool:
     return character not in FILLERS and unicodedata.category(character)[0] in SHAPES
 
 
-def _seen(character: str, kept: str) -> str:
+def _seen(character: str, kept: str, composed: bool) -> str:
+    """An accent of its own looks like one that is part of its letter, which is another name."""
     category = unicodedata.category(character)
+    if not composed and unicodedata.combining(character):
+        return _number(character)
     if character in kept or category == "Zs":
         return character
     return _number(character) if character in FILLERS or category[0] in "CZ" else character
