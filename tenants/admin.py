@@ -56,7 +56,7 @@ from tenants.interfaces import dialect_names
 from tenants.invitation_mail import send_invitation
 from tenants.members import is_last_owner
 from tenants.models import AccessToken, Credential, Guesses, Invitation, Membership, Role, Scope, Tenant
-from tenants.names import refuse_unseen
+from tenants.names import refuse_mixed, refuse_unseen
 from tenants.secret_once import go_and_see, is_unseen, keep_unseen, mark_seen
 from tenants.sentences import listed
 
@@ -567,6 +567,8 @@ class UserAdmin(DjangoUserAdmin, PlatformAdmin):  # type: ignore[type-arg,misc]
         field: Any = super().formfield_for_dbfield(db_field, request, **kwargs)
         if db_field.name in {"username", "first_name", "last_name"}:
             field.validators.append(refuse_unseen)
+        if db_field.name == "username":
+            field.validators.append(refuse_mixed)
         return field
 
     def has_delete_permission(self, request: HttpRequest, obj: DjangoUser | None = None) -> bool:

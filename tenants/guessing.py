@@ -76,12 +76,15 @@ class Attempt:
 
 def attempt(name: str, address: str) -> Attempt:
     """Raises TooManyGuesses while the name or the address must wait."""
-    keys = []
-    if address:
-        keys.append(_count(_key("address", neighbourhood(address)), FREE_BY_ADDRESS, address=address))
+    keys = _count_address(address)
     user = get_user_model().objects.filter(username=name).first()
     keys.append(_count(_key("name", _normal(name)), FREE_BY_NAME, user=user))
     return Attempt(tuple(keys))
+
+
+def attempt_at_names(address: str) -> Attempt:
+    """Whether a name is taken is found out at the expense of the address alone. Raises TooManyGuesses."""
+    return Attempt(tuple(_count_address(address)))
 
 
 def forget(user: AbstractBaseUser) -> None:
@@ -104,6 +107,12 @@ def lift(guesses: Guesses) -> None:
 
 def sweep() -> int:
     return sum(delete_rows(Guesses.objects.filter(last__lt=timezone.now() - _forgotten_after())))
+
+
+def _count_address(address: str) -> list[str]:
+    if not address:
+        return []
+    return [_count(_key("address", neighbourhood(address)), FREE_BY_ADDRESS, address=address)]
 
 
 def _count(key: str, free: int, *, user: AbstractBaseUser | None = None, address: str = "") -> str:

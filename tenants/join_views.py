@@ -51,7 +51,7 @@ def _with_own_account(request: HttpRequest, invitation: Invitation) -> HttpRespo
 
 
 def _with_new_account(request: HttpRequest, invitation: Invitation) -> HttpResponse:
-    form = NewAccountForm(request.POST or None, initial={"email": invitation.email})
+    form = NewAccountForm(request, initial={"email": invitation.email})
     if not form.is_valid():
         return page(request, "join", _about(invitation) | {"form": form})
     try:
@@ -61,7 +61,7 @@ def _with_new_account(request: HttpRequest, invitation: Invitation) -> HttpRespo
         return redirect("admin:join")
     except IntegrityError:
         # Somebody took the name since the form was checked, which finds it now.
-        return page(request, "join", _about(invitation) | {"form": NewAccountForm(request.POST)})
+        return page(request, "join", _about(invitation) | {"form": NewAccountForm(request)})
     let_in(request, user)
     return _inside(request, invitation)
 

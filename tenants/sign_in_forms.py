@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from django import forms
@@ -17,11 +19,11 @@ from unfold.widgets import UnfoldAdminEmailInputWidget, UnfoldAdminPasswordToggl
 from tenants.accounts import note_everywhere, note_refused_sign_in
 from tenants.actions import Action, Outcome
 from tenants.addresses import address_of
-from tenants.guessing import Attempt, TooManyGuesses, attempt
+from tenants.guessing import Attempt, TooManyGuesses, attempt, attempt_at_names
 from tenants.invitations import find_invitation
 from tenants.members import belongs_somewhere, closed_tenants_of
 from tenants.models import Invitation
-from tenants.names import refuse_unseen
+from tenants.names import refuse_mixed, refuse_unseen
 from tenants.second_factors import passes
 from tenants.sentences import listed
 
@@ -31,8 +33,12 @@ BELONGS_NOWHERE = _("Your account belongs to no tenant. Ask an owner of yours fo
 
 def counted(request: HttpRequest, name: str) -> Attempt:
     """Raises ValidationError while name or address must wait."""
+    return _unpaused(partial(attempt, name), request)
+
+
+def _unpaused(count: Callable[[str], Attempt], request: HttpRequest) -> Attempt:
     try:
-        return attempt(name, address_of(request))
+        return count(address_of(request))
     except TooManyGuesses as pause:
         raise ValidationError(
             ngettext(
@@ -92,21 +98,29 @@ def invited_to(request: HttpRequest) -> Invitation | None:
 
 
 class NewAccountForm(UserCreationForm):
-    """Of somebody who was invited."""
+    """Of somebody who was invited. Taken names count as wrong guesses do, as they tell who has an account."""
 
     class Meta:
         model = get_user_model()
         fields = ("username", "email")
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, request: HttpRequest, **kwargs: Any) -> None:
+        super().__init__(request.POST or None, **kwargs)
+        self.request = request
         self.fields.pop("usable_password", None)
         self.fields["password1"].required = self.fields["password2"].required = True
-        self.fields["username"].validators.append(refuse_unseen)
+        self.fields["username"].validators += [refuse_unseen, refuse_mixed]
         self.fields["username"].widget = UnfoldAdminTextInputWidget(
             attrs={"autocomplete": "username", "autocapitalize": "none", "autofocus": True}
         )
         self.fields["email"].widget = UnfoldAdminEmailInputWidget(attrs={"autocomplete": "email"})
+
+    def clean_username(self) -> str | None:
+        guess = _unpaused(attempt_at_names, self.request)
+        free: str | None = super().clean_username()
+        if free is not None:
+            guess.was_right()
+        return free
 
 
 class CodeForm(forms.Form):

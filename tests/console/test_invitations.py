@@ -15,6 +15,7 @@ from django.utils.html import escape
 
 from tenants import invitations
 from tenants.context import acting_as
+from tenants.guessing import FREE_BY_ADDRESS
 from tenants.invitations import AlreadyMember, InvitationGone, StaffStaysOutside, accept, find_invitation, invite
 from tenants.meanings import ROLES
 from tenants.models import Invitation, Role, Tenant
@@ -170,6 +171,27 @@ def test_a_bad_password_leaves_the_invitation_open(wrong, acme):
     assert client.post(JOIN, NINA | wrong).status_code == 200
     assert not get_user_model().objects.exists()
     assert is_inside_after(client)
+
+
+def test_whoever_tries_which_names_are_taken_must_wait(acme):
+    member(acme, Role.OWNER, "olga")
+    client = opened(invited(acme))
+    for _ in range(FREE_BY_ADDRESS):
+        assert "already exists" in client.post(JOIN, NINA | {"username": "OLGA"}).content.decode()
+    assert "Too many failed attempts" in client.post(JOIN, NINA | {"username": "olga"}).content.decode()
+    assert not is_inside_after(client)
+
+
+def test_whoever_takes_several_tries_at_a_password_does_not_wait(acme):
+    client = opened(invited(acme))
+    for _ in range(FREE_BY_ADDRESS):
+        client.post(JOIN, NINA | {"password2": "different words"})
+    assert is_inside_after(client)
+
+
+def test_an_account_whose_name_looks_like_a_colleagues_is_not_made(acme):
+    client = opened(invited(acme))
+    assert "letters look the same" in client.post(JOIN, NINA | {"username": "niпa"}).content.decode()
 
 
 def is_inside_after(client) -> bool:
