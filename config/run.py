@@ -27,6 +27,7 @@ from config.supervision import (
     START_SECONDS,
     AlreadyRunning,
     Failed,
+    Stopped,
     Supervisor,
     end_left_behind,
     is_left_behind,
@@ -34,16 +35,12 @@ from config.supervision import (
     managers_of,
     supervised,
 )
-from config.telling import tell, tell_that_it_runs
+from config.telling import tell, tell_secrets, tell_that_it_runs
 from tenants.services import provision
 
 RUN = settings.HOME / "run"
 IN_USE = RUN / "in-use.lock"
 JUST_NOW = Failed(f"OPENVPR_HOME={settings.HOME} is just being started or stopped; try again in a moment")
-
-
-class Stopped(Exception):
-    """Somebody asked us to stop."""
 
 
 class Unprepared(Exception):
@@ -89,12 +86,17 @@ def _run_platform(command: list[str]) -> int:
         call_command("migrate", verbosity=0, interactive=False)
         prepare_models()
         provisioned = provision()
-        supervisor.start(one for one in programs.programs() if one.stage is not programs.Stage.SERVICES)
-        wait_for_web(supervisor)
-        late = wait_until_ready(supervisor)
+        try:
+            supervisor.start(one for one in programs.programs() if one.stage is not programs.Stage.SERVICES)
+            wait_for_web(supervisor)
+            late = wait_until_ready(supervisor)
+        except BaseException:
+            tell_secrets(provisioned)
+            raise
         if not command:
             tell_that_it_runs(provisioned, late)
             supervisor.watch()
+        tell_secrets(provisioned)
         return _run_command(command)
 
 

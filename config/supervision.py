@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from supervisor.xmlrpc import SupervisorTransport
+from supervisor.xmlrpc import Faults, SupervisorTransport
 
 from config import programs, settings
 from config.home import lack_of_room
@@ -35,6 +35,10 @@ ENDED = f"the process manager ended by itself; see {LOG}"
 
 class Failed(Exception):
     """The platform cannot run on; the text says why in one line."""
+
+
+class Stopped(Exception):
+    """Somebody asked us to stop, or the process manager."""
 
 
 class AlreadyRunning(Failed):
@@ -122,6 +126,8 @@ class Supervisor:
         try:
             return list(_control(self.folder).getAllProcessInfo())
         except UNREACHABLE as error:
+            if isinstance(error, xmlrpc.client.Fault) and error.faultCode == Faults.SHUTDOWN_STATE:
+                raise Stopped from None
             if self._ends():
                 raise Failed(ENDED) from None
             raise Failed(f"the process manager does not answer: {error}") from None

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from config import settings
-from config.welcome import welcome
+from config.welcome import secrets_shown_once, welcome
 from tenants.origins import SAID
 from tenants.services import Provisioned
 
@@ -36,6 +36,19 @@ def tell_that_it_runs(new: Provisioned, late: Sequence[str] = ()) -> None:
         "starting": list(late),
     }
     logger.info("the platform is running", extra={SAID: where})
+    _tell_how_secrets_are_made(new)
+
+
+def tell_secrets(new: Provisioned) -> None:
+    """Where it is not told that the platform runs. They are told once, and nobody has them otherwise."""
+    if settings.LOG_FORMAT == "json":
+        _tell_how_secrets_are_made(new)
+    elif lines := secrets_shown_once(new):
+        with suppress(OSError):
+            print("\n".join(lines), flush=True)
+
+
+def _tell_how_secrets_are_made(new: Provisioned) -> None:
     if new.admin_password:
         logger.info("set the password of the administrator %r with `manage.py changepassword`", new.admin_name)
     if new.credential:

@@ -29,7 +29,7 @@ def welcome(new: Provisioned, late: Sequence[str] = ()) -> str:
             "",
             f"  console    {url}{settings.CONSOLE_PATH}",
             f"  REST API   {url}/api/v1/docs",
-            *_secrets_shown_once(new),
+            *secrets_shown_once(new),
             *_model_lines(default_model()),
             f"  state      {settings.HOME}, logs in {settings.HOME / 'logs'}",
             *_late_lines(late),
@@ -68,7 +68,7 @@ def _late_lines(late: Sequence[str]) -> list[str]:
     return [f"  starting   {', '.join(late)}: in a few seconds, and no request waits for it"] if late else []
 
 
-def _secrets_shown_once(new: Provisioned) -> list[str]:
+def secrets_shown_once(new: Provisioned) -> list[str]:
     login = [f"  login      {new.admin_name} / {new.admin_password}    (shown once)"] if new.admin_password else []
     if not new.credential:
         return login

@@ -261,6 +261,29 @@ def test_a_platform_that_runs_a_command_ends_with_it_and_its_status():
     assert ran.returncode == 7
 
 
+def test_what_is_shown_once_is_shown_by_a_first_start_that_is_stopped_and_a_manager_that_is_stopped_stops_it_all():
+    with tempfile.TemporaryDirectory(prefix="openvpr-run-", ignore_cleanup_errors=True) as folder:
+        platform = Platform(Path(folder), free_port())
+        begun = subprocess.Popen(
+            [sys.executable, "-m", "config"],
+            cwd=settings.BASE_DIR,
+            env=platform.environment,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        while not (platform.home / "logs" / "web.log").exists():
+            assert begun.poll() is None
+            time.sleep(0.05)
+        begun.send_signal(signal.SIGINT)
+        assert re.search(r"login +admin / \S+ .*shown once", begun.communicate(timeout=PATIENCE_SECONDS)[0])
+
+        platform.start()
+        os.kill(int((platform.home / "run" / "supervisord.pid").read_text()), signal.SIGTERM)
+        assert platform.process.wait(PATIENCE_SECONDS) == 0
+        platform.reader.join()
+        assert platform.printed.endswith("openvpr: stopped\n")
+
+
 def test_more_requests_than_may_wait_are_refused_at_once_and_the_rest_answered(platform):
     with ThreadPoolExecutor(40) as crowd:
         codes = Counter(reply["code"] for reply in crowd.map(lambda _: platform.identify_signed(), range(40)))
