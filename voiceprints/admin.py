@@ -122,7 +122,7 @@ class LibraryAdmin(RemovableAdmin):
         return super().render_change_form(request, context | about, **kwargs)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Library]:
-        mine = Speaker.all_tenants.filter(library=OuterRef("pk")).order_by().values("library")
+        mine = Speaker.all_tenants.without_probes().filter(library=OuterRef("pk")).order_by().values("library")
         counted = Coalesce(Subquery(mine.annotate(count=Count("pk")).values("count")), 0)
         return super().get_queryset(request).annotate(speaker_count=counted)
 
