@@ -366,6 +366,13 @@ def test_models_quotes_them_whatever_the_tenant_wants(client_of, acme):
     assert "of speakers that it was not calibrated on" in page
 
 
+def test_a_probe_is_no_speaker_of_its_library(client_of, acme):
+    enrolled(acme, "alice")
+    services.enroll(acme, LIBRARY, "kept to be compared", [audio("ken")], probe=True)
+    libraries = client_of("owner").get("/console/voiceprints/library/").context["cl"].result_list
+    assert sum(library.speaker_count for library in libraries) == 1
+
+
 def test_the_list_says_in_the_readers_language_that_somebody_is_a_probe(client_of, acme):
     services.enroll(acme, LIBRARY, "kept to be compared", [audio("ken")], probe=True)
     page = client_of("owner").get("/console/voiceprints/speaker/", headers={"Accept-Language": "zh-hans"})
