@@ -90,11 +90,12 @@ def _run_platform(command: list[str]) -> int:
             supervisor.start(one for one in programs.programs() if one.stage is not programs.Stage.SERVICES)
             wait_for_web(supervisor)
             late = wait_until_ready(supervisor)
+            if not command:
+                tell_that_it_runs(provisioned, late)
         except BaseException:
             tell_secrets(provisioned)
             raise
         if not command:
-            tell_that_it_runs(provisioned, late)
             supervisor.watch()
         tell_secrets(provisioned)
         return _run_command(command)

@@ -71,13 +71,14 @@ class Supervisor:
     process: subprocess.Popen[bytes]
 
     def start(self, wanted: Iterable[programs.Program]) -> None:
-        for program in wanted:
-            _control(self.folder).startProcess(program.full_name, False)
+        with _until_it_stops():
+            for program in wanted:
+                _control(self.folder).startProcess(program.full_name, False)
 
     def refuse_fatal(self) -> None:
         """Raise Failed for a program that died, was started again, and could not stay up."""
         if self.process.poll() is not None:
-            raise Failed(ENDED)
+            raise self._end()
         for info in self._fatal():
             raise _cannot_run(info)
 
@@ -105,7 +106,7 @@ class Supervisor:
         tell(f"{lack}; {names} cannot run, and will be started again when there is room", logging.ERROR)
         while lack_of_room(settings.HOME):
             if self.process.poll() is not None:
-                raise Failed(ENDED)
+                raise self._end()
             time.sleep(WATCH_SECONDS)
         for info in self._fatal():
             with suppress(xmlrpc.client.Fault):  # somebody else has started it
@@ -124,12 +125,11 @@ class Supervisor:
 
     def _infos(self) -> list[dict[str, Any]]:
         try:
-            return list(_control(self.folder).getAllProcessInfo())
+            with _until_it_stops():
+                return list(_control(self.folder).getAllProcessInfo())
         except UNREACHABLE as error:
-            if isinstance(error, xmlrpc.client.Fault) and error.faultCode == Faults.SHUTDOWN_STATE:
-                raise Stopped from None
             if self._ends():
-                raise Failed(ENDED) from None
+                raise self._end() from None
             raise Failed(f"the process manager does not answer: {error}") from None
 
     def _ends(self) -> bool:
@@ -138,6 +138,21 @@ class Supervisor:
         except subprocess.TimeoutExpired:
             return False
         return True
+
+    def _end(self) -> Exception:
+        """Whether somebody told it to stop, which it does in order, or something else ended it."""
+        return Failed(ENDED) if self.process.returncode else Stopped()
+
+
+@contextmanager
+def _until_it_stops() -> Iterator[None]:
+    """Raises Stopped where the process manager was told to stop."""
+    try:
+        yield
+    except xmlrpc.client.Fault as refusal:
+        if refusal.faultCode == Faults.SHUTDOWN_STATE:
+            raise Stopped from None
+        raise
 
 
 def _control(folder: Path) -> Any:

@@ -567,8 +567,6 @@ class UserAdmin(DjangoUserAdmin, PlatformAdmin):  # type: ignore[type-arg,misc]
         field: Any = super().formfield_for_dbfield(db_field, request, **kwargs)
         if db_field.name in {"username", "first_name", "last_name"}:
             field.validators.append(refuse_unseen)
-        if db_field.name == "username":
-            field.validators.append(refuse_mixed)
         return field
 
     def has_delete_permission(self, request: HttpRequest, obj: DjangoUser | None = None) -> bool:
@@ -593,6 +591,8 @@ class UserAdmin(DjangoUserAdmin, PlatformAdmin):  # type: ignore[type-arg,misc]
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         form: Any = super().get_form(request, obj, change=change, **kwargs)
+        if not change:
+            form.base_fields["username"].validators.append(refuse_mixed)
         form.changed_by = request.user
         return form
 

@@ -30,8 +30,10 @@ UNSEEN_SPACES: Final = re.compile(r"^\s+|\s+$|\s{2,}")
 def visible(name: str) -> str:
     """Of whatever it is made, there is something to see and to click; the empty one stays empty."""
     kept = "" if shows_nothing(name) else JOINERS
-    composed = unicodedata.is_normalized("NFC", name)
-    return "".join(_seen(character, kept, composed) for character in UNSEEN_SPACES.sub(_as_numbers, name))
+    shown = UNSEEN_SPACES.sub(_as_numbers, name)
+    if not unicodedata.is_normalized("NFC", shown):
+        shown = "".join(map(_told_apart, _signs(shown)))
+    return "".join(_seen(character, kept) for character in shown)
 
 
 def shows_nothing(name: str) -> bool:
@@ -66,11 +68,33 @@ def _has_shape(character: str) -> bool:
     return character not in FILLERS and unicodedata.category(character)[0] in SHAPES
 
 
-def _seen(character: str, kept: str, composed: bool) -> str:
-    """An accent of its own looks like one that is part of its letter, which is another name."""
+def _signs(name: str) -> list[str]:
+    """In pieces that are composed each for itself: a letter and its accents."""
+    signs: list[str] = []
+    for character in name:
+        if signs and _is_composed_with(signs[-1], character):
+            signs[-1] += character
+        else:
+            signs.append(character)
+    return signs
+
+
+def _is_composed_with(before: str, character: str) -> bool:
+    if unicodedata.combining(character):
+        return True
+    normal = unicodedata.normalize
+    return normal("NFC", before + character) != normal("NFC", before) + normal("NFC", character)
+
+
+def _told_apart(sign: str) -> str:
+    """One that looks like another, of which other names are made, is shown by its numbers."""
+    if unicodedata.is_normalized("NFC", sign):
+        return sign
+    return sign[0] + "".join(map(_number, sign[1:])) if len(sign) > 1 else _number(sign)
+
+
+def _seen(character: str, kept: str) -> str:
     category = unicodedata.category(character)
-    if not composed and unicodedata.combining(character):
-        return _number(character)
     if character in kept or category == "Zs":
         return character
     return _number(character) if character in FILLERS or category[0] in "CZ" else character

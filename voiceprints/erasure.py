@@ -279,16 +279,29 @@ def _find(tenant: Tenant, erasure: Erasure, *, patiently: bool) -> None:
     if known:
         _remove(tenant, erasure)
         return
-    if erasure.looked_through is None:
-        with alone(f"looking for people of tenant {tenant.pk}", patiently=patiently) as mine:
-            if mine and (sought := _ready(tenant)):
-                _look_for(tenant, sought)
-        with acting_as(tenant):
-            erasure.refresh_from_db()
+    _look(tenant, erasure, patiently=patiently)
+    if _is_sought(erasure) and erasure.paths:
+        recordings.await_written(tenant, erasure.paths)
+        _look(tenant, erasure, patiently=patiently)
     if erasure.state == State.BEGUN and erasure.looked_through:
-        _end_unnamed(tenant, erasure)
-    elif erasure.state == State.BEGUN:
-        recordings.refuse_awaited(tenant, Q(path__in=erasure.paths))
+        _remove_the_rest(tenant, erasure, left_in=State.BEGUN)
+        if erasure.state == State.BEGUN:
+            # A row tells of them by now.
+            _remove(tenant, erasure)
+
+
+def _is_sought(erasure: Erasure) -> bool:
+    return erasure.state == State.BEGUN and erasure.looked_through is None
+
+
+def _look(tenant: Tenant, erasure: Erasure, *, patiently: bool) -> None:
+    if not _is_sought(erasure):
+        return
+    with alone(f"looking for people of tenant {tenant.pk}", patiently=patiently) as mine:
+        if mine and (sought := _ready(tenant)):
+            _look_for(tenant, sought)
+    with acting_as(tenant):
+        erasure.refresh_from_db()
 
 
 def _ready(tenant: Tenant) -> list[Erasure]:
@@ -315,28 +328,14 @@ def _look_for(tenant: Tenant, sought: Sequence[Erasure]) -> None:
     """Of whoever is named nowhere nothing is to be removed, and neither imports nor exports are disturbed."""
     now = timezone.now()
     named = traces.named_in_files(tenant, {erasure.subject for erasure in sought})
-    unnamed = [erasure for erasure in sought if erasure.subject not in named]
-    with acting_as(tenant):
-        for erasure in unnamed:
-            lock(erasure)
-            keep(erasure, looked_through=now)
     for erasure in sought:
         if erasure.subject in named:
             with coming_from(Origin(**erasure.origin)):
                 _remove(tenant, erasure)
-    # After the others: whatever keeps their ends from coming keeps nobody's files here.
-    for erasure in unnamed:
-        with coming_from(Origin(**erasure.origin)):
-            _end_unnamed(tenant, erasure)
-
-
-def _end_unnamed(tenant: Tenant, erasure: Erasure) -> None:
-    """Unless a row tells of them by now."""
-    _remove_the_rest(tenant, erasure, left_in=State.BEGUN)
-    if erasure.state == State.BEGUN:
-        _remove(tenant, erasure)
-    elif erasure.state == State.REMOVED:
-        sign(erasure, tenant.slug)
+    with acting_as(tenant):
+        unnamed = [erasure.pk for erasure in sought if erasure.subject not in named]
+        erasures_of(tenant).filter(pk__in=unnamed, state=State.BEGUN).update(looked_through=now)
+        transaction.on_commit(lambda: _dispatch_all(tenant, unnamed), robust=True)
 
 
 def _remove(tenant: Tenant, erasure: Erasure) -> None:
@@ -419,7 +418,7 @@ def _remove_the_rest(tenant: Tenant, erasure: Erasure, *, left_in: Erasure.State
     nor where nothing was to be removed and a row tells of them now.
     """
     _forget_mentions(tenant, erasure, left_in=left_in)
-    recordings.refuse_awaited(tenant, Q(path__in=erasure.paths))
+    recordings.await_written(tenant, erasure.paths)
     # Rows that told whose they were may have gone before.
     recordings.remove_let_go(tenant)
     with acting_as(tenant):
@@ -436,13 +435,23 @@ def _remove_the_rest(tenant: Tenant, erasure: Erasure, *, left_in: Erasure.State
 
 def _forget_mentions(tenant: Tenant, erasure: Erasure, *, left_in: Erasure.State) -> None:
     """What other rooms, and lines and jobs about others, say of the subject, whatever keeps files from going."""
-    elsewhere = traces.forget_elsewhere(tenant, erasure.subject)
+    if erasure.state != left_in:
+        return
+    elsewhere: dict[str, int] = {}
+    # Once: who is enrolled again since is somebody new.
+    if not traces.were_forgotten_elsewhere(erasure.counts):
+        elsewhere = traces.forget_elsewhere(tenant, erasure.subject)
     with acting_as(tenant):
         _take_turn(tenant, erasure.subject)
         lock(erasure)
         if erasure.state == left_in:
             counts = summed(elsewhere, mentions.forget(tenant, erasure.subject))
             keep(erasure, counts=summed(erasure.counts, counts))
+
+
+def _dispatch_all(tenant: Tenant, erasures: Sequence[int]) -> None:
+    for erasure_id in erasures:
+        dispatch(tenant.pk, erasure_id)
 
 
 def _send(tenant: Tenant, jobs: Sequence[int]) -> None:

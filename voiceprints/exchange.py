@@ -24,6 +24,7 @@ from typing import IO, Any, cast
 
 import numpy as np
 from django.conf import settings
+from django.db.models import Q
 from django.utils import timezone
 
 from audio.errors import AudioError
@@ -36,6 +37,7 @@ from tenants.trail import note
 from voiceprints import consents, gallery, recordings, retention, services, work
 from voiceprints.archives import Archive, fit_name
 from voiceprints.consents import Given
+from voiceprints.disk import JOB_FILES
 from voiceprints.errors import (
     ArchiveRefused,
     ManifestRefused,
@@ -84,9 +86,17 @@ def run_export(run: Run) -> Product:
         return Product(counted | {"size_bytes": file.tell()}, path, settings.EXPORT_KEPT_SECONDS)
 
 
+def is_written(tenant: Tenant) -> bool:
+    """Whether an export is on its way into the storage, also of a runner that has lost its job."""
+    written: bool = tenant.doomed_recordings.filter(planned=True, path__endswith=SUFFIX).exists()
+    return written
+
+
 def being_written(tenant: Tenant) -> list[str]:
-    """Exports on their way into the storage, also of runners that have lost their jobs."""
-    return list(tenant.doomed_recordings.filter(planned=True, path__endswith=SUFFIX).values_list("path", flat=True))
+    """Exports and recordings on their way into the storage, also of runners that have lost their jobs."""
+    planned = tenant.doomed_recordings.filter(planned=True)
+    no_upload = Q(path__endswith=SUFFIX) | ~Q(path__startswith=f"{JOB_FILES}/")
+    return list(planned.filter(no_upload).values_list("path", flat=True))
 
 
 @contextmanager
@@ -407,9 +417,9 @@ class Restoring:
             kept = retention.keeps_recordings(self.tenant, self.key)
         paths = [recordings.new_path(self.key.org_id) if one.recording and kept else "" for one in speaker.utterances]
         written = [path for path in paths if path]
-        with recordings.removed_on_failure(self.tenant, written):
+        with recordings.planned_on(self.tenant, written, within=work.TIME_TO_CLAIM):
             with acting_as(self.tenant):
-                recordings.plan(self.tenant, written)
+                recordings.plan(self.tenant, written, within=work.TIME_TO_CLAIM)
             sizes = [
                 self._store(utterance, path) if path else 0
                 for utterance, path in zip(speaker.utterances, paths, strict=True)

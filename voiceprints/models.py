@@ -580,7 +580,7 @@ class Erasure(models.Model):
     held = models.JSONField(default=list)
     """Jobs that wait until somebody has looked whether their uploads name the subject."""
     paths = models.JSONField(default=list)
-    """Exports that were being written when it was begun: they are waited for."""
+    """Exports and recordings that were being written when it was begun: they are waited for."""
     looked_through = models.DateTimeField(null=True)
     """When files were, and none named the subject, of whom no row told."""
     counts = models.JSONField(default=dict)

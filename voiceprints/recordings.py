@@ -279,6 +279,17 @@ def remove_let_go(tenant: Tenant) -> None:
             time.sleep(LOOK_AGAIN_SECONDS)
 
 
+def await_written(tenant: Tenant, paths: Sequence[str]) -> None:
+    """What may still be written of these files, a moment long. Raises FilesAwaited."""
+    ends = time.monotonic() + OTHERS_HAVE_SECONDS
+    while time.monotonic() < ends:
+        with acting_as(tenant):
+            if not tenant.doomed_recordings.filter(path__in=paths, planned=True).exists():
+                return
+        time.sleep(LOOK_AGAIN_SECONDS)
+    refuse_awaited(tenant, Q(path__in=paths))
+
+
 def has_let_go(tenant: Tenant) -> bool:
     """Whether files are left of what the tenant has deleted."""
     let_go: bool = tenant.doomed_recordings.filter(planned=False).exists()

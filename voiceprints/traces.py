@@ -7,7 +7,7 @@ whatever library they name: a speaker may have been moved since.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -63,6 +63,10 @@ def forget_elsewhere(tenant: Tenant, external_id: str | None) -> dict[str, int]:
     return {name: keeper.forget(tenant, external_id) for name, keeper in _elsewhere.items()}
 
 
+def were_forgotten_elsewhere(counts: Mapping[str, int]) -> bool:
+    return _elsewhere.keys() <= counts.keys()
+
+
 def is_known(tenant: Tenant, external_id: str) -> bool:
     """Whether any job tells of the id."""
     told = (
@@ -81,8 +85,8 @@ def may_be_known_elsewhere(tenant: Tenant, external_id: str) -> bool:
     if any(keeper.keeps(tenant, external_id) for keeper in _elsewhere.values()):
         return True
     with acting_as(tenant):
-        files = _with_files(tenant).exists() or exports_that_read(tenant).exists() or exchange.being_written(tenant)
-        return bool(files) or recordings.has_let_go(tenant) or mentions.keeps(tenant, external_id)
+        files = _with_files(tenant).exists() or exports_that_read(tenant).exists() or exchange.is_written(tenant)
+        return files or recordings.has_let_go(tenant) or mentions.keeps(tenant, external_id)
 
 
 def exports_that_read(tenant: Tenant) -> JobQuerySet:

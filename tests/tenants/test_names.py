@@ -9,7 +9,21 @@ from tenants.names import refuse_mixed, visible
 
 
 @pytest.mark.parametrize(
-    "name", ["", "alice", "Jean Luc", "张伟", "q\u0301", "محمد", "علی\u200cرضا", "👩\u200d🚒", "3️⃣", "a\u3000b"]
+    "name",
+    [
+        "",
+        "alice",
+        "Jean Luc",
+        "张伟",
+        "q\u0301",
+        "\ud55c\uad6d",
+        "\u0915\u093c",
+        "محمد",
+        "علی\u200cرضا",
+        "👩\u200d🚒",
+        "3️⃣",
+        "a\u3000b",
+    ],
 )
 def test_a_name_that_can_be_seen_stays_as_it_is(name):
     assert visible(name) == name
@@ -30,7 +44,10 @@ def test_a_name_that_can_be_seen_stays_as_it_is(name):
         ("\U000e0041", "⟨U+E0041⟩"),
         ("a\tb", "a⟨U+0009⟩b"),
         ("a\u2028b", "a⟨U+2028⟩b"),
-        ("jose\u0301", "jose⟨U+0301⟩"),
+        ("jose\u0301 q\u0301", "jose⟨U+0301⟩ q\u0301"),
+        ("\u1112\u1161\u11ab\uad6d", "\u1112⟨U+1161⟩⟨U+11AB⟩\uad6d"),
+        ("\u212b", "⟨U+212B⟩"),
+        ("\u0958", "⟨U+0958⟩"),
     ],
 )
 def test_what_has_no_shape_or_turns_others_around_is_shown_by_its_number(name, seen):

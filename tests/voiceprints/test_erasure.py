@@ -604,6 +604,63 @@ def test_what_is_let_go_after_an_erasure_began_to_remove_files_is_not_waited_for
         assert acme.doomed_recordings.get().path == "of/whoever/was.flac+"
 
 
+def test_a_recording_that_is_being_written_is_waited_for(acme, recordings_folder):
+    enroll(acme, SUSAN, SUSAN)
+    paths = [recordings.new_path("acme")]
+    with acting_as(acme):
+        recordings.plan(acme, paths)
+    with recordings.removed_on_failure(acme, paths), through_the_queue():
+        begun = erasure.erase_person(acme, SUSAN)
+        with acting_as(acme):
+            recordings.plan(acme, [recordings.new_path("acme")])
+        recordings.write(paths, [b"whose voice this is nobody knows yet"])
+        with pytest.raises(FilesAwaited):
+            erasure.go_on(acme, begun.pk)
+        with acting_as(acme):
+            recordings.claim(paths)
+        assert erasure.go_on(acme, begun.pk).is_done
+
+
+def test_whoever_is_enrolled_again_while_an_erasure_waits_keeps_what_is_new(
+    acme, acme_credential, client, stuck, stuck_file
+):
+    enroll(acme, SUBJECT, SUSAN)
+    with through_the_queue():
+        begun = erasure.erase_person(acme, SUBJECT)
+        with stuck(), pytest.raises(StorageFailed):
+            erasure.go_on(acme, begun.pk)
+    kept_in_an_answer(acme=acme, acme_credential=acme_credential, client=client)
+    assert erasure.go_on(acme, begun.pk).is_done
+    with acting_as(acme):
+        assert KeptAnswer.all_tenants.exists()
+
+
+def test_an_erasure_that_somebody_else_has_ended_meanwhile_forgets_nothing_more(
+    acme, acme_credential, client, monkeypatch
+):
+    """Its id is not known any more then, and an empty one would be found in many an answer."""
+    enroll(acme, KEN, KEN)
+    bulk.begin_export(acme, LIBRARY)
+    named = traces.named_in_files
+    with through_the_queue():
+        begun, other = erasure.erase_person(acme, "mistyped"), erasure.erase_person(acme, "mistyped, too")
+
+        def ended_meanwhile(*asked):
+            found = named(*asked)
+            monkeypatch.undo()
+            with acting_as(acme):
+                Erasure.all_tenants.filter(pk=other.pk).update(looked_through=timezone.now())
+            assert erasure.go_on(acme, other.pk).is_done
+            return found
+
+        monkeypatch.setattr(traces, "named_in_files", ended_meanwhile)
+        kept_in_an_answer_to_somebody_else(acme, client)
+        assert erasure.go_on(acme, begun.pk).is_done
+        assert erasure.go_on(acme, other.pk).is_done
+    with acting_as(acme):
+        assert KeptAnswer.all_tenants.exists()
+
+
 def test_an_erasure_waits_for_no_upload_and_for_no_export_that_is_written_later(acme, recordings_folder):
     enroll(acme, SUSAN, SUSAN)
     with through_the_queue():
@@ -651,6 +708,10 @@ def kept_in_an_answer(acme, client, **_):
     body = {"org_id": "acme", "external_id": SUBJECT, "audio": [encoded(recording(SUSAN))]}
     assert Native(client, acme).post("enroll", body, {"Idempotency-Key": "kept"}).status_code == 201
     services.delete_speaker(acme, acme.libraries.all(), SUBJECT)
+
+
+def kept_in_an_answer_to_somebody_else(acme, client):
+    assert Native(client, acme).post("libraries", {"org_id": "acme", "tag_id": "new"}, {"Idempotency-Key": "l"}).json()
 
 
 def kept_in_packets(acme, acme_credential, client):
@@ -710,7 +771,11 @@ def test_files_are_looked_through_once_for_all_unknown_ids_and_nobody_waits_for_
         begun = [erasure.erase_person(acme, f"mistyped {number}") for number in range(3)]
         assert opened == []
         erasure.go_on(acme, begun[0].pk)
-    assert sorted(opened) == sorted(set(kept))
+        assert sorted(opened) == sorted(set(kept))
+        opened.clear()
+        for one in begun:
+            erasure.go_on(acme, one.pk)
+        assert opened == []
     ended = [erasure.find_erasure(acme, one.pk) for one in begun]
     assert all(one.is_done and receipts.verify(one.receipt, receipts.public_keys()) for one in ended)
     assert not any(count for one in ended for count in one.counts.values())

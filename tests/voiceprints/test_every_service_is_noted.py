@@ -65,7 +65,7 @@ CHANGES_NOTHING = {
     members: "is_last_owner is_last_platform_staff belongs_somewhere members_without_second_factor closed_tenants_of",
     invitations: "find_invitation sweep digest_of",
     second_factors: "has_second_factor begin begun recovery_codes_left passes",
-    guessing: "attempt forget sweep",
+    guessing: "attempt attempt_at_names forget sweep",
     signed_in: "sessions_of",
     services: "verify identify near_duplicates compare compare_speakers list_speakers count_speakers find_speaker "
     "find_library hear neighbours",
