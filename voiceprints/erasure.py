@@ -437,16 +437,14 @@ def _forget_mentions(tenant: Tenant, erasure: Erasure, *, left_in: Erasure.State
     """What other rooms, and lines and jobs about others, say of the subject, whatever keeps files from going."""
     if erasure.state != left_in:
         return
-    elsewhere: dict[str, int] = {}
-    # Once: who is enrolled again since is somebody new.
-    if not traces.were_forgotten_elsewhere(erasure.counts):
-        elsewhere = traces.forget_elsewhere(tenant, erasure.subject)
+    elsewhere = {} if erasure.forgotten_elsewhere else traces.forget_elsewhere(tenant, erasure.subject)
     with acting_as(tenant):
         _take_turn(tenant, erasure.subject)
         lock(erasure)
         if erasure.state == left_in:
             counts = summed(elsewhere, mentions.forget(tenant, erasure.subject))
-            keep(erasure, counts=summed(erasure.counts, counts))
+            rows_went = left_in == State.REMOVING
+            keep(erasure, counts=summed(erasure.counts, counts), forgotten_elsewhere=rows_went)
 
 
 def _dispatch_all(tenant: Tenant, erasures: Sequence[int]) -> None:

@@ -583,6 +583,8 @@ class Erasure(models.Model):
     """Exports and recordings that were being written when it was begun: they are waited for."""
     looked_through = models.DateTimeField(null=True)
     """When files were, and none named the subject, of whom no row told."""
+    forgotten_elsewhere = models.BooleanField(default=False, db_default=False)
+    """By other rooms, since rows went: what they keep from then on is of somebody new."""
     counts = models.JSONField(default=dict)
     """How much of what was removed."""
     created = models.DateTimeField(_("begun"), auto_now_add=True)

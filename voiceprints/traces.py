@@ -7,7 +7,7 @@ whatever library they name: a speaker may have been moved since.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -61,10 +61,6 @@ def kept_elsewhere(name: str, forget: Forget, keeps: Keeps) -> None:
 
 def forget_elsewhere(tenant: Tenant, external_id: str | None) -> dict[str, int]:
     return {name: keeper.forget(tenant, external_id) for name, keeper in _elsewhere.items()}
-
-
-def were_forgotten_elsewhere(counts: Mapping[str, int]) -> bool:
-    return _elsewhere.keys() <= counts.keys()
 
 
 def is_known(tenant: Tenant, external_id: str) -> bool:

@@ -635,6 +635,19 @@ def test_whoever_is_enrolled_again_while_an_erasure_waits_keeps_what_is_new(
         assert KeptAnswer.all_tenants.exists()
 
 
+def test_what_other_rooms_keep_of_whoever_is_enrolled_while_an_erasure_looks_for_them_goes(
+    acme, client, stuck, stuck_file
+):
+    with through_the_queue():
+        begun = erasure.erase_person(acme, SUBJECT)
+        with stuck(), pytest.raises(StorageFailed):
+            erasure.go_on(acme, begun.pk)
+    enrolled_with_an_answer(acme, client)
+    assert erasure.go_on(acme, begun.pk).counts["speakers"] == 1
+    with acting_as(acme):
+        assert not KeptAnswer.all_tenants.exists()
+
+
 def test_an_erasure_that_somebody_else_has_ended_meanwhile_forgets_nothing_more(
     acme, acme_credential, client, monkeypatch
 ):
@@ -704,9 +717,13 @@ def kept_in_an_export(acme, **_):
     services.delete_speaker(acme, acme.libraries.all(), SUBJECT)
 
 
-def kept_in_an_answer(acme, client, **_):
+def enrolled_with_an_answer(acme, client):
     body = {"org_id": "acme", "external_id": SUBJECT, "audio": [encoded(recording(SUSAN))]}
     assert Native(client, acme).post("enroll", body, {"Idempotency-Key": "kept"}).status_code == 201
+
+
+def kept_in_an_answer(acme, client, **_):
+    enrolled_with_an_answer(acme, client)
     services.delete_speaker(acme, acme.libraries.all(), SUBJECT)
 
 
