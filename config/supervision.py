@@ -71,9 +71,14 @@ class Supervisor:
     process: subprocess.Popen[bytes]
 
     def start(self, wanted: Iterable[programs.Program]) -> None:
-        with _until_it_stops():
-            for program in wanted:
-                _control(self.folder).startProcess(program.full_name, False)
+        try:
+            with _until_it_stops():
+                for program in wanted:
+                    _control(self.folder).startProcess(program.full_name, False)
+        except UNREACHABLE:
+            if self._ends():
+                raise self._end() from None
+            raise
 
     def refuse_fatal(self) -> None:
         """Raise Failed for a program that died, was started again, and could not stay up."""

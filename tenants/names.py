@@ -90,7 +90,8 @@ def _told_apart(sign: str) -> str:
     """One that looks like another, of which other names are made, is shown by its numbers."""
     if unicodedata.is_normalized("NFC", sign):
         return sign
-    return sign[0] + "".join(map(_number, sign[1:])) if len(sign) > 1 else _number(sign)
+    letter = sign[0] if unicodedata.is_normalized("NFC", sign[0]) else _number(sign[0])
+    return letter + "".join(map(_number, sign[1:]))
 
 
 def _seen(character: str, kept: str) -> str:

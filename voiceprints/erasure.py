@@ -37,6 +37,7 @@ from voiceprints.targets import erasure_target
 logger = logging.getLogger(__name__)
 
 GO_ON = "voiceprints.go_on_erasing"
+SENT_AGAIN_SECONDS = 60
 NEWEST_FIRST = Order(("created", "pk"), descending=True)
 LAST_FIRST = Order(("pk",), descending=True)
 """As good, where no index by time serves all tenants."""
@@ -109,7 +110,7 @@ def _to_its_end(tenant: Tenant, erasure: Erasure, *, patiently: bool) -> Erasure
             _find(tenant, erasure, patiently=patiently)
         while erasure.state == State.REMOVING:
             _look_through_jobs(tenant, erasure)
-            _remove_the_rest(tenant, erasure, left_in=State.REMOVING)
+            _remove_the_rest(tenant, erasure, left_in=State.REMOVING, patiently=patiently)
         if erasure.state == State.REMOVED:
             sign(erasure, tenant.slug)
     return erasure
@@ -225,7 +226,7 @@ def dispatch(tenant_id: int, erasure_id: int) -> None:
         current_app.tasks[GO_ON].apply(args=(tenant_id, erasure_id))
         return
     try:
-        current_app.send_task(GO_ON, args=[tenant_id, erasure_id], queue=work.QUEUE)
+        current_app.send_task(GO_ON, args=[tenant_id, erasure_id], queue=work.QUEUE, expires=SENT_AGAIN_SECONDS)
     except (RedisError, OperationalError) as error:
         logger.warning("an erasure waits for the queue to come back: %s", type(error).__name__)
 
@@ -281,10 +282,10 @@ def _find(tenant: Tenant, erasure: Erasure, *, patiently: bool) -> None:
         return
     _look(tenant, erasure, patiently=patiently)
     if _is_sought(erasure) and erasure.paths:
-        recordings.await_written(tenant, erasure.paths)
+        recordings.await_written(tenant, erasure.paths, patiently=patiently)
         _look(tenant, erasure, patiently=patiently)
     if erasure.state == State.BEGUN and erasure.looked_through:
-        _remove_the_rest(tenant, erasure, left_in=State.BEGUN)
+        _remove_the_rest(tenant, erasure, left_in=State.BEGUN, patiently=patiently)
         if erasure.state == State.BEGUN:
             # A row tells of them by now.
             _remove(tenant, erasure)
@@ -411,22 +412,27 @@ def _release(tenant: Tenant, erasure: Erasure, job_id: int) -> None:
         keep(erasure, held=[held for held in current.held if held != job_id])
 
 
-def _remove_the_rest(tenant: Tenant, erasure: Erasure, *, left_in: Erasure.State) -> None:
+def _remove_the_rest(tenant: Tenant, erasure: Erasure, *, left_in: Erasure.State, patiently: bool) -> None:
     """What other rooms keep, and files; then the audit trail says that it is done, once.
 
     Not where somebody else has gone on with it since, nor while an import is held that somebody let go on meanwhile,
     nor where nothing was to be removed and a row tells of them now.
     """
     _forget_mentions(tenant, erasure, left_in=left_in)
-    recordings.await_written(tenant, erasure.paths)
+    if erasure.state != left_in:
+        return
+    recordings.await_written(tenant, erasure.paths, patiently=patiently)
     # Rows that told whose they were may have gone before.
     recordings.remove_let_go(tenant)
+    # Again: a request that had read the subject before may have been answered since.
+    elsewhere = traces.forget_elsewhere(tenant, erasure.subject)
     with acting_as(tenant):
         # Whoever asks for the same erasure has been joined to this one or begins another.
         _take_turn(tenant, erasure.subject)
         lock(erasure)
         if erasure.state != left_in:
             return
+        keep(erasure, counts=summed(erasure.counts, elsewhere))
         if erasure.held or (left_in == State.BEGUN and _is_known(tenant, erasure.subject)):
             return
         keep(erasure, state=State.REMOVED, subject="", paths=[])

@@ -37,7 +37,6 @@ from tenants.trail import note
 from voiceprints import consents, gallery, recordings, retention, services, work
 from voiceprints.archives import Archive, fit_name
 from voiceprints.consents import Given
-from voiceprints.disk import JOB_FILES
 from voiceprints.errors import (
     ArchiveRefused,
     ManifestRefused,
@@ -95,7 +94,7 @@ def is_written(tenant: Tenant) -> bool:
 def being_written(tenant: Tenant) -> list[str]:
     """Exports and recordings on their way into the storage, also of runners that have lost their jobs."""
     planned = tenant.doomed_recordings.filter(planned=True)
-    no_upload = Q(path__endswith=SUFFIX) | ~Q(path__startswith=f"{JOB_FILES}/")
+    no_upload = Q(path__endswith=SUFFIX) | ~Q(path__startswith=work.folder_of(tenant))
     return list(planned.filter(no_upload).values_list("path", flat=True))
 
 

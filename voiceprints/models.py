@@ -584,7 +584,7 @@ class Erasure(models.Model):
     looked_through = models.DateTimeField(null=True)
     """When files were, and none named the subject, of whom no row told."""
     forgotten_elsewhere = models.BooleanField(default=False, db_default=False)
-    """By other rooms, since rows went: what they keep from then on is of somebody new."""
+    """By other rooms, since rows went: not again at each try while the end waits, as somebody new may be there."""
     counts = models.JSONField(default=dict)
     """How much of what was removed."""
     created = models.DateTimeField(_("begun"), auto_now_add=True)

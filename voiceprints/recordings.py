@@ -279,10 +279,10 @@ def remove_let_go(tenant: Tenant) -> None:
             time.sleep(LOOK_AGAIN_SECONDS)
 
 
-def await_written(tenant: Tenant, paths: Sequence[str]) -> None:
-    """What may still be written of these files, a moment long. Raises FilesAwaited."""
+def await_written(tenant: Tenant, paths: Sequence[str], *, patiently: bool) -> None:
+    """What may still be written of these files, a moment long where somebody waits. Raises FilesAwaited."""
     ends = time.monotonic() + OTHERS_HAVE_SECONDS
-    while time.monotonic() < ends:
+    while patiently and time.monotonic() < ends:
         with acting_as(tenant):
             if not tenant.doomed_recordings.filter(path__in=paths, planned=True).exists():
                 return

@@ -160,13 +160,17 @@ def _refuse_too_many(tenant: Tenant) -> None:
         raise TooBusy(what="jobs of this tenant under way", limit=settings.JOBS_PER_TENANT)
 
 
+def folder_of(tenant: Tenant) -> str:
+    """Of its jobs' files. A recording's path has a date in the second place, so it never looks like this."""
+    return f"{JOB_FILES}/tenant-{tenant.pk}/"
+
+
 def stored(tenant: Tenant, file: IO[bytes], suffix: str = "", *, run: Run | None = None) -> str:
     """The path in the storage where the file now lies, for a job to claim soon. Raises StorageFailed.
 
     `run`: whose product it is. Raises JobLost, before anything is planned, where that is somebody else's by now.
     """
-    # A recording's path has a date in the second place, so it never looks like this.
-    path = f"{JOB_FILES}/tenant-{tenant.pk}/{uuid.uuid4().hex}{suffix}"
+    path = f"{folder_of(tenant)}{uuid.uuid4().hex}{suffix}"
     with acting_as(tenant):
         if run:
             # An erasure that takes the job away waits for what is planned then, and for nothing later.

@@ -47,6 +47,7 @@ def test_a_name_that_can_be_seen_stays_as_it_is(name):
         ("jose\u0301 q\u0301", "jose⟨U+0301⟩ q\u0301"),
         ("\u1112\u1161\u11ab\uad6d", "\u1112⟨U+1161⟩⟨U+11AB⟩\uad6d"),
         ("\u212b", "⟨U+212B⟩"),
+        ("\u2126\u0301", "⟨U+2126⟩⟨U+0301⟩"),
         ("\u0958", "⟨U+0958⟩"),
     ],
 )

@@ -604,9 +604,10 @@ def test_what_is_let_go_after_an_erasure_began_to_remove_files_is_not_waited_for
         assert acme.doomed_recordings.get().path == "of/whoever/was.flac+"
 
 
-def test_a_recording_that_is_being_written_is_waited_for(acme, recordings_folder):
+@pytest.mark.parametrize("organisation", ["acme", "jobs"])
+def test_a_recording_that_is_being_written_is_waited_for(organisation, acme, recordings_folder):
     enroll(acme, SUSAN, SUSAN)
-    paths = [recordings.new_path("acme")]
+    paths = [recordings.new_path(organisation)]
     with acting_as(acme):
         recordings.plan(acme, paths)
     with recordings.removed_on_failure(acme, paths), through_the_queue():
@@ -621,18 +622,22 @@ def test_a_recording_that_is_being_written_is_waited_for(acme, recordings_folder
         assert erasure.go_on(acme, begun.pk).is_done
 
 
-def test_whoever_is_enrolled_again_while_an_erasure_waits_keeps_what_is_new(
-    acme, acme_credential, client, stuck, stuck_file
+def test_whoever_is_enrolled_again_while_an_erasure_waits_keeps_what_is_new_until_its_end(
+    acme, client, stuck, stuck_file
 ):
     enroll(acme, SUBJECT, SUSAN)
     with through_the_queue():
         begun = erasure.erase_person(acme, SUBJECT)
         with stuck(), pytest.raises(StorageFailed):
             erasure.go_on(acme, begun.pk)
-    kept_in_an_answer(acme=acme, acme_credential=acme_credential, client=client)
-    assert erasure.go_on(acme, begun.pk).is_done
+    enrolled_with_an_answer(acme, client)
+    with stuck(), pytest.raises(StorageFailed):
+        erasure.go_on(acme, begun.pk)
     with acting_as(acme):
         assert KeptAnswer.all_tenants.exists()
+    assert erasure.go_on(acme, begun.pk).is_done
+    with acting_as(acme):
+        assert not KeptAnswer.all_tenants.exists()
 
 
 def test_what_other_rooms_keep_of_whoever_is_enrolled_while_an_erasure_looks_for_them_goes(
