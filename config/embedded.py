@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import pwd
+import shutil
 import socket
 import stat
 import struct
@@ -62,8 +63,10 @@ def prepare_postgres() -> None:
     private_folder(data)
     if os.geteuid() == 0:
         _hand_over(data)
-    if not (data / "PG_VERSION").exists():
-        _initdb(data)
+    password_file = data.with_name(".initdb-password")
+    # It is left where somebody stopped what makes the folder.
+    if password_file.exists() or not (data / "PG_VERSION").exists():
+        _initdb(data, password_file)
 
 
 def postgres_command() -> list[str]:
@@ -127,8 +130,11 @@ def as_superuser(database: str = "template1") -> psycopg.Connection:
     )
 
 
-def _initdb(data: Path) -> None:
-    password_file = data.with_name(".initdb-password")
+def _initdb(data: Path, password_file: Path) -> None:
+    """Begun anew where it was not brought to its end, before which nothing of anybody's is in it."""
+    if password_file.exists():
+        for entry in data.iterdir():
+            shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
     password_file.touch(mode=0o600)
     password_file.write_text(_superuser_password())
     if os.geteuid() == 0:
@@ -149,8 +155,7 @@ def _initdb(data: Path) -> None:
         raise ImproperlyConfigured(
             f"PostgreSQL could not be initialised: {error.stderr.strip().splitlines()[-1]}"
         ) from None
-    finally:
-        password_file.unlink()
+    password_file.unlink()
 
 
 def _hand_over(data: Path) -> None:
