@@ -71,6 +71,7 @@ class ConsoleSite(UnfoldAdminSite):
             path("login/code/", code_step, name="login_code"),
             path("join/", join_views.join, name="join"),
             path("join/<str:token>/", join_views.open_link, name="open_invitation"),
+            path("join/<str:token>", join_views.open_link),
             *self._account_urls(),
             path("recordings/<int:utterance_id>.flac", self.admin_view(recording), name="recording"),
             path("recordings/<int:utterance_id>/picture/", self.admin_view(picture), name="recording_picture"),

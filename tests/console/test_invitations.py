@@ -173,6 +173,11 @@ def test_a_bad_password_leaves_the_invitation_open(wrong, acme):
     assert is_inside_after(client)
 
 
+def test_a_link_that_lost_its_last_sign_works(acme):
+    invitation, token = invite(acme, role=Role.VIEWER)
+    assert Client().get(f"/console/join/{token}", follow=True).context["invitation"] == invitation
+
+
 def test_whoever_tries_which_names_are_taken_must_wait(acme):
     member(acme, Role.OWNER, "olga")
     client = opened(invited(acme))
