@@ -171,7 +171,7 @@ def _about_leaving(request: HttpRequest, tenant: Tenant) -> dict[str, Any]:
     """Of a closed tenant only staff see a page."""
     if tenant.erased_from is None or not is_platform_staff(request):
         return {}
-    return {"closed_since": leaving.closed_since(tenant)}
+    return {"closed_since": leaving.closed_since(tenant), "is_going": leaving.has_begun(tenant)}
 
 
 def _form_page(request: HttpRequest, tenant: Tenant, form: ErasureForm) -> HttpResponse:

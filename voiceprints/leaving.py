@@ -66,6 +66,12 @@ def closed_since(tenant: Tenant) -> datetime | None:
     return event.at if event else None
 
 
+def has_begun(tenant: Tenant) -> bool:
+    """Whether it is being erased, from where there is no way back."""
+    begun: bool = _erasures_of(tenant).exists()
+    return begun
+
+
 def begin_due() -> list[Erasure]:
     """Of tenants whose time has come; from then on there is no way back. Raises WrongClock where one seems due."""
     begun = []
@@ -108,7 +114,7 @@ def erase(tenant: Tenant, erasure: Erasure, go_on: Callable[[Erasure], object]) 
 def _locked(tenant: Tenant) -> Tenant:
     """Nobody else's to change until the transaction ends. Raises TenantErasing."""
     current = Tenant.objects.select_for_update().filter(pk=tenant.pk).first()
-    if current is None or _erasures_of(tenant).exists():
+    if current is None or has_begun(tenant):
         raise TenantErasing(slug=tenant.slug)
     return current
 

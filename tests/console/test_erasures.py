@@ -80,6 +80,16 @@ def test_it_is_said_that_an_erasure_waits_for_a_backup(client_of, acme, people, 
         assert said not in acme_owner.get(LIST).content.decode(), "nothing waits"
 
 
+def test_the_page_of_a_tenant_that_is_being_erased_offers_no_way_back(client_of, acme, people):
+    leaving.close(acme, grace=timedelta(0))
+    staff = client_of("staff")
+    assert "/restore/" in staff.get(LIST).content.decode()
+    leaving.begin_due()
+    page = staff.get(LIST).content.decode()
+    assert "is being erased: there is no way back" in page
+    assert "/restore/" not in page
+
+
 def test_it_is_said_until_when_an_erasure_waits_for_a_file(client_of, acme, people):
     acme_owner, said = client_of("owner"), 'id="awaited"'
     with through_the_queue():

@@ -77,7 +77,7 @@ CHANGES_NOTHING = {
     "forget_calibrations shipped_calibration",
     retention: "periods_of own_periods look look_at_library foresee foresee_library keeps_recordings",
     erasure: "find_erasure newest_of receipt_of page_erasures page_gone receipt_of_gone tell_what_keeps tend dispatch",
-    leaving: "closed_since",
+    leaving: "closed_since has_begun",
     opting_out: "find_opt_out page_opt_outs",
     consents: "refuse_missing refuse_impossible is_asked_for is_kept may_be_when consent_of given_by interface seen",
 }
