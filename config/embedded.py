@@ -63,8 +63,8 @@ def prepare_postgres() -> None:
     private_folder(data)
     if os.geteuid() == 0:
         _hand_over(data)
-    password_file = data.with_name(".initdb-password")
-    # It is left where somebody stopped what makes the folder.
+    password_file = data.with_name(".initdb-unfinished")
+    # It is left where somebody stopped what makes the folder, before which nothing of anybody's is in that.
     if password_file.exists() or not (data / "PG_VERSION").exists():
         _initdb(data, password_file)
 
@@ -131,7 +131,7 @@ def as_superuser(database: str = "template1") -> psycopg.Connection:
 
 
 def _initdb(data: Path, password_file: Path) -> None:
-    """Begun anew where it was not brought to its end, before which nothing of anybody's is in it."""
+    """From an empty folder."""
     if password_file.exists():
         for entry in data.iterdir():
             shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
