@@ -16,6 +16,8 @@ from django.conf import settings
 from django.db import Error as DatabaseFailed
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
+from opentelemetry import trace
+from opentelemetry.trace import StatusCode
 from redis import RedisError
 from rest_framework.exceptions import MethodNotAllowed
 from rest_framework.negotiation import BaseContentNegotiation
@@ -189,7 +191,9 @@ class DialectViewSet(ViewSet):
         patch_rate_limit(response, self.allowances)
         milliseconds = (time.monotonic() - began) * MILLISECONDS
         result, reason = self._result, type(self.failure).__name__ if self.failure else ""
-        self._log(response, result=result, reason=reason, milliseconds=milliseconds)
+        told = self._told(response, result=result, reason=reason, milliseconds=milliseconds)
+        self._log(told, self.outcome(response))
+        self._trace(told)
         self._count(result=result, reason=reason, milliseconds=milliseconds)
         return response
 
@@ -248,13 +252,12 @@ class DialectViewSet(ViewSet):
             logger.warning("our failure", exc_info=exc)
         return self.refusal(self.answers[kind], exc)
 
-    def _log(self, response: HttpResponseBase, *, result: str, reason: str, milliseconds: float) -> None:
-        tenant, outcome = str(getattr(self, "tenant", None) or "-"), self.outcome(response)
-        said = (self.request_id, tenant, self.action or "-", outcome, milliseconds)
-        code, *details = outcome.split(" ")
-        fields = {
+    def _told(self, response: HttpResponseBase, *, result: str, reason: str, milliseconds: float) -> dict[str, Any]:
+        """What is written down of a request, and nothing that was said in it."""
+        code, *details = self.outcome(response).split(" ")
+        return {
             "request_id": self.request_id,
-            "tenant": tenant,
+            "tenant": str(getattr(self, "tenant", None) or "-"),
             "interface": self.dialect,
             "operation": self.action or "-",
             "outcome": code,
@@ -263,7 +266,17 @@ class DialectViewSet(ViewSet):
             "reason": reason,
             "milliseconds": round(milliseconds),
         }
-        logger.info("%s tenant=%s operation=%s outcome=%s ms=%.0f", *said, extra={SAID: fields})
+
+    def _log(self, told: dict[str, Any], outcome: str) -> None:
+        said = (told["request_id"], told["tenant"], told["operation"], outcome, told["milliseconds"])
+        logger.info("%s tenant=%s operation=%s outcome=%s ms=%d", *said, extra={SAID: told})
+
+    def _trace(self, told: dict[str, Any]) -> None:
+        span = trace.get_current_span()
+        span.update_name(f"{told['interface']} {told['operation']}")
+        span.set_attributes({f"openvpr.{name}": value for name, value in told.items()})
+        if told["result"] == UsageDay.Outcome.FAILED:
+            span.set_status(StatusCode.ERROR, told["reason"])
 
     def _count(self, *, result: UsageDay.Outcome, reason: str, milliseconds: float) -> None:
         tenant, operation = getattr(self, "tenant", None), self.counted_as

@@ -7,7 +7,7 @@ import gc
 import itertools
 from typing import Any
 
-from config import settings, startup
+from config import settings, startup, tracing
 from config.worker import post_fork  # noqa: F401 - gunicorn calls it
 from tenants import metrics
 from tenants.metering import STORING
@@ -51,6 +51,7 @@ def post_worker_init(worker: Any) -> None:
     WatchedConnection.watched = True
     metrics.share(settings.METRICS, f"{NAME}-{worker.place}")
     STORING.begin()
+    tracing.begin(NAME)
     # What is loaded now stays for good; the collector need not look through it again and again.
     gc.collect()
     gc.freeze()
@@ -58,3 +59,4 @@ def post_worker_init(worker: Any) -> None:
 
 def worker_exit(_: Any, __: Any) -> None:
     STORING.end()
+    tracing.end()

@@ -11,6 +11,7 @@ from typing import Any, Final
 from django.conf import settings
 
 from tenants.origins import SAID, origin
+from tenants.tracing import trace_id
 
 INVITATIONS: Final = f"{settings.CONSOLE_PATH}join/"
 """Behind it stands the secret of a link."""
@@ -71,5 +72,5 @@ class JsonLines(logging.Formatter):
 def _whereabouts() -> dict[str, Any]:
     """What is known of it where the line is written."""
     source = origin()
-    known = {"request_id": source.request_id, "interface": source.interface, "job": source.job}
+    known = {"request_id": source.request_id, "interface": source.interface, "job": source.job, "trace_id": trace_id()}
     return {name: value for name, value in known.items() if value}

@@ -197,6 +197,7 @@ try:
     LOG_LEVEL = env.str("OPENVPR_LOG_LEVEL", "INFO", validate=validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"]))
     LOG_FORMAT = env.str("OPENVPR_LOG_FORMAT", "text", validate=validate.OneOf(["text", "json"]))
     METRICS_TOKEN = env.str("OPENVPR_METRICS_TOKEN", "").strip()
+    TRACES_TO = env.str("OPENVPR_TRACES_TO", "").strip().rstrip("/")
     CELERY_TASK_ALWAYS_EAGER = env.bool("OPENVPR_EAGER", False)
     ALLOWED_HOSTS = [
         host.strip() for host in required_in_production("OPENVPR_ALLOWED_HOSTS").split(",") if host.strip()
@@ -226,6 +227,7 @@ for _name, _urls in (
     ("OPENVPR_PUBLIC_URL", [PUBLIC_URL]),
     ("OPENVPR_MODEL_MIRROR", [MODEL_MIRROR]),
     ("OPENVPR_S3_ENDPOINT", [S3_ENDPOINT]),
+    ("OPENVPR_TRACES_TO", [TRACES_TO]),
     ("OPENVPR_TRUSTED_ORIGINS", CSRF_TRUSTED_ORIGINS),
 ):
     refuse_unless_web_addresses(_name, _urls)
@@ -324,6 +326,8 @@ MIDDLEWARE = [
     "config.htmx.WholePageMiddleware",
     "tenants.middleware.ConsoleTenantMiddleware",
 ]
+if TRACES_TO:
+    MIDDLEWARE.insert(0, "config.tracing.TracingMiddleware")
 
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
@@ -519,6 +523,8 @@ LOGGING = {
         "httpcore": {"level": "WARNING"},
         "httpx": {"level": "WARNING"},
         "matplotlib": {"level": "WARNING"},
+        # One line for what could not be sent, and none for each try.
+        "opentelemetry.exporter": {"level": "ERROR"},
         # Said to the client already, and at anybody's will.
         "django.security.DisallowedHost": {"level": "CRITICAL"},
         # One line per request is written at the edge; Celery's own two per task say nothing more.

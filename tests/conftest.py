@@ -25,11 +25,12 @@ from tenants.services import create_tenant
 from tests.model_commands import models
 from tests.second_model import tiny
 from tests.servers import POSTGRES, REDIS
+from tests.tracing import traced
 from voiceprints import installed, tasks
 from voiceprints.apps import write_down_models
 from voiceprints.decisions import forget_calibrations
 
-__all__ = ["models", "tiny"]
+__all__ = ["models", "tiny", "traced"]
 
 # Past triggers, which keep the audit trail, and row-level security. TRUNCATE makes every file of a table and its
 # indexes anew, and of all that point at it, which takes longer than most tests.

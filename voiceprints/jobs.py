@@ -21,6 +21,7 @@ import msgpack
 import redis
 from celery import current_app
 from django.conf import settings
+from opentelemetry.trace import SpanKind
 from redis.backoff import NoBackoff
 from redis.client import Pipeline
 from redis.retry import Retry
@@ -29,6 +30,7 @@ from audio.errors import AudioError
 from audio.results import Analysis
 from tenants.models import Tenant
 from tenants.origins import origin
+from tenants.tracing import carried, spanned
 from voiceprints import metrics
 from voiceprints.errors import AnalysisTimedOut, EngineFailed, EngineUnreachable, TooBusy, TooManyAtOnce
 from voiceprints.failures import from_wire
@@ -151,15 +153,16 @@ def _answered(
     tenant: Tenant, task: str, audio: AudioInput, options: dict[str, Any], meanwhile: Callable[[], None]
 ) -> dict[str, Any]:
     """What a worker makes of a recording. Raises as `analyze` does."""
-    if _eager():
-        content, meanwhile = _read_in(audio, meanwhile)
-        meanwhile()
-        message = _answered_here(task, content, options)
-    else:
-        try:
-            message = _answered_by_worker(tenant, task, audio, options, meanwhile)
-        except redis.RedisError as error:
-            raise EngineUnreachable(type(error).__name__) from error
+    with spanned(f"wait for {task}", SpanKind.PRODUCER):
+        if _eager():
+            content, meanwhile = _read_in(audio, meanwhile)
+            meanwhile()
+            message = _answered_here(task, content, options)
+        else:
+            try:
+                message = _answered_by_worker(tenant, task, audio, options, meanwhile)
+            except redis.RedisError as error:
+                raise EngineUnreachable(type(error).__name__) from error
     if "refused" in message:
         raise AudioError.from_wire(message["refused"])
     return message
@@ -205,7 +208,7 @@ def _send(task: str, arguments: list[Any], task_id: str, recording: bytes | None
         task,
         arguments,
         task_id=task_id,
-        headers={"request_id": origin().request_id},
+        headers={"request_id": origin().request_id, **carried()},
         expires=deadline,
         time_limit=int(deadline) + SPARE_SECONDS,
     )

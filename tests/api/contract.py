@@ -342,8 +342,8 @@ class Contract(Promises):
         assert {event.interface for event in told} <= {*settings.DIALECTS}
         assert all(event.actor_number and event.address and event.request_id for event in told)
 
-    def test_nothing_secret_and_nothing_biometric_is_logged(
-        self, us: Speaking, acme: Tenant, acme_credential: Credential, caplog: pytest.LogCaptureFixture
+    def test_nothing_secret_and_nothing_biometric_is_logged_or_traced(
+        self, traced: Any, us: Speaking, acme: Tenant, acme_credential: Credential, caplog: pytest.LogCaptureFixture
     ) -> None:
         caplog.set_level(logging.DEBUG)
         with secrets_sent() as sent:
@@ -355,7 +355,10 @@ class Contract(Promises):
             cosines = [f"{number:.6f}" for one in acme.voiceprints.all() for number in one.embedding[:20]]
         lines = "\n".join(JsonLines().format(record) for record in caplog.records)
         assert '"milliseconds"' in lines
-        said = [secret for secret in {*sent, acme_credential.secret, *cosines} if secret in lines]
+        spans = "\n".join(span.to_json() for span in traced())
+        assert '"openvpr.milliseconds"' in spans
+        told = lines + spans
+        said = [secret for secret in {*sent, acme_credential.secret, *cosines} if secret in told]
         assert said == []
 
     def test_a_line_of_the_log_tells_who_asked_what_and_how_it_ended(

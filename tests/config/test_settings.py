@@ -85,6 +85,7 @@ def test_a_file_that_cannot_be_read_is_named_in_one_line(tmp_path):
         ("OPENVPR_ONNX_THREADS", "0"),
         ("OPENVPR_ONNX_THREADS", "many"),
         ("OPENVPR_MODEL_MIRROR", "models.example.com"),
+        ("OPENVPR_TRACES_TO", "collector:4318"),
     ],
 )
 def test_nonsense_is_refused_with_one_line_that_names_it(tmp_path, name, nonsense):
@@ -95,7 +96,9 @@ def test_nonsense_is_refused_with_one_line_that_names_it(tmp_path, name, nonsens
 
 
 @pytest.mark.parametrize("address", ["https://anna:Sesame@models.example.com/wespeaker", "https:/anna:Sesame@models"])
-@pytest.mark.parametrize("name", ["OPENVPR_MODEL_MIRROR", "OPENVPR_PUBLIC_URL", "OPENVPR_S3_ENDPOINT"])
+@pytest.mark.parametrize(
+    "name", ["OPENVPR_MODEL_MIRROR", "OPENVPR_PUBLIC_URL", "OPENVPR_S3_ENDPOINT", "OPENVPR_TRACES_TO"]
+)
 def test_an_address_with_a_password_is_refused_without_repeating_it(tmp_path, name, address):
     refused = start(tmp_path, **{name: address})
     assert refused.returncode != 0

@@ -1,0 +1,94 @@
+"""What is traced where OPENVPR_TRACES_TO names a collector: requests with their queries, and the tasks of workers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from http import HTTPMethod, HTTPStatus
+from importlib import import_module
+from typing import Any, Final
+
+from celery import Task, signals, states
+from django.conf import settings
+from django.db import connection
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from opentelemetry import trace
+from opentelemetry.trace import SpanKind, StatusCode
+
+from tenants.tracing import HEADERS, carried, spanned
+
+ASKED_ALL_THE_TIME: Final = ("/health/", "/metrics")
+"""By monitors, every few seconds."""
+
+_under_way: dict[str, ExitStack] = {}
+"""The spans of tasks, by the ids of those."""
+
+
+class TracingMiddleware:
+    """A span for each request, named by the pattern of its address, which holds nothing that a client wrote."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self._answer = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if request.path.startswith(ASKED_ALL_THE_TIME):
+            return self._answer(request)
+        method = request.method if request.method in HTTPMethod.__members__ else "_OTHER"
+        with (
+            spanned(str(method), SpanKind.SERVER, caller=request.headers) as span,
+            connection.execute_wrapper(traced_query),
+        ):
+            response = self._answer(request)
+            span.set_attributes({"http.request.method": str(method), "http.response.status_code": response.status_code})
+            if response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                span.set_status(StatusCode.ERROR)
+        return response
+
+    def process_view(self, request: HttpRequest, *_: Any) -> None:
+        """The address is known now."""
+        if request.resolver_match is not None:
+            route = f"/{request.resolver_match.route}"
+            span = trace.get_current_span()
+            span.update_name(f"{request.method} {route}")
+            span.set_attribute("http.route", route)
+
+
+def traced_query(execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
+    """The statement with its placeholders; the values are `params`."""
+    statement = str(sql)
+    with spanned(f"postgresql {statement.partition(' ')[0]}", SpanKind.CLIENT) as span:
+        span.set_attributes({"db.system.name": "postgresql", "db.query.text": statement})
+        return execute(sql, params, many, context)
+
+
+def begin(process: str) -> None:
+    """Of this process, of whose spans `process` is to be the source, and of those it forks."""
+    if settings.TRACES_TO:
+        import_module("config.collecting").begin(process)
+        signals.before_task_publish.connect(tell_of_what_it_is_a_part)
+        signals.task_prerun.connect(begin_task)
+        signals.task_postrun.connect(end_task)
+
+
+def end() -> None:
+    """Send what has not been sent yet."""
+    if settings.TRACES_TO:
+        import_module("config.collecting").end()
+
+
+def tell_of_what_it_is_a_part(headers: dict[str, Any], **_: Any) -> None:
+    headers.update(carried())
+
+
+def begin_task(task_id: str, task: Task[Any, Any], **_: Any) -> None:
+    said = {name: getattr(task.request, name, None) or "" for name in HEADERS.fields}
+    _under_way[task_id] = ExitStack()
+    span = _under_way[task_id].enter_context(spanned(task.name, SpanKind.CONSUMER, caller=said))
+    span.set_attribute("openvpr.request_id", getattr(task.request, "request_id", None) or "")
+
+
+def end_task(task_id: str, state: str | None = None, **_: Any) -> None:
+    if state == states.FAILURE:
+        trace.get_current_span().set_status(StatusCode.ERROR)
+    _under_way.pop(task_id, ExitStack()).close()

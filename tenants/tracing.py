@@ -1,0 +1,46 @@
+"""Spans of OpenTelemetry: what took how long, across processes. Who collects none pays next to nothing for them.
+
+Like the log, they tell nothing that anybody said: no address, no text of an error, no value of a query.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from opentelemetry import trace
+from opentelemetry.trace import Span, SpanKind, StatusCode
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+TRACER = trace.get_tracer("openvpr")
+HEADERS = TraceContextTextMapPropagator()
+"""Of W3C Trace Context, in requests and in messages to workers."""
+
+
+@contextmanager
+def spanned(
+    name: str, kind: SpanKind = SpanKind.INTERNAL, *, caller: Mapping[str, str] | None = None
+) -> Iterator[Span]:
+    """What is done in here, as a part of what surrounds it, or of what a `caller` says in its headers, if it does."""
+    context = None if caller is None else HEADERS.extract(caller)
+    with TRACER.start_as_current_span(
+        name, context, kind, record_exception=False, set_status_on_exception=False
+    ) as span:
+        try:
+            yield span
+        except Exception as error:
+            span.set_status(StatusCode.ERROR, type(error).__name__)
+            raise
+
+
+def carried() -> dict[str, str]:
+    """The headers that tell another process of what it does a part."""
+    headers: dict[str, str] = {}
+    HEADERS.inject(headers)
+    return headers
+
+
+def trace_id() -> str:
+    """As collectors write it; empty outside every span."""
+    context = trace.get_current_span().get_span_context()
+    return trace.format_trace_id(context.trace_id) if context.is_valid else ""

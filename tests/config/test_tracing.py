@@ -1,0 +1,243 @@
+"""What is told of to a collector of traces, in one process and across those of the whole platform."""
+
+from __future__ import annotations
+
+import http.server
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from celery import current_app, signals
+from django.conf import settings
+from django.test import Client
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.trace import SpanKind, StatusCode
+
+from config import tracing, urls
+from tenants.models import Role
+from tenants.tracing import carried, spanned, trace_id
+from tests.config.test_logs import line_of
+from tests.config.test_run import Platform, free_port, is_success
+from tests.console.people import member, signed_in
+
+TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+TRACEPARENT = f"00-{TRACE}-{PARENT}-01"
+
+
+def named(spans, name):
+    (found,) = [span for span in spans if span.name == name]
+    return found
+
+
+def test_nothing_is_traced_unless_somebody_collects():
+    assert "config.tracing.TracingMiddleware" not in settings.MIDDLEWARE
+    with spanned("something") as span:
+        assert not span.is_recording()
+        assert (carried(), trace_id()) == ({}, "")
+    assert "trace_id" not in line_of()
+
+
+@pytest.mark.django_db
+def test_a_page_of_the_console_is_called_by_the_pattern_of_its_address(traced, acme):
+    client = signed_in(member(acme, Role.OWNER).user)
+    assert client.get("/console/voiceprints/speaker/987654321/change/?_changelist_filters=secret").status_code == 302
+    page = traced()[-1]
+    assert (page.name, page.kind) == ("GET /console/voiceprints/speaker/<path:object_id>/change/", SpanKind.SERVER)
+    assert page.attributes["http.response.status_code"] == 302
+    assert not [span for span in traced() if "987654321" in span.to_json() or "secret=" in span.to_json()]
+
+
+@pytest.mark.django_db
+def test_queries_are_parts_of_their_request_and_told_without_values(traced, acme):
+    client = signed_in(member(acme, Role.OWNER).user)
+    client.get("/console/voiceprints/speaker/?q=such-a-name")
+    *others, page = traced()
+    queries = [span for span in others if span.name == "postgresql SELECT" and span.parent == page.context]
+    assert any('FROM "voiceprints_speaker"' in span.attributes["db.query.text"] for span in queries)
+    assert "such-a-name" not in "".join(span.to_json() for span in traced())
+
+
+@pytest.mark.django_db
+def test_a_request_is_part_of_what_its_client_does(traced, client):
+    client.get("/voiceid/count", headers={"traceparent": TRACEPARENT})
+    request = traced()[-1]
+    assert (f"{request.context.trace_id:x}".zfill(32), f"{request.parent.span_id:x}") == (TRACE, PARENT)
+    assert (request.name, request.attributes["openvpr.result"]) == ("abcpen count", "refused")
+    assert request.status.status_code is StatusCode.UNSET
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("nonsense", ["", "00-1-2-01", "é", "x" * 9000, f"00-{'0' * 32}-{PARENT}-01"])
+def test_nonsense_about_what_a_client_does_is_passed_over(traced, client, nonsense):
+    client.get("/voiceid/count", headers={"traceparent": nonsense, "tracestate": nonsense})
+    assert traced()[-1].parent is None
+
+
+@pytest.mark.django_db
+def test_a_method_that_nobody_knows_is_no_name(traced, client):
+    client.generic("SUCH-A-WORD", "/voiceid/count")
+    assert traced()[-1].attributes["http.request.method"] == "_OTHER"
+    assert "SUCH-A-WORD" not in traced()[-1].to_json()
+
+
+@pytest.mark.django_db
+def test_what_broke_is_told_by_its_class(traced, monkeypatch):
+    def broken(_):
+        raise ZeroDivisionError("such a text")
+
+    monkeypatch.setattr(urls.urlpatterns[2], "callback", broken)
+    monkeypatch.setattr(tracing, "ASKED_ALL_THE_TIME", ())
+    assert Client(raise_request_exception=False).get("/health/live").status_code == 500
+    assert traced()[-1].status.status_code is StatusCode.ERROR
+    assert "such a text" not in "".join(span.to_json() for span in traced())
+
+
+def test_an_error_on_the_way_is_told_by_its_class(traced):
+    with pytest.raises(ValueError, match="such a text"), spanned("something"):
+        raise ValueError("such a text")
+    (span,) = traced()
+    assert (span.status.status_code, span.status.description) == (StatusCode.ERROR, "ValueError")
+    assert "such a text" not in span.to_json()
+
+
+@pytest.mark.django_db
+def test_monitors_leave_no_spans(traced, client):
+    for path in ("/health/live", "/health/ready", "/metrics"):
+        client.get(path)
+    assert traced() == ()
+
+
+def test_a_line_of_the_log_tells_its_trace(traced):
+    with spanned("something") as span:
+        told = line_of()
+    assert told["trace_id"] == f"{span.get_span_context().trace_id:x}".zfill(32)
+
+
+@pytest.fixture
+def a_task(monkeypatch):
+    """One that breaks, of a worker that traces."""
+
+    @current_app.task(name="tests.broken")
+    def broken():
+        raise ZeroDivisionError("such a text")
+
+    with connected(signals.task_prerun, tracing.begin_task), connected(signals.task_postrun, tracing.end_task):
+        yield broken
+    del current_app.tasks[broken.name]
+
+
+@contextmanager
+def connected(signal, receiver):
+    signal.connect(receiver)
+    yield
+    signal.disconnect(receiver)
+
+
+def test_a_task_is_part_of_whatever_had_it_sent(traced, a_task):
+    headers = {}
+    with spanned("something") as something:
+        tracing.tell_of_what_it_is_a_part(headers=headers)
+    # As a worker does with the headers of a message.
+    a_task.push_request(**headers)
+    tracing.begin_task("id", a_task)
+    tracing.end_task("id")
+    a_task.pop_request()
+    assert named(traced(), "tests.broken").parent.span_id == something.get_span_context().span_id
+
+
+def test_what_broke_in_a_task_is_not_told(traced, a_task):
+    a_task.apply(throw=False)
+    task = named(traced(), "tests.broken")
+    assert (task.kind, task.status.status_code) == (SpanKind.CONSUMER, StatusCode.ERROR)
+    assert "such a text" not in task.to_json()
+
+
+def test_a_task_that_nobody_asked_for_is_part_of_nothing(traced, a_task):
+    with spanned("something"):
+        a_task.apply(throw=False)
+    assert named(traced(), "tests.broken").parent is None
+
+
+class Collector:
+    """What speaks OTLP over HTTP: takes all it is sent."""
+
+    def __init__(self) -> None:
+        self.requests: list[ExportTraceServiceRequest] = []
+
+    @property
+    def spans(self):
+        return [
+            (self._service(resource), span)
+            for request in list(self.requests)
+            for resource in request.resource_spans
+            for scope in resource.scope_spans
+            for span in scope.spans
+        ]
+
+    def of_trace(self, number: bytes):
+        return [(service, span) for service, span in self.spans if span.trace_id == number]
+
+    @staticmethod
+    def _service(resource):
+        (name,) = [one.value.string_value for one in resource.resource.attributes if one.key == "service.name"]
+        return name
+
+
+@contextmanager
+def collecting() -> Iterator[tuple[Collector, int]]:
+    collector = Collector()
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            assert self.path == "/v1/traces"
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            collector.requests.append(ExportTraceServiceRequest.FromString(body))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_):
+            """Nobody reads it."""
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield collector, server.server_port
+        server.shutdown()
+
+
+@pytest.mark.platform
+@pytest.mark.timeout(300)
+def test_a_request_is_followed_into_the_worker_that_measures():
+    with collecting() as (collector, port), tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        platform = Platform(Path(folder), free_port())
+        platform.environment["OPENVPR_TRACES_TO"] = f"http://127.0.0.1:{port}"
+        platform.start()
+        assert is_success(platform.enroll())
+        assert is_success(platform.identify())
+        # What was not sent by then is sent on the way out.
+        assert platform.stop() == 0
+    enrolled = next(span for service, span in collector.spans if span.name == "abcpen register")
+    parts = {span.name: (service, span) for service, span in collector.of_trace(enrolled.trace_id)}
+    waiting, measuring = parts["wait for voiceprints.analyze"], parts["voiceprints.analyze"]
+    assert (parts["abcpen register"][0], waiting[0], measuring[0]) == ("openvpr-web", "openvpr-web", "openvpr-embed")
+    assert (waiting[1].parent_span_id, measuring[1].parent_span_id) == (enrolled.span_id, waiting[1].span_id)
+    told = {one.key: one.value.string_value for one in enrolled.attributes}
+    assert (told["openvpr.tenant"], told["openvpr.result"]) == ("demo", "ok")
+    assert [span for _, span in collector.spans if span.name == "abcpen recognize"]
+    whole = "".join(str(request) for request in collector.requests)
+    assert not [secret for secret in (*platform.credential, "susan", "signa=") if secret in whole]
+
+
+@pytest.mark.platform
+@pytest.mark.timeout(300)
+def test_nobody_waits_for_a_collector_that_is_away():
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        platform = Platform(Path(folder), free_port())
+        platform.environment["OPENVPR_TRACES_TO"] = f"http://127.0.0.1:{free_port()}"
+        platform.start()
+        assert is_success(platform.enroll())
+        assert platform.stop() == 0
+        logs = "".join(log.read_text() for log in (Path(folder) / "logs").glob("*.log"))
+    assert "Traceback" not in logs
