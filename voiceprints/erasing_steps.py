@@ -23,6 +23,11 @@ def erasures_of(tenant: Tenant) -> QuerySet[Erasure]:
     return Erasure.all_tenants.filter(tenant_id=tenant.pk)
 
 
+def holding(tenant: Tenant, job_id: int) -> QuerySet[Erasure]:
+    """Those that have not seen yet whom this import names."""
+    return erasures_of(tenant).filter(held__contains=job_id)
+
+
 def locked(erasure: Erasure) -> Erasure:
     """As it is now, nobody else's to change until the transaction ends."""
     return Erasure.all_tenants.select_for_update().get(tenant_id=erasure.tenant_id, pk=erasure.pk)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import asdict
+from itertools import chain
 from typing import Any
 
 from celery import current_app
@@ -28,7 +29,7 @@ from tenants.models import Tenant
 from tenants.origins import Origin, coming_from, origin
 from tenants.trail import note
 from voiceprints import backup_lock, exchange, gallery, leaving, mentions, receipts, recordings, traces, work
-from voiceprints.erasing_steps import counted, erasures_of, keep, lock, locked, recordings_of, sign, summed
+from voiceprints.erasing_steps import counted, erasures_of, holding, keep, lock, locked, recordings_of, sign, summed
 from voiceprints.errors import ErasureNotFound, ErasureUnfinished, SpeakerNotFound
 from voiceprints.models import DoomedRecording, Erasure, Job, Library, Speaker
 from voiceprints.paging import Order, Page, Position, page_of
@@ -269,8 +270,12 @@ def _ended_in_vain(erasure: Erasure) -> bool:
 
 
 def _hold_imports(tenant: Tenant, erasure: Erasure) -> None:
-    """In the caller's transaction, so that nobody is enrolled again before rows go and files were looked through."""
-    keep(erasure, held=[*erasure.held, *traces.hold_imports(tenant)])
+    """In the caller's transaction, so that nobody is enrolled again before rows go and files were looked through.
+
+    Those that another erasure holds would go on when that has looked through them, and are held by both.
+    """
+    others = erasures_of(tenant).exclude(pk=erasure.pk).exclude(held=[]).values_list("held", flat=True)
+    keep(erasure, held=sorted({*erasure.held, *traces.hold_imports(tenant), *chain.from_iterable(others)}))
 
 
 def _find(tenant: Tenant, erasure: Erasure, *, patiently: bool) -> None:
@@ -403,9 +408,12 @@ def _drop_files(tenant: Tenant, erasure: Erasure, job_id: int) -> None:
 
 
 def _release(tenant: Tenant, erasure: Erasure, job_id: int) -> None:
+    """It goes on, unless another erasure holds it as well."""
     with acting_as(tenant):
+        # Of two that hold it, the second sees that the first does no longer.
+        one_at_a_time(tenant, work.JOBS)
         current = locked(erasure)
-        if job_id in current.held:
+        if job_id in current.held and not holding(tenant, job_id).exclude(pk=erasure.pk).exists():
             waiting = {"state": Job.State.QUEUED, "dispatched": timezone.now()}
             tenant.jobs.filter(pk=job_id, state=Job.State.PAUSED).update(**waiting)
             transaction.on_commit(lambda: _send(tenant, [job_id]), robust=True)

@@ -38,6 +38,7 @@ from tenants.origins import origin
 from tenants.trail import note
 from voiceprints import jobs, mentions, optouts, recordings
 from voiceprints.disk import JOB_FILES
+from voiceprints.erasing_steps import erasures_of, holding, keep
 from voiceprints.errors import (
     OUR_FAULT,
     AnalysisTimedOut,
@@ -232,11 +233,16 @@ def cancel(tenant: Tenant, job_id: int, *, because: VoiceprintError | None = Non
 
 
 def pause(tenant: Tenant, job_id: int) -> Job:
-    """From here on the job changes nothing more until it is resumed. Raises JobNotFound, JobFinished."""
+    """From here on the job changes nothing more until it is resumed. Raises JobNotFound, JobFinished.
+
+    No erasure that holds it lets it go on by itself any more.
+    """
     with acting_as(tenant):
+        one_at_a_time(tenant, JOBS)
+        was_held = _let_go_of(holding(tenant, job_id), job_id)
         job = _under_way(tenant, job_id)
         mine = tenant.jobs.filter(pk=job_id).exclude(state=Job.State.PAUSED)
-        if mine.update(state=Job.State.PAUSED, runner=None, attempts=0, dispatched=None):
+        if mine.update(state=Job.State.PAUSED, runner=None, attempts=0, dispatched=None) or was_held:
             note(tenant, actions.Action.JOB_PAUSED, job_target(job))
         job.refresh_from_db()
         transaction.on_commit(lambda: dispatch_next(tenant), robust=True)
@@ -300,7 +306,7 @@ def _searching(tenant: Tenant) -> list[Erasure]:
     One of a person that is only begun holds none before a row or a file tells of them. Locked before any job, as
     erasures do.
     """
-    under_way = Erasure.all_tenants.filter(tenant_id=tenant.pk).exclude(kind=Erasure.Kind.TENANT)
+    under_way = erasures_of(tenant).exclude(kind=Erasure.Kind.TENANT)
     about_to = Q(state=Erasure.State.BEGUN) & (Q(kind=Erasure.Kind.SPEAKER) | ~Q(held=[]))
     searching = under_way.filter(about_to | Q(state=Erasure.State.REMOVING))
     return list(searching.select_for_update().order_by("pk"))
@@ -313,11 +319,18 @@ def _queue_or_hold(tenant: Tenant, job: Job, erasures: Iterable[Erasure], **chan
     if holding:
         mine.update(state=Job.State.PAUSED, dispatched=None, **changes)
         for erasure in holding:
-            erasure.held = [*{*erasure.held, job.pk}]
-            erasure.save(update_fields=["held"])
+            keep(erasure, held=sorted({*erasure.held, job.pk}))
         return
     mine.update(state=Job.State.QUEUED, dispatched=timezone.now(), **changes)
     transaction.on_commit(lambda: dispatch(tenant.pk, job.pk), robust=True)
+
+
+def _let_go_of(holding: QuerySet[Erasure], job_id: int) -> bool:
+    """In the caller's transaction. Whether anybody held it."""
+    erasures = list(holding.select_for_update().order_by("pk"))
+    for erasure in erasures:
+        keep(erasure, held=[held for held in erasure.held if held != job_id])
+    return bool(erasures)
 
 
 def refuse_to_retry(job: Job) -> None:

@@ -16,6 +16,7 @@ from django.db import OperationalError, connection
 from django.utils import timezone
 
 from api.native.models import KeptAnswer
+from tenants.actions import Action
 from tenants.context import acting_as, acting_as_platform
 from tenants.locks import nobody_else_is_at
 from tenants.models import AuditEvent
@@ -340,6 +341,59 @@ def test_one_that_names_somebody_else_goes_on_by_itself_when_it_was_let_go_on_me
         monkeypatch.setattr(erasure, "_look_through_jobs", looked_and_resumed)
         assert erasure.go_on(acme, done.pk).state == Erasure.State.DONE
         assert bulk.find_job(acme, job.pk).state == Job.State.QUEUED
+
+
+@pytest.mark.parametrize("resumed", [False, True], ids=["under-way", "resumed"])
+def test_an_import_that_two_erasures_hold_goes_on_with_the_last(resumed, acme):
+    enroll(acme, SUSAN, SUSAN)
+    enroll(acme, KEN, KEN)
+    with through_the_queue():
+        job = imported(acme, WEI)
+        if resumed:
+            bulk.pause_job(acme, job.pk)
+        first, last = [erasure.erase_person(acme, name) for name in (SUSAN, KEN)]
+        if resumed:
+            bulk.resume_job(acme, job.pk)
+        for begun, state in ((first, Job.State.PAUSED), (last, Job.State.QUEUED)):
+            assert erasure.go_on(acme, begun.pk).is_done
+            assert bulk.find_job(acme, job.pk).state == state
+
+
+def test_an_import_that_one_erasure_has_looked_through_brings_nobody_back_of_another(acme):
+    enroll(acme, SUSAN, SUSAN)
+    enroll(acme, KEN, KEN)
+    with through_the_queue():
+        job = imported(acme, WEI, KEN)
+        first, last = [erasure.erase_person(acme, name) for name in (SUSAN, KEN)]
+        assert erasure.go_on(acme, first.pk).is_done
+        assert work.claimed(acme.pk, job.pk) is None
+        assert erasure.go_on(acme, last.pk).is_done
+        assert bulk.find_job(acme, job.pk).state == Job.State.CANCELLED
+    with acting_as(acme):
+        assert not acme.speakers.exists()
+        assert not acme.job_rows.filter(external_id=KEN).exists()
+
+
+def test_an_import_that_somebody_pauses_while_an_erasure_holds_it_stays_paused(acme):
+    enroll(acme, SUSAN, SUSAN)
+    with through_the_queue():
+        job = imported(acme, WEI)
+        begun = erasure.erase_person(acme, SUSAN)
+        assert bulk.pause_job(acme, job.pk).state == Job.State.PAUSED
+        assert erasure.go_on(acme, begun.pk).is_done
+        assert bulk.find_job(acme, job.pk).state == Job.State.PAUSED
+    with acting_as(acme):
+        assert AuditEvent.all_tenants.filter(action=Action.JOB_PAUSED).count() == 1
+
+
+def test_an_import_that_somebody_paused_and_an_erasure_holds_none_of_names_nobody_erased(acme):
+    enroll(acme, SUSAN, SUSAN)
+    with through_the_queue():
+        job = imported(acme, WEI, SUSAN)
+        begun = erasure.erase_person(acme, SUSAN)
+        bulk.pause_job(acme, job.pk)
+        assert erasure.go_on(acme, begun.pk).is_done
+        assert bulk.find_job(acme, job.pk).state == Job.State.CANCELLED
 
 
 def test_what_was_erased_holds_no_import_any_more(acme):
