@@ -13,6 +13,7 @@ import socket
 import stat
 import struct
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +27,7 @@ from config import settings
 from config.home import private_folder, stored_secret
 
 POSTGRES_ACCOUNT = "openvpr"
+UNFINISHED = ".initdb-"
 LONGEST_SOCKET_PATH = 103
 REDIS_SPARE_BYTES = 256 * 1024 * 1024
 START_SECONDS = 30.0
@@ -63,10 +65,8 @@ def prepare_postgres() -> None:
     private_folder(data)
     if os.geteuid() == 0:
         _hand_over(data)
-    password_file = data.with_name(".initdb-unfinished")
-    # It is left where somebody stopped what makes the folder, before which nothing of anybody's is in that.
-    if password_file.exists() or not (data / "PG_VERSION").exists():
-        _initdb(data, password_file)
+    if not (data / "PG_VERSION").exists():
+        _initdb(data)
 
 
 def postgres_command() -> list[str]:
@@ -130,32 +130,36 @@ def as_superuser(database: str = "template1") -> psycopg.Connection:
     )
 
 
-def _initdb(data: Path, password_file: Path) -> None:
-    """From an empty folder."""
-    if password_file.exists():
-        for entry in data.iterdir():
-            shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
-    password_file.touch(mode=0o600)
-    password_file.write_text(_superuser_password())
-    if os.geteuid() == 0:
-        account = pwd.getpwnam(POSTGRES_ACCOUNT)
-        os.chown(password_file, account.pw_uid, account.pw_gid)
-    command = [str(postgres_program("initdb")), "-D", str(data), "-U", "postgres", "--encoding=UTF8", "--locale=C"]
-    try:
-        subprocess.run(
-            [*command, "--auth=scram-sha-256", f"--pwfile={password_file}", "--no-instructions"],
-            check=True,
-            capture_output=True,
-            text=True,
-            user=postgres_account(),
-            group=postgres_account(),
-            cwd="/",
-        )
-    except subprocess.CalledProcessError as error:
-        raise ImproperlyConfigured(
-            f"PostgreSQL could not be initialised: {error.stderr.strip().splitlines()[-1]}"
-        ) from None
-    password_file.unlink()
+def _initdb(data: Path) -> None:
+    """Whole or not at all, whenever it is stopped: made elsewhere, and put in the place of `data`, which is empty."""
+    if any(data.iterdir()):
+        raise ImproperlyConfigured(f"{data} holds something, but no database of PostgreSQL")
+    for left in data.parent.glob(f"{UNFINISHED}*"):
+        shutil.rmtree(left, ignore_errors=True)
+    # What initdb has begun may outlive it for a moment, and write.
+    with tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=data.parent, ignore_cleanup_errors=True) as folder:
+        made, password_file = private_folder(Path(folder) / data.name), Path(folder) / "password"
+        password_file.touch(mode=0o600)
+        password_file.write_text(_superuser_password())
+        if os.geteuid() == 0:
+            _hand_over(made)
+            shutil.chown(password_file, POSTGRES_ACCOUNT, POSTGRES_ACCOUNT)
+        command = [str(postgres_program("initdb")), "-D", str(made), "-U", "postgres", "--encoding=UTF8", "--locale=C"]
+        try:
+            subprocess.run(
+                [*command, "--auth=scram-sha-256", f"--pwfile={password_file}", "--no-instructions"],
+                check=True,
+                capture_output=True,
+                text=True,
+                user=postgres_account(),
+                group=postgres_account(),
+                cwd="/",
+            )
+        except subprocess.CalledProcessError as error:
+            raise ImproperlyConfigured(
+                f"PostgreSQL could not be initialised: {error.stderr.strip().splitlines()[-1]}"
+            ) from None
+        made.rename(data)
 
 
 def _hand_over(data: Path) -> None:

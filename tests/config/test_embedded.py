@@ -13,30 +13,48 @@ from django.conf import settings
 ASK = "from config import embedded; print(' '.join(embedded.postgres_command()))"
 
 STOPPED_MIDWAY = """
-import subprocess, time
-from config import embedded, settings
+import os, subprocess, sys, time
+from pathlib import Path
+from config import embedded
 
 def stopped_midway(command, **options):
     del options["check"], options["capture_output"]
     begun = subprocess.Popen(command, stdout=subprocess.DEVNULL, **options)
-    while not (settings.POSTGRES_DATA / "PG_VERSION").exists():
+    made = Path(command[command.index("-D") + 1])
+    while not (made / "PG_VERSION").exists() and begun.poll() is None:
         time.sleep(0.001)
     begun.kill()
     begun.wait()
+    if sys.argv[1] == "killed":
+        os._exit(0)
     raise KeyboardInterrupt
 
-run, subprocess.run = subprocess.run, stopped_midway
-try:
-    embedded.prepare_postgres()
-except KeyboardInterrupt:
-    subprocess.run = run
+subprocess.run = stopped_midway
+embedded.prepare_postgres()
+"""
+
+ASK_THE_DATABASE = """
+import subprocess
+from config import embedded
+
 embedded.prepare_postgres()
 command = embedded.postgres_command()
 account = embedded.postgres_account()
 asked = {"input": "SELECT count(*) FROM pg_language", "user": account, "group": account, "cwd": "/"}
 single = [command[0], "--single", *command[1:], "postgres"]
-print(run(single, **asked, stdout=subprocess.PIPE, text=True, check=True).stdout)
+print(subprocess.run(single, **asked, stdout=subprocess.PIPE, text=True, check=True).stdout)
 """
+
+
+def run(home, script, *arguments):
+    return subprocess.run(
+        [sys.executable, "-c", script, *arguments],
+        cwd=settings.BASE_DIR,
+        env=os.environ | {"OPENVPR_HOME": str(home)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def test_the_busiest_jobs_leave_a_connection_for_each_web_thread(tmp_path):
@@ -54,16 +72,22 @@ def test_the_busiest_jobs_leave_a_connection_for_each_web_thread(tmp_path):
     assert connections > 2 * 10 + 16 * (1 + 1 + 8)
 
 
-def test_what_was_stopped_while_it_made_the_database_is_begun_anew(short_home):
-    said = subprocess.run(
-        [sys.executable, "-c", STOPPED_MIDWAY],
-        cwd=settings.BASE_DIR,
-        env=os.environ | {"OPENVPR_HOME": str(short_home)},
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    ).stdout
-    assert 'count = "4"' in said
+@pytest.mark.parametrize("how", ["interrupted", "killed"])
+def test_what_was_stopped_while_it_made_the_database_is_begun_anew(how, short_home):
+    stopped = run(short_home, STOPPED_MIDWAY, how)
+    assert "KeyboardInterrupt" in stopped.stderr if how == "interrupted" else stopped.returncode == 0
+    assert not (short_home / "postgres" / "PG_VERSION").exists()
+    assert 'count = "4"' in run(short_home, ASK_THE_DATABASE).stdout
+    assert list(short_home.glob(".*")) == []
+
+
+def test_a_folder_that_holds_something_else_is_refused_and_kept(short_home):
+    somebodys = short_home / "postgres" / "base" / "5"
+    somebodys.mkdir(parents=True)
+    (somebodys / "1259").touch()
+    for _ in range(2):
+        assert "holds something, but no database" in run(short_home, ASK_THE_DATABASE).stderr
+    assert (somebodys / "1259").exists()
 
 
 @pytest.fixture
