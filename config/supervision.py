@@ -71,14 +71,9 @@ class Supervisor:
     process: subprocess.Popen[bytes]
 
     def start(self, wanted: Iterable[programs.Program]) -> None:
-        try:
-            with _until_it_stops():
-                for program in wanted:
-                    _control(self.folder).startProcess(program.full_name, False)
-        except UNREACHABLE:
-            if self._ends():
-                raise self._end() from None
-            raise
+        with self._asked():
+            for program in wanted:
+                _control(self.folder).startProcess(program.full_name, False)
 
     def refuse_fatal(self) -> None:
         """Raise Failed for a program that died, was started again, and could not stay up."""
@@ -114,7 +109,7 @@ class Supervisor:
                 raise self._end()
             time.sleep(WATCH_SECONDS)
         for info in self._fatal():
-            with suppress(xmlrpc.client.Fault):  # somebody else has started it
+            with self._asked(), suppress(xmlrpc.client.Fault):  # somebody else has started it
                 _control(self.folder).startProcess(f"{info['group']}:{info['name']}", False)
 
     def _fatal(self) -> list[dict[str, Any]]:
@@ -129,9 +124,18 @@ class Supervisor:
         raise Failed(f"the process manager did not start; see {LOG}")
 
     def _infos(self) -> list[dict[str, Any]]:
+        with self._asked():
+            return list(_control(self.folder).getAllProcessInfo())
+
+    @contextmanager
+    def _asked(self) -> Iterator[None]:
+        """Raises Stopped where the process manager was told to stop, and Failed where it does not answer."""
         try:
-            with _until_it_stops():
-                return list(_control(self.folder).getAllProcessInfo())
+            yield
+        except xmlrpc.client.Fault as refusal:
+            if refusal.faultCode == Faults.SHUTDOWN_STATE:
+                raise Stopped from None
+            raise
         except UNREACHABLE as error:
             if self._ends():
                 raise self._end() from None
@@ -147,17 +151,6 @@ class Supervisor:
     def _end(self) -> Exception:
         """Whether somebody told it to stop, which it does in order, or something else ended it."""
         return Failed(ENDED) if self.process.returncode else Stopped()
-
-
-@contextmanager
-def _until_it_stops() -> Iterator[None]:
-    """Raises Stopped where the process manager was told to stop."""
-    try:
-        yield
-    except xmlrpc.client.Fault as refusal:
-        if refusal.faultCode == Faults.SHUTDOWN_STATE:
-            raise Stopped from None
-        raise
 
 
 def _control(folder: Path) -> Any:

@@ -112,7 +112,9 @@ class TenantPolicyForm(forms.ModelForm):  # type: ignore[type-arg]
         super().__init__(*args, **kwargs)
         if self.instance.erased_from:
             self.fields["active"].disabled = True
-            self.fields["active"].help_text = _("Closed to be erased. The page Erasures restores it.")
+            self.fields["active"].help_text = _(
+                "Closed to be erased. The page Erasures says whether it can still be restored."
+            )
 
 
 class InterfacesForm(forms.Form):

@@ -9,8 +9,9 @@ files are looked through before anything of that. Nobody who asks through REST o
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -38,7 +39,6 @@ from voiceprints.targets import erasure_target
 logger = logging.getLogger(__name__)
 
 GO_ON = "voiceprints.go_on_erasing"
-SENT_AGAIN_SECONDS = 60
 NEWEST_FIRST = Order(("created", "pk"), descending=True)
 LAST_FIRST = Order(("pk",), descending=True)
 """As good, where no index by time serves all tenants."""
@@ -105,7 +105,8 @@ def go_on(tenant: Tenant, erasure_id: int, *, patiently: bool = True) -> Erasure
 def _to_its_end(tenant: Tenant, erasure: Erasure, *, patiently: bool) -> Erasure:
     with coming_from(Origin(**erasure.origin)):
         if erasure.kind == Kind.TENANT:
-            leaving.erase(tenant, erasure, lambda other: go_on(tenant, other.pk, patiently=patiently))
+            go_on_with = partial(go_on, tenant, patiently=patiently)
+            leaving.erase(tenant, erasure, lambda other: go_on_with(other.pk), patiently=patiently)
             return erasure
         if erasure.state == State.BEGUN:
             _find(tenant, erasure, patiently=patiently)
@@ -227,7 +228,8 @@ def dispatch(tenant_id: int, erasure_id: int) -> None:
         current_app.tasks[GO_ON].apply(args=(tenant_id, erasure_id))
         return
     try:
-        current_app.send_task(GO_ON, args=[tenant_id, erasure_id], queue=work.QUEUE, expires=SENT_AGAIN_SECONDS)
+        lifetime = work.SENT_AGAIN_AFTER.total_seconds()
+        current_app.send_task(GO_ON, args=[tenant_id, erasure_id], queue=work.QUEUE, expires=lifetime)
     except (RedisError, OperationalError) as error:
         logger.warning("an erasure waits for the queue to come back: %s", type(error).__name__)
 
@@ -431,16 +433,16 @@ def _remove_the_rest(tenant: Tenant, erasure: Erasure, *, left_in: Erasure.State
         return
     recordings.await_written(tenant, erasure.paths, patiently=patiently)
     # Rows that told whose they were may have gone before.
-    recordings.remove_let_go(tenant)
+    recordings.remove_let_go(tenant, patiently=patiently)
     # Again: a request that had read the subject before may have been answered since.
     elsewhere = traces.forget_elsewhere(tenant, erasure.subject)
     with acting_as(tenant):
         # Whoever asks for the same erasure has been joined to this one or begins another.
         _take_turn(tenant, erasure.subject)
         lock(erasure)
+        _count(erasure, elsewhere)
         if erasure.state != left_in:
             return
-        keep(erasure, counts=summed(erasure.counts, elsewhere))
         if erasure.held or (left_in == State.BEGUN and _is_known(tenant, erasure.subject)):
             return
         keep(erasure, state=State.REMOVED, subject="", paths=[])
@@ -455,10 +457,16 @@ def _forget_mentions(tenant: Tenant, erasure: Erasure, *, left_in: Erasure.State
     with acting_as(tenant):
         _take_turn(tenant, erasure.subject)
         lock(erasure)
+        _count(erasure, elsewhere)
         if erasure.state == left_in:
-            counts = summed(elsewhere, mentions.forget(tenant, erasure.subject))
-            rows_went = left_in == State.REMOVING
-            keep(erasure, counts=summed(erasure.counts, counts), forgotten_elsewhere=rows_went)
+            _count(erasure, mentions.forget(tenant, erasure.subject))
+            keep(erasure, forgotten_elsewhere=left_in == State.REMOVING)
+
+
+def _count(erasure: Erasure, gone: Mapping[str, int]) -> None:
+    """Of one that is locked, although somebody else may have moved it on; what is done is signed."""
+    if erasure.state in (State.BEGUN, State.REMOVING):
+        keep(erasure, counts=summed(erasure.counts, gone))
 
 
 def _dispatch_all(tenant: Tenant, erasures: Sequence[int]) -> None:

@@ -68,7 +68,8 @@ def closed_since(tenant: Tenant) -> datetime | None:
 
 def has_begun(tenant: Tenant) -> bool:
     """Whether it is being erased, from where there is no way back."""
-    begun: bool = _erasures_of(tenant).exists()
+    with acting_as_platform():
+        begun: bool = _erasures_of(tenant).exists()
     return begun
 
 
@@ -88,7 +89,7 @@ def begin_due() -> list[Erasure]:
     return begun
 
 
-def erase(tenant: Tenant, erasure: Erasure, go_on: Callable[[Erasure], object]) -> None:
+def erase(tenant: Tenant, erasure: Erasure, go_on: Callable[[Erasure], object], *, patiently: bool) -> None:
     """To the end, from wherever it is. `go_on` brings the erasure of somebody in the tenant to its end.
 
     Raises ErasureUnfinished where that was left to somebody else, StorageFailed, BackupHoldsFiles, FilesAwaited,
@@ -100,7 +101,7 @@ def erase(tenant: Tenant, erasure: Erasure, go_on: Callable[[Erasure], object]) 
         _remove_jobs(tenant, erasure)
         _count(erasure, **traces.forget_elsewhere(tenant, None))
         _forget_keys(tenant)
-        recordings.remove_let_go(tenant)
+        recordings.remove_let_go(tenant, patiently=patiently)
         for other in _others_unfinished(tenant):
             go_on(other)
         recordings.refuse_awaited(tenant)

@@ -250,10 +250,11 @@ def sweep() -> int:
             return removed
 
 
-def remove_let_go(tenant: Tenant) -> None:
+def remove_let_go(tenant: Tenant, *, patiently: bool = True) -> None:
     """Every file that the tenant has let go by now, or that somebody died writing. Those let go later are not.
 
-    Raises StorageFailed when one resists, and BackupHoldsFiles while a backup is being made.
+    Raises StorageFailed when one resists, or one that a sweep has in hand is not gone a moment later where somebody
+    waits, and BackupHoldsFiles while a backup is being made.
     """
     with acting_as(tenant):
         newest = tenant.doomed_recordings.aggregate(newest=Max("pk"))["newest"] or 0
@@ -272,10 +273,9 @@ def remove_let_go(tenant: Tenant) -> None:
             raise StorageFailed(f"{tried} files could not be removed")
         if tried:
             ends = time.monotonic() + OTHERS_HAVE_SECONDS
-        elif time.monotonic() > ends:
+        elif not patiently or time.monotonic() > ends:
             raise StorageFailed("files are left to be removed")
         else:
-            # A sweep has them in hand.
             time.sleep(LOOK_AGAIN_SECONDS)
 
 

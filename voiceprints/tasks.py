@@ -237,7 +237,9 @@ def go_on_erasing(tenant_id: int, erasure_id: int) -> None:
     tenant = Tenant.objects.filter(pk=tenant_id).first() or Tenant(pk=tenant_id)
     try:
         erasure.go_on(tenant, erasure_id, patiently=False)
-    except (BackupHoldsFiles, ErasureUnfinished, FilesAwaited) as reason:
+    except FilesAwaited as reason:
+        logger.info("an erasure waits: %s", reason)
+    except (BackupHoldsFiles, ErasureUnfinished) as reason:
         logger.warning("an erasure waits: %s", reason)
     except (ErasureNotFound, StorageFailed, TrailBroken, redis.RedisError) as error:
         logger.warning("an erasure waits: %s", type(error).__name__)

@@ -90,6 +90,16 @@ def test_the_page_of_a_tenant_that_is_being_erased_offers_no_way_back(client_of,
     assert "/restore/" not in page
 
 
+def test_a_tenant_that_is_being_erased_is_not_closed_again(client_of, acme, people):
+    leaving.close(acme, grace=timedelta(0))
+    staff = client_of("staff")
+    assert "Close and erase" in staff.get(LEAVE).content.decode()
+    leaving.begin_due()
+    page = staff.get(LEAVE).content.decode()
+    assert "is being erased: there is no way back" in page
+    assert "Close and erase" not in page
+
+
 def test_it_is_said_until_when_an_erasure_waits_for_a_file(client_of, acme, people):
     acme_owner, said = client_of("owner"), 'id="awaited"'
     with through_the_queue():
@@ -195,7 +205,7 @@ def test_a_tenant_that_leaves_is_not_opened_on_its_own_page(client_of, acme):
     leaving.close(acme)
     staff, address = client_of("staff"), f"/console/tenants/tenant/{acme.pk}/change/"
     page = staff.get(address)
-    assert "The page Erasures restores it." in page.content.decode()
+    assert "The page Erasures says whether it can still be restored." in page.content.decode()
     sent = {name: value for name, value in page.context["adminform"].form.initial.items() if value is not None}
     staff.post(address, sent | {"active": "on", "name": "Anew"})
     stored = Tenant.objects.get(pk=acme.pk)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from threading import Event
 from types import SimpleNamespace
 
@@ -37,7 +38,7 @@ from voiceprints.errors import (
     UploadsGone,
 )
 from voiceprints.jobs import connection as redis
-from voiceprints.models import Erasure, Job, JobRow, Utterance, UtteranceEmbedding, Voiceprint
+from voiceprints.models import DoomedRecording, Erasure, Job, JobRow, Utterance, UtteranceEmbedding, Voiceprint
 from voiceprints.results import LibraryKey, Turn
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -676,6 +677,87 @@ def test_a_recording_that_is_being_written_is_waited_for(organisation, acme, rec
         assert erasure.go_on(acme, begun.pk).is_done
 
 
+@pytest.fixture
+def nobody_sleeps(monkeypatch):
+    """Who waits fails. The sweep that a deletion begins is left to others."""
+    monkeypatch.setattr(time, "sleep", lambda _: pytest.fail("somebody waits"))
+
+
+def test_where_imports_run_an_erasure_waits_for_nobody_who_writes(acme, recordings_folder, nobody_sleeps):
+    enroll(acme, SUSAN, SUSAN)
+    paths = [recordings.new_path("acme")]
+    with acting_as(acme):
+        recordings.plan(acme, paths)
+    with through_the_queue():
+        begun = erasure.erase_person(acme, SUSAN)
+        with pytest.raises(FilesAwaited):
+            erasure.go_on(acme, begun.pk, patiently=False)
+
+
+@pytest.mark.parametrize("kind", ["person", "tenant"])
+def test_where_imports_run_an_erasure_waits_for_no_sweep(kind, acme, stuck, recordings_folder, nobody_sleeps):
+    enroll(acme, SUSAN, SUSAN)
+    with through_the_queue():
+        if kind == "person":
+            begun = erasure.erase_person(acme, SUSAN)
+        else:
+            leaving.close(acme, grace=timedelta(0))
+            (begun,) = leaving.begin_due()
+        with acting_as(acme):
+            recordings.doom(acme, ["of/somebody/else.flac"], not_before=timezone.now())
+        with in_the_hands_of_a_sweep(), pytest.raises(StorageFailed):
+            erasure.go_on(acme, begun.pk, patiently=False)
+
+
+@contextmanager
+def in_the_hands_of_a_sweep():
+    """All files that were let go by now, of a connection of its own."""
+    held, done = Event(), Event()
+
+    def hold():
+        with acting_as_platform():
+            list(DoomedRecording.all_tenants.select_for_update())
+            held.set()
+            done.wait(30)
+
+    running = in_a_thread(hold)
+    assert held.wait(30)
+    try:
+        yield
+    finally:
+        done.set()
+        running.result()
+
+
+def test_a_message_to_go_on_with_an_erasure_does_not_outlive_the_next(acme):
+    with through_the_queue():
+        erasure.dispatch(acme.pk, 1)
+        message = json.loads(redis().lindex(work.QUEUE, 0))
+    expires = datetime.fromisoformat(message["headers"]["expires"])
+    assert expires <= timezone.now() + work.SENT_AGAIN_AFTER
+
+
+def test_what_was_removed_is_counted_also_by_who_has_lost_an_erasure_meanwhile(acme, client, monkeypatch):
+    forgotten = traces.forget_elsewhere
+    enrolled_with_an_answer(acme, client)
+    services.delete_speaker(acme, acme.libraries.all(), SUBJECT)
+    with through_the_queue():
+        begun = erasure.erase_person(acme, SUBJECT)
+
+        def joined_meanwhile(*asked):
+            counts = forgotten(*asked)
+            monkeypatch.setattr(traces, "forget_elsewhere", forgotten)
+            with acting_as(acme):
+                acme.speakers.create(library=acme.libraries.get(), external_id=SUBJECT)
+            assert erasure.erase_person(acme, SUBJECT).pk == begun.pk
+            return counts
+
+        monkeypatch.setattr(traces, "forget_elsewhere", joined_meanwhile)
+        while not (done := erasure.go_on(acme, begun.pk)).is_done:
+            pass
+    assert done.counts["kept_answers"] == 1
+
+
 def test_whoever_is_enrolled_again_while_an_erasure_waits_keeps_what_is_new_until_its_end(
     acme, client, stuck, stuck_file
 ):
@@ -692,6 +774,7 @@ def test_whoever_is_enrolled_again_while_an_erasure_waits_keeps_what_is_new_unti
     assert erasure.go_on(acme, begun.pk).is_done
     with acting_as(acme):
         assert not KeptAnswer.all_tenants.exists()
+        assert acme.speakers.named(SUBJECT).enrolled().exists()
 
 
 def test_what_other_rooms_keep_of_whoever_is_enrolled_while_an_erasure_looks_for_them_goes(
