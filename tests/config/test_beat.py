@@ -6,6 +6,8 @@ import datetime
 import os
 import signal
 import threading
+import time
+from contextlib import suppress
 
 import pytest
 from celery.apps.beat import Beat
@@ -27,7 +29,7 @@ def started(**schedule) -> Scheduler:
 @pytest.fixture(autouse=True)
 def handlers():
     """A clock takes the process's signals for itself."""
-    before = {which: signal.getsignal(which) for which in (signal.SIGTERM, signal.SIGINT)}
+    before = {which: signal.getsignal(which) for which in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM)}
     yield
     for which, handler in before.items():
         signal.signal(which, handler)
@@ -118,3 +120,23 @@ def test_the_clock_stops_in_the_middle_of_a_statement_and_saves_when_it_ran_what
     Beat(app=app).install_sync_handler(service)
     service.start()
     assert PeriodicTask.objects.get(name="note-sizes").total_run_count == 1
+
+
+def test_the_clock_stops_although_something_takes_the_place_of_what_interrupts_it(monkeypatch):
+    """As an error does of a rollback, when the database stops with the clock; Celery passes over errors of a task."""
+
+    def tick(clock):
+        threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGTERM)).start()
+        with suppress(OperationalError):
+            try:
+                time.sleep(5)
+            finally:
+                raise OperationalError("the connection is gone")
+        time.sleep(10)
+        pytest.fail("nobody told it again")
+
+    monkeypatch.setattr(Scheduler, "tick", tick)
+    service = Service(app, scheduler_cls=Scheduler)
+    Beat(app=app).install_sync_handler(service)
+    service.start()
+    assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
