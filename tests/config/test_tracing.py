@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import http.server
+import os
+import subprocess
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -77,8 +80,9 @@ def test_nonsense_about_what_a_client_does_is_passed_over(traced, client, nonsen
 
 
 @pytest.mark.django_db
-def test_a_method_that_nobody_knows_is_no_name(traced, client):
-    client.generic("SUCH-A-WORD", "/voiceid/count")
+@pytest.mark.parametrize("path", ["/voiceid/count", "/console/login/", "/nothing"])
+def test_a_method_that_nobody_knows_is_no_name(path, traced, client):
+    client.generic("SUCH-A-WORD", path)
     assert traced()[-1].attributes["http.request.method"] == "_OTHER"
     assert "SUCH-A-WORD" not in traced()[-1].to_json()
 
@@ -207,37 +211,45 @@ def collecting() -> Iterator[tuple[Collector, int]]:
         server.shutdown()
 
 
+SENDING = """
+from config import collecting
+from tenants.tracing import spanned
+
+collecting.begin("somebody")
+with spanned("something"):
+    pass
+collecting.end()
+"""
+
+
+def test_what_has_not_been_sent_yet_is_sent_on_the_way_out():
+    with collecting() as (collector, port):
+        to = {"OPENVPR_TRACES_TO": f"http://127.0.0.1:{port}", "DJANGO_SETTINGS_MODULE": "config.settings"}
+        subprocess.run([sys.executable, "-c", SENDING], cwd=settings.BASE_DIR, env=os.environ | to, check=True)
+    assert [(service, span.name) for service, span in collector.spans] == [("openvpr-somebody", "something")]
+
+
 @pytest.mark.platform
 @pytest.mark.timeout(300)
-def test_a_request_is_followed_into_the_worker_that_measures():
-    with collecting() as (collector, port), tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+def test_a_request_is_followed_into_the_worker_that_measures_and_nobody_waits_for_a_collector_that_went_away():
+    wanted = {"abcpen register", "wait for voiceprints.analyze", "voiceprints.analyze"}
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         platform = Platform(Path(folder), free_port())
-        platform.environment["OPENVPR_TRACES_TO"] = f"http://127.0.0.1:{port}"
-        platform.start()
-        assert is_success(platform.enroll())
+        with collecting() as (collector, port):
+            platform.environment["OPENVPR_TRACES_TO"] = f"http://127.0.0.1:{port}"
+            platform.start()
+            assert is_success(platform.enroll())
+            platform.wait_for(lambda: wanted <= {span.name for _, span in collector.spans})
         assert is_success(platform.identify())
-        # What was not sent by then is sent on the way out.
         assert platform.stop() == 0
-    enrolled = next(span for service, span in collector.spans if span.name == "abcpen register")
+        logs = "".join(log.read_text() for log in (Path(folder) / "logs").glob("*.log"))
+    assert "Traceback" not in logs
+    enrolled = next(span for _, span in collector.spans if span.name == "abcpen register")
     parts = {span.name: (service, span) for service, span in collector.of_trace(enrolled.trace_id)}
     waiting, measuring = parts["wait for voiceprints.analyze"], parts["voiceprints.analyze"]
     assert (parts["abcpen register"][0], waiting[0], measuring[0]) == ("openvpr-web", "openvpr-web", "openvpr-embed")
     assert (waiting[1].parent_span_id, measuring[1].parent_span_id) == (enrolled.span_id, waiting[1].span_id)
     told = {one.key: one.value.string_value for one in enrolled.attributes}
     assert (told["openvpr.tenant"], told["openvpr.result"]) == ("demo", "ok")
-    assert [span for _, span in collector.spans if span.name == "abcpen recognize"]
     whole = "".join(str(request) for request in collector.requests)
     assert not [secret for secret in (*platform.credential, "susan", "signa=") if secret in whole]
-
-
-@pytest.mark.platform
-@pytest.mark.timeout(300)
-def test_nobody_waits_for_a_collector_that_is_away():
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        platform = Platform(Path(folder), free_port())
-        platform.environment["OPENVPR_TRACES_TO"] = f"http://127.0.0.1:{free_port()}"
-        platform.start()
-        assert is_success(platform.enroll())
-        assert platform.stop() == 0
-        logs = "".join(log.read_text() for log in (Path(folder) / "logs").glob("*.log"))
-    assert "Traceback" not in logs
