@@ -65,8 +65,14 @@ def prepare_postgres() -> None:
     private_folder(data)
     if os.geteuid() == 0:
         _hand_over(data)
+    data = data.resolve()
+    for left in data.parent.glob(f"{UNFINISHED}*"):
+        shutil.rmtree(left, ignore_errors=True)
     if not (data / "PG_VERSION").exists():
-        _initdb(data)
+        try:
+            _initdb(data)
+        except OSError as error:
+            raise ImproperlyConfigured(f"PostgreSQL could not be initialised: {error}") from None
 
 
 def postgres_command() -> list[str]:
@@ -134,8 +140,6 @@ def _initdb(data: Path) -> None:
     """Whole or not at all, whenever it is stopped: made elsewhere, and put in the place of `data`, which is empty."""
     if any(data.iterdir()):
         raise ImproperlyConfigured(f"{data} holds something, but no database of PostgreSQL")
-    for left in data.parent.glob(f"{UNFINISHED}*"):
-        shutil.rmtree(left, ignore_errors=True)
     # What initdb has begun may outlive it for a moment, and write.
     with tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=data.parent, ignore_cleanup_errors=True) as folder:
         made, password_file = private_folder(Path(folder) / data.name), Path(folder) / "password"

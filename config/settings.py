@@ -327,7 +327,8 @@ MIDDLEWARE = [
     "tenants.middleware.ConsoleTenantMiddleware",
 ]
 if TRACES_TO:
-    MIDDLEWARE.insert(0, "config.tracing.TracingMiddleware")
+    # After what serves static files, which nobody wants to follow.
+    MIDDLEWARE.insert(2, "config.tracing.TracingMiddleware")
 
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"

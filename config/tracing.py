@@ -8,18 +8,19 @@ from http import HTTPMethod, HTTPStatus
 from importlib import import_module
 from typing import Any, Final
 
-from celery import Task, signals, states
+from celery import Task, signals
 from django.conf import settings
 from django.db import connection
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from opentelemetry import trace
-from opentelemetry.trace import SpanKind, StatusCode
+from opentelemetry.trace import Span, SpanKind, StatusCode
 
-from tenants.tracing import HEADERS, carried, spanned
+from tenants.tracing import TRACEPARENT, carried, spanned
 
 ASKED_ALL_THE_TIME: Final = ("/health/", "/metrics")
 """By monitors, every few seconds."""
+BROKEN: Final = "openvpr.broken"
 
 _under_way: dict[str, ExitStack] = {}
 """The spans of tasks, by the ids of those."""
@@ -41,9 +42,13 @@ class TracingMiddleware:
         ):
             response = self._answer(request)
             span.set_attributes({"http.request.method": method, "http.response.status_code": response.status_code})
-            if response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
-                span.set_status(StatusCode.ERROR)
+            if response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR and not _is_told_as_broken(span):
+                span.set_status(StatusCode.ERROR, request.META.get(BROKEN))
         return response
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> None:
+        """Of a page, whatever is answered; interfaces tell of their own."""
+        request.META[BROKEN] = type(exception).__name__
 
     def process_view(self, request: HttpRequest, *_: Any) -> None:
         """The address is known now."""
@@ -54,15 +59,21 @@ class TracingMiddleware:
             span.set_attribute("http.route", route)
 
 
+def _is_told_as_broken(span: Span) -> bool:
+    status = getattr(span, "status", None)
+    return status is not None and status.status_code is StatusCode.ERROR
+
+
 def _method_of(request: HttpRequest) -> str:
     """As the conventions of OpenTelemetry have it where a client made one up."""
-    return request.method if request.method in HTTPMethod.__members__ else "_OTHER"
+    method = request.method or ""
+    return method if method in HTTPMethod.__members__ else "_OTHER"
 
 
 def traced_query(execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
     """The statement with its placeholders; the values are `params`."""
     statement = str(sql)
-    with spanned(f"postgresql {statement.partition(' ')[0]}", SpanKind.CLIENT) as span:
+    with spanned(f"postgresql {statement.split(maxsplit=1)[0]}", SpanKind.CLIENT) as span:
         span.set_attributes({"db.system.name": "postgresql", "db.query.text": statement})
         return execute(sql, params, many, context)
 
@@ -73,6 +84,7 @@ def begin(process: str) -> None:
         import_module("config.collecting").begin(process)
         signals.before_task_publish.connect(tell_of_what_it_is_a_part)
         signals.task_prerun.connect(begin_task)
+        signals.task_failure.connect(tell_what_broke)
         signals.task_postrun.connect(end_task)
 
 
@@ -87,13 +99,15 @@ def tell_of_what_it_is_a_part(headers: dict[str, Any], **_: Any) -> None:
 
 
 def begin_task(task_id: str, task: Task[Any, Any], **_: Any) -> None:
-    said = {name: getattr(task.request, name, None) or "" for name in HEADERS.fields}
+    said = {TRACEPARENT: getattr(task.request, TRACEPARENT, None) or ""}
     _under_way[task_id] = ExitStack()
     span = _under_way[task_id].enter_context(spanned(task.name, SpanKind.CONSUMER, caller=said))
     span.set_attribute("openvpr.request_id", getattr(task.request, "request_id", None) or "")
 
 
-def end_task(task_id: str, state: str | None = None, **_: Any) -> None:
-    if state == states.FAILURE:
-        trace.get_current_span().set_status(StatusCode.ERROR)
+def tell_what_broke(exception: BaseException, **_: Any) -> None:
+    trace.get_current_span().set_status(StatusCode.ERROR, type(exception).__name__)
+
+
+def end_task(task_id: str, **_: Any) -> None:
     _under_way.pop(task_id, ExitStack()).close()

@@ -35,6 +35,7 @@ from tenants.generations import keeping_models
 from tenants.locks import one_at_a_time
 from tenants.models import Operation, Tenant, UsageDay
 from tenants.origins import origin
+from tenants.tracing import part_of_nothing
 from tenants.trail import note
 from voiceprints import jobs, mentions, optouts, recordings
 from voiceprints.disk import JOB_FILES
@@ -315,19 +316,19 @@ def _searching(tenant: Tenant) -> list[Erasure]:
 def _queue_or_hold(tenant: Tenant, job: Job, erasures: Iterable[Erasure], **changes: Any) -> None:
     """In the caller's transaction. An import that an erasure holds is queued once none does."""
     mine = tenant.jobs.filter(pk=job.pk)
-    holding = list(erasures) if job.kind == Job.Kind.IMPORT else []
-    if holding:
+    holders = list(erasures) if job.kind == Job.Kind.IMPORT else []
+    if holders:
         mine.update(state=Job.State.PAUSED, dispatched=None, **changes)
-        for erasure in holding:
+        for erasure in holders:
             keep(erasure, held=sorted({*erasure.held, job.pk}))
         return
     mine.update(state=Job.State.QUEUED, dispatched=timezone.now(), **changes)
     transaction.on_commit(lambda: dispatch(tenant.pk, job.pk), robust=True)
 
 
-def _let_go_of(holding: QuerySet[Erasure], job_id: int) -> bool:
+def _let_go_of(holders: QuerySet[Erasure], job_id: int) -> bool:
     """In the caller's transaction. Whether anybody held it."""
-    erasures = list(holding.select_for_update().order_by("pk"))
+    erasures = list(holders.select_for_update().order_by("pk"))
     for erasure in erasures:
         keep(erasure, held=[held for held in erasure.held if held != job_id])
     return bool(erasures)
@@ -574,7 +575,8 @@ def dispatch_next(tenant: Tenant) -> None:
         if oldest is None:
             return
         tenant.jobs.filter(pk=oldest.pk).update(dispatched=timezone.now())
-    dispatch(tenant.pk, oldest.pk)
+    with part_of_nothing():
+        dispatch(tenant.pk, oldest.pk)
 
 
 def count_enrollment(tenant: Tenant, problem: dict[str, Any] | None) -> None:

@@ -81,6 +81,14 @@ def test_what_was_stopped_while_it_made_the_database_is_begun_anew(how, short_ho
     assert list(short_home.glob(".*")) == []
 
 
+def test_the_database_may_lie_elsewhere(short_home):
+    elsewhere = short_home / "elsewhere"
+    elsewhere.mkdir()
+    (short_home / "postgres").symlink_to(elsewhere)
+    assert 'count = "4"' in run(short_home, ASK_THE_DATABASE).stdout
+    assert (elsewhere / "PG_VERSION").exists()
+
+
 def test_a_folder_that_holds_something_else_is_refused_and_kept(short_home):
     somebodys = short_home / "postgres" / "base" / "5"
     somebodys.mkdir(parents=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -21,7 +22,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from config import tracing, urls
 from tenants.models import Role
-from tenants.tracing import carried, spanned, trace_id
+from tenants.tracing import carried, part_of_nothing, spanned, trace_id
 from tests.config.test_logs import line_of
 from tests.config.test_run import Platform, free_port, is_success
 from tests.console.people import member, signed_in
@@ -80,7 +81,30 @@ def test_nonsense_about_what_a_client_does_is_passed_over(traced, client, nonsen
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("path", ["/voiceid/count", "/console/login/", "/nothing"])
+def test_a_clients_own_words_about_what_it_does_are_not_passed_on(traced, client):
+    client.get("/voiceid/count", headers={"traceparent": TRACEPARENT, "tracestate": "susan=such-a-word"})
+    assert traced()[-1].parent is not None
+    assert "such-a-word" not in "".join(span.to_json() for span in traced())
+
+
+@pytest.mark.django_db
+def test_what_an_interface_answers_as_its_own_failure_is_told_with_its_reason(traced, client, monkeypatch):
+    monkeypatch.setattr("api.protocol.DialectViewSet.initial", broken_inside)
+    assert client.get("/api/v1/speakers").status_code == 500
+    assert (traced()[-1].status.status_code, traced()[-1].status.description) == (StatusCode.ERROR, "ZeroDivisionError")
+
+
+def broken_inside(*_, **__):
+    raise ZeroDivisionError("such a text")
+
+
+def test_what_a_finished_job_has_sent_is_part_of_nothing(traced):
+    with spanned("something"), part_of_nothing():
+        assert carried() == {}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("path", ["/voiceid/count", "/console/login/", "/", "/nothing"])
 def test_a_method_that_nobody_knows_is_no_name(path, traced, client):
     client.generic("SUCH-A-WORD", path)
     assert traced()[-1].attributes["http.request.method"] == "_OTHER"
@@ -95,7 +119,7 @@ def test_what_broke_is_told_by_its_class(traced, monkeypatch):
     monkeypatch.setattr(urls.urlpatterns[2], "callback", broken)
     monkeypatch.setattr(tracing, "ASKED_ALL_THE_TIME", ())
     assert Client(raise_request_exception=False).get("/health/live").status_code == 500
-    assert traced()[-1].status.status_code is StatusCode.ERROR
+    assert (traced()[-1].status.status_code, traced()[-1].status.description) == (StatusCode.ERROR, "ZeroDivisionError")
     assert "such a text" not in "".join(span.to_json() for span in traced())
 
 
@@ -121,23 +145,24 @@ def test_a_line_of_the_log_tells_its_trace(traced):
 
 
 @pytest.fixture
-def a_task(monkeypatch):
+def a_task():
     """One that breaks, of a worker that traces."""
 
     @current_app.task(name="tests.broken")
     def broken():
         raise ZeroDivisionError("such a text")
 
-    with connected(signals.task_prerun, tracing.begin_task), connected(signals.task_postrun, tracing.end_task):
-        yield broken
+    receivers = {
+        signals.task_prerun: tracing.begin_task,
+        signals.task_failure: tracing.tell_what_broke,
+        signals.task_postrun: tracing.end_task,
+    }
+    for signal, receiver in receivers.items():
+        signal.connect(receiver)
+    yield broken
+    for signal, receiver in receivers.items():
+        signal.disconnect(receiver)
     del current_app.tasks[broken.name]
-
-
-@contextmanager
-def connected(signal, receiver):
-    signal.connect(receiver)
-    yield
-    signal.disconnect(receiver)
 
 
 def test_a_task_is_part_of_whatever_had_it_sent(traced, a_task):
@@ -155,7 +180,7 @@ def test_a_task_is_part_of_whatever_had_it_sent(traced, a_task):
 def test_what_broke_in_a_task_is_not_told(traced, a_task):
     a_task.apply(throw=False)
     task = named(traced(), "tests.broken")
-    assert (task.kind, task.status.status_code) == (SpanKind.CONSUMER, StatusCode.ERROR)
+    assert (task.kind, task.status.description) == (SpanKind.CONSUMER, "ZeroDivisionError")
     assert "such a text" not in task.to_json()
 
 
@@ -212,6 +237,7 @@ def collecting() -> Iterator[tuple[Collector, int]]:
 
 
 SENDING = """
+import threading
 from config import collecting
 from tenants.tracing import spanned
 
@@ -219,14 +245,32 @@ collecting.begin("somebody")
 with spanned("something"):
     pass
 collecting.end()
+print(any(thread.name.startswith("OtelBatch") for thread in threading.enumerate()))
 """
 
 
 def test_what_has_not_been_sent_yet_is_sent_on_the_way_out():
     with collecting() as (collector, port):
-        to = {"OPENVPR_TRACES_TO": f"http://127.0.0.1:{port}", "DJANGO_SETTINGS_MODULE": "config.settings"}
-        subprocess.run([sys.executable, "-c", SENDING], cwd=settings.BASE_DIR, env=os.environ | to, check=True)
+        assert sent({"OPENVPR_TRACES_TO": f"http://127.0.0.1:{port}"}) == "False\n"
     assert [(service, span.name) for service, span in collector.spans] == [("openvpr-somebody", "something")]
+
+
+def test_who_ends_does_not_wait_until_a_silent_collector_is_given_up():
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        to = {"OPENVPR_TRACES_TO": f"http://127.0.0.1:{silent.getsockname()[1]}"}
+        assert sent(to) == "True\n"
+
+
+def sent(environment):
+    """Whether something was still being sent in the end."""
+    return subprocess.run(
+        [sys.executable, "-c", SENDING],
+        cwd=settings.BASE_DIR,
+        env=os.environ | {"DJANGO_SETTINGS_MODULE": "config.settings"} | environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    ).stdout
 
 
 @pytest.mark.platform
