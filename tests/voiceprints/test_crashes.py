@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -72,6 +73,7 @@ def killing_storage(settings, recordings_folder):
 
 def killed_at(step: int, deed: Callable[[], object]) -> bool:
     """Do the deed in a child that dies at this step. False: it needed fewer steps and is done."""
+    began = _asked("SELECT clock_timestamp()")
     connection.close()
     child = os.fork()
     if child == 0:
@@ -81,7 +83,22 @@ def killed_at(step: int, deed: Callable[[], object]) -> bool:
         os._exit(0)
     _, status = os.waitpid(child, 0)
     assert status in (0, signal.SIGKILL), f"the child failed by itself: {status}"
+    # PostgreSQL sees a moment later that nobody is there any more, and lets go of what was locked.
+    while _asked(BEGUN_SINCE, began):
+        time.sleep(0.01)
     return status != 0
+
+
+BEGUN_SINCE = """
+SELECT count(*) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_start >= %s
+"""
+
+
+def _asked(question, *values):
+    with connection.cursor() as cursor:
+        cursor.execute(question, values)
+        return cursor.fetchone()[0]
 
 
 def sweep_much_later():
