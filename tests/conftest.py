@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -52,11 +51,6 @@ BEGIN
     END LOOP;
 END $$
 """
-
-
-def pytest_xdist_auto_num_workers() -> int:
-    """Half as many again as there are processors: a third of the time tests wait for servers and browsers."""
-    return len(os.sched_getaffinity(0)) * 3 // 2
 
 
 @pytest.fixture(scope="session", autouse=True)
