@@ -67,7 +67,11 @@ class Platform:
 
     def stop(self) -> int:
         self.process.send_signal(signal.SIGINT)
-        status = self.process.wait(PATIENCE_SECONDS)
+        try:
+            status = self.process.wait(PATIENCE_SECONDS)
+        except subprocess.TimeoutExpired:
+            left = psutil.Process(self.process.pid).children(recursive=True)
+            raise AssertionError(f"it did not stop, nor did {[one.cmdline() for one in left]}") from None
         self.reader.join()
         return status
 
