@@ -191,8 +191,9 @@ class DialectViewSet(ViewSet):
         patch_rate_limit(response, self.allowances)
         milliseconds = (time.monotonic() - began) * MILLISECONDS
         result, reason = self._result, type(self.failure).__name__ if self.failure else ""
-        told = self._told(response, result=result, reason=reason, milliseconds=milliseconds)
-        self._log(told, self.outcome(response))
+        outcome = self.outcome(response)
+        told = self._told(outcome, result=result, reason=reason, milliseconds=milliseconds)
+        self._log(told, outcome)
         self._trace(told)
         self._count(result=result, reason=reason, milliseconds=milliseconds)
         return response
@@ -252,9 +253,9 @@ class DialectViewSet(ViewSet):
             logger.warning("our failure", exc_info=exc)
         return self.refusal(self.answers[kind], exc)
 
-    def _told(self, response: HttpResponseBase, *, result: str, reason: str, milliseconds: float) -> dict[str, Any]:
+    def _told(self, outcome: str, *, result: str, reason: str, milliseconds: float) -> dict[str, Any]:
         """What is written down of a request, and nothing that was said in it."""
-        code, *details = self.outcome(response).split(" ")
+        code, *details = outcome.split(" ")
         return {
             "request_id": self.request_id,
             "tenant": str(getattr(self, "tenant", None) or "-"),

@@ -11,7 +11,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -105,8 +104,11 @@ def go_on(tenant: Tenant, erasure_id: int, *, patiently: bool = True) -> Erasure
 def _to_its_end(tenant: Tenant, erasure: Erasure, *, patiently: bool) -> Erasure:
     with coming_from(Origin(**erasure.origin)):
         if erasure.kind == Kind.TENANT:
-            go_on_with = partial(go_on, tenant, patiently=patiently)
-            leaving.erase(tenant, erasure, lambda other: go_on_with(other.pk), patiently=patiently)
+
+            def go_on_with(other: Erasure) -> Erasure:
+                return go_on(tenant, other.pk, patiently=patiently)
+
+            leaving.erase(tenant, erasure, go_on_with, patiently=patiently)
             return erasure
         if erasure.state == State.BEGUN:
             _find(tenant, erasure, patiently=patiently)

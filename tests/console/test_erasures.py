@@ -25,6 +25,7 @@ from voiceprints.results import LibraryKey
 pytestmark = pytest.mark.django_db(transaction=True)
 
 LIST, BEGIN = "/console/erasures/acme/", "/console/erasures/acme/begin/"
+LEAVE = "/console/erasures/acme/tenant/"
 
 
 @pytest.fixture
@@ -80,24 +81,15 @@ def test_it_is_said_that_an_erasure_waits_for_a_backup(client_of, acme, people, 
         assert said not in acme_owner.get(LIST).content.decode(), "nothing waits"
 
 
-def test_the_page_of_a_tenant_that_is_being_erased_offers_no_way_back(client_of, acme, people):
+@pytest.mark.parametrize(("address", "offer"), [(LIST, "/restore/"), (LEAVE, "Close and erase")])
+def test_a_tenant_that_is_being_erased_is_offered_no_way_back_and_no_end_again(address, offer, client_of, acme, people):
     leaving.close(acme, grace=timedelta(0))
     staff = client_of("staff")
-    assert "/restore/" in staff.get(LIST).content.decode()
+    assert offer in staff.get(address).content.decode()
     leaving.begin_due()
-    page = staff.get(LIST).content.decode()
+    page = staff.get(address).content.decode()
     assert "is being erased: there is no way back" in page
-    assert "/restore/" not in page
-
-
-def test_a_tenant_that_is_being_erased_is_not_closed_again(client_of, acme, people):
-    leaving.close(acme, grace=timedelta(0))
-    staff = client_of("staff")
-    assert "Close and erase" in staff.get(LEAVE).content.decode()
-    leaving.begin_due()
-    page = staff.get(LEAVE).content.decode()
-    assert "is being erased: there is no way back" in page
-    assert "Close and erase" not in page
+    assert offer not in page
 
 
 def test_it_is_said_until_when_an_erasure_waits_for_a_file(client_of, acme, people):
@@ -154,8 +146,6 @@ def test_another_tenant_erases_nobody_of_acme(client_of, acme, people):
 
 
 # --- A whole tenant --------------------------------------------------------------------------------------------------
-
-LEAVE = "/console/erasures/acme/tenant/"
 
 
 def leaves(tenant):

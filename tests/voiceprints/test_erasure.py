@@ -679,7 +679,7 @@ def test_a_recording_that_is_being_written_is_waited_for(organisation, acme, rec
 
 @pytest.fixture
 def nobody_sleeps(monkeypatch):
-    """Who waits fails. The sweep that a deletion begins is left to others."""
+    """Who waits fails."""
     monkeypatch.setattr(time, "sleep", lambda _: pytest.fail("somebody waits"))
 
 
