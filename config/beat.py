@@ -12,10 +12,11 @@ from django.db import connection
 from django_celery_beat.models import PeriodicTask
 from django_celery_beat.schedulers import DatabaseScheduler, ModelEntry
 
+from config import stopping
+
 logger = logging.getLogger("openvpr.beat")
 
 LOOK_AGAIN_SECONDS = 2.0
-LEAVE_AGAIN_SECONDS = 1
 
 
 class Entry(ModelEntry):  # type: ignore[misc]  # it has no types
@@ -38,14 +39,13 @@ class Scheduler(DatabaseScheduler):  # type: ignore[misc]  # it has no types
         Celery's own handler saves the schedule wherever the signal finds it; in the middle of a statement it would wait
         for that statement's connection for ever. Whoever is interrupted has the schedule saved on the way out.
         """
-        for which in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM):
-            signal.signal(which, _leave)
+        stopping.interrupt_by(SystemExit, (signal.SIGTERM, signal.SIGINT))
         _wait_for_database()
         super().setup_schedule()
 
     def close(self) -> None:
         """Saves by a connection that nothing was interrupted on."""
-        signal.alarm(0)
+        stopping.heed()
         connection.close()
         super().close()
 
@@ -87,9 +87,3 @@ def _is_there() -> bool:
         connection.close()
         return False
     return True
-
-
-def _leave(*_: Any) -> None:
-    """Now, and again until it is so: an error of what is interrupted may take the place of this, and be passed over."""
-    signal.alarm(LEAVE_AGAIN_SECONDS)
-    raise SystemExit

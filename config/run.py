@@ -10,21 +10,20 @@ import http.client
 import json
 import logging
 import os
-import signal
 import socket
 import subprocess
 import sys
 import time
-from typing import NoReturn
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
 from django.db import Error as DatabaseFailed
 
-from config import embedded, programs, settings, startup
+from config import embedded, programs, settings, startup, stopping
 from config.home import held, is_ours_alone, lack_of_room, private_folder
 from config.supervision import (
     START_SECONDS,
+    TOLD_BY,
     AlreadyRunning,
     Failed,
     Stopped,
@@ -49,8 +48,7 @@ class Unprepared(Exception):
 
 def main(command: list[str], *, services_only: bool = False) -> int:
     """Run until stopped, or while `command` runs; returns the exit status."""
-    for stop in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(stop, _stop)
+    stopping.interrupt_by(Stopped, TOLD_BY)
     try:
         return _run(command, services_only=services_only)
     except Stopped:
@@ -74,6 +72,8 @@ def _run(command: list[str], *, services_only: bool) -> int:
         if not command:
             raise
         return _run_command(command)
+    finally:
+        stopping.heed()
 
 
 def _run_platform(command: list[str]) -> int:
@@ -235,7 +235,3 @@ def asked(path: str) -> tuple[int, bytes] | None:
         return None
     finally:
         connection.close()
-
-
-def _stop(*_: object) -> NoReturn:
-    raise Stopped

@@ -20,13 +20,14 @@ from typing import Any, NoReturn
 
 from supervisor.xmlrpc import Faults, SupervisorTransport
 
-from config import programs, settings
+from config import programs, settings, stopping
 from config.home import lack_of_room
 from config.telling import tell
 
 START_SECONDS = 60.0
 STOP_SECONDS = 10.0 + sum(max(one.stop_seconds for one in stage) for stage in programs.stages().values())
 WATCH_SECONDS = 1.0
+TOLD_BY = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 CREDENTIALS = struct.Struct("3i")
 UNREACHABLE = (OSError, http.client.HTTPException, xmlrpc.client.Error)
 LOG = settings.HOME / "logs" / "supervisord.log"
@@ -224,7 +225,8 @@ def _session_of(pid: int) -> int:
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
     """In order, and not to be hurried by a second Ctrl-C."""
-    for impatience in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    stopping.heed()
+    for impatience in TOLD_BY:
         signal.signal(impatience, signal.SIG_IGN)
     process.terminate()
     try:
