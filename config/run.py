@@ -14,6 +14,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
@@ -39,6 +40,9 @@ from tenants.services import provision
 
 RUN = settings.HOME / "run"
 IN_USE = RUN / "in-use.lock"
+HEARS_IT_SECONDS = 1.0
+COMMAND_STOP_SECONDS = 10.0
+SIGNALLED = 128
 JUST_NOW = Failed(f"OPENVPR_HOME={settings.HOME} is just being started or stopped; try again in a moment")
 
 
@@ -48,12 +52,12 @@ class Unprepared(Exception):
 
 def main(command: list[str], *, services_only: bool = False) -> int:
     """Run until stopped, or while `command` runs; returns the exit status."""
-    stopping.interrupt_by(Stopped, TOLD_BY)
     try:
+        stopping.interrupt_by(Stopped, TOLD_BY)
         return _run(command, services_only=services_only)
     except Stopped:
         tell("stopped")
-        return 0
+        return 1 if command else 0
     except Unprepared:
         return 1
     except (Failed, ImproperlyConfigured, CommandError) as error:
@@ -112,10 +116,31 @@ def _run_services(command: list[str]) -> int:
 
 
 def _run_command(command: list[str]) -> int:
-    """What it uses is not stopped by a next start as long as it runs, also when we are killed."""
+    """What it uses is not stopped by a next start as long as it runs, also when we are killed.
+
+    Returns its status, as shells tell it where a signal ended it. Whoever stops us stops it first.
+    """
     with held(IN_USE, fcntl.LOCK_SH, JUST_NOW) as descriptor:
         os.set_inheritable(descriptor, True)
-        return subprocess.run(command, check=False, close_fds=False).returncode
+        with stopping.undisturbed():
+            process = subprocess.Popen(command, close_fds=False)
+        try:
+            status = process.wait()
+        except Stopped:
+            stopping.heed()
+            status = _stopped(process)
+    return status if status >= 0 else SIGNALLED - status
+
+
+def _stopped(process: subprocess.Popen[bytes]) -> int:
+    """The status of one that a terminal told to stop as it told us, or else hears it from us."""
+    with suppress(subprocess.TimeoutExpired):
+        return process.wait(HEARS_IT_SECONDS)
+    process.terminate()
+    with suppress(subprocess.TimeoutExpired):
+        return process.wait(COMMAND_STOP_SECONDS)
+    process.kill()
+    return process.wait()
 
 
 def _complain(error: Exception) -> int:

@@ -50,20 +50,22 @@ class AlreadyRunning(Failed):
 def supervised(folder: Path) -> Iterator[Supervisor]:
     """Our programs under a supervisord in a session of its own, so that Ctrl-C reaches us and we stop it in order."""
     config = programs.write_supervisor_config(folder)
-    with LOG.open("ab") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "config.manager", "--configuration", str(config)],
-            start_new_session=True,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=log,
-        )
+    process = None
     try:
+        with LOG.open("ab") as log, stopping.undisturbed():
+            process = subprocess.Popen(
+                [sys.executable, "-m", "config.manager", "--configuration", str(config)],
+                start_new_session=True,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+            )
         supervisor = Supervisor(folder, process)
         supervisor.wait_for_control()
         yield supervisor
     finally:
-        _stop(process)
+        if process:
+            _stop(process)
 
 
 @dataclass(frozen=True)
@@ -226,8 +228,6 @@ def _session_of(pid: int) -> int:
 def _stop(process: subprocess.Popen[bytes]) -> None:
     """In order, and not to be hurried by a second Ctrl-C."""
     stopping.heed()
-    for impatience in TOLD_BY:
-        signal.signal(impatience, signal.SIG_IGN)
     process.terminate()
     try:
         process.wait(STOP_SECONDS)

@@ -15,11 +15,12 @@ from celery.beat import Service
 from django.db import OperationalError, connection
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
-from config import beat
+from config import beat, stopping
 from config.beat import Scheduler
 from config.celery import app
 
-pytestmark = pytest.mark.django_db(transaction=True)
+# Timeouts by a signal would use the same timer of the process as the clock.
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(180, method="thread")]
 
 
 def started(**schedule) -> Scheduler:
@@ -31,6 +32,7 @@ def handlers():
     """A clock takes the process's signals for itself."""
     before = {which: signal.getsignal(which) for which in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM)}
     yield
+    stopping.heed()
     for which, handler in before.items():
         signal.signal(which, handler)
 
@@ -126,10 +128,9 @@ def test_the_clock_stops_although_something_takes_the_place_of_what_interrupts_i
     """As an error does of a rollback, when the database stops with the clock; Celery passes over errors of a task."""
 
     def tick(clock):
-        threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGTERM)).start()
         with suppress(OperationalError):
             try:
-                time.sleep(5)
+                os.kill(os.getpid(), signal.SIGTERM)
             finally:
                 raise OperationalError("the connection is gone")
         time.sleep(10)
