@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from typing import Final
 
@@ -11,6 +12,7 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 
 PATH: Final = "/v1/traces"
 SENDING_SECONDS: Final = 5.0
@@ -20,7 +22,9 @@ LAST_SECONDS: Final = 2.0
 
 def begin(process: str) -> None:
     resource = Resource.create({"service.namespace": "openvpr", "service.name": f"openvpr-{process}"})
-    provider = TracerProvider(resource=resource, shutdown_on_exit=False)
+    # The SDK's own default lets whoever sends a request say that it is not to be seen.
+    sampler = None if "OTEL_TRACES_SAMPLER" in os.environ else ALWAYS_ON
+    provider = TracerProvider(sampler, resource, shutdown_on_exit=False)
     exporter = OTLPSpanExporter(endpoint=f"{settings.TRACES_TO}{PATH}", timeout=SENDING_SECONDS)
     provider.add_span_processor(BatchSpanProcessor(exporter))
     trace.set_tracer_provider(provider)

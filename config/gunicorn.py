@@ -58,5 +58,7 @@ def post_worker_init(worker: Any) -> None:
 
 
 def worker_exit(_: Any, __: Any) -> None:
-    STORING.end()
-    tracing.end()
+    try:
+        STORING.end()
+    finally:
+        tracing.end()

@@ -313,6 +313,8 @@ FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    # After what serves static files, which nobody wants to follow.
+    *(["config.tracing.TracingMiddleware"] if TRACES_TO else []),
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "config.hosts.HostMiddleware",
@@ -326,9 +328,6 @@ MIDDLEWARE = [
     "config.htmx.WholePageMiddleware",
     "tenants.middleware.ConsoleTenantMiddleware",
 ]
-if TRACES_TO:
-    # After what serves static files, which nobody wants to follow.
-    MIDDLEWARE.insert(2, "config.tracing.TracingMiddleware")
 
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
@@ -524,8 +523,8 @@ LOGGING = {
         "httpcore": {"level": "WARNING"},
         "httpx": {"level": "WARNING"},
         "matplotlib": {"level": "WARNING"},
-        # One line for what could not be sent, and none for each try.
-        "opentelemetry.exporter": {"level": "ERROR"},
+        # One line for what could not be sent, and none for each try, nor for a header that it takes for none: a secret.
+        "opentelemetry": {"level": "ERROR"},
         # Said to the client already, and at anybody's will.
         "django.security.DisallowedHost": {"level": "CRITICAL"},
         # One line per request is written at the edge; Celery's own two per task say nothing more.

@@ -21,6 +21,8 @@ from tenants.tracing import TRACEPARENT, carried, spanned
 ASKED_ALL_THE_TIME: Final = ("/health/", "/metrics")
 """By monitors, every few seconds."""
 BROKEN: Final = "openvpr.broken"
+LONGEST_STATEMENT: Final = 4096
+"""Many rows at once have a placeholder each."""
 
 _under_way: dict[str, ExitStack] = {}
 """The spans of tasks, by the ids of those."""
@@ -72,8 +74,9 @@ def _method_of(request: HttpRequest) -> str:
 
 def traced_query(execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
     """The statement with its placeholders; the values are `params`."""
-    statement = str(sql)
-    with spanned(f"postgresql {statement.split(maxsplit=1)[0]}", SpanKind.CLIENT) as span:
+    statement = str(sql)[:LONGEST_STATEMENT]
+    verb, *_ = statement.split(maxsplit=1) or [""]
+    with spanned(f"postgresql {verb}", SpanKind.CLIENT) as span:
         span.set_attributes({"db.system.name": "postgresql", "db.query.text": statement})
         return execute(sql, params, many, context)
 

@@ -20,6 +20,8 @@ def traced(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     monkeypatch.setattr(tracing, "TRACER", provider.get_tracer("openvpr"))
-    settings.MIDDLEWARE = ["config.tracing.TracingMiddleware", *settings.MIDDLEWARE]
+    after = settings.MIDDLEWARE.index("whitenoise.middleware.WhiteNoiseMiddleware") + 1
+    middleware = settings.MIDDLEWARE
+    settings.MIDDLEWARE = [*middleware[:after], "config.tracing.TracingMiddleware", *middleware[after:]]
     yield exporter.get_finished_spans
     provider.shutdown()

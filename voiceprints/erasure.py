@@ -27,6 +27,7 @@ from tenants.context import acting_as, acting_as_platform
 from tenants.locks import alone, one_at_a_time
 from tenants.models import Tenant
 from tenants.origins import Origin, coming_from, origin
+from tenants.tracing import part_of_nothing
 from tenants.trail import note
 from voiceprints import backup_lock, exchange, gallery, leaving, mentions, receipts, recordings, traces, work
 from voiceprints.erasing_steps import counted, erasures_of, holding, keep, lock, locked, recordings_of, sign, summed
@@ -219,8 +220,9 @@ def tend() -> int:
         logger.error("no tenant is erased: %s", error)  # noqa: TRY400 - that says it all
     with acting_as_platform():
         unfinished = list(Erasure.all_tenants.exclude(state=State.DONE).values_list("tenant_id", "pk"))
-    for tenant_id, erasure_id in unfinished:
-        dispatch(tenant_id, erasure_id)
+    with part_of_nothing():
+        for tenant_id, erasure_id in unfinished:
+            dispatch(tenant_id, erasure_id)
     return len(unfinished)
 
 
@@ -471,11 +473,13 @@ def _count(erasure: Erasure, gone: Mapping[str, int]) -> None:
         keep(erasure, counts=summed(erasure.counts, gone))
 
 
+@part_of_nothing()
 def _dispatch_all(tenant: Tenant, erasures: Sequence[int]) -> None:
     for erasure_id in erasures:
         dispatch(tenant.pk, erasure_id)
 
 
+@part_of_nothing()
 def _send(tenant: Tenant, jobs: Sequence[int]) -> None:
     for job_id in jobs:
         work.dispatch(tenant.pk, job_id)

@@ -212,8 +212,9 @@ def dispatch_forgotten() -> int:
         found = list(locked.values_list("tenant_id", "pk", "state"))
         waiting = list(Tenant.objects.filter(active=True, pk__in=Job.all_tenants.without_room().values("tenant")))
         Job.all_tenants.filter(pk__in=[pk for _, pk, _ in found]).update(dispatched=now)
-    for tenant_id, job_id, state in found:
-        dispatch(tenant_id, job_id, after_seconds=SECOND_LOOK_AFTER_SECONDS if state == Job.State.RUNNING else 0.0)
+    with part_of_nothing():
+        for tenant_id, job_id, state in found:
+            dispatch(tenant_id, job_id, after_seconds=SECOND_LOOK_AFTER_SECONDS if state == Job.State.RUNNING else 0.0)
     for tenant in waiting:
         dispatch_next(tenant)
     return len(found) + len(waiting)

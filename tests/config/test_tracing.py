@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import http.server
 import os
 import socket
@@ -16,18 +17,24 @@ from pathlib import Path
 import pytest
 from celery import current_app, signals
 from django.conf import settings
+from django.db import connection
 from django.test import Client
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.trace import SpanKind, StatusCode
 
 from config import tracing, urls
+from tenants.context import acting_as
 from tenants.models import Role
-from tenants.tracing import carried, part_of_nothing, spanned, trace_id
+from tenants.tracing import carried, spanned, trace_id
 from tests.config.test_logs import line_of
 from tests.config.test_run import Platform, free_port, is_success
-from tests.console.people import member, signed_in
+from tests.console.people import enrolled, member, signed_in
+from tests.servers import through_the_queue
+from voiceprints import bulk, erasure, work
+from voiceprints.results import LibraryKey
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+LONG_AGO = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
 TRACEPARENT = f"00-{TRACE}-{PARENT}-01"
 
 
@@ -47,11 +54,12 @@ def test_nothing_is_traced_unless_somebody_collects():
 @pytest.mark.django_db
 def test_a_page_of_the_console_is_called_by_the_pattern_of_its_address(traced, acme):
     client = signed_in(member(acme, Role.OWNER).user)
-    assert client.get("/console/voiceprints/speaker/987654321/change/?_changelist_filters=secret").status_code == 302
+    address = "/console/voiceprints/speaker/987654321/change/?_changelist_filters=such-a-filter"
+    assert client.get(address).status_code == 302
     page = traced()[-1]
     assert (page.name, page.kind) == ("GET /console/voiceprints/speaker/<path:object_id>/change/", SpanKind.SERVER)
     assert page.attributes["http.response.status_code"] == 302
-    assert not [span for span in traced() if "987654321" in span.to_json() or "secret=" in span.to_json()]
+    assert not [span for span in traced() if "987654321" in span.to_json() or "such-a-filter" in span.to_json()]
 
 
 @pytest.mark.django_db
@@ -98,9 +106,57 @@ def broken_inside(*_, **__):
     raise ZeroDivisionError("such a text")
 
 
-def test_what_a_finished_job_has_sent_is_part_of_nothing(traced):
-    with spanned("something"), part_of_nothing():
-        assert carried() == {}
+@pytest.fixture
+def alice(acme):
+    return enrolled(acme, "alice")[0]
+
+
+@pytest.fixture
+def messages(monkeypatch):
+    """What workers are told, and of what it is a part."""
+    sent = []
+    monkeypatch.setattr(current_app, "send_task", lambda name, **_: sent.append((name, bool(carried()))))
+    with through_the_queue():
+        yield sent
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_a_request_begins_is_part_of_it_and_what_others_began_is_not(alice, acme, traced, messages):
+    with spanned("something"):
+        job = bulk.begin_export(acme, LibraryKey(alice.library.org_id, alice.library.tag_id))
+        assert messages.pop() == (work.RUN_JOB, True)
+        tell_no_more(job, dispatched=LONG_AGO)
+        work.dispatch_forgotten()
+        assert messages.pop() == (work.RUN_JOB, False)
+        tell_no_more(job, dispatched=None)
+        work.dispatch_next(acme)
+        assert messages.pop() == (work.RUN_JOB, False)
+        assert work.claimed(acme.pk, job.pk)
+        erasure.erase_person(acme, "alice")
+        assert sorted(messages) == [(erasure.GO_ON, True), (work.RUN_JOB, False)]
+        messages.clear()
+        erasure.tend()
+        assert messages == [(erasure.GO_ON, False)]
+
+
+def tell_no_more(job, *, dispatched):
+    with acting_as(job.tenant):
+        job.tenant.jobs.filter(pk=job.pk).update(dispatched=dispatched)
+
+
+@pytest.mark.django_db
+def test_static_files_leave_no_spans(traced, client):
+    assert b"".join(client.get("/static/console/icon.svg"))
+    assert traced() == ()
+
+
+@pytest.mark.django_db
+def test_of_a_statement_with_many_values_only_the_beginning_is_told(traced):
+    with connection.execute_wrapper(tracing.traced_query), connection.cursor() as cursor:
+        cursor.execute(f"SELECT 1 WHERE 1 IN ({', '.join(['%s'] * 5000)})", [0] * 5000)
+    (told,) = [span.attributes["db.query.text"] for span in traced()]
+    assert told.startswith("SELECT 1 WHERE 1 IN (%s")
+    assert len(told) == tracing.LONGEST_STATEMENT
 
 
 @pytest.mark.django_db
@@ -177,7 +233,7 @@ def test_a_task_is_part_of_whatever_had_it_sent(traced, a_task):
     assert named(traced(), "tests.broken").parent.span_id == something.get_span_context().span_id
 
 
-def test_what_broke_in_a_task_is_not_told(traced, a_task):
+def test_what_broke_in_a_task_is_told_by_its_class(traced, a_task):
     a_task.apply(throw=False)
     task = named(traced(), "tests.broken")
     assert (task.kind, task.status.description) == (SpanKind.CONSUMER, "ZeroDivisionError")
@@ -236,13 +292,15 @@ def collecting() -> Iterator[tuple[Collector, int]]:
         server.shutdown()
 
 
-SENDING = """
+SENDING = f"""
 import threading
+import django
 from config import collecting
 from tenants.tracing import spanned
 
+django.setup()
 collecting.begin("somebody")
-with spanned("something"):
+with spanned("something", caller={{"traceparent": "00-{TRACE}-{PARENT}-00"}}):
     pass
 collecting.end()
 print(any(thread.name.startswith("OtelBatch") for thread in threading.enumerate()))
@@ -251,26 +309,47 @@ print(any(thread.name.startswith("OtelBatch") for thread in threading.enumerate(
 
 def test_what_has_not_been_sent_yet_is_sent_on_the_way_out():
     with collecting() as (collector, port):
-        assert sent({"OPENVPR_TRACES_TO": f"http://127.0.0.1:{port}"}) == "False\n"
+        sending({"OPENVPR_TRACES_TO": f"http://127.0.0.1:{port}"})
     assert [(service, span.name) for service, span in collector.spans] == [("openvpr-somebody", "something")]
 
 
 def test_who_ends_does_not_wait_until_a_silent_collector_is_given_up():
     with socket.create_server(("127.0.0.1", 0)) as silent:
         to = {"OPENVPR_TRACES_TO": f"http://127.0.0.1:{silent.getsockname()[1]}"}
-        assert sent(to) == "True\n"
+        assert sending(to).stdout == "True\n"
 
 
-def sent(environment):
-    """Whether something was still being sent in the end."""
+@pytest.mark.parametrize(("sampler", "found"), [({}, 1), ({"OTEL_TRACES_SAMPLER": "parentbased_always_on"}, 0)])
+def test_a_client_cannot_make_itself_unseen_unless_somebody_wants_that(sampler, found):
+    with collecting() as (collector, port):
+        sending({"OPENVPR_TRACES_TO": f"http://127.0.0.1:{port}"} | sampler)
+    assert len(collector.spans) == found
+
+
+def test_what_a_collector_wants_to_be_told_is_not_logged_where_it_is_written_wrongly():
+    with collecting() as (collector, port):
+        headers = {"OTEL_EXPORTER_OTLP_HEADERS": "authorization: Bearer such-a-secret"}
+        said = sending({"OPENVPR_TRACES_TO": f"http://127.0.0.1:{port}"} | headers).stderr
+    assert collector.spans
+    assert "such-a-secret" not in said
+
+
+def test_who_collects_nothing_loads_nothing_that_sends():
+    loaded = "import sys, config.wsgi; print([name for name in sys.modules if name.startswith(%r)])"
+    sends = ("opentelemetry.sdk.trace", "opentelemetry.exporter")
+    assert subprocess.check_output([sys.executable, "-c", loaded % (sends,)], cwd=settings.BASE_DIR) == b"[]\n"
+
+
+def sending(environment):
+    """Says in the end whether something is still being sent."""
     return subprocess.run(
         [sys.executable, "-c", SENDING],
         cwd=settings.BASE_DIR,
         env=os.environ | {"DJANGO_SETTINGS_MODULE": "config.settings"} | environment,
-        stdout=subprocess.PIPE,
+        capture_output=True,
         text=True,
         check=True,
-    ).stdout
+    )
 
 
 @pytest.mark.platform
