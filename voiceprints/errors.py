@@ -170,6 +170,10 @@ class StorageFailed(VoiceprintError):
     """The recording could not be written or read."""
 
 
+class FilesInHand(StorageFailed):
+    """Somebody else, such as a sweep, is just removing them."""
+
+
 OUR_FAULT = (AnalysisTimedOut, EngineFailed, EngineUnreachable, StorageFailed)
 """Of these, whoever asked is not to blame."""
 

@@ -33,7 +33,7 @@ from tenants.locks import LOOK_AGAIN_SECONDS
 from tenants.models import Tenant
 from voiceprints import backup_lock, jobs
 from voiceprints.bucket import Bucket
-from voiceprints.errors import BackupHoldsFiles, FilesAwaited, StorageFailed
+from voiceprints.errors import BackupHoldsFiles, FilesAwaited, FilesInHand, StorageFailed
 from voiceprints.inserting import Deed, insert
 from voiceprints.models import DoomedRecording
 
@@ -253,8 +253,8 @@ def sweep() -> int:
 def remove_let_go(tenant: Tenant, *, patiently: bool = True) -> None:
     """Every file that the tenant has let go by now, or that somebody died writing. Those let go later are not.
 
-    Raises StorageFailed when one resists, or one that a sweep has in hand is not gone a moment later where somebody
-    waits, and BackupHoldsFiles while a backup is being made.
+    Raises StorageFailed when one resists, FilesInHand for one that a sweep has in hand, and has still a moment later
+    where somebody waits, and BackupHoldsFiles while a backup is being made.
     """
     with acting_as(tenant):
         newest = tenant.doomed_recordings.aggregate(newest=Max("pk"))["newest"] or 0
@@ -274,7 +274,7 @@ def remove_let_go(tenant: Tenant, *, patiently: bool = True) -> None:
         if tried:
             ends = time.monotonic() + OTHERS_HAVE_SECONDS
         elif not patiently or time.monotonic() > ends:
-            raise StorageFailed("files are left to be removed")
+            raise FilesInHand("somebody else is just removing files")
         else:
             time.sleep(LOOK_AGAIN_SECONDS)
 

@@ -49,6 +49,7 @@ from voiceprints.errors import (
     ErasureNotFound,
     ErasureUnfinished,
     FilesAwaited,
+    FilesInHand,
     ModelUnusable,
     StorageFailed,
     VoiceprintError,
@@ -237,7 +238,7 @@ def go_on_erasing(tenant_id: int, erasure_id: int) -> None:
     tenant = Tenant.objects.filter(pk=tenant_id).first() or Tenant(pk=tenant_id)
     try:
         erasure.go_on(tenant, erasure_id, patiently=False)
-    except FilesAwaited as reason:
+    except (FilesAwaited, FilesInHand) as reason:
         logger.info("an erasure waits: %s", reason)
     except (BackupHoldsFiles, ErasureUnfinished) as reason:
         logger.warning("an erasure waits: %s", reason)
