@@ -28,6 +28,8 @@ from config.home import private_folder, stored_secret
 
 POSTGRES_ACCOUNT = "openvpr"
 UNFINISHED = ".initdb-"
+WHOLE = ".whole"
+MAKES_IT_ONE = "PG_VERSION"
 LONGEST_SOCKET_PATH = 103
 REDIS_SPARE_BYTES = 256 * 1024 * 1024
 START_SECONDS = 30.0
@@ -65,12 +67,13 @@ def prepare_postgres() -> None:
     private_folder(data)
     if os.geteuid() == 0:
         _hand_over(data)
-    data = data.resolve()
-    for left in data.parent.glob(f"{UNFINISHED}*"):
+    for left in data.glob(f"{UNFINISHED}*"):
         shutil.rmtree(left, ignore_errors=True)
-    if not (data / "PG_VERSION").exists():
+    if not (data / MAKES_IT_ONE).exists():
         try:
-            _initdb(data)
+            if not (data / WHOLE).exists():
+                _initdb(data)
+            _put_in_place(data)
         except OSError as error:
             raise ImproperlyConfigured(f"PostgreSQL could not be initialised: {error}") from None
 
@@ -137,17 +140,20 @@ def as_superuser(database: str = "template1") -> psycopg.Connection:
 
 
 def _initdb(data: Path) -> None:
-    """Whole or not at all, whenever it is stopped: made elsewhere, and put in the place of `data`, which is empty."""
-    if any(data.iterdir()):
+    """A database in `data`, whole or not at all, whenever this is stopped, under a name of its own.
+
+    In `data` itself, which may be a file system of its own, and holds nothing yet.
+    """
+    if any(not there.name.startswith(UNFINISHED) for there in data.iterdir()):
         raise ImproperlyConfigured(f"{data} holds something, but no database of PostgreSQL")
     # What initdb has begun may outlive it for a moment, and write.
-    with tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=data.parent, ignore_cleanup_errors=True) as folder:
-        made, password_file = private_folder(Path(folder) / data.name), Path(folder) / "password"
+    with tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=data, ignore_cleanup_errors=True) as folder:
+        made, password_file = private_folder(Path(folder) / "made"), Path(folder) / "password"
         password_file.touch(mode=0o600)
         password_file.write_text(_superuser_password())
         if os.geteuid() == 0:
-            _hand_over(made)
-            shutil.chown(password_file, POSTGRES_ACCOUNT, POSTGRES_ACCOUNT)
+            for its in (folder, made, password_file):
+                shutil.chown(its, POSTGRES_ACCOUNT, POSTGRES_ACCOUNT)
         command = [str(postgres_program("initdb")), "-D", str(made), "-U", "postgres", "--encoding=UTF8", "--locale=C"]
         try:
             subprocess.run(
@@ -163,7 +169,28 @@ def _initdb(data: Path) -> None:
             raise ImproperlyConfigured(
                 f"PostgreSQL could not be initialised: {error.stderr.strip().splitlines()[-1]}"
             ) from None
-        made.rename(data)
+        made.rename(data / WHOLE)
+
+
+def _put_in_place(data: Path) -> None:
+    """Piece by piece, and the one last that makes it a database: whoever is stopped is followed by who goes on."""
+    whole = data / WHOLE
+    for piece in whole.iterdir():
+        if piece.name != MAKES_IT_ONE:
+            piece.rename(data / piece.name)
+    _remember(data)
+    (whole / MAKES_IT_ONE).rename(data / MAKES_IT_ONE)
+    whole.rmdir()
+    _remember(data)
+
+
+def _remember(folder: Path) -> None:
+    """What lies in it, also when the power fails."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _hand_over(data: Path) -> None:

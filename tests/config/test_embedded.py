@@ -78,7 +78,45 @@ def test_what_was_stopped_while_it_made_the_database_is_begun_anew(how, short_ho
     assert "KeyboardInterrupt" in stopped.stderr if how == "interrupted" else stopped.returncode == 0
     assert not (short_home / "postgres" / "PG_VERSION").exists()
     assert 'count = "4"' in run(short_home, ASK_THE_DATABASE).stdout
-    assert list(short_home.glob(".*")) == []
+    assert list((short_home / "postgres").glob(".*")) == []
+
+
+STOPPED_WHILE_IT_IS_PUT_IN_PLACE = """
+import os, sys
+from pathlib import Path
+from config import embedded
+
+renamed, steps = Path.rename, iter(range(int(sys.argv[1])))
+
+def rename(self, target):
+    if next(steps, None) is None:
+        os._exit(9)
+    return renamed(self, target)
+
+Path.rename = rename
+embedded.prepare_postgres()
+"""
+
+
+def test_what_was_stopped_while_a_database_was_put_in_place_is_gone_on_with(short_home):
+    renames = 0
+    while (stopped := run(short_home, STOPPED_WHILE_IT_IS_PUT_IN_PLACE, str(min(renames, 3)))).returncode == 9:
+        renames += 1
+    assert stopped.returncode == 0, stopped.stderr
+    assert renames > 3
+    assert 'count = "4"' in run(short_home, ASK_THE_DATABASE).stdout
+    assert list((short_home / "postgres").glob(".*")) == []
+
+
+def test_the_database_may_lie_on_a_disk_of_its_own(short_home):
+    data = short_home / "postgres"
+    data.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128m", "tmpfs", data], check=False).returncode:
+        pytest.skip("nobody may mount a file system here")
+    try:
+        assert 'count = "4"' in run(short_home, ASK_THE_DATABASE).stdout
+    finally:
+        subprocess.run(["umount", "--lazy", data], check=True)
 
 
 def test_the_database_may_lie_elsewhere(short_home):
