@@ -209,6 +209,13 @@ def test_the_shortest_time_to_think_it_over_is_said(client_of, acme):
     assert "At least one day." in owner.get(LEAVE).content.decode()
 
 
+def test_who_is_overtaken_by_the_erasure_is_told_so(client_of, acme):
+    leaving.close(acme, grace=timedelta(0))
+    leaving.begin_due()
+    page = client_of("staff").post(LEAVE, {"typed": "acme", "grace_days": "30"}).content.decode()
+    assert "The tenant is being erased or gone: there is no way back." in page
+
+
 @pytest.mark.parametrize("said", [{"typed": "Acme"}, {"typed": "globex"}, {"typed": "acme", "grace_days": "0"}])
 def test_no_tenant_is_closed_by_mistake(said, client_of, acme, people):
     client_of("owner").post(LEAVE, {"grace_days": "30"} | said)
