@@ -138,7 +138,7 @@ class Supervisor:
         except xmlrpc.client.Fault as refusal:
             if refusal.faultCode == Faults.SHUTDOWN_STATE:
                 raise Stopped from None
-            raise
+            raise Failed(f"the process manager refuses: {refusal.faultString}") from None
         except UNREACHABLE as error:
             if self._ends():
                 raise self._end() from None
