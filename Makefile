@@ -21,7 +21,7 @@ demo: .venv/run-time
 	@exec $(BIN)/python -m config $(BIN)/python manage.py demo
 
 test: .venv/development
-	@exec $(BIN)/python -m pytest -n logical --maxprocesses 8 --dist loadfile
+	@exec $(BIN)/python -m pytest -n logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
 bench: .venv/development
 	@exec $(BIN)/python -m bench

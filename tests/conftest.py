@@ -53,6 +53,16 @@ END $$
 """
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What may take longest begins first, so that at the end no processor is left without work."""
+
+    def timeout(item: pytest.Item) -> float:
+        marker = item.get_closest_marker("timeout")
+        return marker.args[0] if marker else 0
+
+    items.sort(key=timeout, reverse=True)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def services() -> Iterator[None]:
     """A real PostgreSQL with pgvector and a real Redis: those of the environment, else the embedded ones."""

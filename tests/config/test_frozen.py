@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
-from tests.config.test_run import Platform, free_port, is_success
+from tests.config.installation import Platform, installation, is_success
 from tests.servers import frozen
 
 pytestmark = [pytest.mark.platform, pytest.mark.timeout(300)]
@@ -24,11 +22,9 @@ COMPONENT_ERROR = "16003"
 
 @pytest.fixture
 def platform() -> Iterator[Platform]:
-    with tempfile.TemporaryDirectory(prefix="openvpr-run-", ignore_cleanup_errors=True) as folder:
-        platform = Platform(Path(folder), free_port())
+    with installation() as platform:
         platform.start()
         yield platform
-        platform.stop()
 
 
 def health(platform: Platform) -> tuple[int, str]:

@@ -9,126 +9,27 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
-import threading
 import time
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from pathlib import Path
-from urllib.parse import urlencode
 
 import psutil
 import pytest
 from django.conf import settings
 
-from api.abcpen.signature import signature
+from tests.config.installation import PATIENCE_SECONDS, Platform, installation, is_success
 
 pytestmark = [pytest.mark.platform, pytest.mark.timeout(300)]
-
-PATIENCE_SECONDS = 150
-
-
-class Platform:
-    def __init__(self, home: Path, port: int) -> None:
-        self.home, self.port = home, port
-        self.environment = {
-            name: value for name, value in os.environ.items() if not name.startswith(("OPENVPR", "DATABASE", "REDIS"))
-        } | {"OPENVPR_HOME": str(home), "OPENVPR_PORT": str(port), "OPENVPR_WORKERS": "1", "PYTHONUNBUFFERED": "1"}
-        self.printed = ""
-        self.curl_lines: list[str] = []
-
-    def start(self) -> None:
-        self.printed = ""
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "config"],
-            cwd=settings.BASE_DIR,
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        self.reader = threading.Thread(target=self._read)
-        self.reader.start()
-        self.wait_for(lambda: "logs in" in self.printed or self.process.poll() is not None)
-        if "shown once" in self.printed:
-            self.wait_for(lambda: "/voiceid/recognize" in self.printed)
-            self.curl_lines = re.findall(r"^\s+(curl .*)$", self.printed, re.MULTILINE)
-        if shown := re.search(r"key +(\S+) / (\S+)", self.printed):
-            self.credential = shown[1], shown[2]
-
-    def _read(self) -> None:
-        assert self.process.stdout
-        with self.process.stdout as lines:
-            for line in lines:
-                self.printed += line
-
-    def stop(self) -> int:
-        self.process.send_signal(signal.SIGINT)
-        try:
-            status = self.process.wait(PATIENCE_SECONDS)
-        except subprocess.TimeoutExpired:
-            left = psutil.Process(self.process.pid).children(recursive=True)
-            raise AssertionError(f"it did not stop, nor did {[one.cmdline() for one in left]}") from None
-        self.reader.join()
-        return status
-
-    def shell(self, line: str) -> dict:
-        return json.loads(self.shown(line))
-
-    def shown(self, line: str) -> bytes:
-        """What a terminal would show that knows nothing of the platform but what it has printed."""
-        environment = {name: value for name, value in self.environment.items() if not name.startswith("OPENVPR")}
-        command = ["bash", "-c", line]
-        return subprocess.run(command, cwd=settings.BASE_DIR, env=environment, capture_output=True).stdout
-
-    def enroll(self) -> dict:
-        return self.shell(self.curl_lines[0])
-
-    def identify(self) -> dict:
-        return self.shell(self.curl_lines[1])
-
-    def identify_signed(self) -> dict:
-        """The same, signed here: the printed line asks the database, which may be down."""
-        key_id, secret = self.credential
-        ts = str(int(time.time()))
-        query = urlencode({"appid": key_id, "ts": ts, "signa": signature(key_id, ts, secret)})
-        line = re.sub(r'\?\$.*"$', f'?{query}"', self.curl_lines[1])
-        return self.shell(f"""{line} || echo '{{"code": "no answer"}}'""")
-
-    def process_named(self, *words: str) -> psutil.Process:
-        """The topmost process of this platform whose command line has all these words."""
-        for process in psutil.Process(self.process.pid).children(recursive=True):
-            if all(any(word in part for part in process.cmdline()) for word in words):
-                return process
-        raise AssertionError(f"no process {words}")
-
-    def wait_for(self, condition) -> None:
-        gives_up = time.monotonic() + PATIENCE_SECONDS
-        while not condition():
-            assert time.monotonic() < gives_up, self.printed
-            time.sleep(0.1)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.fixture(scope="module")
 def platform() -> Iterator[Platform]:
-    with tempfile.TemporaryDirectory(prefix="openvpr-run-", ignore_cleanup_errors=True) as folder:
-        platform = Platform(Path(folder), free_port())
+    with installation() as platform:
         platform.start()
         yield platform
-        platform.stop()
-
-
-def is_success(reply: dict) -> bool:
-    return reply["code"] == "0"
 
 
 def test_it_prints_how_to_reach_it(platform):
@@ -256,8 +157,7 @@ def test_ctrl_c_stops_everything_and_a_restart_finds_everything(platform):
 
 
 def test_a_platform_that_runs_a_command_ends_with_it_and_its_status():
-    with tempfile.TemporaryDirectory(prefix="openvpr-run-", ignore_cleanup_errors=True) as folder:
-        platform = Platform(Path(folder), free_port())
+    with installation() as platform:
         command = [sys.executable, "-c", "import sys; sys.exit(7)"]
         ran = subprocess.run(
             [sys.executable, "-m", "config", *command], cwd=settings.BASE_DIR, env=platform.environment, check=False
@@ -266,8 +166,7 @@ def test_a_platform_that_runs_a_command_ends_with_it_and_its_status():
 
 
 def test_what_is_shown_once_is_shown_by_a_first_start_that_is_stopped_and_a_manager_that_is_stopped_stops_it_all():
-    with tempfile.TemporaryDirectory(prefix="openvpr-run-", ignore_cleanup_errors=True) as folder:
-        platform = Platform(Path(folder), free_port())
+    with installation() as platform:
         begun = subprocess.Popen(
             [sys.executable, "-m", "config"],
             cwd=settings.BASE_DIR,
@@ -306,8 +205,7 @@ def test_hundreds_who_never_finish_a_request_do_not_keep_others_waiting(platform
 
 
 def test_a_start_whose_model_cannot_be_fetched_ends_with_one_line():
-    with tempfile.TemporaryDirectory(prefix="openvpr-run-", ignore_cleanup_errors=True) as folder:
-        platform = Platform(Path(folder), free_port())
+    with installation() as platform:
         model = {"OPENVPR_MODEL": "resnet34-LM", "OPENVPR_MODEL_MIRROR": "http://127.0.0.1:9"}
         refused = subprocess.run(
             [sys.executable, "-m", "config"],

@@ -16,21 +16,25 @@ import psutil
 import pytest
 from django.conf import settings
 
-from tests.config.test_run import PATIENCE_SECONDS, Platform, free_port, is_success
+from tests.config.installation import PATIENCE_SECONDS, Platform, free_port, installation, is_success
 
 pytestmark = [pytest.mark.platform, pytest.mark.timeout(300)]
 
 
-@pytest.fixture
-def platform() -> Iterator[Platform]:
-    with tempfile.TemporaryDirectory(prefix="openvpr-run-", ignore_cleanup_errors=True) as folder:
-        platform = Platform(Path(folder), free_port())
-        platform.start()
-        processes = everybody(platform)
+@pytest.fixture(scope="module")
+def home() -> Iterator[Platform]:
+    """Starts take most of the time of these tests: where one leaves a platform, the next goes on with it."""
+    with installation() as platform:
         yield platform
-        if platform.process.poll() is None:
-            processes += everybody(platform)
-            platform.stop()
+
+
+@pytest.fixture
+def platform(home: Platform) -> Iterator[Platform]:
+    if not home.is_up():
+        home.start()
+    processes = everybody(home)
+    yield home
+    if not home.is_up():
         for process in running(processes):
             with suppress(psutil.NoSuchProcess):
                 process.kill()
@@ -80,26 +84,47 @@ def start_another(platform: Platform) -> subprocess.CompletedProcess[str]:
     )
 
 
+def test_a_web_server_is_replaced_while_the_killed_one_still_answers_somebody(platform):
+    web_log = platform.home / "logs" / "web.log"
+
+    def starts() -> int:
+        return web_log.read_text().count("Listening at")
+
+    before = starts()
+    arbiter = platform.process_named("gunicorn")
+    workers = arbiter.children()
+    with ExitStack() as stack:
+        for _ in range(20):
+            waiting = stack.enter_context(socket.create_connection(("127.0.0.1", platform.port)))
+            waiting.sendall(b"POST /console/login/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n")
+        platform.enroll()
+        arbiter.kill()
+        platform.wait_for(lambda: has_let_go(platform.port) or starts() > before)
+        assert running(workers)
+        platform.wait_for(lambda: starts() > before)
+        platform.wait_for(lambda: is_success(platform.identify_signed()))
+    assert "died and was started again" not in platform.printed.replace("web died and was started again", "", 1)
+
+
+def has_let_go(port: int) -> bool:
+    """Whether nobody listens there."""
+    try:
+        socket.create_connection(("127.0.0.1", port)).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
 def test_programs_end_with_a_killed_process_manager_before_the_launcher_and_nothing_is_lost(platform):
-    assert is_success(platform.enroll())
+    assert is_success(platform.enroll("another"))
     processes = everybody(platform)
     kill_process_manager(platform)
     assert platform.process.wait(90) == 1
     assert not running(processes)
     assert "the process manager ended by itself" in platform.printed
     platform.start()
-    assert platform.identify()["data"][0]["spk_name"] == "susan"
+    assert platform.recognises("another")
     assert "was not properly shut down" not in (platform.home / "logs" / "postgres.log").read_text()
-
-
-def test_programs_end_with_a_killed_process_manager_when_the_launcher_was_killed_first(platform):
-    processes = everybody(platform)
-    platform.process.kill()
-    platform.process.wait()
-    kill_process_manager(platform)
-    _, left = psutil.wait_procs(processes, timeout=PATIENCE_SECONDS)
-    assert not left
-    assert not (platform.home / "postgres" / "postmaster.pid").exists()  # which PostgreSQL removes when it has closed
 
 
 def test_a_start_beside_services_that_nobody_can_stop_touches_nothing(platform):
@@ -116,9 +141,9 @@ def test_a_start_beside_services_that_nobody_can_stop_touches_nothing(platform):
     )
     assert {int(pid) for pid in re.findall(r"process (\d+)", refused.stderr)} < {process.pid for process in processes}
     assert before == (sorted(run.iterdir()), (run / "supervisord.pid").read_text())
-    assert is_success(platform.enroll())
+    assert is_success(platform.enroll("third"))
     do_as_told(platform, refused)
-    assert platform.identify()["data"][0]["spk_name"] == "susan"
+    assert platform.recognises("third")
 
 
 def do_as_told(platform: Platform, refused: subprocess.CompletedProcess[str]) -> None:
@@ -131,14 +156,14 @@ def do_as_told(platform: Platform, refused: subprocess.CompletedProcess[str]) ->
 
 
 def test_a_start_ends_what_a_killed_launcher_left_and_nothing_is_lost(platform):
-    assert is_success(platform.enroll())
+    assert is_success(platform.enroll("fourth"))
     left = everybody(platform)
     platform.process.kill()
     platform.process.wait()
     platform.start()
     assert not running(left)
     assert "stopping what is left of it" in platform.printed
-    assert platform.identify()["data"][0]["spk_name"] == "susan"
+    assert platform.recognises("fourth")
     assert "was not properly shut down" not in (platform.home / "logs" / "postgres.log").read_text()
 
 
@@ -149,14 +174,32 @@ def test_a_command_beside_what_a_killed_launcher_left_uses_it_and_stops_nothing(
     for flags in ([], ["--services"]):
         assert launched(platform, *flags, sys.executable, "manage.py", "migrate", "--check").wait() == 0
         assert running(left) == left
-    assert is_success(platform.enroll())
+    assert is_success(platform.enroll("fifth"))
     platform.start()
     assert not running(left)
 
 
+def test_a_start_beside_a_platform_whose_lock_is_gone_stops_nothing(platform):
+    processes = programs_of(platform)
+    (platform.home / ".lock").unlink()
+    refused = start_another(platform)
+    assert refused.returncode == 1
+    assert re.fullmatch(r"openvpr: already running with .*; `kill \d+` stops it\n", refused.stderr)
+    assert running(processes) == processes
+
+
+def test_programs_end_with_a_killed_process_manager_when_the_launcher_was_killed_first(platform):
+    processes = everybody(platform)
+    platform.process.kill()
+    platform.process.wait()
+    kill_process_manager(platform)
+    _, left = psutil.wait_procs(processes, timeout=PATIENCE_SECONDS)
+    assert not left
+    assert not (platform.home / "postgres" / "postmaster.pid").exists()  # which PostgreSQL removes when it has closed
+
+
 def test_services_of_a_killed_launcher_stay_while_its_command_runs_and_end_with_the_next_start():
-    with tempfile.TemporaryDirectory(prefix="openvpr-run-", ignore_cleanup_errors=True) as folder, ExitStack() as stack:
-        platform = Platform(Path(folder), free_port())
+    with installation() as platform, ExitStack() as stack:
         launcher = with_services(platform, "sleep", "600")
         stack.callback(launcher.kill)
         command = command_of(platform, launcher)
@@ -175,8 +218,7 @@ def test_services_of_a_killed_launcher_stay_while_its_command_runs_and_end_with_
 
 
 def test_services_of_a_killed_launcher_stay_while_a_second_command_uses_them():
-    with tempfile.TemporaryDirectory(prefix="openvpr-run-", ignore_cleanup_errors=True) as folder, ExitStack() as stack:
-        platform = Platform(Path(folder), free_port())
+    with installation() as platform, ExitStack() as stack:
         launcher = with_services(platform, "sleep", "600")
         stack.callback(launcher.kill)
         first = command_of(platform, launcher)
@@ -208,9 +250,8 @@ def command_of(platform: Platform, launcher: subprocess.Popen[bytes]) -> psutil.
 
 
 def test_what_a_command_left_in_the_background_keeps_no_start_out():
-    with tempfile.TemporaryDirectory(prefix="openvpr-run-", ignore_cleanup_errors=True) as folder, ExitStack() as stack:
-        platform = Platform(Path(folder), free_port())
-        assert with_services(platform, "sh", "-c", f"sleep 600 & echo $! >{folder}/background").wait() == 0
+    with installation() as platform, ExitStack() as stack:
+        assert with_services(platform, "sh", "-c", f"sleep 600 & echo $! >{platform.home}/background").wait() == 0
         background = psutil.Process(int((platform.home / "background").read_text()))
         stack.callback(background.kill)
         launcher = with_services(platform, "sleep", "600")
@@ -224,15 +265,6 @@ def test_what_a_command_left_in_the_background_keeps_no_start_out():
         stack.callback(platform.stop)
         assert not running(left)
         assert background.is_running()
-
-
-def test_a_start_beside_a_platform_whose_lock_is_gone_stops_nothing(platform):
-    processes = programs_of(platform)
-    (platform.home / ".lock").unlink()
-    refused = start_another(platform)
-    assert refused.returncode == 1
-    assert re.fullmatch(r"openvpr: already running with .*; `kill \d+` stops it\n", refused.stderr)
-    assert running(processes) == processes
 
 
 def with_services(platform: Platform, *command: str) -> subprocess.Popen[bytes]:
@@ -256,29 +288,3 @@ def test_of_two_starts_at_once_one_wins_and_the_other_says_so():
         assert winner.process.poll() is None, winner.printed
         assert is_success(winner.enroll())
         assert winner.stop() == 0
-
-
-def has_let_go(port: int) -> bool:
-    """Whether nobody listens there."""
-    try:
-        socket.create_connection(("127.0.0.1", port)).close()
-    except ConnectionRefusedError:
-        return True
-    return False
-
-
-def test_a_web_server_is_replaced_while_the_killed_one_still_answers_somebody(platform):
-    web_log = platform.home / "logs" / "web.log"
-    arbiter = platform.process_named("gunicorn")
-    workers = arbiter.children()
-    with ExitStack() as stack:
-        for _ in range(20):
-            waiting = stack.enter_context(socket.create_connection(("127.0.0.1", platform.port)))
-            waiting.sendall(b"POST /console/login/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n")
-        platform.enroll()
-        arbiter.kill()
-        platform.wait_for(lambda: has_let_go(platform.port) or web_log.read_text().count("Listening at") == 2)
-        assert running(workers)
-        platform.wait_for(lambda: web_log.read_text().count("Listening at") == 2)
-        platform.wait_for(lambda: is_success(platform.identify_signed()))
-    assert "died and was started again" not in platform.printed.replace("web died and was started again", "", 1)

@@ -8,11 +8,9 @@ import os
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 from celery import current_app, signals
@@ -26,8 +24,8 @@ from config import tracing, urls
 from tenants.context import acting_as
 from tenants.models import Role
 from tenants.tracing import carried, spanned, trace_id
+from tests.config.installation import installation, is_success
 from tests.config.test_logs import line_of
-from tests.config.test_run import Platform, free_port, is_success
 from tests.console.people import enrolled, member, signed_in
 from tests.servers import through_the_queue
 from voiceprints import bulk, erasure, work
@@ -356,8 +354,7 @@ def sending(environment):
 @pytest.mark.timeout(300)
 def test_a_request_is_followed_into_the_worker_that_measures_and_nobody_waits_for_a_collector_that_went_away():
     wanted = {"abcpen register", "wait for voiceprints.analyze", "voiceprints.analyze"}
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        platform = Platform(Path(folder), free_port())
+    with installation() as platform:
         with collecting() as (collector, port):
             platform.environment["OPENVPR_TRACES_TO"] = f"http://127.0.0.1:{port}"
             platform.start()
@@ -365,7 +362,7 @@ def test_a_request_is_followed_into_the_worker_that_measures_and_nobody_waits_fo
             platform.wait_for(lambda: wanted <= {span.name for _, span in collector.spans})
         assert is_success(platform.identify())
         assert platform.stop() == 0
-        logs = "".join(log.read_text() for log in (Path(folder) / "logs").glob("*.log"))
+        logs = "".join(log.read_text() for log in (platform.home / "logs").glob("*.log"))
     assert "Traceback" not in logs
     enrolled = next(span for _, span in collector.spans if span.name == "abcpen register")
     parts = {span.name: (service, span) for service, span in collector.of_trace(enrolled.trace_id)}

@@ -15,7 +15,7 @@ import pytest
 from django.conf import settings
 
 from config.waiting import LARGEST_HEAD_BYTES, is_readable
-from tests.config.test_run import free_port
+from tests.config.installation import free_port
 
 THREADS = 2
 PATIENT = ["--no-control-socket", "--graceful-timeout", "3600"]
