@@ -1,9 +1,11 @@
 """What is said of a process manager that ends, or does not answer."""
 
+import signal
 import subprocess
 import sys
 
 import pytest
+from django.conf import settings
 
 from config import programs
 from config.supervision import Failed, Stopped, Supervisor
@@ -24,3 +26,23 @@ def test_one_that_does_not_answer_is_said_in_one_line(tmp_path):
         with pytest.raises(Failed, match=r"^the process manager does not answer: [^\n]+$"):
             Supervisor(tmp_path, silent).start(programs.programs())
         silent.kill()
+
+
+TOLD_TO_STOP_AT_ONCE = """
+import os, signal, time
+from supervisor.options import ServerOptions
+from config import manager
+
+options = ServerOptions()
+options.setsignals()
+os.register_at_fork(after_in_child=lambda: os.kill(os.getpid(), signal.SIGTERM))
+pid = options.fork()
+if pid == 0:
+    os._exit(0)
+print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"""
+
+
+def test_a_program_that_is_told_to_stop_before_it_has_begun_ends():
+    told = [sys.executable, "-c", TOLD_TO_STOP_AT_ONCE]
+    assert subprocess.check_output(told, cwd=settings.BASE_DIR, text=True) == f"{-signal.SIGTERM}\n"
