@@ -13,6 +13,8 @@ PR_SET_PDEATHSIG = 1
 
 
 def main(signal_name: str, account: str, *command: str) -> None:
+    # Python's own handler would only note a signal in the last moment before the program begins.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     if account:
         _become(account)
     _end_with_parent(signal.Signals[f"SIG{signal_name}"])

@@ -26,7 +26,7 @@ def fork(_: ServerOptions) -> int:
 
     Until then it has the handlers of its process manager, and what those would note is gone with the beginning.
     """
-    signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
+    usual = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
     try:
         pid = os.fork()
         if pid == 0:
@@ -34,7 +34,7 @@ def fork(_: ServerOptions) -> int:
                 signal.signal(number, signal.SIG_DFL)
         return pid
     finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
+        signal.pthread_sigmask(signal.SIG_SETMASK, usual)
 
 
 ServerOptions.fork = fork

@@ -10,11 +10,11 @@ import http.client
 import json
 import logging
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
-from contextlib import suppress
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
@@ -40,8 +40,7 @@ from tenants.services import provision
 
 RUN = settings.HOME / "run"
 IN_USE = RUN / "in-use.lock"
-HEARS_IT_SECONDS = 1.0
-COMMAND_STOP_SECONDS = 10.0
+COMMAND_STOP_SECONDS = 60.0
 SIGNALLED = 128
 JUST_NOW = Failed(f"OPENVPR_HOME={settings.HOME} is just being started or stopped; try again in a moment")
 
@@ -56,6 +55,7 @@ def main(command: list[str], *, services_only: bool = False) -> int:
         stopping.interrupt_by(Stopped, TOLD_BY)
         return _run(command, services_only=services_only)
     except Stopped:
+        stopping.heed()
         tell("stopped")
         return 1 if command else 0
     except Unprepared:
@@ -118,29 +118,34 @@ def _run_services(command: list[str]) -> int:
 def _run_command(command: list[str]) -> int:
     """What it uses is not stopped by a next start as long as it runs, also when we are killed.
 
-    Returns its status, as shells tell it where a signal ended it. Whoever stops us stops it first.
+    Returns its status, as shells tell it where a signal ended it. When we are told to stop, so is it, and waited for.
     """
+    process = None
     with held(IN_USE, fcntl.LOCK_SH, JUST_NOW) as descriptor:
         os.set_inheritable(descriptor, True)
-        with stopping.undisturbed():
-            process = subprocess.Popen(command, close_fds=False)
         try:
-            status = process.wait()
+            with stopping.undisturbed():
+                process = subprocess.Popen(command, close_fds=False)
+            # A wait that fetches the status may be interrupted before it has put that down.
+            os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
         except Stopped:
-            stopping.heed()
-            status = _stopped(process)
+            if process is None:
+                raise
+        if told := stopping.heed():
+            _stop_command(process, told)
+        status = process.wait()
     return status if status >= 0 else SIGNALLED - status
 
 
-def _stopped(process: subprocess.Popen[bytes]) -> int:
-    """The status of one that a terminal told to stop as it told us, or else hears it from us."""
-    with suppress(subprocess.TimeoutExpired):
-        return process.wait(HEARS_IT_SECONDS)
-    process.terminate()
-    with suppress(subprocess.TimeoutExpired):
-        return process.wait(COMMAND_STOP_SECONDS)
-    process.kill()
-    return process.wait()
+def _stop_command(process: subprocess.Popen[bytes], told: int) -> None:
+    """By the signal that stops us, which a terminal sends to both, with time to undo what it has begun."""
+    if told != signal.SIGINT:
+        process.send_signal(told)
+    for insist in (process.terminate, process.kill):
+        try:
+            process.wait(COMMAND_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            insist()
 
 
 def _complain(error: Exception) -> int:

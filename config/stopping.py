@@ -9,27 +9,34 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Final
 
-AGAIN_SECONDS = 1
+AGAIN_SECONDS: Final = 1.0
+AT_ONCE_SECONDS: Final = 0.001
 
 
+@dataclass
 class _State:
-    told = False
-    heeded = False
-    undisturbed = False
+    told: int | None = None
+    heeded: bool = False
+    undisturbed: bool = False
+
+
+_state = _State()
 
 
 def interrupt_by(exception: type[BaseException], signals: Iterable[signal.Signals]) -> None:
-    _State.told = _State.heeded = False
+    global _state  # noqa: PLW0603 - as signals are, it is the whole process's
+    _state = _State()
 
     def interrupt(which: int, _: Any) -> None:
         # A second signal would interrupt the way out, which the first has begun.
-        if _State.heeded or (_State.told and which != signal.SIGALRM):
+        if _state.heeded or (_state.told and which != signal.SIGALRM):
             return
-        _State.told = True
-        signal.alarm(AGAIN_SECONDS)
-        if not _State.undisturbed:
+        _state.told = _state.told or which
+        signal.setitimer(signal.ITIMER_REAL, AGAIN_SECONDS)
+        if not _state.undisturbed:
             raise exception
 
     for which in (*signals, signal.SIGALRM):
@@ -38,15 +45,18 @@ def interrupt_by(exception: type[BaseException], signals: Iterable[signal.Signal
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Whoever is told to stop in here is interrupted a moment later."""
-    _State.undisturbed = True
+    """Whoever is told to stop in here is interrupted right after it."""
+    _state.undisturbed = True
     try:
         yield
     finally:
-        _State.undisturbed = False
+        _state.undisturbed = False
+        if _state.told and not _state.heeded:
+            signal.setitimer(signal.ITIMER_REAL, AT_ONCE_SECONDS)
 
 
-def heed() -> None:
-    """Whoever ends interrupts nothing any more, however often they are told."""
-    _State.heeded = True
-    signal.alarm(0)
+def heed() -> int | None:
+    """Whoever ends interrupts nothing any more, however often they are told. Returns the signal, if there was one."""
+    _state.heeded = True
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    return _state.told

@@ -3,19 +3,17 @@
 import os
 import signal
 import sys
-import threading
 import time
 from contextlib import suppress
 
 import pytest
+from django.conf import settings
 
 from config import run, stopping
 from config.supervision import TOLD_BY
 
 # Its other method would use the same timer of the process.
 pytestmark = pytest.mark.timeout(60, method="thread")
-
-SAYS_BY_WHAT_IT_ENDS = "import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: sys.exit(7)); time.sleep(30)"
 
 
 class Interrupted(Exception):
@@ -85,20 +83,58 @@ def test_a_command_that_never_ran_is_no_success(monkeypatch):
     assert run.main(["true"]) == 1
 
 
-@pytest.mark.parametrize(
-    ("command", "status"),
-    [([sys.executable, "-c", SAYS_BY_WHAT_IT_ENDS], 7), (["sleep", "30"], 128 + signal.SIGTERM)],
-)
-def test_a_command_ends_as_it_likes_when_its_launcher_is_told_to_stop(command, status, tmp_path, monkeypatch):
+@pytest.fixture
+def beside_nothing(tmp_path, monkeypatch):
+    """The launcher's part in a command, without a platform."""
     monkeypatch.setattr(run, "IN_USE", tmp_path / "in-use.lock")
     monkeypatch.setattr(run, "_run_platform", run._run_command)
-    threading.Timer(1, told).start()
-    assert run.main(command) == status
 
 
-def test_a_command_that_does_not_end_is_killed(tmp_path, monkeypatch):
-    monkeypatch.setattr(run, "IN_USE", tmp_path / "in-use.lock")
-    monkeypatch.setattr(run, "_run_platform", run._run_command)
+# A command of ours: it undoes what it has begun, which takes longer than a moment.
+UNDOES = """
+import os, signal, sys, time
+import manage
+
+for number in manage.STOPPING:
+    signal.signal(number, manage.stop_as_by_ctrl_c)
+try:
+    {told}
+    time.sleep(30)
+except KeyboardInterrupt:
+    time.sleep(2)
+    sys.exit(7)
+"""
+LAUNCHER_ALONE = "os.kill(os.getppid(), signal.{})"
+# Whoever has both in the foreground of a terminal.
+BOTH = "os.kill(os.getppid(), signal.SIGINT); os.kill(os.getpid(), signal.SIGINT)"
+
+
+@pytest.mark.usefixtures("beside_nothing")
+@pytest.mark.parametrize("how", [LAUNCHER_ALONE.format("SIGTERM"), LAUNCHER_ALONE.format("SIGHUP"), BOTH])
+def test_a_command_undoes_what_it_has_begun_when_its_launcher_is_told_to_stop(how, monkeypatch):
+    monkeypatch.chdir(settings.BASE_DIR)
+    assert run.main([sys.executable, "-c", UNDOES.format(told=how)]) == 7
+
+
+@pytest.mark.usefixtures("beside_nothing")
+def test_a_command_that_a_signal_ends_has_the_status_that_shells_tell():
+    assert run.main(["sh", "-c", "kill -TERM $PPID; sleep 30"]) == 128 + signal.SIGTERM
+
+
+@pytest.mark.usefixtures("beside_nothing")
+def test_a_command_that_does_not_end_is_killed(monkeypatch):
     monkeypatch.setattr(run, "COMMAND_STOP_SECONDS", 0.5)
-    threading.Timer(1, told).start()
-    assert run.main(["sh", "-c", "trap '' TERM; while true; do sleep 1; done"]) == 128 + signal.SIGKILL
+    stubborn = "trap '' TERM; kill -TERM $PPID; while true; do sleep 1; done"
+    assert run.main(["sh", "-c", stubborn]) == 128 + signal.SIGKILL
+
+
+@pytest.mark.usefixtures("beside_nothing")
+def test_what_ended_in_the_moment_in_which_its_launcher_was_told_keeps_its_status(monkeypatch):
+    waited = os.waitid
+
+    def told_with_it(*which):
+        waited(*which)
+        told(signal.SIGINT)
+
+    monkeypatch.setattr(os, "waitid", told_with_it)
+    assert run.main(["sh", "-c", "exit 7"]) == 7
