@@ -16,6 +16,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import psycopg
@@ -30,6 +31,8 @@ POSTGRES_ACCOUNT = "openvpr"
 UNFINISHED = ".initdb-"
 WHOLE = ".whole"
 MAKES_IT_ONE = "PG_VERSION"
+NOBODYS = (UNFINISHED, "lost+found")
+"""The second lies in the uppermost folder of many a disk."""
 LONGEST_SOCKET_PATH = 103
 REDIS_SPARE_BYTES = 256 * 1024 * 1024
 START_SECONDS = 30.0
@@ -76,6 +79,8 @@ def prepare_postgres() -> None:
             _put_in_place(data)
         except OSError as error:
             raise ImproperlyConfigured(f"PostgreSQL could not be initialised: {error}") from None
+    with suppress(OSError):
+        (data / WHOLE).rmdir()
 
 
 def postgres_command() -> list[str]:
@@ -144,7 +149,7 @@ def _initdb(data: Path) -> None:
 
     In `data` itself, which may be a file system of its own, and holds nothing yet.
     """
-    if any(not there.name.startswith(UNFINISHED) for there in data.iterdir()):
+    if any(not there.name.startswith(NOBODYS) for there in data.iterdir()):
         raise ImproperlyConfigured(f"{data} holds something, but no database of PostgreSQL")
     # What initdb has begun may outlive it for a moment, and write.
     with tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=data, ignore_cleanup_errors=True) as folder:
@@ -180,7 +185,6 @@ def _put_in_place(data: Path) -> None:
             piece.rename(data / piece.name)
     _remember(data)
     (whole / MAKES_IT_ONE).rename(data / MAKES_IT_ONE)
-    whole.rmdir()
     _remember(data)
 
 
