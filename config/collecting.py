@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from typing import Final
 
@@ -23,7 +22,7 @@ LAST_SECONDS: Final = 2.0
 def begin(process: str) -> None:
     resource = Resource.create({"service.namespace": "openvpr", "service.name": f"openvpr-{process}"})
     # The SDK's own default lets whoever sends a request say that it is not to be seen.
-    sampler = None if "OTEL_TRACES_SAMPLER" in os.environ else ALWAYS_ON
+    sampler = None if settings.TRACES_SAMPLER else ALWAYS_ON
     provider = TracerProvider(sampler, resource, shutdown_on_exit=False)
     exporter = OTLPSpanExporter(endpoint=f"{settings.TRACES_TO}{PATH}", timeout=SENDING_SECONDS)
     provider.add_span_processor(BatchSpanProcessor(exporter))

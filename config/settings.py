@@ -103,6 +103,19 @@ def refuse_unless_web_addresses(name: str, urls: list[str]) -> None:
             raise ImproperlyConfigured(f"{name} must begin with http:// or https:// and a host; it is {url!r}")
 
 
+def traces_sampler(name: str, share: str) -> str:
+    """As OpenTelemetry names it, "" where nothing is said. The SDK would do otherwise where it does not understand."""
+    if name.removeprefix("parentbased_") not in {"", "always_on", "always_off", "traceidratio"}:
+        raise ImproperlyConfigured(f"OTEL_TRACES_SAMPLER names a sampler such as traceidratio; it is {name!r}")
+    try:
+        known = not share or 0 <= float(share) <= 1
+    except ValueError:
+        known = False
+    if not known:
+        raise ImproperlyConfigured(f"OTEL_TRACES_SAMPLER_ARG is a number from 0 to 1; it is {share!r}")
+    return name
+
+
 def onnx_providers(names: list[str]) -> list[str]:
     """ONNX Runtime's names, the preferred first. Whether this machine has them is seen when a model is loaded."""
     providers = [name.strip() for name in names]
@@ -231,6 +244,9 @@ for _name, _urls in (
     ("OPENVPR_TRUSTED_ORIGINS", CSRF_TRUSTED_ORIGINS),
 ):
     refuse_unless_web_addresses(_name, _urls)
+TRACES_SAMPLER = TRACES_TO and traces_sampler(
+    env.str("OTEL_TRACES_SAMPLER", "").strip().lower(), env.str("OTEL_TRACES_SAMPLER_ARG", "").strip()
+)
 if S3_ENDPOINT and not S3_BUCKET:
     raise ImproperlyConfigured("OPENVPR_S3_ENDPOINT needs OPENVPR_S3_BUCKET")
 
@@ -523,8 +539,10 @@ LOGGING = {
         "httpcore": {"level": "WARNING"},
         "httpx": {"level": "WARNING"},
         "matplotlib": {"level": "WARNING"},
-        # One line for what could not be sent, and none for each try, nor for a header that it takes for none: a secret.
-        "opentelemetry": {"level": "ERROR"},
+        # One line for what could not be sent, and none for each try.
+        "opentelemetry.exporter": {"level": "ERROR"},
+        # It repeats a header that it does not understand, which may be a secret.
+        "opentelemetry.util.re": {"level": "ERROR"},
         # Said to the client already, and at anybody's will.
         "django.security.DisallowedHost": {"level": "CRITICAL"},
         # One line per request is written at the edge; Celery's own two per task say nothing more.

@@ -95,6 +95,18 @@ def test_nonsense_is_refused_with_one_line_that_names_it(tmp_path, name, nonsens
     assert name in refused.stderr
 
 
+@pytest.mark.parametrize(
+    ("name", "nonsense"),
+    [("OTEL_TRACES_SAMPLER", "traceidratoi"), ("OTEL_TRACES_SAMPLER_ARG", "10%"), ("OTEL_TRACES_SAMPLER_ARG", "10")],
+)
+def test_nonsense_about_traces_is_refused_where_they_are_collected(tmp_path, name, nonsense):
+    assert start(tmp_path, **{name: nonsense}).returncode == 0
+    refused = start(tmp_path, **{name: nonsense}, OPENVPR_TRACES_TO="http://localhost:4318")
+    assert refused.returncode != 0
+    assert len(refused.stderr.splitlines()) == 1
+    assert name in refused.stderr
+
+
 @pytest.mark.parametrize("address", ["https://anna:Sesame@models.example.com/wespeaker", "https:/anna:Sesame@models"])
 @pytest.mark.parametrize(
     "name", ["OPENVPR_MODEL_MIRROR", "OPENVPR_PUBLIC_URL", "OPENVPR_S3_ENDPOINT", "OPENVPR_TRACES_TO"]

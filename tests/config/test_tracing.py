@@ -317,10 +317,10 @@ def test_who_ends_does_not_wait_until_a_silent_collector_is_given_up():
         assert sending(to).stdout == "True\n"
 
 
-@pytest.mark.parametrize(("sampler", "found"), [({}, 1), ({"OTEL_TRACES_SAMPLER": "parentbased_always_on"}, 0)])
+@pytest.mark.parametrize(("sampler", "found"), [("", 1), ("parentbased_always_on", 0)])
 def test_a_client_cannot_make_itself_unseen_unless_somebody_wants_that(sampler, found):
     with collecting() as (collector, port):
-        sending({"OPENVPR_TRACES_TO": f"http://127.0.0.1:{port}"} | sampler)
+        sending({"OPENVPR_TRACES_TO": f"http://127.0.0.1:{port}", "OTEL_TRACES_SAMPLER": sampler})
     assert len(collector.spans) == found
 
 
