@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -53,14 +54,14 @@ END $$
 """
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What may take longest begins first, so that at the end no processor is left without work."""
-
-    def timeout(item: pytest.Item) -> float:
+def pytest_collection_modifyitems(items: list[pytest.Item], config: pytest.Config) -> None:
+    """Files that may take longest begin first, so that at the end no processor is left without work."""
+    usual = float(config.getini("timeout"))
+    longest: defaultdict[Path, float] = defaultdict(float)
+    for item in items:
         marker = item.get_closest_marker("timeout")
-        return marker.args[0] if marker else 0
-
-    items.sort(key=timeout, reverse=True)
+        longest[item.path] = max(longest[item.path], marker.args[0] if marker else usual)
+    items.sort(key=lambda item: longest[item.path], reverse=True)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -39,6 +39,7 @@ def home(disk: Path) -> Iterator[Platform]:
     """Starts take most of the time of these tests: where one leaves a platform, the next goes on with it."""
     platform = Platform(disk / "home", free_port())
     yield platform
+    (disk / "filler").unlink(missing_ok=True)
     if platform.is_up():
         platform.stop()
 

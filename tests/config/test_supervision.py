@@ -3,11 +3,14 @@
 import signal
 import subprocess
 import sys
+import xmlrpc.client
+from types import SimpleNamespace
 
 import pytest
 from django.conf import settings
+from supervisor.xmlrpc import Faults
 
-from config import programs
+from config import programs, supervision
 from config.supervision import Failed, Stopped, Supervisor
 
 # supervisor closes no socket that could not be connected.
@@ -26,6 +29,17 @@ def test_one_that_does_not_answer_is_said_in_one_line(tmp_path):
         with pytest.raises(Failed, match=r"^the process manager does not answer: [^\n]+$"):
             Supervisor(tmp_path, silent).start(programs.programs())
         silent.kill()
+
+
+def test_what_it_refuses_is_said_in_one_line(tmp_path, monkeypatch):
+    def refuse(name, _):
+        raise xmlrpc.client.Fault(Faults.SPAWN_ERROR, f"SPAWN_ERROR: {name}")
+
+    monkeypatch.setattr(supervision, "_control", lambda _: SimpleNamespace(startProcess=refuse))
+    with subprocess.Popen(["sleep", "60"]) as running:
+        with pytest.raises(Failed, match=r"^the process manager refuses: SPAWN_ERROR: [^\n]+$"):
+            Supervisor(tmp_path, running).start(programs.programs())
+        running.kill()
 
 
 TOLD_TO_STOP_AT_ONCE = """

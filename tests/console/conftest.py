@@ -119,6 +119,7 @@ def page(chromium: str, browser_arguments, live_server, monkeypatch) -> Iterator
         page.on("pageerror", lambda error: complaints.append(str(error)))
         yield page
         if not page.is_closed():
+            page.wait_for_load_state()
             page.evaluate("null")  # Until now whatever it has said is heard; closing interrupts what is under way.
         said = list(complaints)
         browser.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -32,6 +33,7 @@ from voiceprints.errors import (
     ErasureNotFound,
     ErasureUnfinished,
     FilesAwaited,
+    FilesInHand,
     JobFileNotFound,
     SpeakerNotFound,
     StorageFailed,
@@ -40,6 +42,7 @@ from voiceprints.errors import (
 from voiceprints.jobs import connection as redis
 from voiceprints.models import DoomedRecording, Erasure, Job, JobRow, Utterance, UtteranceEmbedding, Voiceprint
 from voiceprints.results import LibraryKey, Turn
+from voiceprints.tasks import go_on_erasing
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -705,8 +708,27 @@ def test_where_imports_run_an_erasure_waits_for_no_sweep(kind, acme, stuck, reco
             (begun,) = leaving.begin_due()
         with acting_as(acme):
             recordings.doom(acme, ["of/somebody/else.flac"], not_before=timezone.now())
-        with in_the_hands_of_a_sweep(), pytest.raises(StorageFailed):
+        with in_the_hands_of_a_sweep(), pytest.raises(FilesInHand):
             erasure.go_on(acme, begun.pk, patiently=False)
+
+
+def test_a_file_that_a_sweep_has_in_hand_is_no_trouble_and_one_that_resists_is(acme, stuck, nobody_sleeps, caplog):
+    enroll(acme, SUSAN, SUSAN)
+    with through_the_queue():
+        begun = erasure.erase_person(acme, SUSAN)
+        with acting_as(acme):
+            recordings.doom(acme, ["of/somebody/else.flac"], not_before=timezone.now())
+        caplog.set_level(logging.INFO, logger="voiceprints.tasks")
+        with in_the_hands_of_a_sweep():
+            go_on_erasing(acme.pk, begun.pk)
+        assert levels(caplog) == [logging.INFO]
+        with stuck():
+            go_on_erasing(acme.pk, begun.pk)
+        assert levels(caplog) == [logging.INFO, logging.WARNING]
+
+
+def levels(caplog):
+    return [record.levelno for record in caplog.records if record.name == "voiceprints.tasks"]
 
 
 @contextmanager
