@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from config.settings import BASE_DIR
 
 
@@ -25,3 +27,22 @@ def test_without_the_platform_its_own_database_is_missed(tmp_path):
     ended = subprocess.run(command, cwd=BASE_DIR, env=environment, capture_output=True, text=True, check=False)
 
     assert ended.stderr.endswith("It is the platform's own, which has to run meanwhile: `make run`.\n")
+
+
+UNDOES = """
+import os, signal, time
+try:
+    os.kill(os.getpid(), signal.{told})
+    time.sleep(30)
+except KeyboardInterrupt:
+    os.kill(os.getpid(), signal.{told})
+    print("undone")
+    raise
+"""
+
+
+@pytest.mark.parametrize("told", ["SIGTERM", "SIGHUP"])
+def test_whoever_is_told_to_stop_undoes_what_was_begun_as_by_ctrl_c(told):
+    command = [sys.executable, "manage.py", "shell", "--no-imports", "-c", UNDOES.format(told=told)]
+    ended = subprocess.run(command, cwd=BASE_DIR, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "undone\n", "")
