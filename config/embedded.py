@@ -107,8 +107,9 @@ def postgres_account() -> str | None:
     return POSTGRES_ACCOUNT if os.geteuid() == 0 else None
 
 
-def wait_for_postgres() -> None:
-    _wait("PostgreSQL", lambda: as_superuser().close(), psycopg.OperationalError, START_SECONDS)
+def wait_for_postgres(meanwhile: Callable[[], object] = lambda: None) -> None:
+    """`meanwhile` raises where waiting is in vain."""
+    _wait("PostgreSQL", lambda: as_superuser().close(), psycopg.OperationalError, START_SECONDS, meanwhile)
 
 
 def prepare_database() -> None:
@@ -252,12 +253,13 @@ def redis_command() -> list[str]:
     return [str(program), *(word for name, value in options.items() for word in (f"--{name}", value))]
 
 
-def wait_for_redis() -> None:
+def wait_for_redis(meanwhile: Callable[[], object] = lambda: None) -> None:
+    """`meanwhile` raises where waiting is in vain."""
     patience = START_SECONDS if settings.EMBEDDED_REDIS else ANSWER_SECONDS
     client = redis.Redis.from_url(
         settings.REDIS_URL, socket_timeout=ANSWER_SECONDS, socket_connect_timeout=ANSWER_SECONDS
     )
-    _wait("Redis", client.ping, redis.RedisError, patience)
+    _wait("Redis", client.ping, redis.RedisError, patience, meanwhile)
 
 
 # --- Both ------------------------------------------------------------------------------------------------------------
@@ -287,7 +289,13 @@ def refuse_long_socket_path(path: Path) -> None:
         )
 
 
-def _wait(name: str, probe: Callable[[], object], failure: type[Exception], patience: float) -> None:
+def _wait(
+    name: str,
+    probe: Callable[[], object],
+    failure: type[Exception],
+    patience: float,
+    meanwhile: Callable[[], object],
+) -> None:
     gives_up = time.monotonic() + patience
     while True:
         try:
@@ -295,6 +303,7 @@ def _wait(name: str, probe: Callable[[], object], failure: type[Exception], pati
         except failure as error:
             if time.monotonic() > gives_up:
                 raise ImproperlyConfigured(f"{name} does not answer: {error}") from None
+            meanwhile()
             time.sleep(0.05)
         else:
             return

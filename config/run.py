@@ -215,9 +215,9 @@ def prepare_models() -> None:
 
 def wait_for_services(supervisor: Supervisor) -> None:
     if settings.EMBEDDED_POSTGRES:
-        embedded.wait_for_postgres()
+        embedded.wait_for_postgres(supervisor.refuse_fatal)
         embedded.prepare_database()
-    embedded.wait_for_redis()
+    embedded.wait_for_redis(supervisor.refuse_fatal)
     supervisor.refuse_fatal()
 
 
