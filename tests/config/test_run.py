@@ -54,7 +54,7 @@ def test_it_becomes_ready_with_every_part(platform):
 def test_prometheus_is_told_what_all_web_processes_counted_also_of_one_that_is_gone(platform):
     before = requests_counted(platform)
     for _ in range(10):
-        platform.identify()
+        platform.identify_signed()
     assert requests_counted(platform) == before + 10
     # The topmost is the arbiter.
     arbiter = platform.process_named("gunicorn")

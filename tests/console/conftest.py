@@ -12,7 +12,7 @@ import pytest
 from django.db import connections
 from django.test import Client
 from django.utils import timezone, translation
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from tenants.context import acting_as
 from tenants.invitations import invite
@@ -101,9 +101,18 @@ def chromium() -> str:
     return path or pytest.skip("no Chromium on this machine")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def browser_arguments() -> list[str]:
     return ARGUMENTS
+
+
+@pytest.fixture(scope="module")
+def running_chromium(chromium: str, browser_arguments: list[str]) -> Iterator[Browser]:
+    with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")  # Playwright runs an event loop in this very thread.
+        yield (browser := playwright.chromium.launch(executable_path=chromium, args=browser_arguments))
+        browser.close()
+        connections.close_all()  # Under an event loop Django has opened others than it finds again outside.
 
 
 OVERTAKEN = {"htmx:afterRequest", "htmx:sendAbort"}
@@ -111,17 +120,13 @@ OVERTAKEN = {"htmx:afterRequest", "htmx:sendAbort"}
 
 
 @pytest.fixture
-def page(chromium: str, browser_arguments, live_server, monkeypatch) -> Iterator[Page]:
-    """A fresh browser that must not complain, above all not about the content security policy."""
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")  # Playwright runs an event loop in this very thread.
+def page(running_chromium: Browser, live_server) -> Iterator[Page]:
+    """Of somebody whom the browser does not know yet. It must not complain, above all not about the policy of pages."""
     complaints: list[str] = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=browser_arguments)
-        page = browser.new_page(base_url=live_server.url, locale="en-US")
+    with running_chromium.new_context(base_url=live_server.url, locale="en-US") as context:
+        page = context.new_page()
         page.set_default_timeout(PATIENCE_MS)
         page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         yield page
-        browser.close()
-        connections.close_all()  # Under an event loop Django has opened others than it finds again outside.
     assert [said for said in complaints if said not in OVERTAKEN] == []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 from django.utils import translation
@@ -23,9 +22,9 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 SPOKEN_MS = 4500
 
 
-@pytest.fixture
-def browser_arguments(tmp_path: Path) -> list[str]:
-    voice = tmp_path / "susan.wav"
+@pytest.fixture(scope="module")
+def browser_arguments(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    voice = tmp_path_factory.mktemp("voice") / "susan.wav"
     voice.write_bytes(wav_of("susan", 3))
     microphone = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
     return [*ARGUMENTS, *microphone, f"--use-file-for-fake-audio-capture={voice}"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from itertools import count
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -22,9 +21,9 @@ from voiceprints.models import Library
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 
-@pytest.fixture
-def browser_arguments(tmp_path: Path) -> list[str]:
-    voice = tmp_path / "voice.wav"
+@pytest.fixture(scope="module")
+def browser_arguments(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    voice = tmp_path_factory.mktemp("voice") / "voice.wav"
     voice.write_bytes(wav_of(SUSAN, 3))
     microphone = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
     return [*ARGUMENTS, *microphone, f"--use-file-for-fake-audio-capture={voice}"]
