@@ -4,6 +4,8 @@
 import os
 import signal
 import sys
+import time
+from math import inf
 from typing import Any
 
 from django.conf import settings
@@ -11,7 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
 from django.db import OperationalError
 
-STOPPING = (signal.SIGTERM, signal.SIGHUP)
+UNDISTURBED_SECONDS = 30
 
 
 def in_words(error: OperationalError) -> str:
@@ -20,16 +22,31 @@ def in_words(error: OperationalError) -> str:
     return f"openvpr: the database fails: {first_line}{advice}"
 
 
-def stop_as_by_ctrl_c(*_: Any) -> None:
-    """Commands undo what they have begun, and say so. Once: nothing interrupts the way out."""
-    for which in STOPPING:
-        signal.signal(which, signal.SIG_IGN)
-    signal.raise_signal(signal.SIGINT)
+class AsByCtrlC:
+    """Commands undo what they have begun. Who says it again soon interrupts nothing on the way out."""
+
+    last = -inf
+
+    def __call__(self, *_: Any) -> None:
+        before, self.last = self.last, time.monotonic()
+        if self.last - before < UNDISTURBED_SECONDS:
+            return
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+            # As whatever a script runs in the background.
+            raise KeyboardInterrupt
+        signal.raise_signal(signal.SIGINT)
+
+
+def hear_of_stops() -> None:
+    """SIGHUP is not heard by what `nohup` runs."""
+    stop = AsByCtrlC()
+    for which in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(which) is not signal.SIG_IGN:
+            signal.signal(which, stop)
 
 
 if __name__ == "__main__":
-    for number in STOPPING:
-        signal.signal(number, stop_as_by_ctrl_c)
+    hear_of_stops()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     try:
         execute_from_command_line(sys.argv)

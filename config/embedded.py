@@ -31,8 +31,8 @@ POSTGRES_ACCOUNT = "openvpr"
 UNFINISHED = ".initdb-"
 WHOLE = ".whole"
 MAKES_IT_ONE = "PG_VERSION"
-NOBODYS = (UNFINISHED, "lost+found")
-"""The second lies in the uppermost folder of many a disk."""
+LOST_AND_FOUND = "lost+found"
+"""In the uppermost folder of many a disk."""
 LONGEST_SOCKET_PATH = 103
 REDIS_SPARE_BYTES = 256 * 1024 * 1024
 START_SECONDS = 30.0
@@ -150,7 +150,7 @@ def _initdb(data: Path) -> None:
 
     In `data` itself, which may be a file system of its own, and holds nothing yet.
     """
-    if any(not there.name.startswith(NOBODYS) for there in data.iterdir()):
+    if any(there.name != LOST_AND_FOUND and not there.name.startswith(UNFINISHED) for there in data.iterdir()):
         raise ImproperlyConfigured(f"{data} holds something, but no database of PostgreSQL")
     # What initdb has begun may outlive it for a moment, and write.
     with tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=data, ignore_cleanup_errors=True) as folder:

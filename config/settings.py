@@ -105,13 +105,14 @@ def refuse_unless_web_addresses(name: str, urls: list[str]) -> None:
 
 def traces_sampler(name: str, share: str) -> str:
     """As OpenTelemetry names it, "" where nothing is said. The SDK would do otherwise where it does not understand."""
-    if name.removeprefix("parentbased_") not in {"", "always_on", "always_off", "traceidratio"}:
+    known = {f"{whose}{how}" for whose in ("", "parentbased_") for how in ("always_on", "always_off", "traceidratio")}
+    if name and name not in known:
         raise ImproperlyConfigured(f"OTEL_TRACES_SAMPLER names a sampler such as traceidratio; it is {name!r}")
     try:
-        known = not share or 0 <= float(share) <= 1
+        is_share = not share or 0 <= float(share) <= 1
     except ValueError:
-        known = False
-    if not known:
+        is_share = False
+    if name.endswith("traceidratio") and not is_share:
         raise ImproperlyConfigured(f"OTEL_TRACES_SAMPLER_ARG is a number from 0 to 1; it is {share!r}")
     return name
 
@@ -245,7 +246,7 @@ for _name, _urls in (
 ):
     refuse_unless_web_addresses(_name, _urls)
 TRACES_SAMPLER = TRACES_TO and traces_sampler(
-    env.str("OTEL_TRACES_SAMPLER", "").strip().lower(), env.str("OTEL_TRACES_SAMPLER_ARG", "").strip()
+    env.str("OTEL_TRACES_SAMPLER", "").lower(), env.str("OTEL_TRACES_SAMPLER_ARG", "")
 )
 if S3_ENDPOINT and not S3_BUCKET:
     raise ImproperlyConfigured("OPENVPR_S3_ENDPOINT needs OPENVPR_S3_BUCKET")

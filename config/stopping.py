@@ -18,6 +18,7 @@ AT_ONCE_SECONDS: Final = 0.001
 
 @dataclass
 class _State:
+    exception: type[BaseException] = SystemExit
     told: int | None = None
     heeded: bool = False
     undisturbed: bool = False
@@ -28,7 +29,7 @@ _state = _State()
 
 def interrupt_by(exception: type[BaseException], signals: Iterable[signal.Signals]) -> None:
     global _state  # noqa: PLW0603 - as signals are, it is the whole process's
-    _state = _State()
+    _state = _State(exception)
 
     def interrupt(which: int, _: Any) -> None:
         # A second signal would interrupt the way out, which the first has begun.
@@ -40,12 +41,16 @@ def interrupt_by(exception: type[BaseException], signals: Iterable[signal.Signal
             raise exception
 
     for which in (*signals, signal.SIGALRM):
-        signal.signal(which, interrupt)
+        # Which is ignored by what `nohup` runs.
+        if which != signal.SIGHUP or signal.getsignal(which) is not signal.SIG_IGN:
+            signal.signal(which, interrupt)
 
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Whoever is told to stop in here is interrupted right after it."""
+    """Whoever is told to stop in here is interrupted right after it, and whoever was before does not begin."""
+    if _state.told and not _state.heeded:
+        raise _state.exception
     _state.undisturbed = True
     try:
         yield
@@ -55,8 +60,13 @@ def undisturbed() -> Iterator[None]:
             signal.setitimer(signal.ITIMER_REAL, AT_ONCE_SECONDS)
 
 
+def told() -> int | None:
+    """The signal, if there was one."""
+    return _state.told
+
+
 def heed() -> int | None:
-    """Whoever ends interrupts nothing any more, however often they are told. Returns the signal, if there was one."""
+    """Whoever ends interrupts nothing any more, however often they are told. Returns as `told`."""
     _state.heeded = True
     signal.setitimer(signal.ITIMER_REAL, 0)
     return _state.told

@@ -114,7 +114,7 @@ def test_the_database_may_lie_on_a_disk_of_its_own(short_home):
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128m", "tmpfs", data], check=False).returncode:
         pytest.skip("nobody may mount a file system here")
     try:
-        (data / "lost+found").mkdir()
+        (data / "lost+found").mkdir(0o700)
         assert 'count = "4"' in run(short_home, ASK_THE_DATABASE).stdout
     finally:
         subprocess.run(["umount", "--lazy", data], check=True)

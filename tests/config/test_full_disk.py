@@ -121,6 +121,7 @@ def test_a_start_on_a_full_disk_names_it_and_a_later_one_finds_everything(platfo
     platform.start()
     assert platform.process.wait() == 1
     assert f"the disk of {platform.home} is full" in platform.printed
+    assert "postgres cannot run" in platform.printed
     assert "Traceback" not in platform.printed
     filler.unlink()
     platform.start()

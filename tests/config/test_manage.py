@@ -41,8 +41,20 @@ except KeyboardInterrupt:
 """
 
 
-@pytest.mark.parametrize("told", ["SIGTERM", "SIGHUP"])
-def test_whoever_is_told_to_stop_undoes_what_was_begun_as_by_ctrl_c(told):
-    command = [sys.executable, "manage.py", "shell", "--no-imports", "-c", UNDOES.format(told=told)]
-    ended = subprocess.run(command, cwd=BASE_DIR, capture_output=True, text=True, check=False)
+@pytest.mark.parametrize(("told", "ignored"), [("SIGTERM", ""), ("SIGHUP", ""), ("SIGTERM", "INT")])
+def test_whoever_is_told_to_stop_undoes_what_was_begun_as_by_ctrl_c(told, ignored):
+    """Also in the background of a script, where nobody hears Ctrl-C."""
+    ended = shell(UNDOES.format(told=told), ignored)
     assert (ended.returncode, ended.stdout, ended.stderr) == (130, "undone\n", "")
+
+
+def test_what_nohup_runs_goes_on_when_its_terminal_is_closed():
+    ended = shell("import os, signal; os.kill(os.getpid(), signal.SIGHUP); print('went on')", "HUP")
+    assert (ended.returncode, ended.stdout) == (0, "went on\n")
+
+
+def shell(script, ignored):
+    """By whoever ignores that signal, if any."""
+    command = [sys.executable, "manage.py", "shell", "--no-imports", "-c", script]
+    ignoring = ["sh", "-c", f'trap "" {ignored}; exec "$@"', "sh", *command] if ignored else command
+    return subprocess.run(ignoring, cwd=BASE_DIR, capture_output=True, text=True, check=False)

@@ -97,11 +97,18 @@ def test_nonsense_is_refused_with_one_line_that_names_it(tmp_path, name, nonsens
 
 @pytest.mark.parametrize(
     ("name", "nonsense"),
-    [("OTEL_TRACES_SAMPLER", "traceidratoi"), ("OTEL_TRACES_SAMPLER_ARG", "10%"), ("OTEL_TRACES_SAMPLER_ARG", "10")],
+    [
+        ("OTEL_TRACES_SAMPLER", "traceidratoi"),
+        ("OTEL_TRACES_SAMPLER", "parentbased_"),
+        ("OTEL_TRACES_SAMPLER", "always_on "),
+        ("OTEL_TRACES_SAMPLER_ARG", "10%"),
+        ("OTEL_TRACES_SAMPLER_ARG", "10"),
+    ],
 )
 def test_nonsense_about_traces_is_refused_where_they_are_collected(tmp_path, name, nonsense):
-    assert start(tmp_path, **{name: nonsense}).returncode == 0
-    refused = start(tmp_path, **{name: nonsense}, OPENVPR_TRACES_TO="http://localhost:4318")
+    said = {"OTEL_TRACES_SAMPLER": "traceidratio", name: nonsense}
+    assert start(tmp_path, **said).returncode == 0
+    refused = start(tmp_path, **said, OPENVPR_TRACES_TO="http://localhost:4318")
     assert refused.returncode != 0
     assert len(refused.stderr.splitlines()) == 1
     assert name in refused.stderr

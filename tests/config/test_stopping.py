@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from contextlib import suppress
@@ -95,8 +96,8 @@ UNDOES = """
 import os, signal, sys, time
 import manage
 
-for number in manage.STOPPING:
-    signal.signal(number, manage.stop_as_by_ctrl_c)
+signal.signal(signal.SIGINT, signal.default_int_handler)
+manage.hear_of_stops()
 try:
     {told}
     time.sleep(30)
@@ -104,21 +105,48 @@ except KeyboardInterrupt:
     time.sleep(2)
     sys.exit(7)
 """
-LAUNCHER_ALONE = "os.kill(os.getppid(), signal.{})"
-# Whoever has both in the foreground of a terminal.
-BOTH = "os.kill(os.getppid(), signal.SIGINT); os.kill(os.getpid(), signal.SIGINT)"
+LAUNCHER = "os.kill(os.getppid(), signal.{0})"
+BOTH = "os.kill(os.getppid(), signal.{0}); os.kill(os.getpid(), signal.{0})"
 
 
 @pytest.mark.usefixtures("beside_nothing")
-@pytest.mark.parametrize("how", [LAUNCHER_ALONE.format("SIGTERM"), LAUNCHER_ALONE.format("SIGHUP"), BOTH])
-def test_a_command_undoes_what_it_has_begun_when_its_launcher_is_told_to_stop(how, monkeypatch):
+@pytest.mark.parametrize("which", ["SIGINT", "SIGTERM", "SIGHUP"])
+@pytest.mark.parametrize(("by_terminal", "told"), [(False, LAUNCHER), (True, BOTH)])
+def test_a_command_undoes_what_it_has_begun_when_its_launcher_is_told_to_stop(which, by_terminal, told, monkeypatch):
     monkeypatch.chdir(settings.BASE_DIR)
-    assert run.main([sys.executable, "-c", UNDOES.format(told=how)]) == 7
+    monkeypatch.setattr(run, "_terminal_tells_all", lambda: by_terminal)
+    monkeypatch.setattr(run, "COMMAND_STOP_SECONDS", 20)
+    assert run.main([sys.executable, "-c", UNDOES.format(told=told.format(which))]) == 7
+
+
+@pytest.mark.usefixtures("beside_nothing")
+def test_a_command_that_begins_as_its_launcher_is_told_to_stop_hears_of_it(monkeypatch):
+    def told_as_it_begins(*args, **options):
+        process = popen(*args, **options)
+        told(signal.SIGINT)
+        return process
+
+    popen = subprocess.Popen
+    monkeypatch.setattr(subprocess, "Popen", told_as_it_begins)
+    monkeypatch.setattr(run, "_terminal_tells_all", lambda: True)
+    assert run.main(["sleep", "30"]) == 128 + signal.SIGINT
+
+
+@pytest.mark.usefixtures("beside_nothing")
+def test_a_launcher_whose_interruption_was_passed_over_begins_no_command(monkeypatch, tmp_path):
+    def passes_over(command):
+        with suppress(Exception):
+            told()
+        return run._run_command(command)
+
+    monkeypatch.setattr(run, "_run_platform", passes_over)
+    assert run.main(["touch", str(tmp_path / "begun")]) == 1
+    assert not (tmp_path / "begun").exists()
 
 
 @pytest.mark.usefixtures("beside_nothing")
 def test_a_command_that_a_signal_ends_has_the_status_that_shells_tell():
-    assert run.main(["sh", "-c", "kill -TERM $PPID; sleep 30"]) == 128 + signal.SIGTERM
+    assert run.main(["sh", "-c", "kill -TERM $PPID; exec sleep 30"]) == 128 + signal.SIGTERM
 
 
 @pytest.mark.usefixtures("beside_nothing")
@@ -129,12 +157,17 @@ def test_a_command_that_does_not_end_is_killed(monkeypatch):
 
 
 @pytest.mark.usefixtures("beside_nothing")
-def test_what_ended_in_the_moment_in_which_its_launcher_was_told_keeps_its_status(monkeypatch):
-    waited = os.waitid
+@pytest.mark.parametrize(("where", "moment"), [(os, "waitid"), (stopping, "heed")])
+def test_what_ended_in_the_moment_in_which_its_launcher_was_told_keeps_its_status(where, moment, monkeypatch):
+    does = getattr(where, moment)
 
-    def told_with_it(*which):
-        waited(*which)
+    def told_around_it(*which):
+        monkeypatch.undo()
+        if does is stopping.heed:
+            told(signal.SIGINT)
+        found = does(*which)
         told(signal.SIGINT)
+        return found
 
-    monkeypatch.setattr(os, "waitid", told_with_it)
+    monkeypatch.setattr(where, moment, told_around_it)
     assert run.main(["sh", "-c", "exit 7"]) == 7

@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import xmlrpc.client
+from contextlib import ExitStack
 from types import SimpleNamespace
 
 import pytest
@@ -36,10 +37,10 @@ def test_what_it_refuses_is_said_in_one_line(tmp_path, monkeypatch):
         raise xmlrpc.client.Fault(Faults.SPAWN_ERROR, f"SPAWN_ERROR: {name}")
 
     monkeypatch.setattr(supervision, "_control", lambda _: SimpleNamespace(startProcess=refuse))
-    with subprocess.Popen(["sleep", "60"]) as running:
+    with subprocess.Popen(["sleep", "60"]) as running, ExitStack() as stack:
+        stack.callback(running.kill)
         with pytest.raises(Failed, match=r"^the process manager refuses: SPAWN_ERROR: [^\n]+$"):
             Supervisor(tmp_path, running).start(programs.programs())
-        running.kill()
 
 
 TOLD_TO_STOP_AT_ONCE = """
@@ -60,3 +61,20 @@ print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 def test_a_program_that_is_told_to_stop_before_it_has_begun_ends():
     told = [sys.executable, "-c", TOLD_TO_STOP_AT_ONCE]
     assert subprocess.check_output(told, cwd=settings.BASE_DIR, text=True) == f"{-signal.SIGTERM}\n"
+
+
+TOLD_TO_STOP_AS_IT_BEGINS = """
+import os, signal
+from config import lifeline
+
+os.getppid = lambda: os.getsid(0)
+os.execvp = lambda *_: os.kill(os.getpid(), signal.SIGINT)
+lifeline.main("INT", "", "true")
+"""
+
+
+def test_a_program_that_is_interrupted_as_it_begins_ends():
+    """Python would raise, which the beginning of a program passes over."""
+    command = [sys.executable, "-c", TOLD_TO_STOP_AS_IT_BEGINS]
+    ended = subprocess.run(command, cwd=settings.BASE_DIR, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (-signal.SIGINT, "")

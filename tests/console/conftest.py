@@ -129,4 +129,8 @@ def page(running_chromium: Browser, live_server) -> Iterator[Page]:
         page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         yield page
-    assert [said for said in complaints if said not in OVERTAKEN] == []
+        if not page.is_closed():
+            page.wait_for_load_state()
+            page.evaluate("null")  # Until now whatever it has said is heard; closing interrupts what is under way.
+        heard = list(complaints)
+    assert [said for said in heard if said not in OVERTAKEN] == []
