@@ -67,6 +67,7 @@ def prepare_postgres() -> None:
     """Create the data folder on first use. PostgreSQL refuses to run as root; then it gets an account of its own."""
     data = settings.POSTGRES_DATA
     refuse_long_socket_path(data / ".s.PGSQL.5432")
+    _refuse_what_is_somebodys(data)
     private_folder(data)
     if os.geteuid() == 0:
         _hand_over(data)
@@ -145,13 +146,22 @@ def as_superuser(database: str = "template1") -> psycopg.Connection:
     )
 
 
+def _refuse_what_is_somebodys(data: Path) -> None:
+    """Before anything is done with it."""
+    try:
+        there = {entry.name for entry in data.iterdir() if not entry.name.startswith(UNFINISHED)}
+    except OSError:
+        # There is none yet, or whoever is to use it finds out.
+        return
+    if there - {LOST_AND_FOUND} and not there & {MAKES_IT_ONE, WHOLE}:
+        raise ImproperlyConfigured(f"{data} holds something, but no database of PostgreSQL")
+
+
 def _initdb(data: Path) -> None:
     """A database in `data`, whole or not at all, whenever this is stopped, under a name of its own.
 
     In `data` itself, which may be a file system of its own, and holds nothing yet.
     """
-    if any(there.name != LOST_AND_FOUND and not there.name.startswith(UNFINISHED) for there in data.iterdir()):
-        raise ImproperlyConfigured(f"{data} holds something, but no database of PostgreSQL")
     # What initdb has begun may outlive it for a moment, and write.
     with tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=data, ignore_cleanup_errors=True) as folder:
         made, password_file = private_folder(Path(folder) / "made"), Path(folder) / "password"
@@ -172,9 +182,10 @@ def _initdb(data: Path) -> None:
                 cwd="/",
             )
         except subprocess.CalledProcessError as error:
-            raise ImproperlyConfigured(
-                f"PostgreSQL could not be initialised: {error.stderr.strip().splitlines()[-1]}"
-            ) from None
+            said = error.stderr.strip().splitlines()
+            # What follows tells what is tidied up.
+            reason = next((line for line in said if ": error:" in line or "FATAL:" in line), said[-1])
+            raise ImproperlyConfigured(f"PostgreSQL could not be initialised: {reason}") from None
         made.rename(data / WHOLE)
 
 

@@ -120,6 +120,18 @@ def test_the_database_may_lie_on_a_disk_of_its_own(short_home):
         subprocess.run(["umount", "--lazy", data], check=True)
 
 
+def test_a_disk_without_room_is_given_as_the_reason(short_home):
+    data = short_home / "postgres"
+    data.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", data], check=False).returncode:
+        pytest.skip("nobody may mount a file system here")
+    try:
+        assert "No space left on device" in run(short_home, ASK_THE_DATABASE).stderr.splitlines()[-1]
+        assert list(data.iterdir()) == []
+    finally:
+        subprocess.run(["umount", "--lazy", data], check=True)
+
+
 def test_the_database_may_lie_elsewhere(short_home):
     elsewhere = short_home / "elsewhere"
     elsewhere.mkdir()
@@ -132,9 +144,13 @@ def test_a_folder_that_holds_something_else_is_refused_and_kept(short_home):
     somebodys = short_home / "postgres" / "base" / "5"
     somebodys.mkdir(parents=True)
     (somebodys / "1259").touch()
+    (short_home / "postgres").chmod(0o755)
+    before = (short_home / "postgres").stat()
     for _ in range(2):
         assert "holds something, but no database" in run(short_home, ASK_THE_DATABASE).stderr
     assert (somebodys / "1259").exists()
+    after = (short_home / "postgres").stat()
+    assert (after.st_mode, after.st_uid) == (before.st_mode, before.st_uid)
 
 
 @pytest.fixture
