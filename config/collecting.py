@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from typing import Final
 
@@ -12,6 +13,8 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
+
+logger = logging.getLogger(__name__)
 
 PATH: Final = "/v1/traces"
 SENDING_SECONDS: Final = 5.0
@@ -25,7 +28,11 @@ def begin(process: str) -> None:
     sampler = None if settings.TRACES_SAMPLER else ALWAYS_ON
     provider = TracerProvider(sampler, resource, shutdown_on_exit=False)
     exporter = OTLPSpanExporter(endpoint=f"{settings.TRACES_TO}{PATH}", timeout=SENDING_SECONDS)
-    provider.add_span_processor(BatchSpanProcessor(exporter))
+    try:
+        provider.add_span_processor(BatchSpanProcessor(exporter))
+    except ValueError as error:
+        logger.error("no traces are sent: %s", error)  # noqa: TRY400 - of the SDK's variables; the line says it all
+        return
     trace.set_tracer_provider(provider)
 
 

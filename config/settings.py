@@ -94,12 +94,20 @@ def redis_url(url: str) -> str:
     return url
 
 
+def has_port(url: str) -> bool:
+    """One that there can be, or none."""
+    try:
+        return urlsplit(url).port != 0
+    except ValueError:
+        return False
+
+
 def refuse_unless_web_addresses(name: str, urls: list[str]) -> None:
     """Raise ImproperlyConfigured unless each, if any, is http(s) with a host, and with no credentials to pass on."""
     for url in filter(None, urls):
         if "@" in re.sub(r"^\w+:/*", "", url).partition("/")[0]:
             raise ImproperlyConfigured(f"{name} must hold no user name or password: it is written down and shown")
-        if not re.fullmatch(r"https?://[^/?#\s]+(/[^?#\s]*)?", url):
+        if not re.fullmatch(r"https?://[^/?#\s]+(/[^?#\s]*)?", url) or not has_port(url):
             raise ImproperlyConfigured(f"{name} must begin with http:// or https:// and a host; it is {url!r}")
 
 

@@ -86,6 +86,7 @@ def test_a_file_that_cannot_be_read_is_named_in_one_line(tmp_path):
         ("OPENVPR_ONNX_THREADS", "many"),
         ("OPENVPR_MODEL_MIRROR", "models.example.com"),
         ("OPENVPR_TRACES_TO", "collector:4318"),
+        ("OPENVPR_TRACES_TO", "http://collector:99999"),
     ],
 )
 def test_nonsense_is_refused_with_one_line_that_names_it(tmp_path, name, nonsense):

@@ -332,6 +332,14 @@ def test_what_a_collector_wants_to_be_told_is_not_logged_where_it_is_written_wro
     assert "such-a-secret" not in said
 
 
+def test_where_the_sdk_refuses_its_settings_nothing_is_sent_and_all_else_works():
+    with collecting() as (collector, port):
+        ended = sending({"OPENVPR_TRACES_TO": f"http://127.0.0.1:{port}", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "100000"})
+    assert not collector.spans
+    assert "no traces are sent" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
 def test_who_collects_nothing_loads_nothing_that_sends():
     loaded = "import sys, config.wsgi; print([name for name in sys.modules if name.startswith(%r)])"
     sends = ("opentelemetry.sdk.trace", "opentelemetry.exporter")
