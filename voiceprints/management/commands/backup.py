@@ -16,17 +16,17 @@ from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 from tqdm import tqdm
 
-from tenants.management.base import AttributedCommand
 from voiceprints import backups
 from voiceprints.backup_format import FILE, Contents, Section
 from voiceprints.encrypted_files import Key, Target, new_key
 from voiceprints.management.sealed import PIPE, add_key, key_of, one_line, reading
+from voiceprints.management.stopping import StoppableCommand
 from voiceprints.management.stuck import never_stuck
 
 PRIVATE_FILE: Final = 0o600
 
 
-class Command(AttributedCommand):
+class Command(StoppableCommand):
     help = __doc__
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -10,13 +10,13 @@ from typing import Any
 from django.core.management.base import CommandParser
 from tqdm import tqdm
 
-from tenants.management.base import AttributedCommand
 from voiceprints import restoring
 from voiceprints.management.sealed import add_key, key_of, reading
+from voiceprints.management.stopping import StoppableCommand
 from voiceprints.restoring import Restored
 
 
-class Command(AttributedCommand):
+class Command(StoppableCommand):
     help = __doc__
 
     def add_arguments(self, parser: CommandParser) -> None:
