@@ -10,6 +10,7 @@ import http.client
 import json
 import logging
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -41,6 +42,7 @@ from tenants.services import provision
 RUN = settings.HOME / "run"
 IN_USE = RUN / "in-use.lock"
 COMMAND_STOP_SECONDS = 60.0
+NOT_FOUND = 127
 SIGNALLED = 128
 TERMINALS_TELL = (signal.SIGINT, signal.SIGHUP)
 JUST_NOW = Failed(f"OPENVPR_HOME={settings.HOME} is just being started or stopped; try again in a moment")
@@ -52,6 +54,9 @@ class Unprepared(Exception):
 
 def main(command: list[str], *, services_only: bool = False) -> int:
     """Run until stopped, or while `command` runs; returns the exit status."""
+    if command and not shutil.which(command[0]):
+        tell(f"no command {command[0]!r} is found", logging.ERROR)
+        return NOT_FOUND
     try:
         stopping.interrupt_by(Stopped, TOLD_BY)
         return _run(command, services_only=services_only)

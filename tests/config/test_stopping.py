@@ -144,6 +144,32 @@ def test_a_launcher_whose_interruption_was_passed_over_begins_no_command(monkeyp
     assert not (tmp_path / "begun").exists()
 
 
+INTERRUPTED_AS_IT_IS_LOADED = """
+import os, signal, sys
+
+class Interrupts:
+    def find_spec(self, name, *_):
+        if name == "config.celery":
+            os.kill(os.getpid(), signal.SIGINT)
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.meta_path.insert(0, Interrupts())
+"""
+
+
+def test_who_presses_ctrl_c_at_once_is_told_nothing(tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(INTERRUPTED_AS_IT_IS_LOADED)
+    environment = os.environ | {"PYTHONPATH": str(tmp_path), "OPENVPR_HOME": str(tmp_path / "home")}
+    command = [sys.executable, "-m", "config"]
+    ended = subprocess.run(command, cwd=settings.BASE_DIR, env=environment, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (-signal.SIGINT, "", "")
+
+
+def test_a_command_that_there_is_not_is_said_before_anything_is_started(capsys):
+    assert run.main(["no-such-command"]) == 127
+    assert capsys.readouterr().err == "openvpr: no command 'no-such-command' is found\n"
+
+
 @pytest.mark.usefixtures("beside_nothing")
 def test_a_command_that_a_signal_ends_has_the_status_that_shells_tell():
     assert run.main(["sh", "-c", "kill -TERM $PPID; exec sleep 30"]) == 128 + signal.SIGTERM
