@@ -107,8 +107,10 @@ def refuse_unless_web_addresses(name: str, urls: list[str]) -> None:
     for url in filter(None, urls):
         if "@" in re.sub(r"^\w+:/*", "", url).partition("/")[0]:
             raise ImproperlyConfigured(f"{name} must hold no user name or password: it is written down and shown")
-        if not re.fullmatch(r"https?://[^/?#\s]+(/[^?#\s]*)?", url) or not has_port(url):
+        if not re.fullmatch(r"https?://[^/?#\s]+(/[^?#\s]*)?", url):
             raise ImproperlyConfigured(f"{name} must begin with http:// or https:// and a host; it is {url!r}")
+        if not has_port(url):
+            raise ImproperlyConfigured(f"{name} names a port that there cannot be; it is {url!r}")
 
 
 def traces_sampler(name: str, share: str) -> str:
@@ -254,7 +256,7 @@ for _name, _urls in (
 ):
     refuse_unless_web_addresses(_name, _urls)
 TRACES_SAMPLER = TRACES_TO and traces_sampler(
-    env.str("OTEL_TRACES_SAMPLER", "").lower(), env.str("OTEL_TRACES_SAMPLER_ARG", "")
+    os.environ.get("OTEL_TRACES_SAMPLER", "").lower(), os.environ.get("OTEL_TRACES_SAMPLER_ARG", "")
 )
 if S3_ENDPOINT and not S3_BUCKET:
     raise ImproperlyConfigured("OPENVPR_S3_ENDPOINT needs OPENVPR_S3_BUCKET")

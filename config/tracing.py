@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from http import HTTPMethod, HTTPStatus
@@ -18,6 +20,9 @@ from opentelemetry.trace import Span, SpanKind, StatusCode
 
 from tenants.tracing import TRACEPARENT, carried, spanned
 
+logger = logging.getLogger(__name__)
+
+COLLECTING: Final = "config.collecting"
 ASKED_ALL_THE_TIME: Final = ("/health/", "/metrics")
 """By monitors, every few seconds."""
 BROKEN: Final = "openvpr.broken"
@@ -83,18 +88,23 @@ def traced_query(execute: Callable[..., Any], sql: Any, params: Any, many: bool,
 
 def begin(process: str) -> None:
     """Of this process, of whose spans `process` is to be the source, and of those it forks."""
-    if settings.TRACES_TO:
-        import_module("config.collecting").begin(process)
-        signals.before_task_publish.connect(tell_of_what_it_is_a_part)
-        signals.task_prerun.connect(begin_task)
-        signals.task_failure.connect(tell_what_broke)
-        signals.task_postrun.connect(end_task)
+    if not settings.TRACES_TO:
+        return
+    try:
+        import_module(COLLECTING).begin(process)
+    except ValueError as error:
+        logger.error("no traces are sent: %s", error)  # noqa: TRY400 - of the SDK's variables; the line says it all
+        return
+    signals.before_task_publish.connect(tell_of_what_it_is_a_part)
+    signals.task_prerun.connect(begin_task)
+    signals.task_failure.connect(tell_what_broke)
+    signals.task_postrun.connect(end_task)
 
 
 def end() -> None:
     """Send what has not been sent yet."""
-    if settings.TRACES_TO:
-        import_module("config.collecting").end()
+    if begun := sys.modules.get(COLLECTING):
+        begun.end()
 
 
 def tell_of_what_it_is_a_part(headers: dict[str, Any], **_: Any) -> None:

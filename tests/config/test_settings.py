@@ -109,6 +109,8 @@ def test_nonsense_is_refused_with_one_line_that_names_it(tmp_path, name, nonsens
 def test_nonsense_about_traces_is_refused_where_they_are_collected(tmp_path, name, nonsense):
     said = {"OTEL_TRACES_SAMPLER": "traceidratio", name: nonsense}
     assert start(tmp_path, **said).returncode == 0
+    unread = {"OTEL_TRACES_SAMPLER": "Always_On", "OTEL_TRACES_SAMPLER_ARG": nonsense}
+    assert start(tmp_path, **unread, OPENVPR_TRACES_TO="http://localhost:4318").returncode == 0
     refused = start(tmp_path, **said, OPENVPR_TRACES_TO="http://localhost:4318")
     assert refused.returncode != 0
     assert len(refused.stderr.splitlines()) == 1

@@ -293,14 +293,14 @@ def collecting() -> Iterator[tuple[Collector, int]]:
 SENDING = f"""
 import threading
 import django
-from config import collecting
+from config import tracing
 from tenants.tracing import spanned
 
 django.setup()
-collecting.begin("somebody")
+tracing.begin("somebody")
 with spanned("something", caller={{"traceparent": "00-{TRACE}-{PARENT}-00"}}):
     pass
-collecting.end()
+tracing.end()
 print(any(thread.name.startswith("OtelBatch") for thread in threading.enumerate()))
 """
 
@@ -332,9 +332,17 @@ def test_what_a_collector_wants_to_be_told_is_not_logged_where_it_is_written_wro
     assert "such-a-secret" not in said
 
 
-def test_where_the_sdk_refuses_its_settings_nothing_is_sent_and_all_else_works():
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        {"OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "100000"},
+        {"OTEL_SPAN_EVENT_COUNT_LIMIT": "-1"},
+        {"OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT": "many"},
+    ],
+)
+def test_where_the_sdk_refuses_its_settings_nothing_is_sent_and_all_else_works(nonsense):
     with collecting() as (collector, port):
-        ended = sending({"OPENVPR_TRACES_TO": f"http://127.0.0.1:{port}", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "100000"})
+        ended = sending({"OPENVPR_TRACES_TO": f"http://127.0.0.1:{port}"} | nonsense)
     assert not collector.spans
     assert "no traces are sent" in ended.stderr
     assert "Traceback" not in ended.stderr
