@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import timedelta
 from types import SimpleNamespace
 
@@ -12,7 +13,7 @@ import pytest
 from django.db import connections
 from django.test import Client
 from django.utils import timezone, translation
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Error, Page, sync_playwright
 
 from tenants.context import acting_as
 from tenants.invitations import invite
@@ -129,8 +130,7 @@ def page(running_chromium: Browser, live_server) -> Iterator[Page]:
         page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         yield page
-        if not page.is_closed():
-            page.wait_for_load_state()
+        with suppress(Error):  # as it has gone, or is just going elsewhere
             page.evaluate("null")  # Until now whatever it has said is heard; closing interrupts what is under way.
         heard = list(complaints)
     assert [said for said in heard if said not in OVERTAKEN] == []

@@ -23,6 +23,7 @@ from tenants.actions import Action
 from tenants.context import acting_as, acting_as_platform
 from tenants.models import AuditEvent, Tenant
 from tests.cast import KEN, LIBRARY, SUSAN, WEI, audio
+from tests.ctrl_c import STOPPED
 from tests.fresh import files_in, fresh_database, in_database, keep_recordings_in
 from voiceprints import backup_lock, backups, erasure, recordings, restoring, services, tables
 from voiceprints.backup_format import BackupReader, BackupWriter, Head, Section
@@ -568,3 +569,22 @@ def test_lost_and_broken_recordings_come_back_and_nothing_else(voices, recording
     assert files_in(recordings_folder) == {path: whole[path] for path in wanted}
     assert (returned.restored, returned.there, returned.unwanted) == (2, 1, 1)
     assert audited(Action.RECORDING_RESTORED) == 2
+
+
+@pytest.mark.parametrize(
+    ("deed", "arguments"), [("backups.back_up", ["backup", "make"]), ("restoring.restore", ["restore"])]
+)
+def test_a_backup_or_restoration_that_is_stopped_says_so_and_leaves_no_file(deed, arguments, tmp_path, monkeypatch):
+    def stopped(target, *_):
+        raise KeyboardInterrupt
+
+    key, file = tmp_path / "key", tmp_path / "backup"
+    call_command("backup", "new-key", str(key))
+    if arguments == ["restore"]:
+        file.write_bytes(b"of a backup")
+    before = set(tmp_path.iterdir())
+    monkeypatch.setattr(f"voiceprints.{deed}", stopped)
+    with pytest.raises(CommandError, match=r"^stopped$") as ended:
+        call_command(*arguments, str(file), "--key-file", str(key))
+    assert ended.value.returncode == STOPPED
+    assert set(tmp_path.iterdir()) == before
