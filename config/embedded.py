@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import pwd
+import re
 import shutil
 import socket
 import stat
@@ -184,7 +185,8 @@ def _initdb(data: Path) -> None:
         except subprocess.CalledProcessError as error:
             said = error.stderr.strip().splitlines()
             # What follows tells what is tidied up.
-            reason = next((line for line in said if ": error:" in line or "FATAL:" in line), said[-1])
+            reason = next((line for line in said if re.search("error:|FATAL:|PANIC:", line)), "")
+            reason = reason or f"initdb ended with {error.returncode}"
             raise ImproperlyConfigured(f"PostgreSQL could not be initialised: {reason}") from None
         made.rename(data / WHOLE)
 
