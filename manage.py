@@ -13,6 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
 from django.db import OperationalError
 
+AGAIN_SECONDS = 1
 UNDISTURBED_SECONDS = 30
 
 
@@ -23,24 +24,24 @@ def in_words(error: OperationalError) -> str:
 
 
 class AsByCtrlC:
-    """Commands undo what they have begun. Who says it again soon interrupts nothing on the way out."""
+    """Commands undo what they have begun. Whoever says it again soon, such as a launcher, interrupts no way out."""
 
     last = -inf
 
-    def __call__(self, *_: Any) -> None:
+    def __call__(self, which: int, _: Any) -> None:
         before, self.last = self.last, time.monotonic()
-        if self.last - before < UNDISTURBED_SECONDS:
+        if self.last - before < (AGAIN_SECONDS if which == signal.SIGINT else UNDISTURBED_SECONDS):
             return
-        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-            # As whatever a script runs in the background.
+        if signal.getsignal(signal.SIGINT) in {self, signal.SIG_IGN}:
             raise KeyboardInterrupt
+        # Who measures hears it between two recordings only.
         signal.raise_signal(signal.SIGINT)
 
 
 def hear_of_stops() -> None:
-    """SIGHUP is not heard by what `nohup` runs."""
+    """What a script runs in the background hears of no SIGINT, and what `nohup` runs of no SIGHUP."""
     stop = AsByCtrlC()
-    for which in (signal.SIGTERM, signal.SIGHUP):
+    for which in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(which) is not signal.SIG_IGN:
             signal.signal(which, stop)
 

@@ -1,15 +1,21 @@
 """Importing the project makes its Celery application the current one, so that services can send tasks."""
 
-import signal
 import sys
+from typing import Any
 
 from audio.threads import use_one_thread
 
 use_one_thread()
 
-if sys.orig_argv[1:3] == ["-m", "config"] and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-    # Until it is loaded and hears of Ctrl-C itself, the launcher has begun nothing and just ends.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+def _pass_over_ctrl_c(kind: type[BaseException], *told: Any) -> None:
+    if not issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, *told)
+
+
+if ("-m", "config") in zip(sys.orig_argv, sys.orig_argv[1:], strict=False):
+    # Until it is loaded and hears of Ctrl-C itself, the launcher has started nothing, and nothing is to be said.
+    sys.excepthook = _pass_over_ctrl_c
 
 from config.celery import app as celery_app  # noqa: E402
 

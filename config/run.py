@@ -11,7 +11,6 @@ import json
 import logging
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -44,7 +43,6 @@ IN_USE = RUN / "in-use.lock"
 COMMAND_STOP_SECONDS = 60.0
 NOT_FOUND = 127
 SIGNALLED = 128
-TERMINALS_TELL = (signal.SIGINT, signal.SIGHUP)
 JUST_NOW = Failed(f"OPENVPR_HOME={settings.HOME} is just being started or stopped; try again in a moment")
 
 
@@ -126,14 +124,12 @@ def _run_command(command: list[str]) -> int:
 
     Returns its status, as shells tell it where a signal ended it. When we are told to stop, so is it, and waited for.
     """
-    process, heard = None, _terminal_tells_all()
+    process = None
     with held(IN_USE, fcntl.LOCK_SH, JUST_NOW) as descriptor:
         os.set_inheritable(descriptor, True)
         try:
             with stopping.undisturbed():
                 process = subprocess.Popen(command, close_fds=False)
-                # It may have begun since.
-                heard = heard and not stopping.told()
             # A wait that fetches the status may be interrupted before it has put that down.
             os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
             stopping.heed()
@@ -141,24 +137,14 @@ def _run_command(command: list[str]) -> int:
             if process is None:
                 raise
         if told := stopping.heed():
-            _stop_command(process, told, heard=heard and told in TERMINALS_TELL)
+            _stop_command(process, told)
         status = process.wait()
     return status if status >= 0 else SIGNALLED - status
 
 
-def _terminal_tells_all() -> bool:
-    """Whether we are what a terminal has in its foreground, with whatever we start."""
-    try:
-        with open("/dev/tty", "rb") as terminal:
-            return os.tcgetpgrp(terminal.fileno()) == os.getpgrp()
-    except OSError:
-        return False
-
-
-def _stop_command(process: subprocess.Popen[bytes], told: int, *, heard: bool) -> None:
-    """By the signal that stops us, unless it has `heard` that, too; with time to undo what it has begun."""
-    if not heard:
-        process.send_signal(told)
+def _stop_command(process: subprocess.Popen[bytes], told: int) -> None:
+    """By the signal that stops us, with time to undo what it has begun. Ours hear once what a terminal tells, too."""
+    process.send_signal(told)
     for insist in (process.terminate, process.kill):
         try:
             process.wait(COMMAND_STOP_SECONDS)

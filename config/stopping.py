@@ -60,13 +60,8 @@ def undisturbed() -> Iterator[None]:
             signal.setitimer(signal.ITIMER_REAL, AT_ONCE_SECONDS)
 
 
-def told() -> int | None:
-    """The signal, if there was one."""
-    return _state.told
-
-
 def heed() -> int | None:
-    """Whoever ends interrupts nothing any more, however often they are told. Returns as `told`."""
+    """Whoever ends interrupts nothing any more, however often they are told. Returns the signal, if there was one."""
     _state.heeded = True
     signal.setitimer(signal.ITIMER_REAL, 0)
     return _state.told

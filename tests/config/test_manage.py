@@ -1,6 +1,7 @@
 """The command line, where it cannot do anything."""
 
 import os
+import signal
 import subprocess
 import sys
 
@@ -35,13 +36,14 @@ try:
     os.kill(os.getpid(), signal.{told})
     time.sleep(30)
 except KeyboardInterrupt:
-    os.kill(os.getpid(), signal.{told})
+    for number in (signal.{told}, signal.SIGTERM, signal.SIGHUP):
+        os.kill(os.getpid(), number)
     print("undone")
     raise
 """
 
 
-@pytest.mark.parametrize(("told", "ignored"), [("SIGTERM", ""), ("SIGHUP", ""), ("SIGTERM", "INT")])
+@pytest.mark.parametrize(("told", "ignored"), [("SIGINT", ""), ("SIGTERM", ""), ("SIGHUP", ""), ("SIGTERM", "INT")])
 def test_whoever_is_told_to_stop_undoes_what_was_begun_as_by_ctrl_c(told, ignored):
     """Also in the background of a script, where nobody hears Ctrl-C."""
     ended = shell(UNDOES.format(told=told), ignored)
@@ -57,4 +59,10 @@ def shell(script, ignored):
     """By whoever ignores that signal, if any."""
     command = [sys.executable, "manage.py", "shell", "--no-imports", "-c", script]
     ignoring = ["sh", "-c", f'trap "" {ignored}; exec "$@"', "sh", *command] if ignored else command
-    return subprocess.run(ignoring, cwd=BASE_DIR, capture_output=True, text=True, check=False)
+    return subprocess.run(ignoring, cwd=BASE_DIR, preexec_fn=hear_of_all, capture_output=True, text=True, check=False)
+
+
+def hear_of_all():
+    """Whatever runs the tests."""
+    for which in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(which, signal.SIG_DFL)

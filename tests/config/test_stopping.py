@@ -25,6 +25,7 @@ class Interrupted(Exception):
 def handlers():
     """They belong to the whole process."""
     before = {which: signal.getsignal(which) for which in (*TOLD_BY, signal.SIGALRM)}
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     yield
     stopping.heed()
     for which, handler in before.items():
@@ -54,6 +55,14 @@ def test_another_signal_does_not_interrupt_the_way_out():
         told(signal.SIGTERM)
     told(signal.SIGHUP)
     told(signal.SIGTERM)
+
+
+def test_under_nohup_nobody_hears_that_a_terminal_is_closed():
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    stopping.interrupt_by(Interrupted, TOLD_BY)
+    told(signal.SIGHUP)
+    with pytest.raises(Interrupted):
+        told(signal.SIGTERM)
 
 
 def test_what_may_not_be_disturbed_is_interrupted_after_it():
@@ -111,11 +120,9 @@ BOTH = "os.kill(os.getppid(), signal.{0}); os.kill(os.getpid(), signal.{0})"
 
 @pytest.mark.usefixtures("beside_nothing")
 @pytest.mark.parametrize("which", ["SIGINT", "SIGTERM", "SIGHUP"])
-@pytest.mark.parametrize(("by_terminal", "told"), [(False, LAUNCHER), (True, BOTH)])
-def test_a_command_undoes_what_it_has_begun_when_its_launcher_is_told_to_stop(which, by_terminal, told, monkeypatch):
+@pytest.mark.parametrize("told", [LAUNCHER, BOTH])
+def test_a_command_undoes_what_it_has_begun_when_its_launcher_is_told_to_stop(which, told, monkeypatch):
     monkeypatch.chdir(settings.BASE_DIR)
-    monkeypatch.setattr(run, "_terminal_tells_all", lambda: by_terminal)
-    monkeypatch.setattr(run, "COMMAND_STOP_SECONDS", 20)
     assert run.main([sys.executable, "-c", UNDOES.format(told=told.format(which))]) == 7
 
 
@@ -128,7 +135,6 @@ def test_a_command_that_begins_as_its_launcher_is_told_to_stop_hears_of_it(monke
 
     popen = subprocess.Popen
     monkeypatch.setattr(subprocess, "Popen", told_as_it_begins)
-    monkeypatch.setattr(run, "_terminal_tells_all", lambda: True)
     assert run.main(["sleep", "30"]) == 128 + signal.SIGINT
 
 
@@ -165,7 +171,8 @@ def test_who_presses_ctrl_c_at_once_is_told_nothing(tmp_path):
     assert (ended.returncode, ended.stdout, ended.stderr) == (-signal.SIGINT, "", "")
 
 
-def test_a_command_that_there_is_not_is_said_before_anything_is_started(capsys):
+def test_a_command_that_there_is_not_is_said_before_anything_is_started(capsys, monkeypatch):
+    monkeypatch.setattr(run, "_run_platform", pytest.fail)
     assert run.main(["no-such-command"]) == 127
     assert capsys.readouterr().err == "openvpr: no command 'no-such-command' is found\n"
 
