@@ -142,7 +142,7 @@ class ModelStore:
             try:
                 _refuse_another_file(_copied(weights, draft / WEIGHTS), card)
                 _write_down(draft / CARD, json.dumps(asdict(card), indent=2, ensure_ascii=False))
-                _to_disk(draft)
+                to_disk(draft)
                 self._put(draft, card.name)
             finally:
                 shutil.rmtree(draft, ignore_errors=True)
@@ -202,15 +202,15 @@ class ModelStore:
         if target.exists():
             for part in (WEIGHTS, CARD):
                 (draft / part).replace(target / part)
-            _to_disk(target)
+            to_disk(target)
         else:
             draft.rename(target)
-        _to_disk(self.folder)
+        to_disk(self.folder)
 
     def _set_aside(self, name: str) -> None:
         aside = self.folder / f".{name}.{secrets.token_hex(4)}"
         (self.folder / name).rename(aside)
-        _to_disk(self.folder)
+        to_disk(self.folder)
         shutil.rmtree(aside)
 
 
@@ -254,7 +254,7 @@ def _private(path: Path) -> Any:
     return open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE_FILE), "wb")
 
 
-def _to_disk(folder: Path) -> None:
+def to_disk(folder: Path) -> None:
     """What was made or renamed in it is still there after a loss of power."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:

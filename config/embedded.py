@@ -25,6 +25,7 @@ import redis
 from django.core.exceptions import ImproperlyConfigured
 from psycopg import sql
 
+from audio.store import to_disk
 from config import settings
 from config.home import private_folder, stored_secret
 
@@ -197,18 +198,9 @@ def _put_in_place(data: Path) -> None:
     for piece in whole.iterdir():
         if piece.name != MAKES_IT_ONE:
             piece.rename(data / piece.name)
-    _remember(data)
+    to_disk(data)
     (whole / MAKES_IT_ONE).rename(data / MAKES_IT_ONE)
-    _remember(data)
-
-
-def _remember(folder: Path) -> None:
-    """What lies in it, also when the power fails."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    to_disk(data)
 
 
 def _hand_over(data: Path) -> None:

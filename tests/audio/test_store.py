@@ -179,7 +179,7 @@ store.ModelStore(Path(sys.argv[1])).install(weights, card)
 """
 
 
-@pytest.mark.parametrize("step", ["_refuse_another_file", "_write_down", "_to_disk"])
+@pytest.mark.parametrize("step", ["_refuse_another_file", "_write_down", "to_disk"])
 def test_a_process_that_dies_while_it_installs_leaves_nothing_that_counts(
     store: ModelStore, weights: Path, step: str
 ) -> None:
