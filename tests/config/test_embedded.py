@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
+from tests.disks import small_disk
+
 ASK = "from config import embedded; print(' '.join(embedded.postgres_command()))"
 
 STOPPED_MIDWAY = """
@@ -111,25 +113,17 @@ def test_what_was_stopped_while_a_database_was_put_in_place_is_gone_on_with(shor
 def test_the_database_may_lie_on_a_disk_of_its_own(short_home):
     data = short_home / "postgres"
     data.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128m", "tmpfs", data], check=False).returncode:
-        pytest.skip("nobody may mount a file system here")
-    try:
+    with small_disk(data, "128m"):
         (data / "lost+found").mkdir(0o700)
         assert 'count = "4"' in run(short_home, ASK_THE_DATABASE).stdout
-    finally:
-        subprocess.run(["umount", "--lazy", data], check=True)
 
 
 def test_a_disk_without_room_is_given_as_the_reason(short_home):
     data = short_home / "postgres"
     data.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", data], check=False).returncode:
-        pytest.skip("nobody may mount a file system here")
-    try:
+    with small_disk(data, "8m"):
         assert "No space left on device" in run(short_home, ASK_THE_DATABASE).stderr.splitlines()[-1]
         assert list(data.iterdir()) == []
-    finally:
-        subprocess.run(["umount", "--lazy", data], check=True)
 
 
 def test_the_database_may_lie_elsewhere(short_home):

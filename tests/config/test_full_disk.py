@@ -3,34 +3,30 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import psycopg
 import pytest
 
 from tests.config.installation import Platform, free_port, is_success
+from tests.disks import small_disk
 
 pytestmark = [pytest.mark.platform, pytest.mark.timeout(400)]
 
 
 @contextmanager
-def small_disk() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="openvpr-run-", ignore_cleanup_errors=True) as folder:
-        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512m", "tmpfs", folder], check=False).returncode:
-            pytest.skip("nobody may mount a file system here")
-        try:
-            yield Path(folder)
-        finally:
-            subprocess.run(["umount", "--lazy", folder], check=True)
+def disk_for_a_home() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="openvpr-run-", ignore_cleanup_errors=True) as folder, ExitStack() as stack:
+        stack.enter_context(small_disk(Path(folder), "512m"))
+        yield Path(folder)
 
 
 @pytest.fixture(scope="module")
 def disk() -> Iterator[Path]:
-    with small_disk() as folder:
+    with disk_for_a_home() as folder:
         yield folder
 
 
@@ -106,7 +102,7 @@ def test_what_no_log_has_room_for_ends_nothing(platform, disk):
 
 
 def test_a_first_start_on_a_full_disk_says_so_in_one_line():
-    with small_disk() as disk:
+    with disk_for_a_home() as disk:
         platform = Platform(disk / "home", free_port())
         fill(disk)
         platform.start()
