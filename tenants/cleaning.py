@@ -19,6 +19,7 @@ from tenants.clocks import refuse_wrong_clock
 from tenants.context import acting_as_platform
 from tenants.locks import alone
 from tenants.models import CleanupRun
+from tenants.resting import resting
 
 logger = logging.getLogger("openvpr.cleanup")
 
@@ -54,7 +55,7 @@ def clean(job: str, deed: Deed) -> CleanupRun | None:
 
     Raises WrongClock before anything is done.
     """
-    with alone(f"clean-up {job}") as mine:
+    with resting(), alone(f"clean-up {job}") as mine:
         if not mine:
             logger.info("clean-up job=%s runs already", job)
             return None
@@ -73,7 +74,8 @@ def keep_up(job: str, deed: Callable[[], Done]) -> Done:
     """What is done all the time, also by several at once: the last success and the last failure are kept."""
     begun = timezone.now()
     try:
-        done = deed()
+        with resting():
+            done = deed()
     except Exception as error:
         _tell_of_last(job, begun, type(error).__name__)
         raise

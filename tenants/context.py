@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from django.db import connection, transaction
 
 from tenants import trail
+from tenants.resting import then_rest
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
@@ -97,7 +98,7 @@ def _seeing(view: dict[str, str], question: Question | None = None) -> Iterator[
         with transaction.atomic(), trail.collecting(write):
             yield _tell_database({}, question) if question else ()
         return
-    with transaction.atomic():
+    with nullcontext() if inside_a_transaction else then_rest(), transaction.atomic():
         answer = _tell_database(inner, question)
         token = _current.set(inner)
         try:

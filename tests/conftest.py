@@ -20,7 +20,7 @@ from whitenoise.middleware import WhiteNoiseMiddleware
 
 from audio.catalogue import DEFAULT_MODEL
 from config import embedded
-from tenants import metering
+from tenants import metering, resting
 from tenants.models import Credential, Tenant
 from tenants.services import create_tenant
 from tests.model_commands import models
@@ -96,6 +96,14 @@ def emptied_between_tests() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(TransactionTestCase, "_fixture_teardown", empty_tables)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nobody_rests() -> Iterator[None]:
+    """Clean-ups that run in a test have nobody beside them who waits for an answer."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(resting, "sleep", lambda _: None)
         yield
 
 
