@@ -99,4 +99,6 @@ def stored_secret(path: Path, generate: Callable[[], str] = lambda: secrets.toke
 
 
 def _cannot_hold(path: Path, error: OSError) -> ImproperlyConfigured:
-    return ImproperlyConfigured(f"OPENVPR_HOME cannot hold {path}: {(error.strerror or str(error)).lower()}")
+    dangling = path.is_symlink() and not path.exists()
+    reason = "it is a link to something that is not there" if dangling else (error.strerror or str(error)).lower()
+    return ImproperlyConfigured(f"OPENVPR_HOME cannot hold {path}: {reason}")

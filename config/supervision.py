@@ -227,7 +227,8 @@ def _session_of(pid: int) -> int:
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
     """In order, and not to be hurried by a second Ctrl-C."""
-    stopping.heed()
+    if stopping.heed():
+        tell("stopping")
     process.terminate()
     try:
         process.wait(STOP_SECONDS)

@@ -4,8 +4,9 @@ import fcntl
 import os
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 
-from config.home import held
+from config.home import held, private_folder
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root makes files for another account")
@@ -26,3 +27,10 @@ def test_a_link_in_the_place_of_a_lock_is_not_followed(tmp_path):
     ):
         pass
     assert target.stat() == before
+
+
+def test_a_link_that_leads_nowhere_is_refused_as_such(tmp_path):
+    link = tmp_path / "postgres"
+    link.symlink_to(tmp_path / "absent")
+    with pytest.raises(ImproperlyConfigured, match="it is a link to something that is not there"):
+        private_folder(link)

@@ -150,7 +150,7 @@ def test_ctrl_c_stops_everything_and_a_restart_finds_everything(platform):
     processes = psutil.Process(platform.process.pid).children(recursive=True)
     assert platform.stop() == 0
     assert not [process for process in processes if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
-    assert "stopped" in platform.printed
+    assert platform.printed.endswith("openvpr: stopping\nopenvpr: stopped\n")
     platform.start()
     assert platform.identify()["data"][0]["spk_name"] == "susan"
     assert "shown once" not in platform.printed

@@ -20,6 +20,7 @@ from audio.errors import ModelError
 from audio.store import ModelStore
 from tenants.services import default_model
 from voiceprints import engines
+from voiceprints.management.saying import words_of
 from voiceprints.management.stopping import StoppableCommand
 from voiceprints.trials import Comparisons, TrialList, TrialsRefused, compared, read_trials
 
@@ -67,7 +68,7 @@ def measured_trials(options: dict[str, Any]) -> tuple[TrialList, dict[str, Outco
     except TrialsRefused as error:
         raise CommandError(f"{options['trials']}: {error}") from None
     except OSError as error:
-        raise CommandError(f"{options['trials']}: {error.strerror}") from None
+        raise CommandError(words_of(error)) from None
     outcomes = heard_recordings(root, trials.recordings, model=options["model"], denoise=options["denoise"])
     return trials, outcomes, compared(trials, outcomes)
 

@@ -15,6 +15,7 @@ from django.db import Error as DatabaseFailed
 
 from voiceprints.encrypted_files import Key, key_of_passphrase, key_of_text
 from voiceprints.errors import VoiceprintError
+from voiceprints.management.saying import words_of
 
 PIPE = Path("-")
 
@@ -61,4 +62,4 @@ def one_line() -> Iterator[None]:
     try:
         yield
     except (VoiceprintError, ImproperlyConfigured, OSError, DatabaseFailed, UnicodeDecodeError) as error:
-        raise CommandError(str(error).partition("\n")[0]) from None
+        raise CommandError(words_of(error).partition("\n")[0]) from None

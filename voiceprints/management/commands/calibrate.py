@@ -19,6 +19,7 @@ from voiceprints import installed
 from voiceprints.calibration import Calibration, CalibrationRefused, Fit, Provenance, Quality, Trials
 from voiceprints.decisions import store_calibration
 from voiceprints.management.measuring import MeasuringCommand, add_trial_arguments, measured_trials
+from voiceprints.management.saying import words_of
 from voiceprints.trials import Comparisons, TrialList
 
 
@@ -127,7 +128,7 @@ def _write(path: Path, calibration: Calibration) -> None:
     try:
         path.write_text(json.dumps(calibration.to_json(), indent=2) + "\n")
     except OSError as error:
-        raise CommandError(f"{path}: {error.strerror}") from None
+        raise CommandError(words_of(error)) from None
 
 
 def _stored(calibration: Calibration) -> str:

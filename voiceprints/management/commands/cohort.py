@@ -13,6 +13,7 @@ from audio.results import Embedding
 from tenants.management.base import tenant_named
 from voiceprints.cohorts import Cohort, CohortRefused, made_of, of_tenant, write_cohort
 from voiceprints.management.measuring import MeasuringCommand, add_model_argument, heard_recordings
+from voiceprints.management.saying import words_of
 from voiceprints.scoring import voiceprint_of
 
 
@@ -34,10 +35,8 @@ class Command(MeasuringCommand):
                 else of_folder(options["root"], model)
             )
             write_cohort(file, cohort)
-        except CohortRefused as error:
-            raise CommandError(str(error)) from None
-        except OSError as error:
-            raise CommandError(f"{error.filename}: {error.strerror}") from None
+        except (CohortRefused, OSError) as error:
+            raise CommandError(words_of(error)) from None
         return f"{len(cohort.embeddings)} voices of {model} in {file}"
 
 

@@ -13,6 +13,7 @@ from tenants.management.base import AttributedCommand, tenant_named
 from tenants.models import Tenant
 from voiceprints import erasure, leaving, receipts, vacuuming
 from voiceprints.errors import VoiceprintError
+from voiceprints.management.saying import words_of
 from voiceprints.management.unfinished import UNFINISHED, goes_on
 from voiceprints.models import Erasure
 
@@ -56,7 +57,7 @@ class Command(AttributedCommand):
         try:
             return getattr(self, f"_{deed.replace('-', '_')}")(options)  # type: ignore[no-any-return]
         except (VoiceprintError, receipts.ReceiptRefused, WrongClock, OSError) as error:
-            raise CommandError(str(error)) from None
+            raise CommandError(words_of(error)) from None
 
     def _speaker(self, options: dict[str, Any]) -> str:
         tenant = tenant_named(options["tenant"])

@@ -12,6 +12,7 @@ from voiceprints.cohorts import CohortRefused, read_cohort
 from voiceprints.evaluation import ClassMissing
 from voiceprints.management.measuring import MeasuringCommand, add_trial_arguments, measured_trials
 from voiceprints.management.reporting import Evaluation
+from voiceprints.management.saying import words_of
 from voiceprints.plots import write_plots
 
 
@@ -44,5 +45,5 @@ class Command(MeasuringCommand):
         except CohortRefused as error:
             raise CommandError(f"{options['cohort']}: {error}") from None
         except OSError as error:
-            raise CommandError(f"{error.filename}: {error.strerror}") from None
+            raise CommandError(words_of(error)) from None
         return evaluation.as_text()

@@ -10,6 +10,7 @@ from tenants.management.base import AttributedCommand, tenant_named
 from voiceprints import bulk
 from voiceprints.errors import VoiceprintError
 from voiceprints.management.base import ended, summary
+from voiceprints.management.saying import words_of
 from voiceprints.results import LibraryKey
 
 
@@ -38,5 +39,5 @@ class Command(AttributedCommand):
                 unfinished.flush()
                 file.hardlink_to(unfinished.name)
         except (VoiceprintError, OSError) as error:
-            raise CommandError(str(error)) from None
+            raise CommandError(words_of(error)) from None
         return summary(job)

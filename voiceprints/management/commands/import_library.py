@@ -9,6 +9,7 @@ from tenants.management.base import AttributedCommand, tenant_named
 from voiceprints import bulk
 from voiceprints.errors import VoiceprintError
 from voiceprints.management.base import ended, summary
+from voiceprints.management.saying import words_of
 from voiceprints.results import LibraryKey, WhenEnrolled
 
 
@@ -33,4 +34,4 @@ class Command(AttributedCommand):
                 job = bulk.begin_import(owner, archive=file, key=key, when_enrolled=when_enrolled)
             return summary(ended(owner, job))
         except (VoiceprintError, OSError) as error:
-            raise CommandError(str(error)) from None
+            raise CommandError(words_of(error)) from None

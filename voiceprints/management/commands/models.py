@@ -18,6 +18,7 @@ from voiceprints.conversions import Made
 from voiceprints.errors import VoiceprintError
 from voiceprints.management.modeltable import known_models, table
 from voiceprints.management.progress import progress_bar
+from voiceprints.management.saying import words_of
 from voiceprints.management.stopping import StoppableCommand, stopped
 
 Options = dict[str, Any]
@@ -142,10 +143,8 @@ class Command(StoppableCommand):
         chosen = next(one for one in SUBCOMMANDS if one.name == what)
         try:
             return chosen.run(options)
-        except (ModelError, VoiceprintError) as error:
-            raise CommandError(str(error)) from None
-        except OSError as error:
-            raise CommandError(f"{error.filename}: {error.strerror}" if error.filename else str(error)) from None
+        except (ModelError, VoiceprintError, OSError) as error:
+            raise CommandError(words_of(error)) from None
 
 
 def _described(card: ModelCard) -> str:
