@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from datetime import datetime
 from itertools import chain
 from typing import Any
 
@@ -193,9 +194,16 @@ def _receipt(erasure: Erasure) -> dict[str, Any]:
 
 
 def tell_what_keeps(tenant: Tenant, erasures: Sequence[Erasure]) -> None:
-    """Those that are not done, since when a backup keeps every file from going, and until when one may be written."""
+    """Those that are not done, since when a backup keeps every file from going, and until when one may be written.
+
+    And of whom files are to be looked through for, since when an export runs that may have read them.
+    """
     with acting_as(tenant):
         _tell_what_keeps(erasures, tenant.doomed_recordings.all())
+        sought = [erasure for erasure in erasures if erasure.kind == Kind.PERSON and _is_sought(erasure)]
+        since = _exporting_since(tenant) if sought else None
+    for erasure in sought:
+        erasure.waits_for_export_since = since if _may_be_read(erasure, since) else None
 
 
 def _tell_what_keeps(erasures: Sequence[Erasure], doomed: QuerySet[DoomedRecording]) -> None:
@@ -327,13 +335,24 @@ def _ready(tenant: Tenant) -> list[Erasure]:
         waiting = list(begun.select_for_update().order_by("pk"))
         if not tenant.active:
             traces.take_exports_from_the_dead(tenant)
-        since = traces.exports_that_read(tenant).aggregate(since=Min("started"))["since"]
-        ready = [erasure for erasure in waiting if since is None or erasure.created < since]
+        since = _exporting_since(tenant)
+        ready = [erasure for erasure in waiting if not _may_be_read(erasure, since)]
         written = exchange.being_written(tenant)
         for erasure in ready:
             if written and not erasure.paths:
                 keep(erasure, paths=written)
         return [erasure for erasure in ready if not set(written) & set(erasure.paths)]
+
+
+def _exporting_since(tenant: Tenant) -> datetime | None:
+    """Of the exports that run, when the first was started."""
+    since: datetime | None = traces.exports_that_read(tenant).aggregate(since=Min("started"))["since"]
+    return since
+
+
+def _may_be_read(erasure: Erasure, exporting_since: datetime | None) -> bool:
+    """By an export that was started before the erasure was begun."""
+    return exporting_since is not None and exporting_since <= erasure.created
 
 
 def _look_for(tenant: Tenant, sought: Sequence[Erasure]) -> None:

@@ -152,7 +152,15 @@ def _listed(request: HttpRequest, found: Page[Erasure]) -> dict[str, Any]:
     more = found.rows[-1].pk if found.last else None
     held = next(filter(None, (one.waits_for_backup_since for one in found.rows)), None)
     awaited = max(filter(None, (one.waits_for_files_until for one in found.rows)), default=None)
-    return {"erasures": found.rows, "held": held, "awaited": awaited, "more": more, "turned": "before" in request.GET}
+    exporting = min(filter(None, (one.waits_for_export_since for one in found.rows)), default=None)
+    return {
+        "erasures": found.rows,
+        "held": held,
+        "awaited": awaited,
+        "exporting": exporting,
+        "more": more,
+        "turned": "before" in request.GET,
+    }
 
 
 def _file(document: dict[str, Any], erasure_id: int) -> HttpResponse:

@@ -595,6 +595,7 @@ class Erasure(models.Model):
 
     waits_for_backup_since: datetime | None = None
     waits_for_files_until: datetime | None = None
+    waits_for_export_since: datetime | None = None
     """What `erasure.tell_what_keeps` found out; no columns."""
 
     all_tenants = models.Manager["Erasure"]()

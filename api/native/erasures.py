@@ -62,6 +62,11 @@ class ErasureReply(serializers.Serializer[Any]):
         "at it then; null if it waits for none.",
         allow_null=True,
     )
+    waits_for_export_since = moment(
+        "Since when an export has been running that may have read the person, and is looked through once it is over; "
+        "null if it waits for none.",
+        allow_null=True,
+    )
     done = moment("", allow_null=True)
     vacuumed = moment("When the database last cleared away what it had removed.", allow_null=True)
 

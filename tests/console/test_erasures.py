@@ -108,6 +108,18 @@ def test_it_is_said_until_when_an_erasure_waits_for_a_file(client_of, acme, peop
     assert said not in acme_owner.get(LIST).content.decode()
 
 
+def test_it_is_said_since_when_an_erasure_waits_for_an_export(client_of, acme, people):
+    acme_owner, said = client_of("owner"), 'id="exporting"'
+    with through_the_queue():
+        run = work.claimed(acme.pk, bulk.begin_export(acme, LIBRARY).pk)
+        erasure.erase_person(acme, "nobody-known")
+        page = acme_owner.get(LIST)
+        assert said in page.content.decode()
+        assert page.context["exporting"] == bulk.find_job(acme, run.job.pk).started
+        run.succeed(bulk.RUNNERS[Job.Kind.EXPORT](run))
+    assert said not in acme_owner.get(LIST).content.decode()
+
+
 @pytest.mark.parametrize("typed", ["", "Alice", "bob"])
 def test_nobody_is_erased_unless_the_id_is_typed_again(typed, client_of, acme, people):
     page = client_of("owner").post(BEGIN, {"external_id": "alice", "typed": typed})

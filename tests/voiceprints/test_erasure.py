@@ -971,8 +971,12 @@ def test_unknown_ids_disturb_neither_imports_nor_exports(acme):
         product = bulk.RUNNERS[Job.Kind.EXPORT](run)
         begun = erasure.erase_person(acme, "mistyped")
         assert erasure.go_on(acme, begun.pk).state == Erasure.State.BEGUN, "the export may name them yet"
+        since = bulk.find_job(acme, exporting.pk).started
+        assert since is not None
+        assert erasure.find_erasure(acme, begun.pk).waits_for_export_since == since
         assert bulk.find_job(acme, importing.pk).state == Job.State.QUEUED
         run.succeed(product)
+        assert erasure.find_erasure(acme, begun.pk).waits_for_export_since is None
         assert erasure.go_on(acme, begun.pk).is_done
         assert bulk.find_job(acme, importing.pk).state == Job.State.QUEUED
     assert bulk.file_of(acme, exporting.pk)
@@ -984,6 +988,7 @@ def test_an_unknown_id_waits_for_no_export_that_began_later(acme):
     with through_the_queue():
         begun = erasure.erase_person(acme, "mistyped")
         assert work.claimed(acme.pk, bulk.begin_export(acme, LIBRARY).pk)
+        assert erasure.find_erasure(acme, begun.pk).waits_for_export_since is None
         assert erasure.go_on(acme, begun.pk).is_done
 
 

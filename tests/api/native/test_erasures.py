@@ -10,7 +10,8 @@ from tests.api.native.client import STAFF, Native, problem
 from tests.cast import KEN, SUSAN, recording
 from tests.servers import through_the_queue
 from tests.threads import making_a_backup
-from voiceprints import backup_lock, erasure, receipts
+from voiceprints import backup_lock, bulk, erasure, receipts, work
+from voiceprints.results import LibraryKey
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -76,6 +77,15 @@ def test_an_erasure_says_since_when_it_waits_for_a_backup(enrolled):
     assert (done["state"], done["waits_for_backup_since"]) == ("done", None)
     with making_a_backup():
         assert enrolled.get(f"erasures/{begun['id']}").json()["waits_for_backup_since"] is None
+
+
+def test_an_erasure_says_since_when_it_waits_for_an_export(enrolled, acme):
+    with through_the_queue():
+        run = work.claimed(acme.pk, bulk.begin_export(acme, LibraryKey("acme", "staff")).pk)
+        begun = enrolled.post("erasures", {"external_id": "nobody-known"}).json()
+        since = bulk.find_job(acme, run.job.pk).started
+        for one in (begun, enrolled.get(f"erasures/{begun['id']}").json()):
+            assert (one["state"], datetime.fromisoformat(one["waits_for_export_since"])) == ("begun", since)
 
 
 def test_nobody_is_not_found(enrolled):
