@@ -13,8 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
 from django.db import OperationalError
 
-AGAIN_SECONDS = 1
-UNDISTURBED_SECONDS = 30
+ECHO_SECONDS = 1
 
 
 def in_words(error: OperationalError) -> str:
@@ -24,14 +23,16 @@ def in_words(error: OperationalError) -> str:
 
 
 class AsByCtrlC:
-    """Commands undo what they have begun. Whoever says it again soon, such as a launcher, interrupts no way out."""
+    """Commands undo what they have begun. What a terminal and a launcher both tell in one moment is heard once."""
 
-    last = -inf
+    def __init__(self) -> None:
+        self.heard: dict[int, float] = {}
 
     def __call__(self, which: int, _: Any) -> None:
-        before, self.last = self.last, time.monotonic()
-        if self.last - before < (AGAIN_SECONDS if which == signal.SIGINT else UNDISTURBED_SECONDS):
+        now = time.monotonic()
+        if now - self.heard.get(which, -inf) < ECHO_SECONDS:
             return
+        self.heard[which] = now
         if signal.getsignal(signal.SIGINT) in {self, signal.SIG_IGN}:
             raise KeyboardInterrupt
         # Who measures hears it between two recordings only.

@@ -8,7 +8,6 @@ from __future__ import annotations
 import importlib.util
 import os
 import pwd
-import re
 import shutil
 import socket
 import stat
@@ -27,7 +26,7 @@ from psycopg import sql
 
 from audio.store import to_disk
 from config import settings
-from config.home import private_folder, stored_secret
+from config.home import cannot_hold, private_folder, stored_secret
 
 POSTGRES_ACCOUNT = "openvpr"
 UNFINISHED = ".initdb-"
@@ -35,6 +34,8 @@ WHOLE = ".whole"
 MAKES_IT_ONE = "PG_VERSION"
 LOST_AND_FOUND = "lost+found"
 """In the uppermost folder of many a disk."""
+REASONS = ("error:", "FATAL:", "PANIC:")
+"""How initdb says why. What follows tells what is tidied up."""
 LONGEST_SOCKET_PATH = 103
 REDIS_SPARE_BYTES = 256 * 1024 * 1024
 START_SECONDS = 30.0
@@ -149,12 +150,13 @@ def as_superuser(database: str = "template1") -> psycopg.Connection:
 
 
 def _refuse_what_is_somebodys(data: Path) -> None:
-    """Before anything is done with it."""
+    """Before anything is done with it. Raises ImproperlyConfigured, also where nobody may look."""
     try:
         there = {entry.name for entry in data.iterdir() if not entry.name.startswith(UNFINISHED)}
-    except OSError:
-        # There is none yet, or whoever is to use it finds out.
+    except FileNotFoundError:
         return
+    except OSError as error:
+        raise cannot_hold(data, error) from None
     if there - {LOST_AND_FOUND} and not there & {MAKES_IT_ONE, WHOLE}:
         raise ImproperlyConfigured(f"{data} holds something, but no database of PostgreSQL")
 
@@ -184,10 +186,8 @@ def _initdb(data: Path) -> None:
                 cwd="/",
             )
         except subprocess.CalledProcessError as error:
-            said = error.stderr.strip().splitlines()
-            # What follows tells what is tidied up.
-            reason = next((line for line in said if re.search("error:|FATAL:|PANIC:", line)), "")
-            reason = reason or f"initdb ended with {error.returncode}"
+            reasons = (line for line in error.stderr.splitlines() if any(word in line for word in REASONS))
+            reason = next(reasons, f"initdb ended with {error.returncode}")
             raise ImproperlyConfigured(f"PostgreSQL could not be initialised: {reason}") from None
         made.rename(data / WHOLE)
 

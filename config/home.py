@@ -25,7 +25,7 @@ def private_folder(path: Path) -> Path:
         path.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
         path.chmod(PRIVATE_FOLDER)
     except OSError as error:
-        raise _cannot_hold(path, error) from None
+        raise cannot_hold(path, error) from None
     return path
 
 
@@ -92,13 +92,13 @@ def stored_secret(path: Path, generate: Callable[[], str] = lambda: secrets.toke
         except FileExistsError:
             pass  # another process was first; its secret counts
         except OSError as error:
-            raise _cannot_hold(path, error) from None
+            raise cannot_hold(path, error) from None
         finally:
             draft.unlink(missing_ok=True)
     return path.read_text()
 
 
-def _cannot_hold(path: Path, error: OSError) -> ImproperlyConfigured:
+def cannot_hold(path: Path, error: OSError) -> ImproperlyConfigured:
     dangling = path.is_symlink() and not path.exists()
     reason = "it is a link to something that is not there" if dangling else (error.strerror or str(error)).lower()
     return ImproperlyConfigured(f"OPENVPR_HOME cannot hold {path}: {reason}")

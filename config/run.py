@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -53,7 +54,7 @@ class Unprepared(Exception):
 def main(command: list[str], *, services_only: bool = False) -> int:
     """Run until stopped, or while `command` runs; returns the exit status."""
     if command and not shutil.which(command[0]):
-        tell(f"no command {command[0]!r} is found", logging.ERROR)
+        tell(f"no command {command[0]!r} is found that may be run", logging.ERROR)
         return NOT_FOUND
     try:
         stopping.interrupt_by(Stopped, TOLD_BY)
@@ -129,7 +130,7 @@ def _run_command(command: list[str]) -> int:
         os.set_inheritable(descriptor, True)
         try:
             with stopping.undisturbed():
-                process = subprocess.Popen(command, close_fds=False)
+                process = _begun(command)
             # A wait that fetches the status may be interrupted before it has put that down.
             os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
             stopping.heed()
@@ -143,13 +144,35 @@ def _run_command(command: list[str]) -> int:
 
 
 def _stop_command(process: subprocess.Popen[bytes], told: int) -> None:
-    """By the signal that stops us, with time to undo what it has begun. Ours hear once what a terminal tells, too."""
-    process.send_signal(told)
+    """By the signal that stops us, with time to undo what it has begun."""
+    # A second Ctrl-C would interrupt the way out.
+    if told != signal.SIGINT or not _terminal_tells_all():
+        process.send_signal(told)
     for insist in (process.terminate, process.kill):
         try:
             process.wait(COMMAND_STOP_SECONDS)
         except subprocess.TimeoutExpired:
             insist()
+
+
+def _begun(command: list[str]) -> subprocess.Popen[bytes]:
+    """Raises Failed."""
+    try:
+        return subprocess.Popen(command, close_fds=False)
+    except OSError as error:
+        raise Failed(f"{command[0]} cannot be run: {(error.strerror or str(error)).lower()}") from None
+
+
+def _terminal_tells_all() -> bool:
+    """Whether Ctrl-C reaches all of our process group, which is in the foreground of a terminal."""
+    try:
+        terminal = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY)
+    except OSError:
+        return False
+    try:
+        return os.tcgetpgrp(terminal) == os.getpgrp()
+    finally:
+        os.close(terminal)
 
 
 def _complain(error: Exception) -> int:

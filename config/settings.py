@@ -94,8 +94,8 @@ def redis_url(url: str) -> str:
     return url
 
 
-def has_port(url: str) -> bool:
-    """One that there can be, or none."""
+def port_is_possible(url: str) -> bool:
+    """Also where it names none."""
     try:
         return urlsplit(url).port != 0
     except ValueError:
@@ -109,14 +109,17 @@ def refuse_unless_web_addresses(name: str, urls: list[str]) -> None:
             raise ImproperlyConfigured(f"{name} must hold no user name or password: it is written down and shown")
         if not re.fullmatch(r"https?://[^/?#\s]+(/[^?#\s]*)?", url):
             raise ImproperlyConfigured(f"{name} must begin with http:// or https:// and a host; it is {url!r}")
-        if not has_port(url):
-            raise ImproperlyConfigured(f"{name} names a port that there cannot be; it is {url!r}")
+        if not port_is_possible(url):
+            raise ImproperlyConfigured(f"{name} names a host or a port that there cannot be; it is {url!r}")
+
+
+SAMPLERS = ("always_on", "always_off", "traceidratio")
+"""Of OpenTelemetry, each also with `parentbased_` before it."""
 
 
 def traces_sampler(name: str, share: str) -> str:
     """As OpenTelemetry names it, "" where nothing is said. The SDK would do otherwise where it does not understand."""
-    known = {f"{whose}{how}" for whose in ("", "parentbased_") for how in ("always_on", "always_off", "traceidratio")}
-    if name and name not in known:
+    if name and name.removeprefix("parentbased_") not in SAMPLERS:
         raise ImproperlyConfigured(f"OTEL_TRACES_SAMPLER names a sampler such as traceidratio; it is {name!r}")
     try:
         is_share = not share or 0 <= float(share) <= 1

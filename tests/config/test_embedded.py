@@ -1,6 +1,7 @@
 """The embedded PostgreSQL has room for everybody at once."""
 
 import os
+import stat
 import subprocess
 import sys
 import tempfile
@@ -145,6 +146,48 @@ def test_a_folder_that_holds_something_else_is_refused_and_kept(short_home):
     assert (somebodys / "1259").exists()
     after = (short_home / "postgres").stat()
     assert (after.st_mode, after.st_uid) == (before.st_mode, before.st_uid)
+
+
+AS_A_PLAIN_ACCOUNT = """
+import os
+from config import embedded, settings
+
+NOBODY = 65534
+if os.geteuid() == 0:
+    for its in (settings.HOME, settings.POSTGRES_DATA):
+        os.chown(its, NOBODY, NOBODY)
+    os.setegid(NOBODY)
+    os.seteuid(NOBODY)
+embedded.prepare_postgres()
+"""
+
+
+def test_a_folder_that_nobody_may_look_into_is_refused_and_kept(short_home):
+    data = short_home / "postgres"
+    (data / "base").mkdir(parents=True)
+    (data / "postgresql.conf").write_text("mine")
+    data.chmod(0o300)
+    assert run(short_home, AS_A_PLAIN_ACCOUNT).stderr.splitlines()[-1].endswith(f"{data}: permission denied")
+    assert stat.S_IMODE(data.stat().st_mode) == 0o300
+    assert (data / "postgresql.conf").read_text() == "mine"
+
+
+WITH_ANOTHER_PROGRAM = """
+import sys
+from pathlib import Path
+from config import embedded
+
+embedded.postgres_program = lambda _: Path(sys.argv[1])
+embedded.prepare_postgres()
+"""
+
+
+def test_where_initdb_gives_no_reason_it_is_told_how_it_ended(short_home):
+    says_nothing = short_home / "says-nothing"
+    says_nothing.write_text("#!/bin/sh\nkill -KILL $$\n")
+    says_nothing.chmod(0o755)
+    said = run(short_home, WITH_ANOTHER_PROGRAM, str(says_nothing)).stderr.splitlines()[-1]
+    assert said.endswith("PostgreSQL could not be initialised: initdb ended with -9")
 
 
 @pytest.fixture

@@ -36,8 +36,7 @@ try:
     os.kill(os.getpid(), signal.{told})
     time.sleep(30)
 except KeyboardInterrupt:
-    for number in (signal.{told}, signal.SIGTERM, signal.SIGHUP):
-        os.kill(os.getpid(), number)
+    os.kill(os.getpid(), signal.{told})
     print("undone")
     raise
 """
@@ -50,12 +49,49 @@ def test_whoever_is_told_to_stop_undoes_what_was_begun_as_by_ctrl_c(told, ignore
     assert (ended.returncode, ended.stdout, ended.stderr) == (130, "undone\n", "")
 
 
+TOLD_TWICE = """
+import os, signal, time
+try:
+    os.kill(os.getpid(), signal.{first})
+    time.sleep(30)
+except KeyboardInterrupt:
+    time.sleep({later})
+    try:
+        os.kill(os.getpid(), signal.{then})
+        time.sleep(1)
+    except KeyboardInterrupt:
+        print("heard again")
+        raise
+"""
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "later"), [("SIGINT", "SIGINT", 1.2), ("SIGTERM", "SIGTERM", 1.2), ("SIGHUP", "SIGTERM", 0)]
+)
+def test_whoever_is_told_to_stop_later_or_otherwise_hears_it_again(first, then, later):
+    """As by a launcher to whom the way out takes too long, or by somebody who presses Ctrl-C once more."""
+    ended = shell(TOLD_TWICE.format(first=first, then=then, later=later))
+    assert (ended.returncode, ended.stdout) == (130, "heard again\n")
+
+
+LISTENS_ITSELF = """
+import os, signal
+signal.signal(signal.SIGINT, lambda *_: print("heard in its own way"))
+os.kill(os.getpid(), signal.SIGTERM)
+"""
+
+
+def test_a_command_with_a_way_of_its_own_to_hear_ctrl_c_hears_others_in_it():
+    ended = shell(LISTENS_ITSELF)
+    assert (ended.returncode, ended.stdout) == (0, "heard in its own way\n")
+
+
 def test_what_nohup_runs_goes_on_when_its_terminal_is_closed():
     ended = shell("import os, signal; os.kill(os.getpid(), signal.SIGHUP); print('went on')", "HUP")
     assert (ended.returncode, ended.stdout) == (0, "went on\n")
 
 
-def shell(script, ignored):
+def shell(script, ignored=""):
     """By whoever ignores that signal, if any."""
     command = [sys.executable, "manage.py", "shell", "--no-imports", "-c", script]
     ignoring = ["sh", "-c", f'trap "" {ignored}; exec "$@"', "sh", *command] if ignored else command

@@ -1,6 +1,7 @@
 """Whoever is told to stop stops, also where something passes over what interrupts it."""
 
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -126,6 +127,62 @@ def test_a_command_undoes_what_it_has_begun_when_its_launcher_is_told_to_stop(wh
     assert run.main([sys.executable, "-c", UNDOES.format(told=told.format(which))]) == 7
 
 
+# As of anybody, in a terminal: it has no ears but Python's own.
+IN_A_TERMINAL = """
+import fcntl, signal, sys, termios, time
+from pathlib import Path
+
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+signal.signal(signal.SIGINT, signal.default_int_handler)
+import django
+
+django.setup()
+from config import run
+
+run.IN_USE = Path(sys.argv[1])
+run._run_platform = run._run_command
+stop = run._stop_command
+# By then the command is on its way out.
+run._stop_command = lambda *told: (time.sleep(0.5), stop(*told))
+sys.exit(run.main([sys.executable, "-c", sys.argv[2]]))
+"""
+UNDOES_FOR_A_WHILE = """
+import sys, time
+try:
+    print("begun", flush=True)
+    time.sleep(30)
+finally:
+    time.sleep(2)
+    print("undone", flush=True)
+    sys.exit(7)
+"""
+
+
+def test_a_command_in_a_terminal_hears_of_ctrl_c_once(tmp_path):
+    ours, its = pty.openpty()
+    command = [sys.executable, "-c", IN_A_TERMINAL, str(tmp_path / "in-use.lock"), UNDOES_FOR_A_WHILE]
+    options = {"cwd": settings.BASE_DIR, "env": os.environ | {"DJANGO_SETTINGS_MODULE": "config.settings"}}
+    with (
+        open(ours, "wb", buffering=0) as keyboard,
+        open(its, "rb", buffering=0) as terminal,
+        subprocess.Popen(
+            command, start_new_session=True, stdin=terminal, stdout=subprocess.PIPE, text=True, **options
+        ) as process,
+    ):
+        assert process.stdout.readline() == "begun\n"
+        keyboard.write(b"\x03")
+        assert (process.stdout.read(), process.wait()) == ("undone\n", 7)
+
+
+@pytest.mark.usefixtures("beside_nothing")
+def test_what_is_no_program_is_said(tmp_path, capsys):
+    script = tmp_path / "script"
+    script.write_text("exit 7\n")
+    script.chmod(0o755)
+    assert run.main([str(script)]) == 1
+    assert capsys.readouterr().err == f"openvpr: {script} cannot be run: exec format error\n"
+
+
 @pytest.mark.usefixtures("beside_nothing")
 def test_a_command_that_begins_as_its_launcher_is_told_to_stop_hears_of_it(monkeypatch):
     def told_as_it_begins(*args, **options):
@@ -174,7 +231,7 @@ def test_who_presses_ctrl_c_at_once_is_told_nothing(tmp_path):
 def test_a_command_that_there_is_not_is_said_before_anything_is_started(capsys, monkeypatch):
     monkeypatch.setattr(run, "_run_platform", pytest.fail)
     assert run.main(["no-such-command"]) == 127
-    assert capsys.readouterr().err == "openvpr: no command 'no-such-command' is found\n"
+    assert capsys.readouterr().err == "openvpr: no command 'no-such-command' is found that may be run\n"
 
 
 @pytest.mark.usefixtures("beside_nothing")
