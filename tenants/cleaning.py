@@ -74,8 +74,7 @@ def keep_up(job: str, deed: Callable[[], Done]) -> Done:
     """What is done all the time, also by several at once: the last success and the last failure are kept."""
     begun = timezone.now()
     try:
-        with resting():
-            done = deed()
+        done = deed()
     except Exception as error:
         _tell_of_last(job, begun, type(error).__name__)
         raise

@@ -1,6 +1,6 @@
-"""Clean-ups rest after each of their transactions as long as that took, so that others notice half as much of them.
+"""What removes much rests after each of its transactions as long as that took, so that others notice less of it.
 
-The low priority of the worker that runs them is not that of PostgreSQL, which does most of their work.
+The low priority of the worker that cleans up is not that of PostgreSQL, which does most of the work.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ from time import perf_counter, sleep
 from typing import Final
 
 LONGEST_SECONDS: Final = 0.2
+"""Of a rest, however long the transaction took."""
 
 _rests: ContextVar[bool] = ContextVar("rests_after_transactions", default=False)
 
 
 @contextmanager
 def resting() -> Iterator[None]:
-    """Each transaction that begins in the block is followed by a rest, once it was committed."""
+    """Each transaction of `tenants/context.py` in the block is followed by a rest, once it was committed."""
     token = _rests.set(True)
     try:
         yield

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from datetime import datetime
 from itertools import chain
@@ -28,6 +29,7 @@ from tenants.context import acting_as, acting_as_platform
 from tenants.locks import alone, one_at_a_time
 from tenants.models import Tenant
 from tenants.origins import Origin, coming_from, origin
+from tenants.resting import resting
 from tenants.tracing import part_of_nothing
 from tenants.trail import note
 from voiceprints import backup_lock, exchange, gallery, leaving, mentions, receipts, recordings, traces, work
@@ -94,11 +96,13 @@ def erase_known_person(tenant: Tenant, external_id: str) -> Erasure:
 def go_on(tenant: Tenant, erasure_id: int, *, patiently: bool = True) -> Erasure:
     """To the end, from wherever it is. Where somebody else is at it, that is waited for, or else left to them.
 
+    Whom nobody waits for rests in between.
+
     Raises ErasureNotFound, StorageFailed when a file resists, BackupHoldsFiles while a backup is being made,
     FilesAwaited while one may still be written, and of a tenant ErasureUnfinished while somebody else is at the erasure
     of a person in it.
     """
-    with alone(f"erasure {erasure_id}", patiently=patiently) as mine:
+    with nullcontext() if patiently else resting(), alone(f"erasure {erasure_id}", patiently=patiently) as mine:
         erasure = _found(tenant, erasure_id)
         return _to_its_end(tenant, erasure, patiently=patiently) if mine else erasure
 

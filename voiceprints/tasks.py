@@ -25,7 +25,6 @@ from tenants.cleaning import clean, keep_up
 from tenants.models import Tenant
 from tenants.origins import coming_from, for_request, of_job
 from tenants.postgresql.watching import WatchedConnection
-from tenants.resting import resting
 from tenants.sealing import TrailBroken
 from voiceprints import (
     batches,
@@ -238,8 +237,7 @@ def go_on_erasing(tenant_id: int, erasure_id: int) -> None:
     # Of one that is gone already something may be left to do.
     tenant = Tenant.objects.filter(pk=tenant_id).first() or Tenant(pk=tenant_id)
     try:
-        with resting():
-            erasure.go_on(tenant, erasure_id, patiently=False)
+        erasure.go_on(tenant, erasure_id, patiently=False)
     except (FilesAwaited, FilesInHand) as reason:
         logger.info("an erasure waits: %s", reason)
     except (BackupHoldsFiles, ErasureUnfinished) as reason:

@@ -12,7 +12,7 @@ from tenants import resting
 from tenants.cleaning import clean, keep_up
 from tenants.context import acting_as, acting_as_platform
 from tenants.models import CleanupRun
-from voiceprints import leaving, tasks
+from voiceprints import erasure, leaving
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -32,20 +32,12 @@ def rests(monkeypatch) -> list[float]:
     return taken
 
 
-def test_each_transaction_is_followed_by_a_rest_as_long_as_it(rests):
-    with resting.resting():
-        for _ in range(2):
-            with acting_as_platform():
-                time.sleep(TOOK_SECONDS)
-    first, second = rests
-    assert min(first, second) >= TOOK_SECONDS
-
-
-def test_no_rest_is_longer_than_the_longest(rests, monkeypatch):
-    monkeypatch.setattr(resting, "LONGEST_SECONDS", TOOK_SECONDS / 2)
+@pytest.mark.parametrize(("took", "rested"), [(0.01, 0.01), (0.125, 0.125), (3.0, resting.LONGEST_SECONDS)])
+def test_a_transaction_is_followed_by_a_rest_as_long_as_it_unless_that_is_too_long(took, rested, rests, monkeypatch):
+    monkeypatch.setattr(resting, "perf_counter", iter([10.0, 10.0 + took]).__next__)
     with resting.resting(), acting_as_platform():
-        time.sleep(TOOK_SECONDS)
-    assert rests == [TOOK_SECONDS / 2]
+        pass
+    assert rests == [pytest.approx(rested)]
 
 
 def test_nobody_rests_inside_a_transaction(rests, acme):
@@ -87,19 +79,19 @@ def test_others_do_not_rest(rests):
     assert not rests
 
 
-@pytest.mark.parametrize("run", [clean, keep_up])
-def test_what_is_scheduled_rests(rests, run):
+@pytest.mark.parametrize(("run", "rested"), [(clean, 1), (keep_up, 0)])
+def test_what_removes_something_rests_and_what_is_due_within_seconds_does_not(run, rested, rests):
     def deed(*_: object) -> None:
         with acting_as_platform():
             pass
 
     run(CleanupRun.Job.SIZES, deed)
-    assert len(rests) == 1
+    assert len(rests) == rested
 
 
-def test_a_worker_that_erases_rests(rests, acme):
+@pytest.mark.parametrize("patiently", [True, False])
+def test_an_erasure_rests_unless_somebody_waits_for_it(patiently, rests, acme):
     leaving.close(acme, grace=timedelta())
     (begun,) = leaving.begin_due()
-    assert not rests
-    tasks.go_on_erasing(acme.pk, begun.pk)
-    assert rests
+    erasure.go_on(acme, begun.pk, patiently=patiently)
+    assert bool(rests) is not patiently
