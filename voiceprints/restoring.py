@@ -12,7 +12,7 @@ import shutil
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from typing import IO, Final
 
@@ -20,7 +20,8 @@ from django.conf import settings
 from django.core.files.base import ContentFile, File
 from django.core.files.storage import storages
 from django.core.management import call_command
-from django.db import transaction
+from django.db import Error as DatabaseFailed
+from django.db import connection, transaction
 
 from audio.errors import ModelError
 from tenants import sealing
@@ -59,15 +60,18 @@ class OtherFieldKeys(VoiceprintError):
 
 @dataclass(frozen=True)
 class Restored:
-    """`differing`: secrets that somebody set to other values than the backup's. `absent_models`: to be installed.
-
-    `broken_chains`: of the audit trail, each with how.
-    """
+    """`differing`: secrets that somebody set to other values than the backup's."""
 
     created: str
     version: str
     contents: Contents
     differing: list[str]
+
+
+@dataclass(frozen=True)
+class Found:
+    """`absent_models`: to be installed. `broken_chains`: of the audit trail, each with how."""
+
     absent_models: list[str]
     broken_chains: list[str]
 
@@ -91,6 +95,8 @@ class Content:
 def restore(source: IO[bytes], key: Key, progress: Callable[[int], object]) -> Restored:
     """A whole backup, into an installation without tables and files. `progress` is told how many files are done.
 
+    Nothing is left of one that fails or is interrupted; what interrupts it at the very end comes too late.
+
     Raises Unreadable, DatabaseInUse, StorageInUse, OtherFieldKeys, OfOtherVersion, OtherTables, StorageFailed,
     ImproperlyConfigured.
     """
@@ -110,8 +116,13 @@ def restore(source: IO[bytes], key: Key, progress: Callable[[int], object]) -> R
         with acting_as_platform():
             note(None, Action.BACKUP_RESTORED, created=head.created, version=head.version)
         _write_secrets(head.secrets)
+    return Restored(head.created, head.version, backup.contents, differing)
+
+
+def look_over() -> Found:
+    """What was restored, in whose tables the database has not looked yet. It verifies every audit trail."""
     tables.gather_statistics(table.name for table in tables.tables())
-    return Restored(head.created, head.version, backup.contents, differing, _absent_models(), _broken_chains())
+    return Found(_absent_models(), _broken_chains())
 
 
 def return_recordings(source: IO[bytes], key: Key, progress: Callable[[int], object]) -> Returned:
@@ -217,11 +228,25 @@ def _storing() -> Iterator[_Storing]:
         storing = _Storing(over_leftovers=leftovers, list_of_paths=paths)
         try:
             yield storing
-        except BaseException:
-            if storing.undo():
+        except BaseException as error:
+            committed = _is_committed()
+            if committed is False and storing.undo():
                 recordings.remove_file(MARK)
-            raise
+            if not (committed and isinstance(error, KeyboardInterrupt)):
+                raise
     recordings.remove_file(MARK)
+
+
+def _is_committed() -> bool | None:
+    """Whoever is interrupted in a commit, or loses the database, does not know. None where that does not answer."""
+    connection.close()
+    try:
+        tables.refuse_used_database()
+    except tables.DatabaseInUse:
+        return True
+    except DatabaseFailed:
+        return None
+    return False
 
 
 def _any_file(folder: str = "") -> bool:
@@ -240,9 +265,11 @@ def _contents(sections: Iterator[Section | Reached]) -> Iterator[Content]:
         if section.kind == TABLE:
             deque(section.pieces, maxlen=0)
             continue
-        spooled = tempfile.SpooledTemporaryFile(LARGE_BYTES)  # noqa: SIM115 - whoever uses it closes it
-        length = sum(spooled.write(piece) for piece in section.pieces)
-        spooled.seek(0)
+        with ExitStack() as unless_used:
+            spooled = unless_used.enter_context(tempfile.SpooledTemporaryFile(LARGE_BYTES))
+            length = sum(spooled.write(piece) for piece in section.pieces)
+            spooled.seek(0)
+            unless_used.pop_all()
         yield Content(section.name, spooled, length)
 
 

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import contextmanager, suppress
 
 import pytest
 from django.conf import settings as configured
@@ -18,12 +19,13 @@ from django.core.files.storage import FileSystemStorage
 from django.core.management import CommandError, call_command
 from django.db import connection
 
+from config.embedded import as_superuser
 from tenants import sealing
 from tenants.actions import Action
 from tenants.context import acting_as, acting_as_platform
 from tenants.models import AuditEvent, Tenant
 from tests.cast import KEN, LIBRARY, SUSAN, WEI, audio
-from tests.ctrl_c import STOPPED
+from tests.ctrl_c import STOPPED, stopped_when
 from tests.fresh import files_in, fresh_database, in_database, keep_recordings_in
 from voiceprints import backup_lock, backups, erasure, recordings, restoring, services, tables
 from voiceprints.backup_format import BackupReader, BackupWriter, Head, Section
@@ -36,7 +38,9 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 __all__ = ["fresh_database"]
 
-KEY = key_of_text(new_key())
+MEBIBYTE = 1024 * 1024
+KEY_TEXT = new_key()
+KEY = key_of_text(KEY_TEXT)
 ROW_SECURITY_AND_TRIGGERS = """
 SELECT relname, relrowsecurity, relforcerowsecurity, tgname, tgenabled FROM pg_class
 LEFT JOIN pg_trigger ON tgrelid = pg_class.oid AND NOT tgisinternal
@@ -124,7 +128,8 @@ def test_what_is_restored_is_what_was_backed_up(voices, elsewhere, recordings_fo
         assert before["acme"][0][0] == SUSAN
         assert guards() == walls
         assert files_in(elsewhere.folder) == files
-        assert outcome.absent_models == outcome.broken_chains == outcome.differing == []
+        found = restoring.look_over()
+        assert found.absent_models == found.broken_chains == outcome.differing == []
         assert all(sealing.verify(chain).intact for chain in sealing.chains())
         assert sealing.verify(Tenant.objects.get(slug="acme").pk).sealed > 0
         assert audited(Action.BACKUP_RESTORED) == 1
@@ -571,20 +576,111 @@ def test_lost_and_broken_recordings_come_back_and_nothing_else(voices, recording
     assert audited(Action.RECORDING_RESTORED) == 2
 
 
-@pytest.mark.parametrize(
-    ("deed", "arguments"), [("backups.back_up", ["backup", "make"]), ("restoring.restore", ["restore"])]
-)
-def test_a_backup_or_restoration_that_is_stopped_says_so_and_leaves_no_file(deed, arguments, tmp_path, monkeypatch):
-    def stopped(target, *_):
-        raise KeyboardInterrupt
+# --- Ctrl-C ----------------------------------------------------------------------------------------------------------
 
-    key, file = tmp_path / "key", tmp_path / "backup"
-    call_command("backup", "new-key", str(key))
-    if arguments == ["restore"]:
-        file.write_bytes(b"of a backup")
-    before = set(tmp_path.iterdir())
-    monkeypatch.setattr(f"voiceprints.{deed}", stopped)
-    with pytest.raises(CommandError, match=r"^stopped$") as ended:
-        call_command(*arguments, str(file), "--key-file", str(key))
-    assert ended.value.returncode == STOPPED
-    assert set(tmp_path.iterdir()) == before
+
+@pytest.fixture
+def key_file(tmp_path):
+    file = tmp_path / "key"
+    file.write_text(KEY_TEXT)
+    return file
+
+
+@contextmanager
+def piped(content, folder):
+    """What comes through it and never ends."""
+    pipe = folder / "pipe"
+    os.mkfifo(pipe)
+    done = threading.Event()
+
+    def feed():
+        with suppress(BrokenPipeError), pipe.open("wb") as fed:
+            fed.write(content)
+            done.wait()
+
+    feeding = threading.Thread(target=feed)
+    feeding.start()
+    try:
+        yield pipe
+    finally:
+        done.set()
+        feeding.join()
+
+
+@pytest.fixture
+def broken_off(voices, recordings_folder):
+    """A backup without its end, so long that some of the recordings before it can be read."""
+    for path in files_in(recordings_folder):
+        (recordings_folder / path).write_bytes(os.urandom(MEBIBYTE))
+    return made()[:-100]
+
+
+def some_files_in(folder):
+    return lambda: any(folder.rglob("*.flac"))
+
+
+def test_a_backup_that_is_stopped_says_so_and_leaves_no_file(voices, tmp_path, key_file):
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    with as_superuser(connection.settings_dict["NAME"]) as superuser, superuser.transaction():
+        superuser.execute("LOCK TABLE voiceprints_utterance")
+        with stopped_when(lambda: any(folder.iterdir())) as said:
+            call_command("backup", "make", str(folder), "--key-file", str(key_file))
+    assert said == ["stopped"]
+    assert list(folder.iterdir()) == []
+
+
+def test_a_restoration_that_is_stopped_says_so_and_leaves_nothing(broken_off, elsewhere, tmp_path, key_file):
+    with piped(broken_off, tmp_path) as pipe, elsewhere():
+        with stopped_when(some_files_in(elsewhere.folder)) as said:
+            call_command("restore", str(pipe), "--key-file", str(key_file))
+        assert said == ["stopped; nothing was restored"]
+        assert is_untouched(elsewhere)
+
+
+def test_who_is_stopped_while_recordings_come_back_keeps_those_that_have(
+    broken_off, recordings_folder, tmp_path, key_file
+):
+    whole = files_in(recordings_folder)
+    for path in whole:
+        (recordings_folder / path).unlink()
+    with piped(broken_off, tmp_path) as pipe, stopped_when(some_files_in(recordings_folder)) as said:
+        call_command("restore", str(pipe), "--key-file", str(key_file), "--recordings-only")
+    assert said == ["stopped; recordings that have come back stay, and the same command goes on with the others"]
+    assert files_in(recordings_folder).items() <= whole.items()
+
+
+@pytest.fixture
+def ctrl_c():
+    """Pressed by whoever calls it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield lambda *_: signal.raise_signal(signal.SIGINT)
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("voices")
+def test_ctrl_c_after_all_was_restored_says_that_it_was(elsewhere, tmp_path, key_file, ctrl_c, monkeypatch):
+    (tmp_path / "backup").write_bytes(made())
+    monkeypatch.setattr(sealing, "verify", ctrl_c)
+    with elsewhere():
+        with pytest.raises(CommandError, match=r"^all is restored; stopped before") as ended:
+            call_command("restore", str(tmp_path / "backup"), "--key-file", str(key_file))
+        assert ended.value.returncode == STOPPED
+        assert answers("acme")[0][0] == SUSAN
+
+
+def test_ctrl_c_in_the_moment_of_the_commit_comes_too_late(voices, elsewhere, recordings_folder, ctrl_c, monkeypatch):
+    content, files = made(), files_in(recordings_folder)
+    commit = connection.commit
+
+    def interrupted():
+        commit()
+        ctrl_c()
+
+    with elsewhere():
+        connection.ensure_connection()
+        monkeypatch.setattr(connection, "commit", interrupted)
+        restored(content)
+        monkeypatch.undo()
+        assert files_in(elsewhere.folder) == files
+        assert answers("acme")[0][0] == SUSAN

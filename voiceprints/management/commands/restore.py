@@ -5,15 +5,22 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from django.core.management.base import CommandParser
 from tqdm import tqdm
 
 from voiceprints import restoring
 from voiceprints.management.sealed import add_key, key_of, reading
-from voiceprints.management.stopping import StoppableCommand
-from voiceprints.restoring import Restored
+from voiceprints.management.stopping import StoppableCommand, saying
+from voiceprints.restoring import Found, Restored
+
+NOTHING_RESTORED: Final = "stopped; nothing was restored"
+NOT_LOOKED_OVER: Final = (
+    "all is restored; stopped before it was seen whether the audit trail is intact and the models are there, "
+    "as `audit verify` and `models list` tell"
+)
+SOME_CAME_BACK: Final = "stopped; recordings that have come back stay, and the same command goes on with the others"
 
 
 class Command(StoppableCommand):
@@ -36,21 +43,25 @@ class Command(StoppableCommand):
                 bar.update(done - bar.n)
 
             if recordings_only:
-                return json.dumps(asdict(restoring.return_recordings(source, key, show)))
-            restored = restoring.restore(source, key, show)
-        for line in left_to_do(restored):
+                with saying(SOME_CAME_BACK):
+                    return json.dumps(asdict(restoring.return_recordings(source, key, show)))
+            with saying(NOTHING_RESTORED):
+                restored = restoring.restore(source, key, show)
+        with saying(NOT_LOOKED_OVER):
+            found = restoring.look_over()
+        for line in left_to_do(restored, found):
             self.stderr.write(line)
         return json.dumps({"version": restored.version, "created": restored.created, **asdict(restored.contents)})
 
 
-def left_to_do(restored: Restored) -> list[str]:
+def left_to_do(restored: Restored, found: Found) -> list[str]:
     """For whoever restores, in lines."""
-    found = [f"{name} is set, and not to what the backup has; see `backup secrets`" for name in restored.differing]
-    found += [
+    lines = [f"{name} is set, and not to what the backup has; see `backup secrets`" for name in restored.differing]
+    lines += [
         f"the speaker model {name} is not installed here, or not as the database knows it; see `manage.py models`"
-        for name in restored.absent_models
+        for name in found.absent_models
     ]
-    found += [f"the audit trail is broken: {problem}" for problem in restored.broken_chains]
+    lines += [f"the audit trail is broken: {problem}" for problem in found.broken_chains]
     if restored.contents.missing:
-        found.append(f"{restored.contents.missing} files were missing already when the backup was made")
-    return found
+        lines.append(f"{restored.contents.missing} files were missing already when the backup was made")
+    return lines
