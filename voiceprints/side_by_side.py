@@ -130,7 +130,8 @@ def _side(model: str, trials: ScoredTrials, far: float) -> Side:
 
 
 def histogram_of(trials: ScoredTrials) -> Histogram:
-    edges = np.linspace(min(-0.2, trials.scores.min()), 1.0 + 1e-6, BINS + 1)
+    # Converted to more speech than there was, the score of a pair may be more than 1.
+    edges = np.linspace(min(-0.2, trials.scores.min()), max(1.0, trials.scores.max()) + 1e-6, BINS + 1)
     targets, _ = np.histogram(trials.scores[trials.same], edges)
     impostors, _ = np.histogram(trials.scores[~trials.same], edges)
     return Histogram(tuple(edges.tolist()), tuple(targets.tolist()), tuple(impostors.tolist()))

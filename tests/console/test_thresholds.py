@@ -7,6 +7,7 @@ import re
 
 import numpy as np
 import pytest
+from django.core.management import call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
@@ -14,14 +15,16 @@ from tenants import auditing
 from tenants.actions import Action
 from tenants.context import acting_as
 from tenants.models import Tenant
-from tests.cast import VOICES
+from tests.cast import KEN, LIBRARY, SAMPLE_RATE, SUSAN, VOICES, WEI, audio
 from tests.console.people import enrolled
-from voiceprints import generations
+from voiceprints import generations, services
 from voiceprints.calibration import provisional
 from voiceprints.decisions import calibration_in_force, store_own_calibration
 from voiceprints.evaluation import MeasuredPoint, OperatingPoint, ScoredTrials, points_at, wilson_interval
 from voiceprints.own_recordings import Extent
 from voiceprints.own_trials import own_trials
+from voiceprints.results import AudioInput
+from voiceprints.side_by_side import histogram_of
 from voiceprints.threshold_page import RATES, Step, step_at, threshold_page
 from voiceprints.threshold_words import base_of
 
@@ -170,6 +173,21 @@ def test_a_model_nobody_measured_is_called_provisional(client_of, acme, tiny):
     assert "manage.py" not in page
     assert "manage.py tenant_model --tenant acme calibrate" in text(client_of("staff").get(PAGE))
     assert "Nobody measured how many recordings of the right speaker it turns away." in page
+
+
+def test_a_pair_that_says_the_same_in_few_seconds_is_on_the_page(client_of, acme, tmp_path):
+    """Converted to as much speech as the calibration is for, its score is more than any cosine."""
+    file = tmp_path / "sample.wav"
+    call_command("sample_wav", KEN, "3", str(file))
+    short = AudioInput(read=lambda: file.read_bytes()[: 3 * 2 * SAMPLE_RATE])
+    services.enroll(acme, LIBRARY, KEN, [short, short])
+    for voice in (SUSAN, WEI):
+        services.enroll(acme, LIBRARY, voice, [audio(voice)])
+    found = own_trials(acme, calibration_in_force("ge2e")).trials
+    assert found.scores.max() > 1
+    histogram = histogram_of(found)
+    assert (sum(histogram.targets), sum(histogram.impostors)) == (found.targets, found.impostors)
+    assert client_of("owner").get(PAGE).status_code == 200
 
 
 def test_each_place_of_the_slider_is_on_the_page(client_of, crowd):
