@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import csv
+import dataclasses
 import io
 import json
 import re
@@ -37,6 +38,7 @@ from tests.console.people import PASSWORD, enrolled, join, member, signed_in
 from tests.servers import through_the_queue
 from tests.tenants.test_sealing import tamper
 from tests.threads import all_at_once
+from voiceprints.backup_format import Contents
 from voiceprints.history import history_of
 
 pytestmark = pytest.mark.django_db
@@ -81,9 +83,12 @@ def test_details_are_told_in_the_readers_language_with_nothing_left_out(client_o
 def test_every_detail_that_a_service_notes_has_a_name():
     rooms = [path for room in ("tenants", "voiceprints") for path in (settings.BASE_DIR / room).rglob("*.py")]
     calls = [one for path in rooms for one in ast.walk(ast.parse(path.read_text())) if isinstance(one, ast.Call)]
-    named = [call for call in calls if isinstance(call.func, ast.Name) and call.func.id.startswith("note")]
+    named = [
+        call for call in calls if isinstance(call.func, ast.Name) and call.func.id.startswith(("note", "_note_said"))
+    ]
     said = {keyword.arg for call in named for keyword in call.keywords} - {None, "outcome"}
-    assert {"utterance", "erased_from", "wanted"} <= said
+    assert {"utterance", "erased_from", "wanted", "turn"} <= said
+    said |= {field.name for field in dataclasses.fields(Contents)}
     assert said - set(audit_words.NAMES) == set()
 
 

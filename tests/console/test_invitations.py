@@ -14,11 +14,12 @@ from django.utils import timezone
 from django.utils.html import escape
 
 from tenants import invitations
+from tenants.actions import Action
 from tenants.context import acting_as
 from tenants.guessing import FREE_BY_ADDRESS
 from tenants.invitations import AlreadyMember, InvitationGone, StaffStaysOutside, accept, find_invitation, invite
 from tenants.meanings import ROLES
-from tenants.models import Invitation, Role, Tenant
+from tenants.models import AuditEvent, Invitation, Role, Tenant
 from tests.console.authenticator import give_code, is_inside, with_app
 from tests.console.people import PASSWORD, member, signed_in
 from tests.threads import all_at_once
@@ -78,6 +79,8 @@ def test_the_invited_makes_an_account_and_lands_in_the_tenant(client_of, acme):
     assert "Acme · operator" in home
     assert roles_of(acme)["nina"] == Role.OPERATOR
     assert get_user_model().objects.get(username="nina").check_password(PASSWORD)
+    with acting_as(acme):
+        assert AuditEvent.all_tenants.get(action=Action.MEMBER_ADDED, object_name="nina").actor_name == "nina"
 
 
 def test_the_link_is_made_of_the_public_address(client_of, settings):
