@@ -164,11 +164,12 @@ def _asked(request: HttpRequest, tenant: Tenant, change: Change) -> HttpResponse
         messages.success(request, _("The rule is changed. What is due goes within an hour."))
         return redirect(back)
     sent = [(field, request.POST[field]) for field in ("kept", "days") if field in request.POST]
+    due = _in_words(change.foresee())
     about |= {
         "question": _("Change how long this is kept?"),
         "button": _("Change"),
-        "lead": _("With this rule is due, and goes within an hour:"),
-        "consequences": _in_words(change.foresee()),
+        "lead": _("With this rule is due, and goes within an hour:") if due else _("Nothing is due under this rule."),
+        "consequences": due,
         "repeated": sent,
     }
     return page(request, "confirm", about)
@@ -181,7 +182,7 @@ def _in_words(due: Due) -> list[str]:
         ngettext("%d incomplete enrollment", "%d incomplete enrollments", due.enrollments) % due.enrollments,
     ]
     counts = (due.recordings, due.probes, due.enrollments)
-    return [words for words, count in zip(said, counts, strict=True) if count] or [_("nothing")]
+    return [words for words, count in zip(said, counts, strict=True) if count]
 
 
 def _address(tenant: Tenant) -> str:
