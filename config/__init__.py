@@ -3,19 +3,19 @@
 import sys
 from typing import Any
 
-from audio.threads import use_one_thread
-
-use_one_thread()
-
 
 def _pass_over_ctrl_c(kind: type[BaseException], *told: Any) -> None:
     if not issubclass(kind, KeyboardInterrupt):
         sys.__excepthook__(kind, *told)
 
 
-if ("-m", "config") in zip(sys.orig_argv, sys.orig_argv[1:], strict=False):
+if sys.orig_argv[1:3] == ["-m", "config"]:
     # Until it is loaded and hears of Ctrl-C itself, the launcher has started nothing, and nothing is to be said.
     sys.excepthook = _pass_over_ctrl_c
+
+from audio.threads import use_one_thread  # noqa: E402
+
+use_one_thread()
 
 from config.celery import app as celery_app  # noqa: E402
 

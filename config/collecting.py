@@ -20,7 +20,7 @@ LAST_SECONDS: Final = 2.0
 
 
 def begin(process: str) -> None:
-    """Raises ValueError for what the SDK does not take of its variables."""
+    """Raises whatever the SDK, or what its variables load into it, does not take of them."""
     resource = Resource.create({"service.namespace": "openvpr", "service.name": f"openvpr-{process}"})
     # The SDK's own default lets whoever sends a request say that it is not to be seen.
     sampler = None if settings.TRACES_SAMPLER else ALWAYS_ON

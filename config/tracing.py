@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from http import HTTPMethod, HTTPStatus
@@ -31,6 +30,10 @@ LONGEST_STATEMENT: Final = 4096
 
 _under_way: dict[str, ExitStack] = {}
 """The spans of tasks, by the ids of those."""
+
+
+_ending = ExitStack()
+"""What has begun to send."""
 
 
 class TracingMiddleware:
@@ -91,10 +94,12 @@ def begin(process: str) -> None:
     if not settings.TRACES_TO:
         return
     try:
-        import_module(COLLECTING).begin(process)
-    except ValueError as error:
-        logger.error("no traces are sent: %s", error)  # noqa: TRY400 - of the SDK's variables; the line says it all
+        collecting = import_module(COLLECTING)
+        collecting.begin(process)
+    except Exception as error:  # noqa: BLE001 - the SDK, and what its variables load into it, raise whatever they like
+        logger.error("no traces are sent: %s: %s", type(error).__name__, error)  # noqa: TRY400 - the line says it all
         return
+    _ending.callback(collecting.end)
     signals.before_task_publish.connect(tell_of_what_it_is_a_part)
     signals.task_prerun.connect(begin_task)
     signals.task_failure.connect(tell_what_broke)
@@ -103,8 +108,7 @@ def begin(process: str) -> None:
 
 def end() -> None:
     """Send what has not been sent yet."""
-    if begun := sys.modules.get(COLLECTING):
-        begun.end()
+    _ending.close()
 
 
 def tell_of_what_it_is_a_part(headers: dict[str, Any], **_: Any) -> None:

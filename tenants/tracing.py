@@ -12,7 +12,8 @@ from opentelemetry import context, trace
 from opentelemetry.trace import Span, SpanKind, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-TRACER = trace.get_tracer("openvpr")
+# Of whatever provider there is in the end; the usual way would load one that a variable names, or fail.
+TRACER = trace.ProxyTracerProvider().get_tracer("openvpr")
 HEADERS = TraceContextTextMapPropagator()
 """Of W3C Trace Context, in requests and in messages to workers."""
 TRACEPARENT = "traceparent"

@@ -338,6 +338,7 @@ def test_what_a_collector_wants_to_be_told_is_not_logged_where_it_is_written_wro
         {"OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "100000"},
         {"OTEL_SPAN_EVENT_COUNT_LIMIT": "-1"},
         {"OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT": "many"},
+        {"OTEL_PYTHON_EXPORTER_OTLP_HTTP_CREDENTIAL_PROVIDER": "nobody"},
     ],
 )
 def test_where_the_sdk_refuses_its_settings_nothing_is_sent_and_all_else_works(nonsense):
@@ -346,6 +347,14 @@ def test_where_the_sdk_refuses_its_settings_nothing_is_sent_and_all_else_works(n
     assert not collector.spans
     assert "no traces are sent" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("collects", [True, False])
+def test_no_variable_chooses_another_source_of_spans_nor_breaks_anything_with_it(collects):
+    with collecting() as (collector, port):
+        to = {"OPENVPR_TRACES_TO": f"http://127.0.0.1:{port}" if collects else ""}
+        ended = sending(to | {"OTEL_PYTHON_TRACER_PROVIDER": "nobody"})
+    assert (len(collector.spans), ended.stderr) == (collects, "")
 
 
 def test_who_collects_nothing_loads_nothing_that_sends():

@@ -141,7 +141,9 @@ def given_up_for_dead():
 def stop_between_transactions(process):
     """In one it would keep everybody waiting who needs the same rows, which is not what is asked here."""
     process.send_signal(signal.SIGSTOP)
+    gives_up = time.monotonic() + 60
     while somebody_is_in_a_transaction():
+        assert time.monotonic() < gives_up
         process.send_signal(signal.SIGCONT)
         time.sleep(0.05)
         process.send_signal(signal.SIGSTOP)
@@ -153,7 +155,7 @@ def somebody_is_in_a_transaction():
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            " AND state <> 'idle'"
+            " AND backend_type = 'client backend' AND state <> 'idle'"
         )
         return cursor.fetchone() is not None
 
