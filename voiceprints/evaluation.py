@@ -6,7 +6,7 @@ when its score lies at or above the threshold, so equal scores always share thei
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final
@@ -83,7 +83,10 @@ class EqualError:
 
 @dataclass(frozen=True)
 class DetCurve:
-    """FAR and FRR at every threshold that makes a difference, ascending; the last rejects everything."""
+    """FAR and FRR at every threshold that makes a difference, ascending; the last rejects everything.
+
+    Of many crowds both have shape (crowds, thresholds), and what is asked of all at once has as many rows.
+    """
 
     thresholds: Figures
     far: Figures
@@ -91,13 +94,23 @@ class DetCurve:
 
     def equal_error(self) -> EqualError:
         """Where FAR and FRR meet, on the straight line between the two points that enclose the meeting."""
-        after = int(np.argmax(self.frr >= self.far))
-        before = after - 1
-        gap_before, gap_after = self.far[before] - self.frr[before], self.frr[after] - self.far[after]
-        part = gap_before / (gap_before + gap_after)
-        rate = self.far[before] + part * (self.far[after] - self.far[before])
-        threshold = self.thresholds[before] + part * (self.thresholds[after] - self.thresholds[before])
+        before, part, rate = self._meeting()
+        threshold = self.thresholds[before] + part * (self.thresholds[before + 1] - self.thresholds[before])
         return EqualError(float(rate), float(threshold))
+
+    def equal_error_rates(self) -> Figures:
+        """Of each crowd."""
+        _, _, rates = self._meeting()
+        return rates
+
+    def _meeting(self) -> tuple[NDArray[np.int64], Figures, Figures]:
+        """The point before it, how far it lies on the way to the next, and the rate there."""
+        after = np.argmax(self.frr >= self.far, axis=-1)
+        before = after - 1
+        far_before, far_after = _each(self.far, before), _each(self.far, after)
+        gap_before, gap_after = far_before - _each(self.frr, before), _each(self.frr, after) - far_after
+        part = gap_before / (gap_before + gap_after)
+        return before, part, far_before + part * (far_after - far_before)
 
     def min_dcf(self, target_prior: float) -> float:
         """The least detection cost, both errors costing 1, over that of deciding without listening (NIST SRE 2016)."""
@@ -110,8 +123,13 @@ class DetCurve:
 
     def at(self, threshold: float) -> OperatingPoint:
         """What accepting at or above any threshold costs."""
-        point = self._point(min(int(np.searchsorted(self.thresholds, threshold)), len(self.thresholds) - 1))
-        return OperatingPoint(threshold, point.far, point.frr)
+        far, frr = self.rates_at(threshold)
+        return OperatingPoint(threshold, float(far), float(frr))
+
+    def rates_at(self, threshold: float) -> tuple[Figures, Figures]:
+        """The same of each crowd: FAR and FRR."""
+        index = min(int(np.searchsorted(self.thresholds, threshold)), len(self.thresholds) - 1)
+        return self.far[..., index], self.frr[..., index]
 
     def _point(self, index: int) -> OperatingPoint:
         return OperatingPoint(float(self.thresholds[index]), float(self.far[index]), float(self.frr[index]))
@@ -156,14 +174,14 @@ def measure(trials: ScoredTrials, false_accept_rate: float) -> Measured:
     """What `equal_error_interval` and `error_table` say, of the same crowds."""
     curve = det_curve(trials)
     equal, point = curve.equal_error(), curve.at_far(false_accept_rate)
-    again = _resampled(trials, [point], lambda other: [other.equal_error().rate, *other.at(point.threshold).rates])
+    again = _resampled(trials, [point], lambda others: [others.equal_error_rates(), *others.rates_at(point.threshold)])
     return Measured(
         equal,
-        _interval(equal.rate, min(trials.targets, trials.impostors), again[:, 0]),
+        _interval(equal.rate, min(trials.targets, trials.impostors), again[0]),
         MeasuredPoint(
             point,
-            _interval(point.far, trials.impostors, again[:, 1]),
-            _interval(point.frr, trials.targets, again[:, 2]),
+            _interval(point.far, trials.impostors, again[1]),
+            _interval(point.frr, trials.targets, again[2]),
         ),
     )
 
@@ -174,12 +192,12 @@ def error_table(
     """What each false accept rate costs on these trials."""
     curve = det_curve(trials)
     points = [curve.at_far(far) for far in false_accept_rates]
-    again = _resampled(trials, points, lambda other: [other.at(point.threshold).rates for point in points])
+    again = _resampled(trials, points, lambda others: [others.rates_at(point.threshold) for point in points])
     return [
         MeasuredPoint(
             point,
-            _interval(point.far, trials.impostors, again[:, number, 0]),
-            _interval(point.frr, trials.targets, again[:, number, 1]),
+            _interval(point.far, trials.impostors, again[number, 0]),
+            _interval(point.frr, trials.targets, again[number, 1]),
         )
         for number, point in enumerate(points)
     ]
@@ -235,7 +253,7 @@ def equal_error_interval(trials: ScoredTrials) -> Interval:
     """In which the equal error rate lies with a confidence of 95 %."""
     rate = det_curve(trials).equal_error().rate
     fewer = min(trials.targets, trials.impostors)
-    return _interval(rate, fewer, _resampled(trials, [], lambda other: other.equal_error().rate))
+    return _interval(rate, fewer, _resampled(trials, [], DetCurve.equal_error_rates))
 
 
 def wilson_interval(rate: float, count: float) -> Interval:
@@ -244,6 +262,11 @@ def wilson_interval(rate: float, count: float) -> Interval:
     centre = (rate + Z**2 / (2 * count)) / shrink
     reach = Z * np.sqrt(rate * (1 - rate) / count + Z**2 / (4 * count**2)) / shrink
     return max(0.0, float(centre - reach)), min(1.0, float(centre + reach))
+
+
+def _each(curves: Figures, places: NDArray[np.int64]) -> Figures:
+    """Of each curve what stands at its place."""
+    return np.asarray(np.take_along_axis(curves, places[..., np.newaxis], axis=-1)[..., 0])
 
 
 def _cumulated(thresholds: Figures, targets: NDArray[Any], impostors: NDArray[Any]) -> DetCurve:
@@ -263,20 +286,18 @@ def _from_nothing(counts: NDArray[Any]) -> Figures:
 def _resampled(
     trials: ScoredTrials, points: Sequence[OperatingPoint], figures: Callable[[DetCurve], ArrayLike]
 ) -> Figures:
-    """Figures of other crowds that could have been recorded: speakers drawn with replacement, a crowd per row.
+    """Figures of other crowds that could have been recorded: speakers drawn with replacement, a crowd per column.
 
     Trials of one speaker are alike, so drawing trials would promise more than is known. A pair counts as often as its
-    two speakers were drawn together. No rows where the speakers are unknown; crowds without both kinds are left out.
+    two speakers were drawn together. No columns where the speakers are unknown; crowds without both kinds are left out.
     The rates at the thresholds of these points are exact.
     """
-    crowds = [] if trials.speakers is None else _other_crowds(trials, trials.speakers, points)
-    found = [figures(curve) for curve in crowds]
-    return np.array(found) if found else np.empty((0, *np.shape(figures(det_curve(trials)))))
+    if trials.speakers is None:
+        return np.empty((*np.shape(figures(det_curve(trials))), 0))
+    return np.asarray(figures(_other_crowds(trials, trials.speakers, points)))
 
 
-def _other_crowds(
-    trials: ScoredTrials, speakers: NDArray[np.int64], points: Sequence[OperatingPoint]
-) -> Iterator[DetCurve]:
+def _other_crowds(trials: ScoredTrials, speakers: NDArray[np.int64], points: Sequence[OperatingPoint]) -> DetCurve:
     """Counted for all crowds at once, between a few thresholds: that is hundreds of times less work."""
     thresholds = _few_thresholds(trials.scores, [point.threshold for point in points])
     places = np.searchsorted(thresholds, trials.scores, side="right") - 1
@@ -284,9 +305,7 @@ def _other_crowds(
     targets = _targets_between(places[trials.same], speakers[trials.same, 0], drawn, len(thresholds))
     impostors = _impostors_between(places[~trials.same], speakers[~trials.same], drawn, len(thresholds))
     both = targets.any(axis=0) & impostors.any(axis=0)
-    curves = _cumulated(thresholds, targets[:, both].T, impostors[:, both].T)
-    for far, frr in zip(curves.far, curves.frr, strict=True):
-        yield DetCurve(curves.thresholds, far, frr)
+    return _cumulated(thresholds, targets[:, both].T, impostors[:, both].T)
 
 
 def _few_thresholds(scores: Figures, wanted: Sequence[float]) -> Figures:

@@ -63,7 +63,7 @@ class Extent:
 
 THOROUGH: Final = Extent(drawn=2000, speakers=1000, each=10)
 # So few that a page may ask for them, which has to read all of them from the disk.
-QUICK: Final = Extent(drawn=600, speakers=400, each=4)
+QUICK: Final = Extent(drawn=450, speakers=300, each=4)
 
 
 @dataclass(frozen=True)
