@@ -24,7 +24,7 @@ from unfold.decorators import display
 from tenants.audit_words import place_in_words, problem_in_words
 from tenants.console import PlatformAdmin, is_platform_staff
 from tenants.models import CleanupRun
-from tenants.punctuality import comes
+from tenants.punctuality import SCHEDULED_AS, comes
 from tenants.schedules import Times, add_times, change_schedule, length_of, times_in_words
 from tenants.sealing import Problem
 from tenants.sentences import labelled, listed
@@ -199,10 +199,10 @@ class CrontabAdmin(TimesAdmin):
 @admin.register(CleanupRun)
 class CleanupRunAdmin(PlatformAdmin):
     list_title = _("Clean-ups")
-    list_display = ["job", "state", "started", "seconds", "removed", "found"]
+    list_display = ["job", "task", "state", "started", "seconds", "removed", "found"]
     list_filter = [("job", ChoicesDropdownFilter)]
     list_filter_submit = True
-    fields = readonly_fields = ["job", "outcome", "started", "finished", "removed", "problem", "found"]
+    fields = readonly_fields = ["job", "task", "outcome", "started", "finished", "removed", "problem", "found"]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -212,6 +212,11 @@ class CleanupRunAdmin(PlatformAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: CleanupRun | None = None) -> bool:
         return False
+
+    @display(description=_("id"))
+    def task(self, run: CleanupRun) -> str:
+        """As on the page of the schedule, and for `manage.py cleanup run`."""
+        return SCHEDULED_AS[run.job]
 
     @display(description=_("state"))
     def outcome(self, run: CleanupRun) -> str:

@@ -34,6 +34,7 @@ TOLD: Final = {
     "sweep-jobs": Job.JOBS,
 }
 """As what each task of the schedule tells of its runs."""
+SCHEDULED_AS: Final = {str(job): task for task, job in TOLD.items()}
 NEVER: Final = (ValueError, OverflowError)
 """What Celery raises of times that do not come: 31 February, or in a million years."""
 LATE_AFTER: Final = timedelta(hours=1)

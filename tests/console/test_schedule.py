@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -215,6 +216,7 @@ def test_staff_see_what_clean_ups_removed_and_which_failed(client_of):
     page = client_of("staff").get("/console/tenants/cleanuprun/").content.decode()
     assert "recordings: 17" in page
     assert "recordings whose time is over" in page
+    assert {"expire-recordings", "sweep-jobs"} <= set(re.findall(r"\b[a-z]+-[a-z]+\b", page))
     assert "failed" in page
 
 
