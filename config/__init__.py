@@ -1,6 +1,7 @@
 """Importing the project makes its Celery application the current one, so that services can send tasks."""
 
 import sys
+from itertools import dropwhile
 from typing import Any
 
 
@@ -9,7 +10,7 @@ def _pass_over_ctrl_c(kind: type[BaseException], *told: Any) -> None:
         sys.__excepthook__(kind, *told)
 
 
-if sys.orig_argv[1:3] == ["-m", "config"]:
+if list(dropwhile("-m".__ne__, sys.orig_argv))[:2] == ["-m", "config"]:
     # Until it is loaded and hears of Ctrl-C itself, the launcher has started nothing, and nothing is to be said.
     sys.excepthook = _pass_over_ctrl_c
 

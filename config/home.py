@@ -99,6 +99,7 @@ def stored_secret(path: Path, generate: Callable[[], str] = lambda: secrets.toke
 
 
 def cannot_hold(path: Path, error: OSError) -> ImproperlyConfigured:
-    dangling = path.is_symlink() and not path.exists()
+    # Which do not raise where nobody may look, as those of a path do.
+    dangling = os.path.islink(path) and not os.path.exists(path)
     reason = "it is a link to something that is not there" if dangling else (error.strerror or str(error)).lower()
     return ImproperlyConfigured(f"OPENVPR_HOME cannot hold {path}: {reason}")

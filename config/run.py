@@ -89,7 +89,7 @@ def _run_platform(command: list[str]) -> int:
     refuse_running(ends_left_behind=not command)
     refuse_taken_port()
     prepare_home()
-    with supervised(RUN) as supervisor:
+    with supervised(RUN, tells=not command) as supervisor:
         wait_for_services(supervisor)
         startup.refuse_half_configured()
         call_command("migrate", verbosity=0, interactive=False)
@@ -114,7 +114,7 @@ def _run_services(command: list[str]) -> int:
     """The database as it is, or empty: nothing is migrated, and nobody is served."""
     refuse_running(ends_left_behind=False)
     prepare_home()
-    with supervised(RUN) as supervisor:
+    with supervised(RUN, tells=False) as supervisor:
         wait_for_services(supervisor)
         startup.refuse_half_configured()
         return _run_command(command)
@@ -125,12 +125,14 @@ def _run_command(command: list[str]) -> int:
 
     Returns its status, as shells tell it where a signal ended it. When we are told to stop, so is it, and waited for.
     """
-    process = None
+    process, hears = None, False
     with held(IN_USE, fcntl.LOCK_SH, JUST_NOW) as descriptor:
         os.set_inheritable(descriptor, True)
         try:
             with stopping.undisturbed():
                 process = _begun(command)
+            # Of what came before it was there it has heard nothing.
+            hears = not stopping.told()
             # A wait that fetches the status may be interrupted before it has put that down.
             os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
             stopping.heed()
@@ -138,15 +140,14 @@ def _run_command(command: list[str]) -> int:
             if process is None:
                 raise
         if told := stopping.heed():
-            _stop_command(process, told)
+            _stop_command(process, told, heard=hears and told == signal.SIGINT and _terminal_tells(process))
         status = process.wait()
     return status if status >= 0 else SIGNALLED - status
 
 
-def _stop_command(process: subprocess.Popen[bytes], told: int) -> None:
-    """By the signal that stops us, with time to undo what it has begun."""
-    # A second Ctrl-C would interrupt the way out.
-    if told != signal.SIGINT or not _terminal_tells_all():
+def _stop_command(process: subprocess.Popen[bytes], told: int, *, heard: bool) -> None:
+    """By the signal that stops us, unless it has heard that: a second Ctrl-C would interrupt its way out."""
+    if not heard:
         process.send_signal(told)
     for insist in (process.terminate, process.kill):
         try:
@@ -163,14 +164,16 @@ def _begun(command: list[str]) -> subprocess.Popen[bytes]:
         raise Failed(f"{command[0]} cannot be run: {(error.strerror or str(error)).lower()}") from None
 
 
-def _terminal_tells_all() -> bool:
-    """Whether Ctrl-C reaches all of our process group, which is in the foreground of a terminal."""
+def _terminal_tells(process: subprocess.Popen[bytes]) -> bool:
+    """Whether Ctrl-C reaches it as well as us: one process group, in the foreground of a terminal."""
     try:
         terminal = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY)
     except OSError:
         return False
     try:
-        return os.tcgetpgrp(terminal) == os.getpgrp()
+        return os.tcgetpgrp(terminal) == os.getpgrp() == os.getpgid(process.pid)
+    except OSError:
+        return False
     finally:
         os.close(terminal)
 

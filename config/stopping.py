@@ -60,6 +60,11 @@ def undisturbed() -> Iterator[None]:
             signal.setitimer(signal.ITIMER_REAL, AT_ONCE_SECONDS)
 
 
+def told() -> int | None:
+    """The signal by which we were told to stop, if we were."""
+    return _state.told
+
+
 def heed() -> int | None:
     """Whoever ends interrupts nothing any more, however often they are told. Returns the signal, if there was one."""
     _state.heeded = True

@@ -47,8 +47,11 @@ class AlreadyRunning(Failed):
 
 
 @contextmanager
-def supervised(folder: Path) -> Iterator[Supervisor]:
-    """Our programs under a supervisord in a session of its own, so that Ctrl-C reaches us and we stop it in order."""
+def supervised(folder: Path, *, tells: bool) -> Iterator[Supervisor]:
+    """Our programs under a supervisord in a session of its own, so that Ctrl-C reaches us and we stop it in order.
+
+    `tells`: whether it is said that they stop.
+    """
     config = programs.write_supervisor_config(folder)
     process = None
     try:
@@ -65,7 +68,7 @@ def supervised(folder: Path) -> Iterator[Supervisor]:
         yield supervisor
     finally:
         if process:
-            _stop(process)
+            _stop(process, tells=tells)
 
 
 @dataclass(frozen=True)
@@ -225,9 +228,9 @@ def _session_of(pid: int) -> int:
     return 0
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
+def _stop(process: subprocess.Popen[bytes], *, tells: bool) -> None:
     """In order, and not to be hurried by a second Ctrl-C."""
-    if stopping.heed():
+    if stopping.heed() and tells:
         tell("stopping")
     process.terminate()
     try:

@@ -96,7 +96,8 @@ def test_a_command_that_never_ran_is_no_success(monkeypatch):
 
 @pytest.fixture
 def beside_nothing(tmp_path, monkeypatch):
-    """The launcher's part in a command, without a platform."""
+    """The launcher's part in a command, without a platform and a terminal, which whoever runs the tests may have."""
+    monkeypatch.setattr(os, "tcgetpgrp", lambda _: -1)
     monkeypatch.setattr(run, "IN_USE", tmp_path / "in-use.lock")
     monkeypatch.setattr(run, "_run_platform", run._run_command)
 
@@ -143,11 +144,12 @@ run.IN_USE = Path(sys.argv[1])
 run._run_platform = run._run_command
 stop = run._stop_command
 # By then the command is on its way out.
-run._stop_command = lambda *told: (time.sleep(0.5), stop(*told))
+run._stop_command = lambda *told, **how: (time.sleep(0.5), stop(*told, **how))
 sys.exit(run.main([sys.executable, "-c", sys.argv[2]]))
 """
 UNDOES_FOR_A_WHILE = """
-import sys, time
+import os, sys, time
+{first}
 try:
     print("begun", flush=True)
     time.sleep(30)
@@ -158,9 +160,12 @@ finally:
 """
 
 
-def test_a_command_in_a_terminal_hears_of_ctrl_c_once(tmp_path):
+@pytest.mark.parametrize("first", ["", "os.setsid()"])
+def test_a_command_in_a_terminal_hears_of_ctrl_c_once(first, tmp_path):
+    """Also one that has left the terminal, such as what `setsid` and `timeout` run."""
     ours, its = pty.openpty()
-    command = [sys.executable, "-c", IN_A_TERMINAL, str(tmp_path / "in-use.lock"), UNDOES_FOR_A_WHILE]
+    undoes = UNDOES_FOR_A_WHILE.format(first=first)
+    command = [sys.executable, "-c", IN_A_TERMINAL, str(tmp_path / "in-use.lock"), undoes]
     options = {"cwd": settings.BASE_DIR, "env": os.environ | {"DJANGO_SETTINGS_MODULE": "config.settings"}}
     with (
         open(ours, "wb", buffering=0) as keyboard,
