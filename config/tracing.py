@@ -30,8 +30,6 @@ LONGEST_STATEMENT: Final = 4096
 
 _under_way: dict[str, ExitStack] = {}
 """The spans of tasks, by the ids of those."""
-
-
 _ending = ExitStack()
 """What has begun to send."""
 

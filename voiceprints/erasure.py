@@ -200,14 +200,14 @@ def _receipt(erasure: Erasure) -> dict[str, Any]:
 def tell_what_keeps(tenant: Tenant, erasures: Sequence[Erasure]) -> None:
     """Those that are not done, since when a backup keeps every file from going, and until when one may be written.
 
-    And of whom files are to be looked through for, since when an export runs that may have read them.
+    Of those for which files are to be looked through: also since when an export runs that may have read the person.
     """
     with acting_as(tenant):
         _tell_what_keeps(erasures, tenant.doomed_recordings.all())
         sought = [erasure for erasure in erasures if erasure.kind == Kind.PERSON and _is_sought(erasure)]
         since = _exporting_since(tenant) if sought else None
     for erasure in sought:
-        erasure.waits_for_export_since = since if _may_be_read(erasure, since) else None
+        erasure.waits_for_export_since = since if _may_have_been_read(erasure, since) else None
 
 
 def _tell_what_keeps(erasures: Sequence[Erasure], doomed: QuerySet[DoomedRecording]) -> None:
@@ -340,7 +340,7 @@ def _ready(tenant: Tenant) -> list[Erasure]:
         if not tenant.active:
             traces.take_exports_from_the_dead(tenant)
         since = _exporting_since(tenant)
-        ready = [erasure for erasure in waiting if not _may_be_read(erasure, since)]
+        ready = [erasure for erasure in waiting if not _may_have_been_read(erasure, since)]
         written = exchange.being_written(tenant)
         for erasure in ready:
             if written and not erasure.paths:
@@ -354,7 +354,7 @@ def _exporting_since(tenant: Tenant) -> datetime | None:
     return since
 
 
-def _may_be_read(erasure: Erasure, exporting_since: datetime | None) -> bool:
+def _may_have_been_read(erasure: Erasure, exporting_since: datetime | None) -> bool:
     """By an export that was started before the erasure was begun."""
     return exporting_since is not None and exporting_since <= erasure.created
 

@@ -215,12 +215,11 @@ def _expire_speakers(tally: Tally, due: str, now: datetime, what: str, action: A
                 values = {"tenant": tenant.pk, "now": now, "most": SPEAKERS_AT_ONCE}
                 locked = rows(CHOOSE.format(due=due), values)
                 found = len(locked)
-                if not found:
-                    continue
-                # Somebody may have said something between the look and the lock; from here on nobody can.
-                still = rows(AGAIN.format(due=due), values | {"locked": [pk for (pk,) in locked]})
-                _drop(tenant, [pk for (pk,) in still], action, what)
-                tally.add(**{what: len(still)})
+                if found:
+                    # Somebody may have said something between the look and the lock; from here on nobody can.
+                    still = rows(AGAIN.format(due=due), values | {"locked": [pk for (pk,) in locked]})
+                    _drop(tenant, [pk for (pk,) in still], action, what)
+                    tally.add(**{what: len(still)})
 
 
 def _drop(tenant: Tenant, doomed: Sequence[int], action: Action, what: str) -> None:

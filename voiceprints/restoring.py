@@ -58,6 +58,13 @@ class OtherFieldKeys(VoiceprintError):
         )
 
 
+class Interrupted(KeyboardInterrupt):
+    """By Ctrl-C. `committed`: whether all is restored and not nothing; None where nobody knows."""
+
+    def __init__(self, *, committed: bool | None) -> None:
+        self.committed = committed
+
+
 @dataclass(frozen=True)
 class Restored:
     """`differing`: secrets that somebody set to other values than the backup's."""
@@ -95,10 +102,8 @@ class Content:
 def restore(source: IO[bytes], key: Key, progress: Callable[[int], object]) -> Restored:
     """A whole backup, into an installation without tables and files. `progress` is told how many files are done.
 
-    Nothing is left of one that fails or is interrupted; what interrupts it at the very end comes too late.
-
-    Raises Unreadable, DatabaseInUse, StorageInUse, OtherFieldKeys, OfOtherVersion, OtherTables, StorageFailed,
-    ImproperlyConfigured.
+    Of one that fails no rows and no files are left. Raises Unreadable, DatabaseInUse, StorageInUse, OtherFieldKeys,
+    OfOtherVersion, OtherTables, StorageFailed, ImproperlyConfigured, and Interrupted by Ctrl-C.
     """
     backup = BackupReader(source, key)
     head, sections = backup.head, backup.sections()
@@ -216,7 +221,10 @@ class _Storing:
 
 @contextmanager
 def _storing() -> Iterator[_Storing]:
-    """Into an empty storage, which it is again when the block fails. Raises StorageInUse, StorageFailed."""
+    """Into an empty storage, which it is again when the block fails, unless that has committed all the same.
+
+    Raises StorageInUse, StorageFailed, Interrupted.
+    """
     storage = storages["recordings"]
     with recordings.reading(MARK):
         leftovers = storage.exists(MARK)
@@ -228,13 +236,22 @@ def _storing() -> Iterator[_Storing]:
         storing = _Storing(over_leftovers=leftovers, list_of_paths=paths)
         try:
             yield storing
+            recordings.remove_file(MARK)
         except BaseException as error:
             committed = _is_committed()
-            if committed is False and storing.undo():
+            if committed or (committed is False and storing.undo()):
                 recordings.remove_file(MARK)
-            if not (committed and isinstance(error, KeyboardInterrupt)):
+            if _began_with_ctrl_c(error):
+                raise Interrupted(committed=committed) from None
+            if not (committed and isinstance(error, DatabaseFailed)):
                 raise
-    recordings.remove_file(MARK)
+
+
+def _began_with_ctrl_c(error: BaseException | None) -> bool:
+    """On the way out of a transaction something else may fail."""
+    while error and not isinstance(error, KeyboardInterrupt):
+        error = error.__context__
+    return error is not None
 
 
 def _is_committed() -> bool | None:

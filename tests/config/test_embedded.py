@@ -1,6 +1,7 @@
 """The embedded PostgreSQL has room for everybody at once."""
 
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
+from config import embedded
 from tests.disks import small_disk
 
 ASK = "from config import embedded; print(' '.join(embedded.postgres_command()))"
@@ -170,6 +172,34 @@ def test_a_folder_that_nobody_may_look_into_is_refused_and_kept(short_home):
     assert run(short_home, AS_A_PLAIN_ACCOUNT).stderr.splitlines()[-1].endswith(f"{data}: permission denied")
     assert stat.S_IMODE(data.stat().st_mode) == 0o300
     assert (data / "postgresql.conf").read_text() == "mine"
+
+
+def database_of(version, home):
+    data = home / "postgres"
+    (data / "base").mkdir(parents=True)
+    (data / "PG_VERSION").write_text(f"{version}\n")
+    data.chmod(0o750)
+    return data
+
+
+def test_a_database_of_another_version_is_refused_and_kept(short_home):
+    data = database_of(14, short_home)
+    if os.geteuid() == 0:
+        run(short_home, "from config import embedded; embedded._hand_over(embedded.settings.HOME)")
+        shutil.chown(data / "PG_VERSION", embedded.POSTGRES_ACCOUNT)
+    before = data.stat()
+    said = run(short_home, ASK_THE_DATABASE).stderr.splitlines()[-1]
+    assert said.endswith(f"{data} holds a database of PostgreSQL 14; this is {embedded.POSTGRES_VERSION}")
+    assert (data.stat().st_mode, data.stat().st_uid) == (before.st_mode, before.st_uid)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another account")
+def test_a_database_of_somebody_else_is_refused_and_kept(short_home):
+    data = database_of(embedded.POSTGRES_VERSION, short_home)
+    for its in (data, data / "PG_VERSION"):
+        os.chown(its, 65534, 65534)
+    assert "holds a database of another account" in run(short_home, ASK_THE_DATABASE).stderr.splitlines()[-1]
+    assert (data.stat().st_uid, stat.S_IMODE(data.stat().st_mode)) == (65534, 0o750)
 
 
 WITH_ANOTHER_PROGRAM = """

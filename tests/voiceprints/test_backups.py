@@ -17,7 +17,7 @@ import pytest
 from django.conf import settings as configured
 from django.core.files.storage import FileSystemStorage
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import OperationalError, connection
 
 from config.embedded import as_superuser
 from tenants import sealing
@@ -658,29 +658,76 @@ def ctrl_c():
     signal.signal(signal.SIGINT, before)
 
 
-@pytest.mark.usefixtures("voices")
-def test_ctrl_c_after_all_was_restored_says_that_it_was(elsewhere, tmp_path, key_file, ctrl_c, monkeypatch):
+@pytest.fixture
+def to_restore(voices, tmp_path, key_file):
+    """The command, with a backup."""
     (tmp_path / "backup").write_bytes(made())
+    return ["restore", str(tmp_path / "backup"), "--key-file", str(key_file)]
+
+
+ALL_RESTORED = r"^all is restored; stopped before it was seen whether the audit trail is intact"
+
+
+def test_ctrl_c_after_all_was_restored_says_that_it_was(to_restore, elsewhere, ctrl_c, monkeypatch, capsys):
     monkeypatch.setattr(sealing, "verify", ctrl_c)
     with elsewhere():
-        with pytest.raises(CommandError, match=r"^all is restored; stopped before") as ended:
-            call_command("restore", str(tmp_path / "backup"), "--key-file", str(key_file))
+        with pytest.raises(CommandError, match=ALL_RESTORED) as ended:
+            call_command(*to_restore)
         assert ended.value.returncode == STOPPED
         assert answers("acme")[0][0] == SUSAN
+    assert json.loads(capsys.readouterr().out)["files"] == 4
 
 
-def test_ctrl_c_in_the_moment_of_the_commit_comes_too_late(voices, elsewhere, recordings_folder, ctrl_c, monkeypatch):
-    content, files = made(), files_in(recordings_folder)
-    commit = connection.commit
-
-    def interrupted():
-        commit()
-        ctrl_c()
-
+@pytest.mark.parametrize("moment", ["commit", "removal of the mark"])
+def test_ctrl_c_in_the_last_moment_comes_too_late(moment, to_restore, elsewhere, ctrl_c, monkeypatch):
     with elsewhere():
         connection.ensure_connection()
-        monkeypatch.setattr(connection, "commit", interrupted)
-        restored(content)
-        monkeypatch.undo()
-        assert files_in(elsewhere.folder) == files
+        where, name = (connection, "commit") if moment == "commit" else (restoring.recordings, "remove_file")
+        does = getattr(where, name)
+
+        def interrupted(*about):
+            does(*about)
+            monkeypatch.undo()
+            ctrl_c()
+
+        monkeypatch.setattr(where, name, interrupted)
+        with pytest.raises(CommandError, match=ALL_RESTORED):
+            call_command(*to_restore)
+        assert restoring.MARK not in files_in(elsewhere.folder)
+        assert len(files_in(elsewhere.folder)) == 4
         assert answers("acme")[0][0] == SUSAN
+
+
+@pytest.mark.usefixtures("voices")
+def test_a_commit_of_which_nobody_heard_is_one(elsewhere, monkeypatch):
+    content = made()
+    with elsewhere():
+        connection.ensure_connection()
+        commit = connection.commit
+
+        def lost():
+            commit()
+            monkeypatch.undo()
+            raise OperationalError("the server closed the connection")
+
+        monkeypatch.setattr(connection, "commit", lost)
+        assert restored(content).contents.files == len(files_in(elsewhere.folder)) == 4
+        assert answers("acme")[0][0] == SUSAN
+
+
+@pytest.mark.usefixtures("voices")
+def test_where_nobody_says_whether_it_was_committed_everything_stays(elsewhere, ctrl_c, monkeypatch):
+    content = made()
+    with elsewhere():
+        connection.ensure_connection()
+        monkeypatch.setattr(connection, "commit", ctrl_c)
+
+        def silent():
+            raise OperationalError("no answer")
+
+        usual = tables.refuse_used_database
+        monkeypatch.setattr(tables, "refuse_used_database", lambda: usual() if connection.connection else silent())
+        with pytest.raises(restoring.Interrupted) as interrupted:
+            restored(content)
+        assert interrupted.value.committed is None
+        assert restoring.MARK in files_in(elsewhere.folder)

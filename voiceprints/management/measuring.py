@@ -68,7 +68,7 @@ def measured_trials(options: dict[str, Any]) -> tuple[TrialList, dict[str, Outco
     except TrialsRefused as error:
         raise CommandError(f"{options['trials']}: {error}") from None
     except OSError as error:
-        raise CommandError(words_of(error)) from None
+        raise CommandError(words_of(error, options["trials"])) from None
     outcomes = heard_recordings(root, trials.recordings, model=options["model"], denoise=options["denoise"])
     return trials, outcomes, compared(trials, outcomes)
 

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 
-def words_of(error: Exception) -> str:
-    """Of a file: which, and what is the matter with it."""
-    if isinstance(error, OSError) and error.filename and error.strerror:
-        return f"{error.filename}: {error.strerror}"
+from django.core.management.base import CommandError
+
+
+def words_of(error: Exception, file: Path | None = None) -> str:
+    """Of a file: which, and what is the matter with it. `file`: the one meant where the error names none."""
+    if isinstance(error, OSError) and error.strerror:
+        named = error.filename2 or error.filename or file
+        return f"{named}: {error.strerror}" if named else error.strerror
     return str(error)
+
+
+def refuse_absent_folder(file: Path) -> None:
+    """Before anything is written beside it under another name. Raises CommandError."""
+    if not file.parent.is_dir():
+        raise CommandError(f"{file.parent} is no folder")

@@ -19,6 +19,7 @@ from tqdm import tqdm
 from voiceprints import backups
 from voiceprints.backup_format import FILE, Contents, Section
 from voiceprints.encrypted_files import Key, Target, new_key
+from voiceprints.management.saying import refuse_absent_folder
 from voiceprints.management.sealed import PIPE, add_key, key_of, one_line, reading
 from voiceprints.management.stopping import StoppableCommand
 from voiceprints.management.stuck import never_stuck
@@ -111,6 +112,7 @@ def whole_or_not(file: Path) -> Iterator[IO[bytes]]:
     """It appears once the block is done. Only of a process that is killed something is left, called `.part`."""
     if file.exists():
         raise CommandError(f"{file} exists already")
+    refuse_absent_folder(file)
     with tempfile.NamedTemporaryFile(dir=file.parent, prefix=f"{file.name}.", suffix=".part", delete=False) as target:
         unfinished = Path(target.name)
         try:

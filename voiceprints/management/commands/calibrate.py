@@ -128,7 +128,7 @@ def _write(path: Path, calibration: Calibration) -> None:
     try:
         path.write_text(json.dumps(calibration.to_json(), indent=2) + "\n")
     except OSError as error:
-        raise CommandError(words_of(error)) from None
+        raise CommandError(words_of(error, path)) from None
 
 
 def _stored(calibration: Calibration) -> str:

@@ -10,7 +10,7 @@ from tenants.management.base import AttributedCommand, tenant_named
 from voiceprints import bulk
 from voiceprints.errors import VoiceprintError
 from voiceprints.management.base import ended, summary
-from voiceprints.management.saying import words_of
+from voiceprints.management.saying import refuse_absent_folder, words_of
 from voiceprints.results import LibraryKey
 
 
@@ -31,6 +31,7 @@ class Command(AttributedCommand):
         owner, wants = tenant_named(tenant), {name: options[name] for name in ("recordings", "embeddings")}
         if file.exists():
             raise CommandError(f"{file} exists already")
+        refuse_absent_folder(file)
         try:
             job = ended(owner, bulk.begin_export(owner, LibraryKey(org_id, tag_id), **wants))
             # Private to us, whole or not there at all, and never in the place of another.

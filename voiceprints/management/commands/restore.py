@@ -12,14 +12,18 @@ from tqdm import tqdm
 
 from voiceprints import restoring
 from voiceprints.management.sealed import add_key, key_of, reading
-from voiceprints.management.stopping import StoppableCommand, saying
+from voiceprints.management.stopping import StoppableCommand, saying, stopped
 from voiceprints.restoring import Found, Restored
 
-NOTHING_RESTORED: Final = "stopped; nothing was restored"
 NOT_LOOKED_OVER: Final = (
     "all is restored; stopped before it was seen whether the audit trail is intact and the models are there, "
     "as `audit verify` and `models list` tell"
 )
+OUTCOMES: Final = {
+    False: "stopped; nothing was restored",
+    True: NOT_LOOKED_OVER,
+    None: "stopped, and the database does not say whether all was restored or nothing",
+}
 SOME_CAME_BACK: Final = "stopped; recordings that have come back stay, and the same command goes on with the others"
 
 
@@ -35,7 +39,7 @@ class Command(StoppableCommand):
         )
         add_key(parser)
 
-    def handle(self, *args: Any, file: Path, recordings_only: bool, **options: Any) -> str:
+    def handle(self, *args: Any, file: Path, recordings_only: bool, **options: Any) -> str | None:
         key = key_of(options["key_file"], options["passphrase_file"])
         with reading(file) as source, tqdm(unit="recording", disable=None, leave=False) as bar:
 
@@ -45,23 +49,34 @@ class Command(StoppableCommand):
             if recordings_only:
                 with saying(SOME_CAME_BACK):
                     return json.dumps(asdict(restoring.return_recordings(source, key, show)))
-            with saying(NOTHING_RESTORED):
+            try:
                 restored = restoring.restore(source, key, show)
+            except restoring.Interrupted as interrupted:
+                raise stopped(OUTCOMES[interrupted.committed]) from None
+        said = {"version": restored.version, "created": restored.created, **asdict(restored.contents)}
+        self.stdout.write(json.dumps(said))
+        self._tell(seen_at_once(restored))
         with saying(NOT_LOOKED_OVER):
-            found = restoring.look_over()
-        for line in left_to_do(restored, found):
+            self._tell(left_to_do(restoring.look_over()))
+        return None
+
+    def _tell(self, lines: list[str]) -> None:
+        for line in lines:
             self.stderr.write(line)
-        return json.dumps({"version": restored.version, "created": restored.created, **asdict(restored.contents)})
 
 
-def left_to_do(restored: Restored, found: Found) -> list[str]:
+def seen_at_once(restored: Restored) -> list[str]:
     """For whoever restores, in lines."""
     lines = [f"{name} is set, and not to what the backup has; see `backup secrets`" for name in restored.differing]
-    lines += [
-        f"the speaker model {name} is not installed here, or not as the database knows it; see `manage.py models`"
-        for name in found.absent_models
-    ]
-    lines += [f"the audit trail is broken: {problem}" for problem in found.broken_chains]
     if restored.contents.missing:
         lines.append(f"{restored.contents.missing} files were missing already when the backup was made")
     return lines
+
+
+def left_to_do(found: Found) -> list[str]:
+    """The same of what takes longer to be found."""
+    lines = [
+        f"the speaker model {name} is not installed here, or not as the database knows it; see `manage.py models`"
+        for name in found.absent_models
+    ]
+    return lines + [f"the audit trail is broken: {problem}" for problem in found.broken_chains]
