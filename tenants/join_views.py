@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from django.contrib import messages
@@ -18,7 +19,7 @@ from tenants.console import page
 from tenants.invitations import AlreadyMember, InvitationGone, InvitationRefused, StaffStaysOutside
 from tenants.middleware import CHOSEN_TENANT
 from tenants.models import Invitation
-from tenants.origins import ActorKind, identified
+from tenants.origins import ActorKind, coming_from, origin
 from tenants.sign_in import let_in
 from tenants.sign_in_forms import INVITED, NewAccountForm, invited_to
 
@@ -71,8 +72,8 @@ def _with_new_account(request: HttpRequest, invitation: Invitation) -> HttpRespo
 def _made_member(form: Any, invitation: Invitation) -> AbstractBaseUser:
     """No account without the membership."""
     user: AbstractBaseUser = form.save()
-    identified(ActorKind.USER, user.pk, user.get_username())
-    invitations.accept(invitation, user)
+    with coming_from(replace(origin(), kind=ActorKind.USER, number=user.pk, name=user.get_username())):
+        invitations.accept(invitation, user)
     return user
 
 

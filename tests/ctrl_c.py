@@ -18,7 +18,7 @@ STOPPED = 130
 def stopped_when(condition: Callable[[], object]) -> Iterator[list[str]]:
     """Pressed as soon as this holds. What is run inside must end with one line, which lies in the list afterwards."""
     said: list[str] = []
-    thread = threading.Thread(target=_press, args=[condition, threading.main_thread().ident])
+    thread = threading.Thread(target=_press, args=[condition, threading.main_thread().ident], daemon=True)
     with _listening():
         thread.start()
         with pytest.raises(CommandError) as ended:

@@ -598,13 +598,13 @@ def piped(content, folder):
             fed.write(content)
             done.wait()
 
-    feeding = threading.Thread(target=feed)
+    feeding = threading.Thread(target=feed, daemon=True)
     feeding.start()
     try:
         yield pipe
     finally:
         done.set()
-        feeding.join()
+        feeding.join(30)
 
 
 @pytest.fixture
