@@ -280,7 +280,9 @@ def _cumulated(thresholds: Figures, targets: NDArray[Any], impostors: NDArray[An
 
 
 def _from_nothing(counts: NDArray[Any]) -> Figures:
-    return np.cumsum(np.insert(np.asarray(counts, dtype=np.float64), 0, 0.0, axis=-1), axis=-1)
+    sums = np.zeros((*counts.shape[:-1], counts.shape[-1] + 1))
+    np.cumsum(counts, axis=-1, out=sums[..., 1:])
+    return sums
 
 
 def _resampled(
@@ -319,9 +321,10 @@ def _few_thresholds(scores: Figures, wanted: Sequence[float]) -> Figures:
 
 def _drawn(count: int) -> NDArray[np.float32]:
     """How often each of so many speakers is in each crowd, shape (speakers, crowds)."""
-    generator = np.random.default_rng(0)
-    crowds = [np.bincount(generator.integers(count, size=count), minlength=count) for _ in range(BOOTSTRAP_ROUNDS)]
-    return np.array(crowds, dtype=np.float32).T.copy()
+    of_each = np.random.default_rng(0).integers(count, size=(BOOTSTRAP_ROUNDS, count))
+    places = of_each + count * np.arange(BOOTSTRAP_ROUNDS)[:, np.newaxis]
+    crowds = np.bincount(places.ravel(), minlength=BOOTSTRAP_ROUNDS * count).reshape(BOOTSTRAP_ROUNDS, count)
+    return crowds.astype(np.float32).T.copy()
 
 
 def _targets_between(
