@@ -167,9 +167,9 @@ def _refuse_another_database(data: Path) -> None:
     found = next((mark for mark in (data / MAKES_IT_ONE, data / WHOLE / MAKES_IT_ONE) if mark.is_file()), None)
     if found is None:
         raise ImproperlyConfigured(f"{data} holds something, but no database of PostgreSQL")
-    if (owner := found.stat().st_uid) != _postgres_uid():
+    if (owner := found.stat().st_uid) != (_postgres_uid() or owner):
         raise ImproperlyConfigured(f"{data} holds a database of another account, which has the number {owner}")
-    if (version := found.read_text().strip()) != POSTGRES_VERSION:
+    if (version := found.read_text(errors="replace").strip()) != POSTGRES_VERSION:
         raise ImproperlyConfigured(f"{data} holds a database of PostgreSQL {version}; this is {POSTGRES_VERSION}")
 
 

@@ -216,7 +216,7 @@ class CleanupRunAdmin(PlatformAdmin):
     @display(description=_("id"))
     def task(self, run: CleanupRun) -> str:
         """As on the page of the schedule, and for `manage.py cleanup run`."""
-        return SCHEDULED_AS[run.job]
+        return SCHEDULED_AS.get(run.job, "—")
 
     @display(description=_("state"))
     def outcome(self, run: CleanupRun) -> str:

@@ -61,8 +61,8 @@ class OtherFieldKeys(VoiceprintError):
 class Interrupted(KeyboardInterrupt):
     """By Ctrl-C. `committed`: whether all is restored and not nothing; None where nobody knows."""
 
-    def __init__(self, *, committed: bool | None) -> None:
-        self.committed = committed
+    def __init__(self, restored: Restored, *, committed: bool | None) -> None:
+        self.restored, self.committed = restored, committed
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,9 @@ def restore(source: IO[bytes], key: Key, progress: Callable[[int], object]) -> R
     refuse_unsafe_database()
     tables.refuse_used_database()
     differing = _take_over(head.secrets)
-    with _storing() as storing, transaction.atomic():
+    restored = Restored(head.created, head.version, backup.contents, differing)
+    with _storing(restored) as storing, transaction.atomic():
+        storing.transaction = tables.this_transaction()
         tables.make_tables(head.migrations, head.version)
         _fill_tables(head.tables, sections)
         with closing(few_at_once(storing.store, storing.listed(sections))) as files:
@@ -121,7 +123,7 @@ def restore(source: IO[bytes], key: Key, progress: Callable[[int], object]) -> R
         with acting_as_platform():
             note(None, Action.BACKUP_RESTORED, created=head.created, version=head.version)
         _write_secrets(head.secrets)
-    return Restored(head.created, head.version, backup.contents, differing)
+    return restored
 
 
 def look_over() -> Found:
@@ -199,6 +201,8 @@ class _Storing:
 
     def __init__(self, *, over_leftovers: bool, list_of_paths: IO[str]) -> None:
         self._over_leftovers, self._paths = over_leftovers, list_of_paths
+        self.transaction = ""
+        """Of the rows, once that has begun."""
 
     def listed(self, sections: Iterator[Section | Reached]) -> Iterator[Content]:
         for content in _contents(sections):
@@ -220,7 +224,7 @@ class _Storing:
 
 
 @contextmanager
-def _storing() -> Iterator[_Storing]:
+def _storing(restored: Restored) -> Iterator[_Storing]:
     """Into an empty storage, which it is again when the block fails, unless that has committed all the same.
 
     Raises StorageInUse, StorageFailed, Interrupted.
@@ -230,19 +234,19 @@ def _storing() -> Iterator[_Storing]:
         leftovers = storage.exists(MARK)
         if not leftovers and _any_file():
             raise StorageInUse
-    if not leftovers:
-        recordings.write_file(MARK, ContentFile(b""))
     with tempfile.TemporaryFile("w+", dir=settings.HOME) as paths:
         storing = _Storing(over_leftovers=leftovers, list_of_paths=paths)
         try:
+            if not leftovers:
+                recordings.write_file(MARK, ContentFile(b""))
             yield storing
             recordings.remove_file(MARK)
         except BaseException as error:
-            committed = _is_committed()
+            committed = _is_committed(storing.transaction)
             if committed or (committed is False and storing.undo()):
                 recordings.remove_file(MARK)
             if _began_with_ctrl_c(error):
-                raise Interrupted(committed=committed) from None
+                raise Interrupted(restored, committed=committed) from None
             if not (committed and isinstance(error, DatabaseFailed)):
                 raise
 
@@ -254,16 +258,13 @@ def _began_with_ctrl_c(error: BaseException | None) -> bool:
     return error is not None
 
 
-def _is_committed() -> bool | None:
-    """Whoever is interrupted in a commit, or loses the database, does not know. None where that does not answer."""
+def _is_committed(number: str) -> bool | None:
+    """Whoever is interrupted in a commit, or loses the database, does not know. None where that does not say it."""
     connection.close()
     try:
-        tables.refuse_used_database()
-    except tables.DatabaseInUse:
-        return True
+        return bool(number) and tables.was_committed(number)
     except DatabaseFailed:
         return None
-    return False
 
 
 def _any_file(folder: str = "") -> bool:

@@ -166,6 +166,18 @@ def refuse_used_database() -> None:
         raise DatabaseInUse(tables=count)
 
 
+def this_transaction() -> str:
+    """The number of the caller's."""
+    ((number,),) = _rows("SELECT pg_current_xact_id()::text")
+    return str(number)
+
+
+def was_committed(number: str) -> bool | None:
+    """Whether that transaction was; None while the server is still at it."""
+    ((status,),) = _rows(f"SELECT pg_xact_status('{int(number)}'::xid8)")
+    return None if status == "in progress" else bool(status == "committed")
+
+
 def make_tables(applied: Migrations, version: str) -> None:
     """In the caller's transaction: an empty database as these migrations leave it. Raises OfOtherVersion."""
     _execute(PLAIN_TEXT + "; " + NO_HURRY)

@@ -1,6 +1,7 @@
 """The embedded PostgreSQL has room for everybody at once."""
 
 import os
+import pwd
 import shutil
 import stat
 import subprocess
@@ -200,6 +201,18 @@ def test_a_database_of_somebody_else_is_refused_and_kept(short_home):
         os.chown(its, 65534, 65534)
     assert "holds a database of another account" in run(short_home, ASK_THE_DATABASE).stderr.splitlines()[-1]
     assert (data.stat().st_uid, stat.S_IMODE(data.stat().st_mode)) == (65534, 0o750)
+
+
+def test_a_database_whose_account_is_still_to_be_made_is_nobody_elses(short_home, monkeypatch):
+    """As in a fresh container with the database of the last one."""
+
+    def unknown(name):
+        raise KeyError(name)
+
+    data = database_of(embedded.POSTGRES_VERSION, short_home)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(pwd, "getpwnam", unknown)
+    embedded._refuse_what_is_somebodys(data)
 
 
 WITH_ANOTHER_PROGRAM = """

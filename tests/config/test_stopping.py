@@ -11,7 +11,7 @@ from contextlib import suppress
 import pytest
 from django.conf import settings
 
-from config import run, stopping
+from config import run, stopping, supervision
 from config.supervision import TOLD_BY
 
 # Its other method would use the same timer of the process.
@@ -152,8 +152,8 @@ import os, sys, time
 {first}
 try:
     print("begun", flush=True)
-    time.sleep(30)
-finally:
+    time.sleep(60)
+except KeyboardInterrupt:
     time.sleep(2)
     print("undone", flush=True)
     sys.exit(7)
@@ -189,7 +189,11 @@ def test_what_is_no_program_is_said(tmp_path, capsys):
 
 
 @pytest.mark.usefixtures("beside_nothing")
-def test_a_command_that_begins_as_its_launcher_is_told_to_stop_hears_of_it(monkeypatch):
+@pytest.mark.parametrize("in_a_terminal", [True, False])
+def test_a_command_that_begins_as_its_launcher_is_told_to_stop_hears_of_it(in_a_terminal, monkeypatch):
+    """Also where a terminal tells, which was before it was there."""
+    monkeypatch.setattr(run, "_terminal_tells", lambda _: in_a_terminal)
+
     def told_as_it_begins(*args, **options):
         process = popen(*args, **options)
         told(signal.SIGINT)
@@ -210,6 +214,15 @@ def test_a_launcher_whose_interruption_was_passed_over_begins_no_command(monkeyp
     monkeypatch.setattr(run, "_run_platform", passes_over)
     assert run.main(["touch", str(tmp_path / "begun")]) == 1
     assert not (tmp_path / "begun").exists()
+
+
+@pytest.mark.parametrize(("tells", "said"), [(True, "openvpr: stopping\n"), (False, "")])
+def test_that_all_stops_is_said_unless_a_command_speaks(tells, said, capsys):
+    stopping.interrupt_by(Interrupted, [signal.SIGTERM])
+    with suppress(Interrupted):
+        told()
+    supervision._stop(subprocess.Popen(["sleep", "30"], start_new_session=True), tells=tells)
+    assert capsys.readouterr().out == said
 
 
 INTERRUPTED_AS_IT_IS_LOADED = """

@@ -17,6 +17,7 @@ import pytest
 from django.conf import settings as configured
 from django.core.files.storage import FileSystemStorage
 from django.core.management import CommandError, call_command
+from django.db import Error as DatabaseFailed
 from django.db import OperationalError, connection
 
 from config.embedded import as_superuser
@@ -683,7 +684,7 @@ def test_ctrl_c_in_the_last_moment_comes_too_late(moment, to_restore, elsewhere,
     with elsewhere():
         connection.ensure_connection()
         where, name = (connection, "commit") if moment == "commit" else (restoring.recordings, "remove_file")
-        does = getattr(where, name)
+        does, said = getattr(where, name), io.StringIO()
 
         def interrupted(*about):
             does(*about)
@@ -692,7 +693,8 @@ def test_ctrl_c_in_the_last_moment_comes_too_late(moment, to_restore, elsewhere,
 
         monkeypatch.setattr(where, name, interrupted)
         with pytest.raises(CommandError, match=ALL_RESTORED):
-            call_command(*to_restore)
+            call_command(*to_restore, stdout=said)
+        assert json.loads(said.getvalue())["files"] == 4
         assert restoring.MARK not in files_in(elsewhere.folder)
         assert len(files_in(elsewhere.folder)) == 4
         assert answers("acme")[0][0] == SUSAN
@@ -716,17 +718,32 @@ def test_a_commit_of_which_nobody_heard_is_one(elsewhere, monkeypatch):
 
 
 @pytest.mark.usefixtures("voices")
+def test_tables_that_somebody_else_makes_meanwhile_are_no_success(elsewhere, fresh_database, monkeypatch):
+    content, make = made(), tables.make_tables
+
+    def too_late(*about):
+        with as_superuser(fresh_database) as superuser:
+            superuser.execute("CREATE TABLE tenants_tenant (id bigint)")
+        make(*about)
+
+    monkeypatch.setattr(tables, "make_tables", too_late)
+    with elsewhere():
+        with pytest.raises(DatabaseFailed):
+            restored(content)
+        assert files_in(elsewhere.folder) == {}
+
+
+@pytest.mark.usefixtures("voices")
 def test_where_nobody_says_whether_it_was_committed_everything_stays(elsewhere, ctrl_c, monkeypatch):
     content = made()
     with elsewhere():
         connection.ensure_connection()
         monkeypatch.setattr(connection, "commit", ctrl_c)
 
-        def silent():
+        def silent(_):
             raise OperationalError("no answer")
 
-        usual = tables.refuse_used_database
-        monkeypatch.setattr(tables, "refuse_used_database", lambda: usual() if connection.connection else silent())
+        monkeypatch.setattr(tables, "was_committed", silent)
         with pytest.raises(restoring.Interrupted) as interrupted:
             restored(content)
         assert interrupted.value.committed is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from django.core.management.base import CommandError
@@ -15,7 +16,10 @@ def words_of(error: Exception, file: Path | None = None) -> str:
     return str(error)
 
 
-def refuse_absent_folder(file: Path) -> None:
+def refuse_folder_of(file: Path) -> None:
     """Before anything is written beside it under another name. Raises CommandError."""
-    if not file.parent.is_dir():
+    # Which do not raise where nobody may look, as those of a path do.
+    if not os.path.isdir(file.parent):
         raise CommandError(f"{file.parent} is no folder")
+    if not os.access(file.parent, os.W_OK | os.X_OK):
+        raise CommandError(f"{file.parent} cannot be written")

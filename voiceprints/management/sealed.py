@@ -57,9 +57,9 @@ def reading(file: Path) -> Iterator[IO[bytes]]:
 
 
 @contextmanager
-def one_line() -> Iterator[None]:
-    """Raises CommandError for whatever may go wrong."""
+def one_line(file: Path | None = None) -> Iterator[None]:
+    """Raises CommandError for whatever may go wrong. `file`: the one meant where an error names none."""
     try:
         yield
     except (VoiceprintError, ImproperlyConfigured, OSError, DatabaseFailed, UnicodeDecodeError) as error:
-        raise CommandError(words_of(error).partition("\n")[0]) from None
+        raise CommandError(words_of(error, file).partition("\n")[0]) from None

@@ -19,7 +19,7 @@ from tqdm import tqdm
 from voiceprints import backups
 from voiceprints.backup_format import FILE, Contents, Section
 from voiceprints.encrypted_files import Key, Target, new_key
-from voiceprints.management.saying import refuse_absent_folder
+from voiceprints.management.saying import refuse_folder_of
 from voiceprints.management.sealed import PIPE, add_key, key_of, one_line, reading
 from voiceprints.management.stopping import StoppableCommand
 from voiceprints.management.stuck import never_stuck
@@ -54,14 +54,15 @@ class Command(StoppableCommand):
 
 
 def written_key(file: Path) -> str:
-    with one_line(), os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE), "w") as opened:
+    with one_line(file), os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE), "w") as opened:
         opened.write(new_key())
     return f"{file}: keep a copy where the backups are not; without it nobody can read them"
 
 
 def made(file: Path, key: Key) -> str | None:
     """What is piped goes alone to the standard output."""
-    with one_line(), never_stuck() as step, tqdm(unit="recording", disable=None, leave=False) as bar:
+    named = None if file == PIPE else file
+    with one_line(named), never_stuck() as step, tqdm(unit="recording", disable=None, leave=False) as bar:
 
         def show(done: int, total: int) -> None:
             step()
@@ -110,9 +111,9 @@ def piped() -> Iterator[IO[bytes]]:
 @contextmanager
 def whole_or_not(file: Path) -> Iterator[IO[bytes]]:
     """It appears once the block is done. Only of a process that is killed something is left, called `.part`."""
+    refuse_folder_of(file)
     if file.exists():
         raise CommandError(f"{file} exists already")
-    refuse_absent_folder(file)
     with tempfile.NamedTemporaryFile(dir=file.parent, prefix=f"{file.name}.", suffix=".part", delete=False) as target:
         unfinished = Path(target.name)
         try:

@@ -10,7 +10,7 @@ from tenants.management.base import AttributedCommand, tenant_named
 from voiceprints import bulk
 from voiceprints.errors import VoiceprintError
 from voiceprints.management.base import ended, summary
-from voiceprints.management.saying import refuse_absent_folder, words_of
+from voiceprints.management.saying import refuse_folder_of, words_of
 from voiceprints.results import LibraryKey
 
 
@@ -29,9 +29,9 @@ class Command(AttributedCommand):
 
     def handle(self, *args: Any, tenant: str, org_id: str, tag_id: str, file: Path, **options: Any) -> str:
         owner, wants = tenant_named(tenant), {name: options[name] for name in ("recordings", "embeddings")}
+        refuse_folder_of(file)
         if file.exists():
             raise CommandError(f"{file} exists already")
-        refuse_absent_folder(file)
         try:
             job = ended(owner, bulk.begin_export(owner, LibraryKey(org_id, tag_id), **wants))
             # Private to us, whole or not there at all, and never in the place of another.
@@ -40,5 +40,5 @@ class Command(AttributedCommand):
                 unfinished.flush()
                 file.hardlink_to(unfinished.name)
         except (VoiceprintError, OSError) as error:
-            raise CommandError(words_of(error)) from None
+            raise CommandError(words_of(error, file)) from None
         return summary(job)

@@ -52,13 +52,20 @@ class Command(StoppableCommand):
             try:
                 restored = restoring.restore(source, key, show)
             except restoring.Interrupted as interrupted:
+                if interrupted.committed:
+                    self._tell_restored(interrupted.restored)
                 raise stopped(OUTCOMES[interrupted.committed]) from None
-        said = {"version": restored.version, "created": restored.created, **asdict(restored.contents)}
-        self.stdout.write(json.dumps(said))
-        self._tell(seen_at_once(restored))
+            except KeyboardInterrupt:
+                raise stopped(OUTCOMES[False]) from None
+        self._tell_restored(restored)
         with saying(NOT_LOOKED_OVER):
             self._tell(left_to_do(restoring.look_over()))
         return None
+
+    def _tell_restored(self, restored: Restored) -> None:
+        said = {"version": restored.version, "created": restored.created, **asdict(restored.contents)}
+        self.stdout.write(json.dumps(said))
+        self._tell(seen_at_once(restored))
 
     def _tell(self, lines: list[str]) -> None:
         for line in lines:
