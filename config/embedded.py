@@ -164,22 +164,29 @@ def _refuse_what_is_somebodys(data: Path) -> None:
 
 def _refuse_another_database(data: Path) -> None:
     """Raises ImproperlyConfigured for none, for one of another account, and for one of another version."""
-    found = next((mark for mark in (data / MAKES_IT_ONE, data / WHOLE / MAKES_IT_ONE) if mark.is_file()), None)
+    found = _mark_of(data)
     if found is None:
         raise ImproperlyConfigured(f"{data} holds something, but no database of PostgreSQL")
-    if (owner := found.stat().st_uid) != (_postgres_uid() or owner):
+    if not _may_be_ours(owner := found.stat().st_uid):
         raise ImproperlyConfigured(f"{data} holds a database of another account, which has the number {owner}")
     if (version := found.read_text(errors="replace").strip()) != POSTGRES_VERSION:
         raise ImproperlyConfigured(f"{data} holds a database of PostgreSQL {version}; this is {POSTGRES_VERSION}")
 
 
-def _postgres_uid() -> int | None:
-    """Of the account that PostgreSQL runs under; None where there is none yet."""
+def _mark_of(data: Path) -> Path | None:
+    """What makes it a database, if it is one, or is to become one."""
+    return next((mark for mark in (data / MAKES_IT_ONE, data / WHOLE / MAKES_IT_ONE) if mark.is_file()), None)
+
+
+def _may_be_ours(owner: int) -> bool:
+    """Where PostgreSQL's account is still to be made, as in a fresh container, it gets a number that is nobody's."""
     if os.geteuid():
-        return os.geteuid()
+        return owner == os.geteuid()
     with suppress(KeyError):
-        return pwd.getpwnam(POSTGRES_ACCOUNT).pw_uid
-    return None
+        return owner == pwd.getpwnam(POSTGRES_ACCOUNT).pw_uid
+    with suppress(KeyError):
+        return not pwd.getpwuid(owner)
+    return True
 
 
 def _initdb(data: Path) -> None:
@@ -229,9 +236,12 @@ def _hand_over(data: Path) -> None:
     try:
         account = pwd.getpwnam(POSTGRES_ACCOUNT)
     except KeyError:
+        mark = _mark_of(data)
+        number = ["--uid", str(mark.stat().st_uid)] if mark else []
         subprocess.run(
             [
                 "useradd",
+                *number,
                 "--system",
                 "--user-group",
                 "--no-create-home",

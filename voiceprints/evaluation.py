@@ -321,8 +321,8 @@ def _few_thresholds(scores: Figures, wanted: Sequence[float]) -> Figures:
 
 def _drawn(count: int) -> NDArray[np.float32]:
     """How often each of so many speakers is in each crowd, shape (speakers, crowds)."""
-    of_each = np.random.default_rng(0).integers(count, size=(BOOTSTRAP_ROUNDS, count))
-    places = of_each + count * np.arange(BOOTSTRAP_ROUNDS)[:, np.newaxis]
+    places = np.random.default_rng(0).integers(count, size=(BOOTSTRAP_ROUNDS, count))
+    places += count * np.arange(BOOTSTRAP_ROUNDS)[:, np.newaxis]
     crowds = np.bincount(places.ravel(), minlength=BOOTSTRAP_ROUNDS * count).reshape(BOOTSTRAP_ROUNDS, count)
     return crowds.astype(np.float32).T.copy()
 

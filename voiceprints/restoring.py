@@ -59,10 +59,18 @@ class OtherFieldKeys(VoiceprintError):
 
 
 class Interrupted(KeyboardInterrupt):
-    """By Ctrl-C. `committed`: whether all is restored and not nothing; None where nobody knows."""
+    """By Ctrl-C. `committed`: whether all is `restored` and not nothing; None where nobody knows.
 
-    def __init__(self, restored: Restored, *, committed: bool | None) -> None:
-        self.restored, self.committed = restored, committed
+    `undone`: whether no files are left of what was not.
+    """
+
+    def __init__(self, restored: Restored | None, *, committed: bool | None, undone: bool) -> None:
+        self.restored, self.committed, self.undone = restored, committed, undone
+
+
+class OutcomeUnknown(VoiceprintError):
+    def __init__(self) -> None:
+        super().__init__("the database does not say whether all was restored or nothing; the files are kept")
 
 
 @dataclass(frozen=True)
@@ -103,13 +111,16 @@ def restore(source: IO[bytes], key: Key, progress: Callable[[int], object]) -> R
     """A whole backup, into an installation without tables and files. `progress` is told how many files are done.
 
     Of one that fails no rows and no files are left. Raises Unreadable, DatabaseInUse, StorageInUse, OtherFieldKeys,
-    OfOtherVersion, OtherTables, StorageFailed, ImproperlyConfigured, and Interrupted by Ctrl-C.
+    OfOtherVersion, OtherTables, StorageFailed, ImproperlyConfigured, OutcomeUnknown, and Interrupted by Ctrl-C.
     """
-    backup = BackupReader(source, key)
-    head, sections = backup.head, backup.sections()
-    refuse_unsafe_database()
-    tables.refuse_used_database()
-    differing = _take_over(head.secrets)
+    try:
+        backup = BackupReader(source, key)
+        head, sections = backup.head, backup.sections()
+        refuse_unsafe_database()
+        tables.refuse_used_database()
+        differing = _take_over(head.secrets)
+    except KeyboardInterrupt:
+        raise Interrupted(None, committed=False, undone=True) from None
     restored = Restored(head.created, head.version, backup.contents, differing)
     with _storing(restored) as storing, transaction.atomic():
         storing.transaction = tables.this_transaction()
@@ -227,28 +238,41 @@ class _Storing:
 def _storing(restored: Restored) -> Iterator[_Storing]:
     """Into an empty storage, which it is again when the block fails, unless that has committed all the same.
 
-    Raises StorageInUse, StorageFailed, Interrupted.
+    Raises StorageInUse, StorageFailed, OutcomeUnknown, Interrupted.
     """
     storage = storages["recordings"]
     with recordings.reading(MARK):
         leftovers = storage.exists(MARK)
         if not leftovers and _any_file():
             raise StorageInUse
+    if not leftovers:
+        recordings.write_file(MARK, ContentFile(b""))
     with tempfile.TemporaryFile("w+", dir=settings.HOME) as paths:
         storing = _Storing(over_leftovers=leftovers, list_of_paths=paths)
         try:
-            if not leftovers:
-                recordings.write_file(MARK, ContentFile(b""))
             yield storing
             recordings.remove_file(MARK)
         except BaseException as error:
-            committed = _is_committed(storing.transaction)
-            if committed or (committed is False and storing.undo()):
-                recordings.remove_file(MARK)
-            if _began_with_ctrl_c(error):
-                raise Interrupted(restored, committed=committed) from None
-            if not (committed and isinstance(error, DatabaseFailed)):
-                raise
+            if _is_committed_after(error, storing, restored):
+                return
+            raise
+
+
+def _is_committed_after(error: BaseException, storing: _Storing, restored: Restored) -> bool:
+    """Whether it has done all that it should; files of what was not are removed. Raises OutcomeUnknown, Interrupted."""
+    committed, undone, by_ctrl_c = None, False, _began_with_ctrl_c(error)
+    try:
+        committed = _is_committed(storing.transaction)
+        undone = committed is False and storing.undo()
+        if committed or undone:
+            recordings.remove_file(MARK)
+    except KeyboardInterrupt:
+        by_ctrl_c = True
+    if by_ctrl_c:
+        raise Interrupted(restored, committed=committed, undone=undone) from None
+    if committed is None and isinstance(error, DatabaseFailed):
+        raise OutcomeUnknown from None
+    return bool(committed) and isinstance(error, DatabaseFailed)
 
 
 def _began_with_ctrl_c(error: BaseException | None) -> bool:

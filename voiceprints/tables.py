@@ -6,6 +6,7 @@ trail comes back link by link, and a secret as it was encrypted.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ SESSIONS, MIGRATIONS = "tenants_consolesession", "django_migrations"
 LEFT_OUT: Final = frozenset({SESSIONS, MIGRATIONS})
 
 PIECE_BYTES: Final = 256 * 1024
+AT_IT_SECONDS: Final = 10.0
+LOOK_AGAIN_SECONDS: Final = 0.2
 
 ONE_LOOK = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 # Whatever the server is set to, the text reads the same everywhere.
@@ -173,9 +176,17 @@ def this_transaction() -> str:
 
 
 def was_committed(number: str) -> bool | None:
-    """Whether that transaction was; None while the server is still at it."""
+    """Whether that transaction was; None while the server is still at it after all, or has forgotten it."""
+    gives_up = time.monotonic() + AT_IT_SECONDS
+    # Of a client that went away the server learns a moment later.
+    while (status := _status_of(number)) == "in progress" and time.monotonic() < gives_up:
+        time.sleep(LOOK_AGAIN_SECONDS)
+    return {"committed": True, "aborted": False}.get(status)
+
+
+def _status_of(number: str) -> str:
     ((status,),) = _rows(f"SELECT pg_xact_status('{int(number)}'::xid8)")
-    return None if status == "in progress" else bool(status == "committed")
+    return str(status)
 
 
 def make_tables(applied: Migrations, version: str) -> None:

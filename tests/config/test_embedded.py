@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 
 from config import embedded
 from tests.disks import small_disk
@@ -203,16 +204,57 @@ def test_a_database_of_somebody_else_is_refused_and_kept(short_home):
     assert (data.stat().st_uid, stat.S_IMODE(data.stat().st_mode)) == (65534, 0o750)
 
 
-def test_a_database_whose_account_is_still_to_be_made_is_nobody_elses(short_home, monkeypatch):
-    """As in a fresh container with the database of the last one."""
+UNKNOWN = 54321
+
+
+@pytest.fixture
+def without_account(monkeypatch):
+    """As root in a fresh container: PostgreSQL's account is still to be made. The commands that are run."""
+    known, commands = pwd.getpwnam, []
 
     def unknown(name):
-        raise KeyError(name)
+        if name == embedded.POSTGRES_ACCOUNT and not commands:
+            raise KeyError(name)
+        return known("root")
 
-    data = database_of(embedded.POSTGRES_VERSION, short_home)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(os, "chown", lambda *_: None)
     monkeypatch.setattr(pwd, "getpwnam", unknown)
+    monkeypatch.setattr(subprocess, "run", lambda command, **_: commands.append(command))
+    return commands
+
+
+def owned_by(number, data, monkeypatch):
+    does = Path.stat
+
+    def stat_of(path, **options):
+        found = list(does(path, **options))
+        found[stat.ST_UID] = number if path.name == "PG_VERSION" else found[stat.ST_UID]
+        return os.stat_result(found)
+
+    monkeypatch.setattr(Path, "stat", stat_of)
+
+
+def test_the_account_that_is_made_for_a_database_that_is_there_gets_its_number(
+    short_home, without_account, monkeypatch
+):
+    data = database_of(embedded.POSTGRES_VERSION, short_home)
+    owned_by(UNKNOWN, data, monkeypatch)
     embedded._refuse_what_is_somebodys(data)
+    embedded._hand_over(data)
+    (command,) = without_account
+    assert command[:3] == ["useradd", "--uid", str(UNKNOWN)]
+
+
+@pytest.mark.usefixtures("without_account")
+@pytest.mark.parametrize("account", ["root", "daemon"])
+def test_a_database_of_somebody_known_is_refused_also_where_the_account_is_still_to_be_made(
+    account, short_home, monkeypatch
+):
+    data = database_of(embedded.POSTGRES_VERSION, short_home)
+    owned_by({"root": 0, "daemon": 1}[account], data, monkeypatch)
+    with pytest.raises(ImproperlyConfigured, match="of another account"):
+        embedded._refuse_what_is_somebodys(data)
 
 
 WITH_ANOTHER_PROGRAM = """

@@ -152,7 +152,7 @@ import os, sys, time
 {first}
 try:
     print("begun", flush=True)
-    time.sleep(60)
+    time.sleep(30)
 except KeyboardInterrupt:
     time.sleep(2)
     print("undone", flush=True)
@@ -218,10 +218,11 @@ def test_a_launcher_whose_interruption_was_passed_over_begins_no_command(monkeyp
 
 @pytest.mark.parametrize(("tells", "said"), [(True, "openvpr: stopping\n"), (False, "")])
 def test_that_all_stops_is_said_unless_a_command_speaks(tells, said, capsys):
+    process = subprocess.Popen(["sleep", "30"], start_new_session=True)
     stopping.interrupt_by(Interrupted, [signal.SIGTERM])
     with suppress(Interrupted):
         told()
-    supervision._stop(subprocess.Popen(["sleep", "30"], start_new_session=True), tells=tells)
+    supervision._stop(process, tells=tells)
     assert capsys.readouterr().out == said
 
 

@@ -717,6 +717,29 @@ def test_a_commit_of_which_nobody_heard_is_one(elsewhere, monkeypatch):
         assert answers("acme")[0][0] == SUSAN
 
 
+@pytest.mark.parametrize("ends", ["COMMIT", "ROLLBACK"])
+def test_the_database_says_whether_a_transaction_was_committed_once_it_is_over(ends, monkeypatch):
+    monkeypatch.setattr(tables, "AT_IT_SECONDS", 0.3)
+    with as_superuser(connection.settings_dict["NAME"]) as superuser:
+        superuser.execute("BEGIN")
+        ((number,),) = superuser.execute("SELECT pg_current_xact_id()::text").fetchall()
+        assert tables.was_committed(number) is None
+        superuser.execute(ends)
+    assert tables.was_committed(number) is (ends == "COMMIT")
+
+
+@pytest.mark.usefixtures("key_file")
+def test_who_is_stopped_again_while_files_are_removed_is_told_that_some_are_left(
+    broken_off, elsewhere, tmp_path, ctrl_c, monkeypatch
+):
+    monkeypatch.setattr(restoring._Storing, "undo", ctrl_c)
+    with piped(broken_off, tmp_path) as pipe, elsewhere():
+        with stopped_when(some_files_in(elsewhere.folder)) as said:
+            call_command("restore", str(pipe), "--key-file", str(tmp_path / "key"))
+        assert said == ["stopped; nothing was restored, but files are left, which the next restoration writes over"]
+        assert restoring.MARK in files_in(elsewhere.folder)
+
+
 @pytest.mark.usefixtures("voices")
 def test_tables_that_somebody_else_makes_meanwhile_are_no_success(elsewhere, fresh_database, monkeypatch):
     content, make = made(), tables.make_tables

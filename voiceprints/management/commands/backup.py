@@ -61,8 +61,7 @@ def written_key(file: Path) -> str:
 
 def made(file: Path, key: Key) -> str | None:
     """What is piped goes alone to the standard output."""
-    named = None if file == PIPE else file
-    with one_line(named), never_stuck() as step, tqdm(unit="recording", disable=None, leave=False) as bar:
+    with one_line(), never_stuck() as step, tqdm(unit="recording", disable=None, leave=False) as bar:
 
         def show(done: int, total: int) -> None:
             step()

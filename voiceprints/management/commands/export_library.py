@@ -40,5 +40,5 @@ class Command(AttributedCommand):
                 unfinished.flush()
                 file.hardlink_to(unfinished.name)
         except (VoiceprintError, OSError) as error:
-            raise CommandError(words_of(error, file)) from None
+            raise CommandError(words_of(error)) from None
         return summary(job)

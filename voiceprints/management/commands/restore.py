@@ -24,6 +24,7 @@ OUTCOMES: Final = {
     True: NOT_LOOKED_OVER,
     None: "stopped, and the database does not say whether all was restored or nothing",
 }
+FILES_LEFT: Final = "stopped; nothing was restored, but files are left, which the next restoration writes over"
 SOME_CAME_BACK: Final = "stopped; recordings that have come back stay, and the same command goes on with the others"
 
 
@@ -52,11 +53,9 @@ class Command(StoppableCommand):
             try:
                 restored = restoring.restore(source, key, show)
             except restoring.Interrupted as interrupted:
-                if interrupted.committed:
+                if interrupted.committed and interrupted.restored:
                     self._tell_restored(interrupted.restored)
-                raise stopped(OUTCOMES[interrupted.committed]) from None
-            except KeyboardInterrupt:
-                raise stopped(OUTCOMES[False]) from None
+                raise stopped(in_words(interrupted)) from None
         self._tell_restored(restored)
         with saying(NOT_LOOKED_OVER):
             self._tell(left_to_do(restoring.look_over()))
@@ -70,6 +69,12 @@ class Command(StoppableCommand):
     def _tell(self, lines: list[str]) -> None:
         for line in lines:
             self.stderr.write(line)
+
+
+def in_words(interrupted: restoring.Interrupted) -> str:
+    if interrupted.committed is False and not interrupted.undone:
+        return FILES_LEFT
+    return OUTCOMES[interrupted.committed]
 
 
 def seen_at_once(restored: Restored) -> list[str]:
