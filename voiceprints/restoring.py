@@ -61,7 +61,7 @@ class OtherFieldKeys(VoiceprintError):
 class Interrupted(KeyboardInterrupt):
     """By Ctrl-C. `committed`: whether all is `restored` and not nothing; None where nobody knows.
 
-    `undone`: whether no files are left of what was not.
+    `undone`: whether no files are left of what was not, nor of an earlier one.
     """
 
     def __init__(self, restored: Restored | None, *, committed: bool | None, undone: bool) -> None:
@@ -69,8 +69,8 @@ class Interrupted(KeyboardInterrupt):
 
 
 class OutcomeUnknown(VoiceprintError):
-    def __init__(self) -> None:
-        super().__init__("the database does not say whether all was restored or nothing; the files are kept")
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"{reason}; it does not say whether all was restored or nothing, and the files are kept")
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,6 @@ def restore(source: IO[bytes], key: Key, progress: Callable[[int], object]) -> R
         raise Interrupted(None, committed=False, undone=True) from None
     restored = Restored(head.created, head.version, backup.contents, differing)
     with _storing(restored) as storing, transaction.atomic():
-        storing.transaction = tables.this_transaction()
         tables.make_tables(head.migrations, head.version)
         _fill_tables(head.tables, sections)
         with closing(few_at_once(storing.store, storing.listed(sections))) as files:
@@ -134,6 +133,7 @@ def restore(source: IO[bytes], key: Key, progress: Callable[[int], object]) -> R
         with acting_as_platform():
             note(None, Action.BACKUP_RESTORED, created=head.created, version=head.version)
         _write_secrets(head.secrets)
+        storing.transaction = tables.this_transaction()
     return restored
 
 
@@ -211,9 +211,9 @@ class _Storing:
     """Stores files, and knows which, so that they can be removed again."""
 
     def __init__(self, *, over_leftovers: bool, list_of_paths: IO[str]) -> None:
-        self._over_leftovers, self._paths = over_leftovers, list_of_paths
+        self.over_leftovers, self._paths = over_leftovers, list_of_paths
         self.transaction = ""
-        """Of the rows, once that has begun."""
+        """Of the rows, once all that is left to do with them is to commit it."""
 
     def listed(self, sections: Iterator[Section | Reached]) -> Iterator[Content]:
         for content in _contents(sections):
@@ -223,7 +223,7 @@ class _Storing:
     def store(self, content: Content) -> None:
         """Raises StorageFailed."""
         with content.file:
-            if self._over_leftovers:
+            if self.over_leftovers:
                 recordings.remove_file(content.path)
             recordings.write_file(content.path, File(content.file))
 
@@ -263,7 +263,8 @@ def _is_committed_after(error: BaseException, storing: _Storing, restored: Resto
     committed, undone, by_ctrl_c = None, False, _began_with_ctrl_c(error)
     try:
         committed = _is_committed(storing.transaction)
-        undone = committed is False and storing.undo()
+        # Which files of an earlier one are left, nobody knows but by the mark.
+        undone = committed is False and storing.undo() and not storing.over_leftovers
         if committed or undone:
             recordings.remove_file(MARK)
     except KeyboardInterrupt:
@@ -271,7 +272,7 @@ def _is_committed_after(error: BaseException, storing: _Storing, restored: Resto
     if by_ctrl_c:
         raise Interrupted(restored, committed=committed, undone=undone) from None
     if committed is None and isinstance(error, DatabaseFailed):
-        raise OutcomeUnknown from None
+        raise OutcomeUnknown(str(error).partition("\n")[0]) from None
     return bool(committed) and isinstance(error, DatabaseFailed)
 
 

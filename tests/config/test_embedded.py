@@ -219,6 +219,7 @@ def without_account(monkeypatch):
 
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(os, "chown", lambda *_: None)
+    monkeypatch.setattr(embedded, "_let_pass", lambda _: None)
     monkeypatch.setattr(pwd, "getpwnam", unknown)
     monkeypatch.setattr(subprocess, "run", lambda command, **_: commands.append(command))
     return commands

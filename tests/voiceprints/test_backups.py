@@ -31,7 +31,7 @@ from tests.fresh import files_in, fresh_database, in_database, keep_recordings_i
 from voiceprints import backup_lock, backups, erasure, recordings, restoring, services, tables
 from voiceprints.backup_format import BackupReader, BackupWriter, Head, Section
 from voiceprints.encrypted_files import Damaged, Truncated, WrongKey, key_of_text, new_key
-from voiceprints.errors import BackupHoldsFiles, BackupUnderWay
+from voiceprints.errors import BackupHoldsFiles, BackupUnderWay, StorageFailed
 from voiceprints.models import DoomedRecording, Speaker, Utterance
 from voiceprints.tables import DatabaseInUse, NotMigrated, OfOtherVersion
 
@@ -494,7 +494,12 @@ def dies_at(statement):
 
 
 @pytest.mark.parametrize("where", ["the third file", "SET CONSTRAINTS ALL IMMEDIATE; "])
-def test_a_restoration_that_is_killed_leaves_no_installation_and_can_be_done_again(voices, elsewhere, settings, where):
+def test_a_restoration_that_is_killed_leaves_no_installation_and_can_be_done_again(
+    voices, elsewhere, settings, where, monkeypatch
+):
+    def fails(*_):
+        raise StorageFailed
+
     content = made()
     with elsewhere():
         connection.close()
@@ -512,6 +517,10 @@ def test_a_restoration_that_is_killed_leaves_no_installation_and_can_be_done_aga
             cursor.execute(tables.HOW_MANY)
             assert cursor.fetchone() == (0,)
         assert restoring.MARK in left
+        with monkeypatch.context() as broken, pytest.raises(StorageFailed):
+            broken.setattr(tables, "make_tables", fails)
+            restored(content)
+        assert files_in(elsewhere.folder) == left, "one that fails before it has come to the files"
         restored(content)
         with acting_as_platform():
             assert sorted(files_in(elsewhere.folder)) == sorted(

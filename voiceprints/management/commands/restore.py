@@ -56,6 +56,9 @@ class Command(StoppableCommand):
                 if interrupted.committed and interrupted.restored:
                     self._tell_restored(interrupted.restored)
                 raise stopped(in_words(interrupted)) from None
+            except KeyboardInterrupt:
+                # Before anything was begun.
+                raise stopped(OUTCOMES[False]) from None
         self._tell_restored(restored)
         with saying(NOT_LOOKED_OVER):
             self._tell(left_to_do(restoring.look_over()))
