@@ -70,10 +70,6 @@ class OperatingPoint:
     far: float
     frr: float
 
-    @property
-    def rates(self) -> tuple[float, float]:
-        return self.far, self.frr
-
 
 @dataclass(frozen=True)
 class EqualError:

@@ -106,14 +106,14 @@ def test_the_threshold_at_a_false_accept_rate_is_the_lowest_that_keeps_it():
 
     assert curve.at_far(0.3).threshold == 5
     assert curve.at_far(0.25).threshold == 5
-    assert curve.at_far(0.24).rates == (0, 0.5)
+    assert (curve.at_far(0.24).far, curve.at_far(0.24).frr) == (0, 0.5)
     assert curve.at_far(1).threshold == 1
 
 
 def test_the_rates_of_a_threshold_between_two_scores_are_those_of_the_next_score():
-    assert det_curve(INTERLEAVED).at(4.5).rates == (0.25, 0.25)
-    assert det_curve(INTERLEAVED).at(-100).rates == (1, 0)
-    assert det_curve(INTERLEAVED).at(100).rates == (0, 1)
+    assert det_curve(INTERLEAVED).rates_at(4.5) == (0.25, 0.25)
+    assert det_curve(INTERLEAVED).rates_at(-100) == (1, 0)
+    assert det_curve(INTERLEAVED).rates_at(100) == (0, 1)
 
 
 def test_likelihood_ratios_that_say_nothing_cost_one_bit():
