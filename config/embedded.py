@@ -136,7 +136,12 @@ def prepare_database() -> None:
 
 
 def _superuser_password() -> str:
-    return stored_secret(settings.HOME / "secrets" / "postgres-superuser")
+    return stored_secret(_superuser_secret())
+
+
+def _superuser_secret() -> Path:
+    """It is there before any database that we make."""
+    return settings.HOME / "secrets" / "postgres-superuser"
 
 
 def as_superuser(database: str = "template1") -> psycopg.Connection:
@@ -179,14 +184,17 @@ def _mark_of(data: Path) -> Path | None:
 
 
 def _may_be_ours(owner: int) -> bool:
-    """Where PostgreSQL's account is still to be made, as in a fresh container, it gets a number that is nobody's."""
+    """Where PostgreSQL's account is still to be made, it gets the number that the database's has lost.
+
+    As in a fresh container; a database of another program may have such a number as well.
+    """
     if os.geteuid():
         return owner == os.geteuid()
     with suppress(KeyError):
         return owner == pwd.getpwnam(POSTGRES_ACCOUNT).pw_uid
     with suppress(KeyError):
         return not pwd.getpwuid(owner)
-    return True
+    return _superuser_secret().exists()
 
 
 def _initdb(data: Path) -> None:

@@ -236,11 +236,13 @@ def owned_by(number, data, monkeypatch):
     monkeypatch.setattr(Path, "stat", stat_of)
 
 
-def test_the_account_that_is_made_for_a_database_that_is_there_gets_its_number(
-    short_home, without_account, monkeypatch
-):
+def test_the_account_that_is_made_for_a_database_of_ours_gets_its_number(short_home, without_account, monkeypatch):
     data = database_of(embedded.POSTGRES_VERSION, short_home)
+    monkeypatch.setattr(embedded.settings, "HOME", short_home)
     owned_by(UNKNOWN, data, monkeypatch)
+    with pytest.raises(ImproperlyConfigured, match="of another account"):
+        embedded._refuse_what_is_somebodys(data)
+    embedded._superuser_password()
     embedded._refuse_what_is_somebodys(data)
     embedded._hand_over(data)
     (command,) = without_account
