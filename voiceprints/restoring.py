@@ -59,12 +59,12 @@ class OtherFieldKeys(VoiceprintError):
 
 
 class Interrupted(KeyboardInterrupt):
-    """By Ctrl-C. `committed`: whether all is `restored` and not nothing; None where nobody knows.
+    """By Ctrl-C, once it had begun. `committed`: whether all is `restored` and not nothing; None where nobody knows.
 
     `undone`: whether no files are left of what was not, nor of an earlier one.
     """
 
-    def __init__(self, restored: Restored | None, *, committed: bool | None, undone: bool) -> None:
+    def __init__(self, restored: Restored, *, committed: bool | None, undone: bool) -> None:
         self.restored, self.committed, self.undone = restored, committed, undone
 
 
@@ -110,17 +110,16 @@ class Content:
 def restore(source: IO[bytes], key: Key, progress: Callable[[int], object]) -> Restored:
     """A whole backup, into an installation without tables and files. `progress` is told how many files are done.
 
-    Of one that fails no rows and no files are left. Raises Unreadable, DatabaseInUse, StorageInUse, OtherFieldKeys,
-    OfOtherVersion, OtherTables, StorageFailed, ImproperlyConfigured, OutcomeUnknown, and Interrupted by Ctrl-C.
+    Of one that fails no rows are left, and no files but those that resist.
+
+    Raises Unreadable, DatabaseInUse, StorageInUse, OtherFieldKeys, OfOtherVersion, OtherTables, StorageFailed,
+    ImproperlyConfigured, OutcomeUnknown, and Interrupted by Ctrl-C.
     """
-    try:
-        backup = BackupReader(source, key)
-        head, sections = backup.head, backup.sections()
-        refuse_unsafe_database()
-        tables.refuse_used_database()
-        differing = _take_over(head.secrets)
-    except KeyboardInterrupt:
-        raise Interrupted(None, committed=False, undone=True) from None
+    backup = BackupReader(source, key)
+    head, sections = backup.head, backup.sections()
+    refuse_unsafe_database()
+    tables.refuse_used_database()
+    differing = _take_over(head.secrets)
     restored = Restored(head.created, head.version, backup.contents, differing)
     with _storing(restored) as storing, transaction.atomic():
         tables.make_tables(head.migrations, head.version)

@@ -53,7 +53,7 @@ class Command(StoppableCommand):
             try:
                 restored = restoring.restore(source, key, show)
             except restoring.Interrupted as interrupted:
-                if interrupted.committed and interrupted.restored:
+                if interrupted.committed:
                     self._tell_restored(interrupted.restored)
                 raise stopped(in_words(interrupted)) from None
             except KeyboardInterrupt:
