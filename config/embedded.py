@@ -173,7 +173,10 @@ def _refuse_another_database(data: Path) -> None:
     if found is None:
         raise ImproperlyConfigured(f"{data} holds something, but no database of PostgreSQL")
     if not _may_be_ours(owner := found.stat().st_uid):
-        raise ImproperlyConfigured(f"{data} holds a database of another account, which has the number {owner}")
+        raise ImproperlyConfigured(
+            f"{data} holds a database of another account, which has the number {owner}; "
+            "start OpenVPR under that account, or with another OPENVPR_HOME"
+        )
     if (version := found.read_text(errors="replace").strip()) != POSTGRES_VERSION:
         raise ImproperlyConfigured(f"{data} holds a database of PostgreSQL {version}; this is {POSTGRES_VERSION}")
 
@@ -240,29 +243,31 @@ def _put_in_place(data: Path) -> None:
 
 
 def _hand_over(data: Path) -> None:
-    """Give `data` to the account PostgreSQL runs under, and let that account pass through the folders above."""
+    """Give `data` to the account PostgreSQL runs under, and let that account pass through the folders above.
+
+    Raises ImproperlyConfigured.
+    """
     try:
         account = pwd.getpwnam(POSTGRES_ACCOUNT)
     except KeyError:
         mark = _mark_of(data)
-        number = ["--uid", str(mark.stat().st_uid)] if mark else []
-        subprocess.run(
-            [
-                "useradd",
-                *number,
-                "--system",
-                "--user-group",
-                "--no-create-home",
-                "--shell",
-                "/usr/sbin/nologin",
-                POSTGRES_ACCOUNT,
-            ],
-            check=True,
-        )
+        _make_account(["--uid", str(mark.stat().st_uid)] if mark else [])
         account = pwd.getpwnam(POSTGRES_ACCOUNT)
     os.chown(data, account.pw_uid, account.pw_gid)
     for place in (data, postgres_program("postgres")):
         _let_pass(place)
+
+
+def _make_account(number: list[str]) -> None:
+    """Raises ImproperlyConfigured."""
+    options = ["--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin"]
+    try:
+        subprocess.run(["useradd", *number, *options, POSTGRES_ACCOUNT], check=True, capture_output=True, text=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        reason = error.stderr.strip().rpartition("\n")[2] if isinstance(error, subprocess.CalledProcessError) else error
+        raise ImproperlyConfigured(
+            f"PostgreSQL does not run as root, and its account {POSTGRES_ACCOUNT} could not be made: {reason}"
+        ) from None
 
 
 def _let_pass(place: Path) -> None:

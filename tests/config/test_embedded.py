@@ -249,6 +249,19 @@ def test_the_account_that_is_made_for_a_database_of_ours_gets_its_number(short_h
     assert command[:3] == ["useradd", "--uid", str(UNKNOWN)]
 
 
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [("echo first >&2; echo 'cannot lock /etc/passwd' >&2; exit 10", "cannot lock /etc/passwd"), (None, "useradd")],
+)
+def test_an_account_that_cannot_be_made_says_why(program, said, tmp_path, monkeypatch):
+    if program:
+        (tmp_path / "useradd").write_text(f"#!/bin/sh\n{program}\n")
+        (tmp_path / "useradd").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ImproperlyConfigured, match=f"account openvpr could not be made: .*{said}"):
+        embedded._make_account([])
+
+
 @pytest.mark.usefixtures("without_account")
 @pytest.mark.parametrize("account", ["root", "daemon"])
 def test_a_database_of_somebody_known_is_refused_also_where_the_account_is_still_to_be_made(
