@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import re
+import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -57,6 +60,34 @@ def test_a_full_disk_is_said_of_the_file_that_was_written():
         file.flush()
     assert words_of(full.value, Path("/dev/full")) == "/dev/full: No space left on device"
     assert words_of(full.value) == "No space left on device"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_full_disk_is_said_of_the_backup_and_of_the_export(acme, tmp_path, key_file, monkeypatch):
+    services.enroll(acme, LIBRARY, SUSAN, [audio(SUSAN)])
+    wanted = tmp_path / "wanted"
+    monkeypatch.setattr(tempfile, "NamedTemporaryFile", on_a_full_disk)
+    said = f"{wanted}: No space left on device"
+    assert refusal("backup", "make", wanted, "--key-file", key_file) == said
+    assert refusal("export_library", "acme", LIBRARY.org_id, wanted, "--tag-id", LIBRARY.tag_id) == said
+
+
+@contextmanager
+def on_a_full_disk(**options):
+    class Full(io.BytesIO):
+        name = str(options["dir"] / "unfinished")
+
+        def write(self, _):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    Path(Full.name).touch()
+    yield Full()
+
+
+def test_a_key_that_is_no_text_is_named(tmp_path):
+    key = tmp_path / "key"
+    key.write_bytes(b"\xff\xfe")
+    assert refusal("backup", "verify", tmp_path, "--key-file", key) == f"{key}: this is no text in UTF-8"
 
 
 def test_a_key_is_written_into_no_file_that_there_is(tmp_path):

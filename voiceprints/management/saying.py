@@ -3,16 +3,34 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from django.core.management.base import CommandError
 
 
 def words_of(error: Exception, file: Path | None = None) -> str:
-    """Of a file: which, and what is the matter with it. `file`: the one meant where the error names none."""
+    """In one line. Of a file: which, and what is wrong with it. `file`: the one meant where the error names none."""
+    return "; ".join([_said(error, file).partition("\n")[0], *getattr(error, "__notes__", [])])
+
+
+@contextmanager
+def naming(file: Path) -> Iterator[None]:
+    """Errors of the operating system that name no file are this one's."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(file)
+        raise
+
+
+def _said(error: Exception, file: Path | None) -> str:
     if isinstance(error, OSError) and error.strerror:
         named = error.filename2 or error.filename or file
         return f"{named}: {error.strerror}" if named else error.strerror
+    if isinstance(error, UnicodeDecodeError) and file:
+        return f"{file}: this is no text in UTF-8"
     return str(error)
 
 

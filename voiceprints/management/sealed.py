@@ -28,7 +28,7 @@ def add_key(parser: CommandParser) -> None:
 
 def key_of(key_file: Path | None, passphrase_file: Path | None, *, new: bool = False) -> Key:
     """Raises CommandError."""
-    with one_line():
+    with one_line(key_file or passphrase_file):
         if key_file:
             return key_of_text(key_file.read_text())
         if passphrase_file:
@@ -62,4 +62,4 @@ def one_line(file: Path | None = None) -> Iterator[None]:
     try:
         yield
     except (VoiceprintError, ImproperlyConfigured, OSError, DatabaseFailed, UnicodeDecodeError) as error:
-        raise CommandError(words_of(error, file).partition("\n")[0]) from None
+        raise CommandError(words_of(error, file)) from None

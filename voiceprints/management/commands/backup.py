@@ -19,12 +19,13 @@ from tqdm import tqdm
 from voiceprints import backups
 from voiceprints.backup_format import FILE, Contents, Section
 from voiceprints.encrypted_files import Key, Target, new_key
-from voiceprints.management.saying import refuse_folder_of
+from voiceprints.management.saying import naming, refuse_folder_of
 from voiceprints.management.sealed import PIPE, add_key, key_of, one_line, reading
 from voiceprints.management.stopping import StoppableCommand
 from voiceprints.management.stuck import never_stuck
 
 PRIVATE_FILE: Final = 0o600
+STANDARD_OUTPUT: Final = Path("standard output")
 
 
 class Command(StoppableCommand):
@@ -70,11 +71,11 @@ def made(file: Path, key: Key) -> str | None:
 
         if file == PIPE:
             with piped() as target:
-                tell_missing(backups.back_up(Stepping(target, step), key, show))
+                tell_missing(backups.back_up(Stepping(target, STANDARD_OUTPUT, step), key, show))
             return None
         where = file / f"openvpr-{timezone.now():%Y%m%dT%H%M%SZ}.backup" if file.is_dir() else file
         with whole_or_not(where) as target:
-            contents = backups.back_up(Stepping(target, step), key, show)
+            contents = backups.back_up(Stepping(target, where, step), key, show)
     tell_missing(contents)
     return json.dumps({"file": str(where), **asdict(contents), "rows": sum(contents.rows.values())})
 
@@ -89,10 +90,12 @@ class Stepping:
     """What was written is a step forward."""
 
     target: Target
+    file: Path
     step: Callable[[], object]
 
     def write(self, content: bytes, /) -> None:
-        self.target.write(content)
+        with naming(self.file):
+            self.target.write(content)
         self.step()
 
 
@@ -117,8 +120,9 @@ def whole_or_not(file: Path) -> Iterator[IO[bytes]]:
         unfinished = Path(target.name)
         try:
             yield cast(IO[bytes], target)
-            target.flush()
-            os.fsync(target.fileno())
+            with naming(file):
+                target.flush()
+                os.fsync(target.fileno())
             unfinished.rename(file)
         except BaseException:
             unfinished.unlink()

@@ -10,7 +10,7 @@ from tenants.management.base import AttributedCommand, tenant_named
 from voiceprints import bulk
 from voiceprints.errors import VoiceprintError
 from voiceprints.management.base import ended, summary
-from voiceprints.management.saying import refuse_folder_of, words_of
+from voiceprints.management.saying import naming, refuse_folder_of, words_of
 from voiceprints.results import LibraryKey
 
 
@@ -36,8 +36,9 @@ class Command(AttributedCommand):
             job = ended(owner, bulk.begin_export(owner, LibraryKey(org_id, tag_id), **wants))
             # Private to us, whole or not there at all, and never in the place of another.
             with tempfile.NamedTemporaryFile(dir=file.parent) as unfinished:
-                bulk.copy_file(owner, job.pk, unfinished)
-                unfinished.flush()
+                with naming(file):
+                    bulk.copy_file(owner, job.pk, unfinished)
+                    unfinished.flush()
                 file.hardlink_to(unfinished.name)
         except (VoiceprintError, OSError) as error:
             raise CommandError(words_of(error)) from None
