@@ -10,6 +10,7 @@ from __future__ import annotations
 import posixpath
 import shutil
 import tempfile
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
@@ -35,14 +36,18 @@ from voiceprints import installed, recordings, tables
 from voiceprints.backup_format import TABLE, BackupReader, Contents, Reached, Section
 from voiceprints.backups import LARGE_BYTES, few_at_once
 from voiceprints.encrypted_files import Key
-from voiceprints.errors import VoiceprintError
+from voiceprints.errors import StorageFailed, VoiceprintError
 from voiceprints.models import Utterance
+from voiceprints.stored import RESTORING
 from voiceprints.tables import Table
 from voiceprints.targets import speaker_target
 
-MARK: Final = "a-restoration-was-broken-off"
 FIELD_KEYS: Final = "OPENVPR_FIELD_KEYS"
 PRIVATE_FILE: Final = 0o600
+FILES_LEFT: Final = "nothing was restored, but files are left, which the next restoration writes over"
+TABLES_TELL: Final = (
+    "all was restored if the database has tables once it answers, and nothing otherwise; the files are kept"
+)
 
 
 class StorageInUse(VoiceprintError):
@@ -70,7 +75,7 @@ class Interrupted(KeyboardInterrupt):
 
 class OutcomeUnknown(VoiceprintError):
     def __init__(self, reason: str) -> None:
-        super().__init__(f"{reason}; it does not say whether all was restored or nothing, and the files are kept")
+        super().__init__(f"{reason}; {TABLES_TELL}")
 
 
 @dataclass(frozen=True)
@@ -110,7 +115,7 @@ class Content:
 def restore(source: IO[bytes], key: Key, progress: Callable[[int], object]) -> Restored:
     """A whole backup, into an installation without tables and files. `progress` is told how many files are done.
 
-    Of one that fails no rows are left, and no files but those that resist.
+    Of one that fails no rows are left, and no files but those that resist, of which a note of the error tells.
 
     Raises Unreadable, DatabaseInUse, StorageInUse, OtherFieldKeys, OfOtherVersion, OtherTables, StorageFailed,
     ImproperlyConfigured, OutcomeUnknown, and Interrupted by Ctrl-C.
@@ -211,6 +216,7 @@ class _Storing:
 
     def __init__(self, *, over_leftovers: bool, list_of_paths: IO[str]) -> None:
         self.over_leftovers, self._paths = over_leftovers, list_of_paths
+        self._writing, self._under_way, self._over = threading.Condition(), 0, False
         self.transaction = ""
         """Of the rows, once all that is left to do with them is to commit it."""
 
@@ -221,16 +227,32 @@ class _Storing:
 
     def store(self, content: Content) -> None:
         """Raises StorageFailed."""
-        with content.file:
+        with content.file, self._counted():
             if self.over_leftovers:
                 recordings.remove_file(content.path)
             recordings.write_file(content.path, File(content.file))
 
     def undo(self) -> bool:
-        """Whether nothing is left."""
+        """Whether nothing is left. It waits for what is being written, and nothing is any more."""
+        with self._writing:
+            self._over = True
+            self._writing.wait_for(lambda: not self._under_way)
         self._paths.seek(0)
         removed = [recordings.remove_file(line.rstrip("\n")) for line in self._paths]
         return all(removed)
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        with self._writing:
+            if self._over:
+                raise StorageFailed("too late")
+            self._under_way += 1
+        try:
+            yield
+        finally:
+            with self._writing:
+                self._under_way -= 1
+                self._writing.notify_all()
 
 
 @contextmanager
@@ -240,17 +262,17 @@ def _storing(restored: Restored) -> Iterator[_Storing]:
     Raises StorageInUse, StorageFailed, OutcomeUnknown, Interrupted.
     """
     storage = storages["recordings"]
-    with recordings.reading(MARK):
-        leftovers = storage.exists(MARK)
+    with recordings.reading(RESTORING):
+        leftovers = storage.exists(RESTORING)
         if not leftovers and _any_file():
             raise StorageInUse
     if not leftovers:
-        recordings.write_file(MARK, ContentFile(b""))
+        recordings.write_file(RESTORING, ContentFile(b""))
     with tempfile.TemporaryFile("w+", dir=settings.HOME) as paths:
         storing = _Storing(over_leftovers=leftovers, list_of_paths=paths)
         try:
             yield storing
-            recordings.remove_file(MARK)
+            recordings.remove_file(RESTORING)
         except BaseException as error:
             if _is_committed_after(error, storing, restored):
                 return
@@ -258,21 +280,26 @@ def _storing(restored: Restored) -> Iterator[_Storing]:
 
 
 def _is_committed_after(error: BaseException, storing: _Storing, restored: Restored) -> bool:
-    """Whether it has done all that it should; files of what was not are removed. Raises OutcomeUnknown, Interrupted."""
+    """Whether it has done all that it should; files of what was not are removed, or the error gets a note.
+
+    Raises OutcomeUnknown, Interrupted.
+    """
     committed, undone, by_ctrl_c = None, False, _began_with_ctrl_c(error)
     try:
         committed = _is_committed(storing.transaction)
         # Which files of an earlier one are left, nobody knows but by the mark.
         undone = committed is False and storing.undo() and not storing.over_leftovers
         if committed or undone:
-            recordings.remove_file(MARK)
+            recordings.remove_file(RESTORING)
     except KeyboardInterrupt:
         by_ctrl_c = True
     if by_ctrl_c:
         raise Interrupted(restored, committed=committed, undone=undone) from None
-    if committed is None and isinstance(error, DatabaseFailed):
+    if committed is None:
         raise OutcomeUnknown(str(error).partition("\n")[0]) from None
-    return bool(committed) and isinstance(error, DatabaseFailed)
+    if not committed and not undone:
+        error.add_note(FILES_LEFT)
+    return committed and isinstance(error, DatabaseFailed)
 
 
 def _began_with_ctrl_c(error: BaseException | None) -> bool:
@@ -285,10 +312,7 @@ def _began_with_ctrl_c(error: BaseException | None) -> bool:
 def _is_committed(number: str) -> bool | None:
     """Whoever is interrupted in a commit, or loses the database, does not know. None where that does not say it."""
     connection.close()
-    try:
-        return bool(number) and tables.was_committed(number)
-    except DatabaseFailed:
-        return None
+    return bool(number) and tables.was_committed(number)
 
 
 def _any_file(folder: str = "") -> bool:

@@ -27,7 +27,7 @@ from tenants.trail import note
 from voiceprints.disk import JOB_FILES
 from voiceprints.models import DoomedRecording, Job, StorageFinding, Utterance
 from voiceprints.recordings import remove_file
-from voiceprints.stored import PAGE, StoredFile, is_stored, remove_empty_folders, stored_files
+from voiceprints.stored import PAGE, RESTORING, StoredFile, is_stored, remove_empty_folders, stored_files
 
 logger = logging.getLogger("openvpr.cleanup")
 
@@ -37,7 +37,9 @@ YOUNGEST: Final = timedelta(days=1)
 """Longer than any request or job needs from a file to its row."""
 ASKED_AT_ONCE: Final = 8
 REMOVED_AT_ONCE: Final = 10
-OUR_NAMES: Final = re.compile(r"[^/]+/\d{8}/[0-9a-f-]{36}\.flac|" + JOB_FILES + r"/tenant-\d+/[0-9a-f]{32}(\.\w+)*")
+OUR_NAMES: Final = re.compile(
+    r"[^/]+/\d{8}/[0-9a-f-]{36}\.flac|" + JOB_FILES + r"/tenant-\d+/[0-9a-f]{32}(\.\w+)*|" + RESTORING
+)
 
 
 @dataclass(frozen=True)

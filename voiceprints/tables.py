@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from typing import Any, Final, cast
 
+from django.db import Error as DatabaseFailed
 from django.db import connection, transaction
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.recorder import MigrationRecorder
@@ -28,6 +29,8 @@ LEFT_OUT: Final = frozenset({SESSIONS, MIGRATIONS})
 PIECE_BYTES: Final = 256 * 1024
 AT_IT_SECONDS: Final = 10.0
 LOOK_AGAIN_SECONDS: Final = 0.2
+NO_ANSWER: Final = "no answer"
+UNSETTLED: Final = frozenset({"in progress", NO_ANSWER})
 
 ONE_LOOK = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 # Whatever the server is set to, the text reads the same everywhere.
@@ -176,16 +179,20 @@ def this_transaction() -> str:
 
 
 def was_committed(number: str) -> bool | None:
-    """Whether that transaction was; None while the server is still at it after all, or has forgotten it."""
+    """Whether that transaction was; None while the server does not answer or is still at it, or has forgotten it."""
     gives_up = time.monotonic() + AT_IT_SECONDS
-    # Of a client that went away the server learns a moment later.
-    while (status := _status_of(number)) == "in progress" and time.monotonic() < gives_up:
+    # Of a client that went away the server learns a moment later; and it may just be started anew.
+    while (status := _status_of(number)) in UNSETTLED and time.monotonic() < gives_up:
         time.sleep(LOOK_AGAIN_SECONDS)
     return {"committed": True, "aborted": False}.get(status)
 
 
 def _status_of(number: str) -> str:
-    ((status,),) = _rows(f"SELECT pg_xact_status('{int(number)}'::xid8)")
+    try:
+        ((status,),) = _rows(f"SELECT pg_xact_status('{int(number)}'::xid8)")
+    except DatabaseFailed:
+        connection.close()
+        return NO_ANSWER
     return str(status)
 
 

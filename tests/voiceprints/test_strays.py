@@ -21,6 +21,7 @@ from tests.cast import KEN, LIBRARY, SUSAN, WEI, audio
 from tests.voiceprints.test_s3 import s3
 from voiceprints import bulk, recordings, services, strays
 from voiceprints.models import Job, StorageFinding
+from voiceprints.stored import RESTORING
 from voiceprints.strays import NotOurStorage
 
 __all__ = ["s3"]
@@ -113,6 +114,14 @@ def test_a_file_without_a_row_is_found_and_goes_after_a_week(enrolled, recording
     with acting_as_platform():
         told = AuditEvent.all_tenants.get(tenant_id=0, action=Action.STRAYS_REMOVED)
     assert told.details == {"files": 1, "bytes": 4}
+
+
+def test_the_mark_of_a_restoration_goes_once_there_are_tables(enrolled, recordings_folder):
+    stray(RESTORING)
+    sweep()
+    assert findings() == [("stray", RESTORING)]
+    assert sweep(timedelta(days=10)).removed == 1
+    assert on_disk(recordings_folder) == sorted(enrolled)
 
 
 def test_a_file_that_a_request_may_still_be_writing_is_none(enrolled):

@@ -22,9 +22,8 @@ NOT_LOOKED_OVER: Final = (
 OUTCOMES: Final = {
     False: "stopped; nothing was restored",
     True: NOT_LOOKED_OVER,
-    None: "stopped, and the database does not say whether all was restored or nothing",
+    None: f"stopped; {restoring.TABLES_TELL}",
 }
-FILES_LEFT: Final = "stopped; nothing was restored, but files are left, which the next restoration writes over"
 SOME_CAME_BACK: Final = "stopped; recordings that have come back stay, and the same command goes on with the others"
 
 
@@ -50,17 +49,20 @@ class Command(StoppableCommand):
             if recordings_only:
                 with saying(SOME_CAME_BACK):
                     return json.dumps(asdict(restoring.return_recordings(source, key, show)))
+            too_late = False
             try:
                 restored = restoring.restore(source, key, show)
             except restoring.Interrupted as interrupted:
-                if interrupted.committed:
-                    self._tell_restored(interrupted.restored)
-                raise stopped(in_words(interrupted)) from None
+                if not interrupted.committed:
+                    raise stopped(in_words(interrupted)) from None
+                restored, too_late = interrupted.restored, True
             except KeyboardInterrupt:
                 # Before anything was begun.
                 raise stopped(OUTCOMES[False]) from None
-        self._tell_restored(restored)
         with saying(NOT_LOOKED_OVER):
+            self._tell_restored(restored)
+            if too_late:
+                raise KeyboardInterrupt
             self._tell(left_to_do(restoring.look_over()))
         return None
 
@@ -76,7 +78,7 @@ class Command(StoppableCommand):
 
 def in_words(interrupted: restoring.Interrupted) -> str:
     if interrupted.committed is False and not interrupted.undone:
-        return FILES_LEFT
+        return f"stopped; {restoring.FILES_LEFT}"
     return OUTCOMES[interrupted.committed]
 
 
