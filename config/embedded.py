@@ -175,7 +175,7 @@ def _refuse_another_database(data: Path) -> None:
     if not _may_be_ours(owner := found.stat().st_uid):
         raise ImproperlyConfigured(
             f"{data} holds a database of another account, which has the number {owner}; "
-            "start OpenVPR under that account, or with another OPENVPR_HOME"
+            "start OpenVPR under that account, with all that belongs to its OPENVPR_HOME, or with another OPENVPR_HOME"
         )
     if (version := found.read_text(errors="replace").strip()) != POSTGRES_VERSION:
         raise ImproperlyConfigured(f"{data} holds a database of PostgreSQL {version}; this is {POSTGRES_VERSION}")
@@ -187,9 +187,9 @@ def _mark_of(data: Path) -> Path | None:
 
 
 def _may_be_ours(owner: int) -> bool:
-    """Where PostgreSQL's account is still to be made, it gets the number that the database's has lost.
+    """Where PostgreSQL's account is still to be made, as in a fresh container, it will have the number of this owner.
 
-    As in a fresh container; a database of another program may have such a number as well.
+    Of a number without an account only the secret of our superuser tells that the database is no other program's.
     """
     if os.geteuid():
         return owner == os.geteuid()
@@ -264,7 +264,7 @@ def _make_account(number: list[str]) -> None:
     try:
         subprocess.run(["useradd", *number, *options, POSTGRES_ACCOUNT], check=True, capture_output=True, text=True)
     except (OSError, subprocess.CalledProcessError) as error:
-        reason = error.stderr.strip().rpartition("\n")[2] if isinstance(error, subprocess.CalledProcessError) else error
+        reason = getattr(error, "stderr", "").strip().rpartition("\n")[2] or error
         raise ImproperlyConfigured(
             f"PostgreSQL does not run as root, and its account {POSTGRES_ACCOUNT} could not be made: {reason}"
         ) from None
