@@ -169,6 +169,11 @@ class EngineUnreachable(VoiceprintError):
 class StorageFailed(VoiceprintError):
     """The recording could not be written or read."""
 
+    @classmethod
+    def by(cls, error: Exception) -> StorageFailed:
+        """In words that name no path, of which the text of an error may be full."""
+        return cls(getattr(error, "strerror", None) or type(error).__name__)
+
 
 class FilesInHand(StorageFailed):
     """Somebody else, such as a sweep, is just removing them."""

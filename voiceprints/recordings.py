@@ -155,7 +155,7 @@ def write_file(path: str, content: File[bytes]) -> None:
     try:
         stored = storages["recordings"].save(path, content)
     except STORAGE_FAILURES as error:
-        raise StorageFailed(type(error).__name__) from error
+        raise StorageFailed.by(error) from error
     if stored != path:
         raise StorageFailed("the storage chose another path")
 
@@ -169,7 +169,7 @@ def reading(path: str) -> Iterator[None]:
         _refuse_absent_bucket()
         raise FileNotFoundError(path) from None
     except STORAGE_FAILURES as error:
-        raise StorageFailed(type(error).__name__) from error
+        raise StorageFailed.by(error) from error
 
 
 def _refuse_absent_bucket() -> None:
@@ -179,7 +179,7 @@ def _refuse_absent_bucket() -> None:
         try:
             storage.must_be_there()
         except STORAGE_FAILURES as error:
-            raise StorageFailed(type(error).__name__) from error
+            raise StorageFailed.by(error) from error
 
 
 def found(path: str) -> IO[bytes]:
@@ -354,6 +354,6 @@ def remove_file(path: str) -> bool:
     try:
         storages["recordings"].delete(path)
     except STORAGE_FAILURES as error:
-        logger.warning("a recording could not be removed and will be tried again: %s", type(error).__name__)
+        logger.warning("a recording could not be removed: %s", StorageFailed.by(error))
         return False
     return True
