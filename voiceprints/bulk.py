@@ -6,7 +6,6 @@ that stores the job, and what it raises undoes it; `by` is who asks for it, in w
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from typing import IO, Any
@@ -218,13 +217,15 @@ def delete_file(tenant: Tenant, job_id: int) -> Job:
 
 def copy_file(tenant: Tenant, job_id: int, target: IO[bytes]) -> None:
     """Raises JobNotFound, JobFileNotFound, StorageFailed."""
+    path = file_of(tenant, job_id)
     try:
-        file = recordings.opened(file_of(tenant, job_id))
+        file = recordings.opened(path)
     except FileNotFoundError:
         raise JobFileNotFound(job_id=str(job_id)) from None
     serving.note_fetched(tenant, job_id)
     with file:
-        shutil.copyfileobj(file, target)
+        for piece in recordings.pieces(file, path):
+            target.write(piece)
 
 
 # --- What the jobs do ------------------------------------------------------------------------------------------------

@@ -56,6 +56,7 @@ SELECT %s, unnest(%s::text[]), %s::timestamptz, %s
 STRIKE = "DELETE FROM voiceprints_doomedrecording WHERE path = ANY(%s)"
 
 LONGEST_FOLDER_BYTES = 150
+PIECE_BYTES = 1024 * 1024
 UNSAFE_IN_PATH = re.compile(r"[\x00-\x1f\x7f/\\%]|\A\.{1,2}\Z")
 
 
@@ -202,6 +203,13 @@ def read(path: str, limit_bytes: int = -1) -> bytes:
     """The content of a file, or its first `limit_bytes`. Raises as `reading` does."""
     with opened(path) as file, reading(path):
         return file.read(limit_bytes)
+
+
+def pieces(file: IO[bytes], path: str) -> Iterator[bytes]:
+    """Of a file that was opened, what is left to be read. Raises as `reading` does."""
+    with reading(path):
+        while piece := file.read(PIECE_BYTES):
+            yield piece
 
 
 def size(path: str) -> int:

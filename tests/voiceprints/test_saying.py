@@ -7,14 +7,16 @@ import io
 import os
 import re
 import tempfile
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from django.core.files.base import File
 from django.core.management import CommandError, call_command
 
 from tests.cast import LIBRARY, SUSAN, audio
+from tests.full_disk import no_file_longer_than
 from voiceprints import services
+from voiceprints.disk import Disk, naming
 from voiceprints.encrypted_files import new_key
 from voiceprints.management.saying import words_of
 
@@ -72,16 +74,49 @@ def test_a_full_disk_is_said_of_the_backup_and_of_the_export(acme, tmp_path, key
     assert refusal("export_library", "acme", LIBRARY.org_id, wanted, "--tag-id", LIBRARY.tag_id) == said
 
 
-@contextmanager
 def on_a_full_disk(**options):
-    class Full(io.BytesIO):
-        name = str(options["dir"] / "unfinished")
+    """What is left in its buffer fails once more when it is closed."""
+    raw = io.FileIO("/dev/full", "w")
+    raw.name = str(options["dir"] / "unfinished")
+    Path(raw.name).touch()
+    return io.BufferedWriter(raw)
 
-        def write(self, _):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    Path(Full.name).touch()
-    yield Full()
+@pytest.mark.django_db(transaction=True)
+def test_a_full_disk_is_said_of_a_manifest(acme, tmp_path, key_file):
+    backup, manifest = tmp_path / "backup", tmp_path / "manifest"
+    services.enroll(acme, LIBRARY, SUSAN, [audio(SUSAN)])
+    call_command("backup", "make", str(backup), "--key-file", str(key_file))
+    with no_file_longer_than(10):
+        said = refusal("backup", "verify", backup, "--key-file", key_file, "--manifest", manifest)
+    assert said == f"{manifest}: File too large"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_export_that_cannot_be_read_is_not_said_of_the_file_that_was_to_be_written(acme, tmp_path, monkeypatch):
+    class Broken(File):
+        def read(self, *_):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    services.enroll(acme, LIBRARY, SUSAN, [audio(SUSAN)])
+    opens = Disk._open
+    monkeypatch.setattr(Disk, "_open", lambda *about: Broken(opens(*about)))
+    wanted = tmp_path / "wanted"
+    assert refusal("export_library", "acme", LIBRARY.org_id, wanted, "--tag-id", LIBRARY.tag_id) == "Input/output error"
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_a_backup_that_cannot_be_read_is_named(listed, tmp_path, key_file):
+    manifest = ["--manifest", tmp_path / "manifest"] if listed else []
+    # Of which nobody may read what no process has in its memory.
+    unreadable = Path("/proc/self/mem")
+    said = refusal("backup", "verify", unreadable, "--key-file", key_file, *manifest)
+    assert said == f"{unreadable}: Input/output error"
+
+
+def test_a_failure_that_the_operating_system_does_not_number_keeps_its_words():
+    with pytest.raises(OSError, match=r"^timed out$"), naming("/wanted"):
+        raise OSError("timed out")
 
 
 def test_a_key_that_is_no_text_is_named(tmp_path):

@@ -6,8 +6,11 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO, AnyStr
 
 from django.core.management.base import CommandError
+
+from voiceprints.disk import naming
 
 
 def words_of(error: Exception, file: Path | None = None) -> str:
@@ -16,13 +19,13 @@ def words_of(error: Exception, file: Path | None = None) -> str:
 
 
 @contextmanager
-def naming(file: Path) -> Iterator[None]:
-    """Errors of the operating system that name no file are this one's."""
-    try:
-        yield
-    except OSError as error:
-        error.filename = error.filename or str(file)
-        raise
+def written(opened: IO[AnyStr], file: Path) -> Iterator[IO[AnyStr]]:
+    """In the block, after which it is closed. What that fails with and names no file is said of `file`."""
+    with naming(file):
+        try:
+            yield opened
+        finally:
+            opened.close()
 
 
 def _said(error: Exception, file: Path | None) -> str:

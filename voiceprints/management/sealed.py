@@ -48,7 +48,7 @@ def _asked(new: bool) -> str:
 @contextmanager
 def reading(file: Path) -> Iterator[IO[bytes]]:
     """The file, or what is piped in. Raises CommandError, also for what goes wrong with it in the block."""
-    with one_line():
+    with one_line(file):
         if file == PIPE:
             yield sys.stdin.buffer
         else:

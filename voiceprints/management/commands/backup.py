@@ -18,14 +18,15 @@ from tqdm import tqdm
 
 from voiceprints import backups
 from voiceprints.backup_format import FILE, Contents, Section
+from voiceprints.disk import naming
 from voiceprints.encrypted_files import Key, Target, new_key
-from voiceprints.management.saying import naming, refuse_folder_of
+from voiceprints.management.saying import refuse_folder_of, written
 from voiceprints.management.sealed import PIPE, add_key, key_of, one_line, reading
 from voiceprints.management.stopping import StoppableCommand
 from voiceprints.management.stuck import never_stuck
 
 PRIVATE_FILE: Final = 0o600
-STANDARD_OUTPUT: Final = Path("standard output")
+STANDARD_OUTPUT: Final = "standard output"
 
 
 class Command(StoppableCommand):
@@ -71,11 +72,11 @@ def made(file: Path, key: Key) -> str | None:
 
         if file == PIPE:
             with piped() as target:
-                tell_missing(backups.back_up(Stepping(target, STANDARD_OUTPUT, step), key, show))
+                tell_missing(backups.back_up(Stepping(target, step), key, show))
             return None
         where = file / f"openvpr-{timezone.now():%Y%m%dT%H%M%SZ}.backup" if file.is_dir() else file
         with whole_or_not(where) as target:
-            contents = backups.back_up(Stepping(target, where, step), key, show)
+            contents = backups.back_up(Stepping(target, step), key, show)
     tell_missing(contents)
     return json.dumps({"file": str(where), **asdict(contents), "rows": sum(contents.rows.values())})
 
@@ -90,12 +91,10 @@ class Stepping:
     """What was written is a step forward."""
 
     target: Target
-    file: Path
     step: Callable[[], object]
 
     def write(self, content: bytes, /) -> None:
-        with naming(self.file):
-            self.target.write(content)
+        self.target.write(content)
         self.step()
 
 
@@ -103,8 +102,9 @@ class Stepping:
 def piped() -> Iterator[IO[bytes]]:
     """The standard output. When the block fails, what is left in its buffer waits for no reader."""
     try:
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
+        with naming(STANDARD_OUTPUT):
+            yield sys.stdout.buffer
+            sys.stdout.buffer.flush()
     except BaseException:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise
@@ -116,13 +116,14 @@ def whole_or_not(file: Path) -> Iterator[IO[bytes]]:
     refuse_folder_of(file)
     if file.exists():
         raise CommandError(f"{file} exists already")
-    with tempfile.NamedTemporaryFile(dir=file.parent, prefix=f"{file.name}.", suffix=".part", delete=False) as target:
-        unfinished = Path(target.name)
+    begin, end = f"{file.name}.", ".part"
+    part = tempfile.NamedTemporaryFile(dir=file.parent, prefix=begin, suffix=end, delete=False)  # noqa: SIM115
+    unfinished = Path(part.name)
+    with written(cast(IO[bytes], part), file) as target:
         try:
-            yield cast(IO[bytes], target)
-            with naming(file):
-                target.flush()
-                os.fsync(target.fileno())
+            yield target
+            target.flush()
+            os.fsync(target.fileno())
             unfinished.rename(file)
         except BaseException:
             unfinished.unlink()
@@ -130,13 +131,15 @@ def whole_or_not(file: Path) -> Iterator[IO[bytes]]:
 
 
 def verified(file: Path, key: Key, manifest: Path | None) -> str:
-    with reading(file) as source, manifest.open("x") if manifest else nullcontext() as listed:
+    with reading(file) as source, written(manifest.open("x"), manifest) if manifest else nullcontext() as listed:
 
         def tell(section: Section) -> None:
-            if listed and section.kind == FILE:
-                listed.write(line_of(section))
+            if listed and manifest and section.kind == FILE:
+                with naming(manifest):
+                    listed.write(line_of(section))
 
-        backup = backups.verify(source, key, tell)
+        with naming(file):
+            backup = backups.verify(source, key, tell)
         said = {"version": backup.head.version, "created": backup.head.created, **asdict(backup.contents)}
         if listed:
             listed.write(json.dumps({**said, "migrations": backup.head.migrations}) + "\n")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 from django.core.management.base import CommandError, CommandParser
 
@@ -10,7 +10,7 @@ from tenants.management.base import AttributedCommand, tenant_named
 from voiceprints import bulk
 from voiceprints.errors import VoiceprintError
 from voiceprints.management.base import ended, summary
-from voiceprints.management.saying import naming, refuse_folder_of, words_of
+from voiceprints.management.saying import refuse_folder_of, words_of, written
 from voiceprints.results import LibraryKey
 
 
@@ -35,10 +35,9 @@ class Command(AttributedCommand):
         try:
             job = ended(owner, bulk.begin_export(owner, LibraryKey(org_id, tag_id), **wants))
             # Private to us, whole or not there at all, and never in the place of another.
-            with tempfile.NamedTemporaryFile(dir=file.parent) as unfinished:
-                with naming(file):
-                    bulk.copy_file(owner, job.pk, unfinished)
-                    unfinished.flush()
+            with written(cast(IO[bytes], tempfile.NamedTemporaryFile(dir=file.parent)), file) as unfinished:
+                bulk.copy_file(owner, job.pk, unfinished)
+                unfinished.flush()
                 file.hardlink_to(unfinished.name)
         except (VoiceprintError, OSError) as error:
             raise CommandError(words_of(error)) from None
