@@ -6,7 +6,6 @@ goes on enrolling and deleting: no file goes before the backup is made.
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -26,6 +25,7 @@ from voiceprints.backup_format import BackupReader, BackupWriter, Contents, Head
 from voiceprints.encrypted_files import Key, Target
 from voiceprints.errors import StorageFailed
 from voiceprints.models import Job, Utterance
+from voiceprints.path_list import path_list
 
 # Files up to this size are read at one go, ahead of their turn.
 LARGE_BYTES: Final = 8 * 1024 * 1024
@@ -43,13 +43,13 @@ Progress = Callable[[int, int], object]
 
 def back_up(target: Target, key: Key, progress: Progress) -> Contents:
     """Write a backup into `target`. Raises BackupUnderWay, BackupInterrupted, NotMigrated, StorageFailed, OSError."""
-    with backup_lock.all_kept(), tempfile.TemporaryFile("w+", dir=settings.HOME) as paths:
+    with backup_lock.all_kept(), path_list() as paths:
         with tables.one_look():
             writer = BackupWriter(target, key, _head())
             _write_rows(writer)
-            total = _write_down(_paths_in_use(), paths)
-        paths.seek(0)
-        _write_files(writer, (line.rstrip("\n") for line in paths), lambda done: progress(done, total))
+            for path in _paths_in_use():
+                paths.add(path)
+        _write_files(writer, paths, lambda done: progress(done, len(paths)))
     contents = writer.finish()
     with acting_as_platform():
         note(None, Action.BACKUP_MADE, **_in_short(contents))
@@ -120,11 +120,6 @@ def _paths_in_use() -> Iterator[str]:
         yield from filter(None, (*inputs, output))
 
 
-def _write_down(paths: Iterable[str], file: IO[str]) -> int:
-    """A line each; returns how many. No path of ours has a line break in it."""
-    return sum(file.write(f"{path}\n") > 0 for path in paths)
-
-
 def _write_files(writer: BackupWriter, paths: Iterable[str], progress: Callable[[int], object]) -> None:
     with closing(few_at_once(_fetched, paths, ended=False)) as files:
         for done, fetched in enumerate(files, 1):
@@ -154,6 +149,5 @@ def _fetched(path: str) -> tuple[str, Iterable[bytes] | None]:
 
 def _pieces(path: str) -> Iterator[bytes]:
     """Of a large file, read when it is its turn. Raises FileNotFoundError, StorageFailed."""
-    with recordings.opened(path) as file, recordings.reading(path):
-        while piece := file.read(LARGE_BYTES):
-            yield piece
+    with recordings.opened(path) as file:
+        yield from recordings.pieces(file, path)

@@ -29,14 +29,15 @@ from tenants.models import AuditEvent, Tenant
 from tests.cast import KEN, LIBRARY, SUSAN, WEI, audio
 from tests.ctrl_c import STOPPED, stopped_when
 from tests.fresh import files_in, fresh_database, in_database, keep_recordings_in
-from voiceprints import backup_lock, backups, erasure, recordings, restoring, services, tables
+from tests.full_disk import no_file_longer_than
+from voiceprints import backup_lock, backups, erasure, recordings, restored_files, restoring, services, tables
 from voiceprints.backup_format import BackupReader, BackupWriter, Head, Section
 from voiceprints.disk import Disk
 from voiceprints.encrypted_files import Damaged, Truncated, WrongKey, key_of_text, new_key
 from voiceprints.errors import BackupHoldsFiles, BackupUnderWay, StorageFailed
 from voiceprints.models import DoomedRecording, Speaker, Utterance
 from voiceprints.stored import RESTORING
-from voiceprints.tables import DatabaseInUse, NotMigrated, OfOtherVersion
+from voiceprints.tables import DatabaseInUse, NotMigrated, OfOtherVersion, RestorationUnderWay
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -429,9 +430,7 @@ def test_the_command_says_that_a_recording_is_missing(voices, recordings_folder,
 
 
 def is_untouched(elsewhere):
-    with connection.cursor() as cursor:
-        cursor.execute(tables.HOW_MANY)
-        return cursor.fetchone() == (0,) and files_in(elsewhere.folder) == {}
+    return not has_tables() and files_in(elsewhere.folder) == {}
 
 
 @pytest.mark.parametrize("spoil", [lambda content: content[:-1], lambda content: content[:-40] + bytes(40)])
@@ -450,20 +449,25 @@ def test_a_used_database_and_a_used_storage_are_left_alone(voices, elsewhere, re
     with elsewhere():
         (elsewhere.folder / "acme").mkdir(parents=True)
         (elsewhere.folder / "acme" / "1.flac").write_bytes(b"somebody's")
-        with pytest.raises(restoring.StorageInUse):
+        with pytest.raises(restored_files.StorageInUse):
             restored(content)
         assert files_in(elsewhere.folder) == {"acme/1.flac": b"somebody's"}
 
 
-def test_one_of_another_version_is_refused(voices, elsewhere):
+def of_version_9():
     said = BackupReader(io.BytesIO(made()), KEY).head
     content = io.BytesIO()
     head = Head("9.0", said.created, [*said.migrations, ("tenants", "9999_future")], said.tables, said.secrets)
     writer = BackupWriter(content, KEY, head)
     writer.finish()
+    return content.getvalue()
+
+
+def test_one_of_another_version_is_refused(voices, elsewhere):
+    content = of_version_9()
     with elsewhere():
         with pytest.raises(OfOtherVersion, match=r"another OpenVPR, 9\.0, which had tenants\.9999_future"):
-            restored(content.getvalue())
+            restored(content)
         assert is_untouched(elsewhere)
 
 
@@ -496,40 +500,112 @@ def dies_at(statement):
     return execute
 
 
-@pytest.mark.parametrize("where", ["the third file", "SET CONSTRAINTS ALL IMMEDIATE; "])
-def test_a_restoration_that_is_killed_leaves_no_installation_and_can_be_done_again(
-    voices, elsewhere, settings, where, monkeypatch
-):
-    def fails(*_):
-        raise StorageFailed
-
-    content = made()
-    with elsewhere():
-        connection.close()
-        child = os.fork()
-        if child == 0:
-            if where == "the third file":
-                dying = {"BACKEND": f"{__name__}.DyingStorage", "OPTIONS": {"location": elsewhere.folder}}
-                settings.STORAGES = settings.STORAGES | {"recordings": dying}
-            with connection.execute_wrapper(dies_at(where)):
-                restored(content)
+def in_a_process_of_its_own(deed):
+    """How that ends, as `os.waitpid` says it."""
+    connection.close()
+    child = os.fork()
+    if child == 0:
+        try:
+            deed()
             os._exit(0)
-        assert os.waitpid(child, 0)[1] == signal.SIGKILL
-        left = files_in(elsewhere.folder)
-        with connection.cursor() as cursor:
-            cursor.execute(tables.HOW_MANY)
-            assert cursor.fetchone() == (0,)
-        assert RESTORING in left
-        with monkeypatch.context() as broken, pytest.raises(StorageFailed):
-            broken.setattr(tables, "make_tables", fails)
+        finally:
+            os._exit(1)
+    return os.waitpid(child, 0)[1]
+
+
+@pytest.fixture(params=["the third file", "SET CONSTRAINTS ALL IMMEDIATE; "])
+def killed(request, voices, elsewhere, settings):
+    """A restoration; the whole content of the backup, and the files that were left."""
+    content, where = made(), request.param
+
+    def dies():
+        if where == "the third file":
+            dying = {"BACKEND": f"{__name__}.DyingStorage", "OPTIONS": {"location": elsewhere.folder}}
+            settings.STORAGES = settings.STORAGES | {"recordings": dying}
+        with connection.execute_wrapper(dies_at(where)):
             restored(content)
-        assert files_in(elsewhere.folder) == left, "one that fails before it has come to the files"
+
+    with elsewhere():
+        assert in_a_process_of_its_own(dies) == signal.SIGKILL
+    return content, files_in(elsewhere.folder)
+
+
+def has_tables():
+    with connection.cursor() as cursor:
+        cursor.execute(tables.HOW_MANY)
+        return cursor.fetchone() != (0,)
+
+
+def test_a_restoration_that_is_killed_leaves_no_installation_and_can_be_done_again(killed, elsewhere):
+    content, left = killed
+    assert RESTORING in left
+    with elsewhere():
+        assert not has_tables()
         restored(content)
         with acting_as_platform():
-            assert sorted(files_in(elsewhere.folder)) == sorted(
-                Utterance.all_tenants.values_list("recording", flat=True)
-            )
+            kept = Utterance.all_tenants.values_list("recording", flat=True)
+            assert sorted(files_in(elsewhere.folder)) == sorted(kept)
         assert answers("acme")[0][0] == SUSAN
+
+
+def test_one_that_fails_where_an_earlier_one_was_killed_leaves_its_files_and_says_so(killed, elsewhere):
+    newer, (content, left) = of_version_9(), killed
+    with elsewhere():
+        with pytest.raises(OfOtherVersion) as refused:
+            restored(newer)
+        assert refused.value.__notes__ == [restored_files.FILES_LEFT]
+        assert files_in(elsewhere.folder) == left
+        restored(content)
+
+
+@pytest.mark.usefixtures("voices")
+def test_a_disk_that_is_full_leaves_nothing_and_says_so(elsewhere):
+    content = made()
+
+    def fails():
+        with no_file_longer_than(100), pytest.raises((OSError, StorageFailed), match="File too large") as full:
+            restored(content)
+        assert full.value.__notes__ == ["nothing was restored"]
+
+    with elsewhere():
+        assert in_a_process_of_its_own(fails) == 0
+        assert is_untouched(elsewhere)
+
+
+@pytest.mark.usefixtures("voices")
+def test_where_nothing_can_be_written_down_nothing_is_stored(elsewhere, settings, tmp_path):
+    content = made()
+    settings.HOME = tmp_path / "absent"
+    with elsewhere():
+        with pytest.raises(FileNotFoundError):
+            restored(content)
+        assert is_untouched(elsewhere)
+
+
+@pytest.mark.usefixtures("voices")
+def test_a_mark_that_resists_is_told_of(elsewhere, monkeypatch):
+    newer = of_version_9()
+    monkeypatch.setattr(Disk, "delete", resists)
+    with elsewhere():
+        with pytest.raises(OfOtherVersion) as refused:
+            restored(newer)
+        assert refused.value.__notes__ == [restored_files.FILES_LEFT]
+
+
+@pytest.mark.usefixtures("voices")
+def test_two_restorations_at_once_are_one_too_many_until_the_first_has_undone_all(elsewhere, monkeypatch):
+    content, newer, undo = made(), of_version_9(), restored_files.Storing.undo
+
+    def another(storing):
+        with pytest.raises(RestorationUnderWay):
+            restored(content)
+        return undo(storing)
+
+    monkeypatch.setattr(restored_files.Storing, "undo", another)
+    with elsewhere():
+        with pytest.raises(OfOtherVersion):
+            restored(newer)
+        assert is_untouched(elsewhere)
 
 
 def test_what_goes_wrong_is_said_in_one_line(voices, tmp_path):
@@ -695,7 +771,7 @@ def test_ctrl_c_after_all_was_restored_says_that_it_was(to_restore, elsewhere, c
 def test_ctrl_c_in_the_last_moment_comes_too_late(moment, to_restore, elsewhere, ctrl_c, monkeypatch):
     with elsewhere():
         connection.ensure_connection()
-        where, name = (connection, "commit") if moment == "commit" else (restoring.recordings, "remove_file")
+        where, name = (connection, "commit") if moment == "commit" else (recordings, "remove_file")
         does, said = getattr(where, name), io.StringIO()
 
         def interrupted(*about):
@@ -744,7 +820,7 @@ def test_the_database_says_whether_a_transaction_was_committed_once_it_is_over(e
 def test_who_is_stopped_again_while_files_are_removed_is_told_that_some_are_left(
     broken_off, elsewhere, tmp_path, ctrl_c, monkeypatch
 ):
-    monkeypatch.setattr(restoring._Storing, "undo", ctrl_c)
+    monkeypatch.setattr(restored_files.Storing, "undo", ctrl_c)
     with piped(broken_off, tmp_path) as pipe, elsewhere():
         with stopped_when(some_files_in(elsewhere.folder)) as said:
             call_command("restore", str(pipe), "--key-file", str(tmp_path / "key"))
@@ -786,8 +862,11 @@ def test_where_nobody_says_whether_it_was_committed_everything_stays(
         monkeypatch.setattr(connection, "commit", ends)
         monkeypatch.setattr(connection, "connect", lost)
         monkeypatch.setattr(tables, "AT_IT_SECONDS", 0.3)
-        with pytest.raises(CommandError, match=f"{re.escape(restoring.TABLES_TELL)}$"):
+        with pytest.raises(CommandError) as ended:
             call_command(*to_restore)
+        begins = "stopped" if pressed else "the server closed the connection"
+        assert str(ended.value) == f"{begins}; {restored_files.TABLES_TELL}"
+        assert ended.value.returncode == (STOPPED if pressed else 1)
         assert len(files_in(elsewhere.folder)) == 4 + len([RESTORING])
 
 
@@ -831,9 +910,8 @@ def test_who_presses_ctrl_c_again_while_files_are_stored_leaves_none(elsewhere, 
     monkeypatch.setattr(backups.Future, "result", ctrl_c)
     monkeypatch.setattr(backups.ThreadPoolExecutor, "shutdown", again)
     with elsewhere():
-        with pytest.raises(restoring.Interrupted) as interrupted:
-            restoring.restore(io.BytesIO(content), KEY, ignored)
-        assert (interrupted.value.committed, interrupted.value.undone) == (False, True)
+        with pytest.raises(restored_files.Interrupted, match=r"^nothing was restored$"):
+            restored(content)
         shut_down(*pools)
         assert is_untouched(elsewhere)
 
@@ -846,6 +924,6 @@ def test_files_that_are_left_of_a_restoration_that_failed_are_told_of(
     (tmp_path / "cut").write_bytes(broken_off)
     monkeypatch.setattr(Disk, "delete", resists)
     with elsewhere():
-        with pytest.raises(CommandError, match=f"^the backup ends too early, .*; {restoring.FILES_LEFT}$"):
+        with pytest.raises(CommandError, match=f"^the backup ends too early, .*; {restored_files.FILES_LEFT}$"):
             call_command("restore", str(tmp_path / "cut"), "--key-file", str(key_file))
         assert RESTORING in files_in(elsewhere.folder)

@@ -18,7 +18,7 @@ from tenants.context import acting_as_platform
 from tests.archives import csv_manifest, voices, zipped
 from tests.cast import KEN, LIBRARY, SUSAN, audio, recording
 from tests.fresh import fresh_database, in_database
-from voiceprints import backups, bulk, erasure, recordings, restoring, services, work
+from voiceprints import backups, bulk, erasure, recordings, restored_files, restoring, services, work
 from voiceprints.encrypted_files import key_of_passphrase
 from voiceprints.errors import RecordingNotFound, StorageFailed
 from voiceprints.models import DoomedRecording
@@ -186,7 +186,7 @@ def test_a_bucket_that_is_in_use_is_left_alone(acme, s3, fresh_database):
     _, bucket = s3
     services.enroll(acme, LIBRARY, SUSAN, [audio(SUSAN)])
     backup, kept = made(), objects(bucket)
-    with in_database(fresh_database), pytest.raises(restoring.StorageInUse):
+    with in_database(fresh_database), pytest.raises(restored_files.StorageInUse):
         restoring.restore(backup, KEY, lambda done: None)
     assert objects(bucket) == kept
 

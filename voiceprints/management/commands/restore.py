@@ -13,17 +13,13 @@ from tqdm import tqdm
 from voiceprints import restoring
 from voiceprints.management.sealed import add_key, key_of, reading
 from voiceprints.management.stopping import StoppableCommand, saying, stopped
+from voiceprints.restored_files import Interrupted
 from voiceprints.restoring import Found, Restored
 
 NOT_LOOKED_OVER: Final = (
     "all is restored; stopped before it was seen whether the audit trail is intact and the models are there, "
     "as `audit verify` and `models list` tell"
 )
-OUTCOMES: Final = {
-    False: "stopped; nothing was restored",
-    True: NOT_LOOKED_OVER,
-    None: f"stopped; {restoring.TABLES_TELL}",
-}
 SOME_CAME_BACK: Final = "stopped; recordings that have come back stay, and the same command goes on with the others"
 
 
@@ -49,20 +45,14 @@ class Command(StoppableCommand):
             if recordings_only:
                 with saying(SOME_CAME_BACK):
                     return json.dumps(asdict(restoring.return_recordings(source, key, show)))
-            too_late = False
             try:
                 restored = restoring.restore(source, key, show)
-            except restoring.Interrupted as interrupted:
-                if not interrupted.committed:
-                    raise stopped(in_words(interrupted)) from None
-                restored, too_late = interrupted.restored, True
-            except KeyboardInterrupt:
-                # Before anything was begun.
-                raise stopped(OUTCOMES[False]) from None
+            except Interrupted as interrupted:
+                raise stopped(f"stopped; {interrupted}") from None
         with saying(NOT_LOOKED_OVER):
             self._tell_restored(restored)
-            if too_late:
-                raise KeyboardInterrupt
+            if restored.ctrl_c_too_late:
+                raise stopped(NOT_LOOKED_OVER)
             self._tell(left_to_do(restoring.look_over()))
         return None
 
@@ -74,12 +64,6 @@ class Command(StoppableCommand):
     def _tell(self, lines: list[str]) -> None:
         for line in lines:
             self.stderr.write(line)
-
-
-def in_words(interrupted: restoring.Interrupted) -> str:
-    if interrupted.committed is False and not interrupted.undone:
-        return f"stopped; {restoring.FILES_LEFT}"
-    return OUTCOMES[interrupted.committed]
 
 
 def seen_at_once(restored: Restored) -> list[str]:
