@@ -23,6 +23,7 @@ from django.db import connection
 from voiceprints import recordings, tables
 from voiceprints.backup_format import TABLE, Reached, Section
 from voiceprints.backups import LARGE_BYTES
+from voiceprints.disk import naming
 from voiceprints.errors import StorageFailed, VoiceprintError
 from voiceprints.path_list import PathList, path_list
 from voiceprints.stored import RESTORING
@@ -93,9 +94,9 @@ class Storing:
         with self._writing:
             self._over = True
             self._writing.wait_for(lambda: not self._under_way)
-        gone = all([recordings.remove_file(path) for path in self._paths])  # noqa: C419 - each is to be removed
+        removed = [recordings.remove_file(path) for path in self._paths]
         # Which files of an earlier one are left, nobody knows but by the mark.
-        return gone and not self._over_leftovers and recordings.remove_file(RESTORING)
+        return all(removed) and not self._over_leftovers and recordings.remove_file(RESTORING)
 
     @contextmanager
     def _counted(self) -> Iterator[None]:
@@ -145,6 +146,7 @@ def contents(sections: Iterator[Section | Reached]) -> Iterator[Content]:
             deque(section.pieces, maxlen=0)
             continue
         with ExitStack() as unless_used:
+            unless_used.enter_context(naming(tempfile.gettempdir()))
             spooled = unless_used.enter_context(tempfile.SpooledTemporaryFile(LARGE_BYTES))
             length = sum(spooled.write(piece) for piece in section.pieces)
             spooled.seek(0)

@@ -28,6 +28,7 @@ from tenants.trail import note
 from voiceprints import installed, recordings, tables
 from voiceprints.backup_format import BackupReader, Contents, Reached, Section
 from voiceprints.backups import few_at_once
+from voiceprints.disk import naming
 from voiceprints.encrypted_files import Key
 from voiceprints.errors import VoiceprintError
 from voiceprints.models import Utterance
@@ -198,6 +199,7 @@ def _write_secrets(wanted: dict[str, str]) -> None:
         if name in wanted and path.read_text() != wanted[name]:
             shutil.copy2(path, path.with_name(f"{path.name}.before-restoration"))
             draft = path.with_name(f".{path.name}.restored")
-            draft.touch(PRIVATE_FILE)
-            draft.write_text(wanted[name])
+            with naming(draft):
+                draft.touch(PRIVATE_FILE)
+                draft.write_text(wanted[name])
             draft.replace(path)

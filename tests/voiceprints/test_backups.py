@@ -11,6 +11,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from contextlib import contextmanager, suppress
 
@@ -32,6 +33,7 @@ from tests.fresh import files_in, fresh_database, in_database, keep_recordings_i
 from tests.full_disk import no_file_longer_than
 from voiceprints import backup_lock, backups, erasure, recordings, restored_files, restoring, services, tables
 from voiceprints.backup_format import BackupReader, BackupWriter, Head, Section
+from voiceprints.backups import LARGE_BYTES
 from voiceprints.disk import Disk
 from voiceprints.encrypted_files import Damaged, Truncated, WrongKey, key_of_text, new_key
 from voiceprints.errors import BackupHoldsFiles, BackupUnderWay, StorageFailed
@@ -570,6 +572,15 @@ def test_a_disk_that_is_full_leaves_nothing_and_says_so(elsewhere):
     with elsewhere():
         assert in_a_process_of_its_own(fails) == 0
         assert is_untouched(elsewhere)
+
+
+def test_a_full_disk_for_temporary_files_is_named(voices, elsewhere, recordings_folder, tmp_path, key_file):
+    (recordings_folder / next(iter(files_in(recordings_folder)))).write_bytes(bytes(LARGE_BYTES + 1))
+    backup = tmp_path / "backup"
+    backup.write_bytes(made())
+    with elsewhere(), no_file_longer_than(LARGE_BYTES), pytest.raises(CommandError) as full:
+        call_command("restore", str(backup), "--key-file", str(key_file))
+    assert str(full.value) == f"{tempfile.gettempdir()}: File too large; nothing was restored"
 
 
 @pytest.mark.usefixtures("voices")

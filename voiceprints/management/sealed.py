@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import getpass
+import io
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import CommandError, CommandParser
 from django.db import Error as DatabaseFailed
 
+from voiceprints.disk import naming
 from voiceprints.encrypted_files import Key, key_of_passphrase, key_of_text
 from voiceprints.errors import VoiceprintError
 from voiceprints.management.saying import words_of
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 PIPE = Path("-")
 
@@ -45,14 +50,22 @@ def _asked(new: bool) -> str:
     return passphrase
 
 
+class _Named(io.FileIO):
+    """What goes wrong when it is read is said of it, and not of what is written meanwhile."""
+
+    def readinto(self, buffer: WriteableBuffer) -> int | None:
+        with naming(str(self.name)):
+            return super().readinto(buffer)
+
+
 @contextmanager
 def reading(file: Path) -> Iterator[IO[bytes]]:
     """The file, or what is piped in. Raises CommandError, also for what goes wrong with it in the block."""
-    with one_line(file):
+    with one_line():
         if file == PIPE:
             yield sys.stdin.buffer
         else:
-            with file.open("rb") as opened:
+            with io.BufferedReader(_Named(file)) as opened:
                 yield opened
 
 

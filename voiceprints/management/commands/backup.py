@@ -134,12 +134,10 @@ def verified(file: Path, key: Key, manifest: Path | None) -> str:
     with reading(file) as source, written(manifest.open("x"), manifest) if manifest else nullcontext() as listed:
 
         def tell(section: Section) -> None:
-            if listed and manifest and section.kind == FILE:
-                with naming(manifest):
-                    listed.write(line_of(section))
+            if listed and section.kind == FILE:
+                listed.write(line_of(section))
 
-        with naming(file):
-            backup = backups.verify(source, key, tell)
+        backup = backups.verify(source, key, tell)
         said = {"version": backup.head.version, "created": backup.head.created, **asdict(backup.contents)}
         if listed:
             listed.write(json.dumps({**said, "migrations": backup.head.migrations}) + "\n")
