@@ -125,6 +125,12 @@ def test_a_key_that_is_no_text_is_named(tmp_path):
     assert refusal("backup", "verify", tmp_path, "--key-file", key) == f"{key}: this is no text in UTF-8"
 
 
+@pytest.mark.parametrize("option", ["--key-file", "--passphrase-file"])
+def test_a_key_that_never_ends_is_refused(option, tmp_path):
+    said = "/dev/zero: this is too long for a key or passphrase"
+    assert refusal("backup", "verify", tmp_path, option, "/dev/zero") == said
+
+
 def test_a_key_is_written_into_no_file_that_there_is(tmp_path):
     key = tmp_path / "key"
     key.write_text(TEXT)

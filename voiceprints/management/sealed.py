@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 PIPE = Path("-")
+LONGEST_KEY_FILE = 4096
 
 
 def add_key(parser: CommandParser) -> None:
@@ -35,10 +36,19 @@ def key_of(key_file: Path | None, passphrase_file: Path | None, *, new: bool = F
     """Raises CommandError."""
     with one_line(key_file or passphrase_file):
         if key_file:
-            return key_of_text(key_file.read_text())
+            return key_of_text(_text_of(key_file))
         if passphrase_file:
-            return key_of_passphrase(passphrase_file.read_text().partition("\n")[0])
+            return key_of_passphrase(_text_of(passphrase_file).partition("\n")[0])
         return key_of_passphrase(_asked(new))
+
+
+def _text_of(file: Path) -> str:
+    """It may be a pipe or a device, which ends or does not. Raises CommandError."""
+    with file.open() as opened:
+        text = opened.read(LONGEST_KEY_FILE + 1)
+    if len(text) > LONGEST_KEY_FILE:
+        raise CommandError(f"{file}: this is too long for a key or passphrase")
+    return text
 
 
 def _asked(new: bool) -> str:
