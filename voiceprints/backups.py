@@ -108,7 +108,9 @@ def _head() -> Head:
 def _write_rows(writer: BackupWriter) -> None:
     written = tables.tables()
     for table in written:
-        writer.table(table.name, tables.rows_of(table))
+        # Which has the connection to itself until it is closed, so nothing could be undone before.
+        with closing(tables.rows_of(table)) as rows:
+            writer.table(table.name, rows)
     writer.sequences(tables.sequences(table.name for table in written))
 
 

@@ -7,7 +7,7 @@ trail comes back link by link, and a secret as it was encrypted.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
@@ -141,7 +141,7 @@ def tables() -> list[Table]:
     return [Table(name, tuple(_column(COLUMNS, [name]))) for name in TopologicalSorter(pointers).static_order()]
 
 
-def rows_of(table: Table) -> Iterator[bytes]:
+def rows_of(table: Table) -> Generator[bytes, None, None]:
     """As PostgreSQL's COPY tells them: one line each, many in a piece."""
     with connection.cursor() as cursor, cursor.copy(table.copy("TO STDOUT")) as copy:
         gathered = bytearray()

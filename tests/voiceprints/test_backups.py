@@ -21,6 +21,7 @@ from django.core.files.storage import FileSystemStorage
 from django.core.management import CommandError, call_command
 from django.db import Error as DatabaseFailed
 from django.db import OperationalError, connection
+from django.utils import timezone
 
 from config.embedded import as_superuser
 from tenants import sealing
@@ -407,6 +408,23 @@ def test_a_backup_that_fails_holds_nobody_up(voices, recordings_folder):
     acme, _ = voices
     services.delete_libraries(acme, acme.libraries.all())
     assert len(files_in(recordings_folder)) == 1
+
+
+@pytest.fixture
+def many_rows(acme):
+    """More than are written at one go."""
+    with acting_as(acme):
+        paths = [f"{number:0200}" for number in range(20_000)]
+        recordings.doom(acme, paths, not_before=timezone.now())
+
+
+@pytest.mark.usefixtures("many_rows")
+@pytest.mark.timeout(60, method="thread")
+def test_a_backup_whose_target_fails_in_the_midst_of_a_table_ends_at_once(tmp_path):
+    backup = tmp_path / "backup"
+    with backup.open("wb", buffering=0) as target, no_file_longer_than(MEBIBYTE), pytest.raises(OSError, match="large"):
+        backups.back_up(target, KEY, ignored)
+    assert backup_lock.holder() is None
 
 
 def test_a_recording_that_was_lost_before_is_told_of(voices, recordings_folder, elsewhere):
