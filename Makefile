@@ -38,8 +38,8 @@ lint: .venv/development
 lock: .venv/development
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile $(LOCK) requirements.in -o requirements.txt
-	$(BIN)/uv pip compile $(LOCK) -c requirements.txt requirements-dev.in -o requirements-dev.txt
-	$(BIN)/uv pip compile $(LOCK) -c requirements.txt requirements-wespeaker.in -o requirements-wespeaker.txt
+	$(BIN)/uv pip compile $(LOCK) requirements-dev.in -o requirements-dev.txt
+	$(BIN)/uv pip compile $(LOCK) requirements-wespeaker.in -o requirements-wespeaker.txt
 LOCK := --quiet --upgrade --python-version 3.11 --universal --fork-strategy fewest \
 	--no-emit-index-url --no-annotate --custom-compile-command "make lock"
 
