@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,17 +15,6 @@ JOB_FILES: Final = "jobs"
 """What jobs work on or have made, likewise."""
 OTHERS: Final = frozenset({IMPORT_FOLDERS, JOB_FILES})
 """They stay when they are empty, also where an organisation has such a name and its recordings in the same folder."""
-
-
-@contextmanager
-def naming(file: Path | str) -> Iterator[None]:
-    """What the operating system refuses in the block without naming a file is said of this one."""
-    try:
-        yield
-    except OSError as error:
-        if error.strerror and not error.filename:
-            error.filename = str(file)
-        raise
 
 
 class Disk(FileSystemStorage):

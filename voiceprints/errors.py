@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -166,13 +167,18 @@ class EngineUnreachable(VoiceprintError):
     """The broker between us and the workers does not answer."""
 
 
+def in_words(error: Exception) -> str:
+    """Without paths, of which the text of an error may be full."""
+    number = getattr(error, "errno", None)
+    return os.strerror(number) if number else type(error).__name__
+
+
 class StorageFailed(VoiceprintError):
     """The recording could not be written or read."""
 
     @classmethod
     def by(cls, error: Exception) -> StorageFailed:
-        """In words that name no path, of which the text of an error may be full."""
-        return cls(getattr(error, "strerror", None) or type(error).__name__)
+        return cls(in_words(error))
 
 
 class FilesInHand(StorageFailed):

@@ -9,7 +9,7 @@ from typing import IO
 
 from django.conf import settings
 
-from voiceprints.disk import naming
+from voiceprints.naming import naming
 
 
 class PathList:

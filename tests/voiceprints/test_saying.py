@@ -6,6 +6,7 @@ import errno
 import io
 import os
 import re
+import sys
 import tempfile
 from pathlib import Path
 
@@ -16,9 +17,10 @@ from django.core.management import CommandError, call_command
 from tests.cast import LIBRARY, SUSAN, audio
 from tests.full_disk import no_file_longer_than
 from voiceprints import services
-from voiceprints.disk import Disk, naming
+from voiceprints.disk import Disk
 from voiceprints.encrypted_files import new_key
 from voiceprints.management.saying import words_of
+from voiceprints.naming import naming
 
 TEXT = "of somebody else"
 
@@ -112,6 +114,20 @@ def test_a_backup_that_cannot_be_read_is_named(listed, tmp_path, key_file):
     unreadable = Path("/proc/self/mem")
     said = refusal("backup", "verify", unreadable, "--key-file", key_file, *manifest)
     assert said == f"{unreadable}: Input/output error"
+
+
+def test_a_standard_input_that_cannot_be_read_is_named(tmp_path, key_file, monkeypatch):
+    with open("/proc/self/mem", "rb") as unreadable:
+        monkeypatch.setattr(sys, "stdin", unreadable)
+        said = refusal("backup", "verify", "-", "--key-file", key_file, "--manifest", tmp_path / "manifest")
+    assert said == "standard input: Input/output error"
+
+
+def test_what_follows_the_first_line_is_no_part_of_a_key(tmp_path, key_file):
+    key_file.write_text(key_file.read_text().rstrip("\n") + "\n" + 5000 * "of somebody else")
+    assert refusal("backup", "verify", tmp_path / "absent", "--key-file", key_file).endswith(
+        "No such file or directory"
+    )
 
 
 def test_a_failure_that_the_operating_system_does_not_number_keeps_its_words():

@@ -3,29 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, AnyStr
 
 from django.core.management.base import CommandError
-
-from voiceprints.disk import naming
 
 
 def words_of(error: Exception, file: Path | None = None) -> str:
     """In one line. Of a file: which, and what is wrong with it. `file`: the one meant where the error names none."""
     return "; ".join([_said(error, file).partition("\n")[0], *getattr(error, "__notes__", [])])
-
-
-@contextmanager
-def written(opened: IO[AnyStr], file: Path) -> Iterator[IO[AnyStr]]:
-    """In the block, after which it is closed. What that fails with and names no file is said of `file`."""
-    with naming(file):
-        try:
-            yield opened
-        finally:
-            opened.close()
 
 
 def _said(error: Exception, file: Path | None) -> str:

@@ -8,22 +8,19 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, Final
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import CommandError, CommandParser
 from django.db import Error as DatabaseFailed
 
-from voiceprints.disk import naming
 from voiceprints.encrypted_files import Key, key_of_passphrase, key_of_text
 from voiceprints.errors import VoiceprintError
 from voiceprints.management.saying import words_of
+from voiceprints.naming import Named
 
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
-
-PIPE = Path("-")
-LONGEST_KEY_FILE = 4096
+PIPE: Final = Path("-")
+LONGEST_KEY_CHARACTERS: Final = 4096
 
 
 def add_key(parser: CommandParser) -> None:
@@ -36,19 +33,19 @@ def key_of(key_file: Path | None, passphrase_file: Path | None, *, new: bool = F
     """Raises CommandError."""
     with one_line(key_file or passphrase_file):
         if key_file:
-            return key_of_text(_text_of(key_file))
+            return key_of_text(_first_line_of(key_file))
         if passphrase_file:
-            return key_of_passphrase(_text_of(passphrase_file).partition("\n")[0])
+            return key_of_passphrase(_first_line_of(passphrase_file))
         return key_of_passphrase(_asked(new))
 
 
-def _text_of(file: Path) -> str:
-    """It may be a pipe or a device, which ends or does not. Raises CommandError."""
+def _first_line_of(file: Path) -> str:
+    """Of what may also be a pipe, or a device that never ends. Raises CommandError."""
     with file.open() as opened:
-        text = opened.read(LONGEST_KEY_FILE + 1)
-    if len(text) > LONGEST_KEY_FILE:
+        line = opened.readline(LONGEST_KEY_CHARACTERS + 1)
+    if len(line) > LONGEST_KEY_CHARACTERS:
         raise CommandError(f"{file}: this is too long for a key or passphrase")
-    return text
+    return line.rstrip("\n")
 
 
 def _asked(new: bool) -> str:
@@ -60,23 +57,13 @@ def _asked(new: bool) -> str:
     return passphrase
 
 
-class _Named(io.FileIO):
-    """What goes wrong when it is read is said of it, and not of what is written meanwhile."""
-
-    def readinto(self, buffer: WriteableBuffer) -> int | None:
-        with naming(str(self.name)):
-            return super().readinto(buffer)
-
-
 @contextmanager
 def reading(file: Path) -> Iterator[IO[bytes]]:
     """The file, or what is piped in. Raises CommandError, also for what goes wrong with it in the block."""
     with one_line():
-        if file == PIPE:
-            yield sys.stdin.buffer
-        else:
-            with io.BufferedReader(_Named(file)) as opened:
-                yield opened
+        named = Named(sys.stdin.fileno(), "standard input") if file == PIPE else Named(file, str(file))
+        with io.BufferedReader(named) as opened:
+            yield opened
 
 
 @contextmanager

@@ -18,12 +18,12 @@ from tqdm import tqdm
 
 from voiceprints import backups
 from voiceprints.backup_format import FILE, Contents, Section
-from voiceprints.disk import naming
 from voiceprints.encrypted_files import Key, Target, new_key
-from voiceprints.management.saying import refuse_folder_of, written
+from voiceprints.management.saying import refuse_folder_of
 from voiceprints.management.sealed import PIPE, add_key, key_of, one_line, reading
 from voiceprints.management.stopping import StoppableCommand
 from voiceprints.management.stuck import never_stuck
+from voiceprints.naming import naming, written
 
 PRIVATE_FILE: Final = 0o600
 STANDARD_OUTPUT: Final = "standard output"
@@ -72,7 +72,8 @@ def made(file: Path, key: Key) -> str | None:
 
         if file == PIPE:
             with piped() as target:
-                tell_missing(backups.back_up(Stepping(target, step), key, show))
+                contents = backups.back_up(Stepping(target, step), key, show)
+            tell_missing(contents)
             return None
         where = file / f"openvpr-{timezone.now():%Y%m%dT%H%M%SZ}.backup" if file.is_dir() else file
         with whole_or_not(where) as target:

@@ -10,7 +10,8 @@ from tenants.management.base import AttributedCommand, tenant_named
 from voiceprints import bulk
 from voiceprints.errors import VoiceprintError
 from voiceprints.management.base import ended, summary
-from voiceprints.management.saying import refuse_folder_of, words_of, written
+from voiceprints.management.saying import refuse_folder_of, words_of
+from voiceprints.naming import written
 from voiceprints.results import LibraryKey
 
 
