@@ -1,7 +1,7 @@
 """Files of a backup on their way back: stored before the transaction of their rows is committed, and gone if it fails.
 
 A restoration whose process is killed leaves a mark beside the files it has stored, by which the next one knows that
-they are its own to replace.
+they are its own to replace. Then the mark is that one's: nobody removes files where another's mark is, or none.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import posixpath
 import tempfile
 import threading
+import uuid
 from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -23,11 +24,12 @@ from django.db import connection
 from voiceprints import recordings, tables
 from voiceprints.backup_format import TABLE, Reached, Section
 from voiceprints.backups import LARGE_BYTES
-from voiceprints.disk import naming
 from voiceprints.errors import StorageFailed, VoiceprintError
+from voiceprints.naming import naming
 from voiceprints.path_list import PathList, path_list
 from voiceprints.stored import RESTORING
 
+NOTHING: Final = "nothing was restored"
 FILES_LEFT: Final = "nothing was restored, but files are left, which the next restoration writes over"
 TABLES_TELL: Final = (
     "all was restored if the database has tables once it answers, and nothing otherwise; the files are kept"
@@ -52,7 +54,7 @@ class Content:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Of what failed. `committed`: all, and not nothing; None where the database does not say it."""
+    """Of what failed. `committed`: None where the database does not say it. `undone`: without a file being left."""
 
     committed: bool | None
     undone: bool
@@ -64,22 +66,34 @@ class Outcome:
             return TABLES_TELL
         if self.committed:
             return "all was restored"
-        return "nothing was restored" if self.undone else FILES_LEFT
+        return NOTHING if self.undone else FILES_LEFT
 
 
 class Storing:
-    """Stores files, and knows which, so that they can be removed again."""
+    """Stores files, and knows which, so that they can be removed again, and what has become of their rows.
+
+    `transaction`: of the rows, once all that is left to do with them is to commit it. `ctrl_c_too_late`: whether it was
+    pressed when all was committed.
+    """
 
     def __init__(self, paths: PathList, *, over_leftovers: bool) -> None:
-        self._paths, self._over_leftovers = paths, over_leftovers
+        self._paths, self._over_leftovers, self._mark = paths, over_leftovers, uuid.uuid4().hex.encode()
         self._writing, self._under_way, self._over = threading.Condition(), 0, False
-        self.transaction = ""
-        """Of the rows, once all that is left to do with them is to commit it."""
-        self.ctrl_c_too_late = False
+        self.transaction, self.ctrl_c_too_late = "", False
+
+    def mark(self) -> None:
+        """Raises StorageFailed."""
+        if self._over_leftovers:
+            recordings.remove_file(RESTORING)
+        recordings.write_file(RESTORING, ContentFile(self._mark))
 
     def listed(self, sections: Iterator[Section | Reached]) -> Iterator[Content]:
+        """Raises OSError."""
         for content in contents(sections):
-            self._paths.add(content.path)
+            with ExitStack() as unless_listed:
+                unless_listed.enter_context(content.file)
+                self._paths.add(content.path)
+                unless_listed.pop_all()
             yield content
 
     def store(self, content: Content) -> None:
@@ -94,9 +108,18 @@ class Storing:
         with self._writing:
             self._over = True
             self._writing.wait_for(lambda: not self._under_way)
+        if not self._is_marked():
+            return not self._paths
         removed = [recordings.remove_file(path) for path in self._paths]
         # Which files of an earlier one are left, nobody knows but by the mark.
         return all(removed) and not self._over_leftovers and recordings.remove_file(RESTORING)
+
+    def _is_marked(self) -> bool:
+        """Whether what is here is still this restoration's, and no later one's."""
+        try:
+            return recordings.read(RESTORING) == self._mark
+        except (FileNotFoundError, StorageFailed):
+            return False
 
     @contextmanager
     def _counted(self) -> Iterator[None]:
@@ -113,17 +136,27 @@ class Storing:
 
 
 @contextmanager
+def saying_when_interrupted(words: str) -> Iterator[None]:
+    """What has become of the block, unless somebody in it knows better. Raises Interrupted."""
+    try:
+        yield
+    except Interrupted:
+        raise
+    except KeyboardInterrupt:
+        raise Interrupted(words) from None
+
+
+@contextmanager
 def storing() -> Iterator[Storing]:
     """Into an empty storage, which it is again when the block fails, unless that has committed all the same.
 
-    Raises StorageInUse, StorageFailed, Interrupted. Other errors of the block get a note that says the same.
+    Raises StorageInUse, StorageFailed, Interrupted. A note of other errors says what has become of it.
     """
     over_leftovers = _has_leftovers()
     with path_list() as paths:
         files = Storing(paths, over_leftovers=over_leftovers)
         try:
-            if not over_leftovers:
-                recordings.write_file(RESTORING, ContentFile(b""))
+            files.mark()
             yield files
             recordings.remove_file(RESTORING)
         except BaseException as error:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from typing import IO, Final
 
@@ -25,14 +25,22 @@ from tenants.isolation import refuse_unsafe_database
 from tenants.models import Tenant
 from tenants.services import default_model
 from tenants.trail import note
-from voiceprints import installed, recordings, tables
+from voiceprints import backup_lock, installed, recordings, tables
 from voiceprints.backup_format import BackupReader, Contents, Reached, Section
 from voiceprints.backups import few_at_once
-from voiceprints.disk import naming
 from voiceprints.encrypted_files import Key
 from voiceprints.errors import VoiceprintError
 from voiceprints.models import Utterance
-from voiceprints.restored_files import Content, Storing, contents, storing
+from voiceprints.naming import naming
+from voiceprints.restored_files import (
+    NOTHING,
+    TABLES_TELL,
+    Content,
+    Storing,
+    contents,
+    saying_when_interrupted,
+    storing,
+)
 from voiceprints.tables import Table
 from voiceprints.targets import speaker_target
 
@@ -50,7 +58,7 @@ class OtherFieldKeys(VoiceprintError):
 
 @dataclass(frozen=True)
 class Restored:
-    """`differing`: secrets that somebody set to other values than the backup's."""
+    """`differing`: secrets that somebody set to other values than the backup's. `ctrl_c_too_late`: to be heeded now."""
 
     created: str
     version: str
@@ -79,17 +87,19 @@ class Returned:
 def restore(source: IO[bytes], key: Key, progress: Callable[[int], object]) -> Restored:
     """A whole backup, into an installation without tables and files. `progress` is told how many files are done.
 
-    A note of what it fails with says what has become of it.
+    Once it has begun, a note of what it fails with says what has become of it.
 
     Raises Unreadable, RestorationUnderWay, DatabaseInUse, StorageInUse, OtherFieldKeys, OfOtherVersion, OtherTables,
-    StorageFailed, ImproperlyConfigured, and Interrupted by Ctrl-C.
+    StorageFailed, ImproperlyConfigured, OSError, the errors of the database, and Interrupted by Ctrl-C.
     """
-    backup = BackupReader(source, key)
-    head, sections = backup.head, backup.sections()
-    refuse_unsafe_database()
-    with tables.one_restoration():
-        tables.refuse_used_database()
-        differing = _take_over(head.secrets)
+    with saying_when_interrupted(TABLES_TELL), ExitStack() as until_it_is_over:
+        with saying_when_interrupted(NOTHING):
+            backup = BackupReader(source, key)
+            head, sections = backup.head, backup.sections()
+            refuse_unsafe_database()
+            until_it_is_over.enter_context(backup_lock.one_restoration())
+            tables.refuse_used_database()
+            differing = _take_over(head.secrets)
         with storing() as files, transaction.atomic():
             tables.make_tables(head.migrations, head.version)
             _fill_tables(head.tables, sections)
@@ -199,7 +209,10 @@ def _write_secrets(wanted: dict[str, str]) -> None:
         if name in wanted and path.read_text() != wanted[name]:
             shutil.copy2(path, path.with_name(f"{path.name}.before-restoration"))
             draft = path.with_name(f".{path.name}.restored")
-            with naming(draft):
-                draft.touch(PRIVATE_FILE)
-                draft.write_text(wanted[name])
-            draft.replace(path)
+            try:
+                with naming(draft):
+                    draft.touch(PRIVATE_FILE)
+                    draft.write_text(wanted[name])
+                draft.replace(path)
+            finally:
+                draft.unlink(missing_ok=True)

@@ -65,7 +65,6 @@ JOIN pg_depend AS owned ON owned.objid = counting.oid AND owned.deptype IN ('a',
 JOIN pg_class AS counted ON counted.oid = owned.refobjid
 WHERE counting.relkind = 'S' AND counted.relnamespace = current_schema()::regnamespace AND counted.relname = ANY(%s)
 """
-MAY_RESTORE = "SELECT pg_try_advisory_lock(hashtextextended('restoration', 0))"
 HOW_MANY = "SELECT count(*) FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p')"
 
 
@@ -79,11 +78,6 @@ class DatabaseInUse(VoiceprintError):
     def __init__(self, *, tables: int) -> None:
         self.tables = tables
         super().__init__(f"a backup is restored into an empty database only; this one has {tables} tables")
-
-
-class RestorationUnderWay(VoiceprintError):
-    def __init__(self) -> None:
-        super().__init__("somebody is just restoring a backup into this database")
 
 
 class OfOtherVersion(VoiceprintError):
@@ -169,21 +163,6 @@ def migrations() -> Migrations:
 
 
 # --- Back ------------------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def one_restoration() -> Iterator[None]:
-    """At a time. A connection of its own holds this, as that of the rows may break. Raises RestorationUnderWay."""
-    holder = connection.copy()
-    try:
-        with holder.cursor() as cursor:
-            cursor.execute(MAY_RESTORE)
-            (alone,) = cursor.fetchone()
-        if not alone:
-            raise RestorationUnderWay
-        yield
-    finally:
-        holder.close()
 
 
 def refuse_used_database() -> None:

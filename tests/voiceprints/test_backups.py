@@ -30,9 +30,20 @@ from tenants.context import acting_as, acting_as_platform
 from tenants.models import AuditEvent, Tenant
 from tests.cast import KEN, LIBRARY, SUSAN, WEI, audio
 from tests.ctrl_c import STOPPED, stopped_when
+from tests.disks import small_disk
 from tests.fresh import files_in, fresh_database, in_database, keep_recordings_in
 from tests.full_disk import no_file_longer_than
-from voiceprints import backup_lock, backups, erasure, recordings, restored_files, restoring, services, tables
+from voiceprints import (
+    backup_lock,
+    backups,
+    erasure,
+    path_list,
+    recordings,
+    restored_files,
+    restoring,
+    services,
+    tables,
+)
 from voiceprints.backup_format import BackupReader, BackupWriter, Head, Section
 from voiceprints.backups import LARGE_BYTES
 from voiceprints.disk import Disk
@@ -40,7 +51,7 @@ from voiceprints.encrypted_files import Damaged, Truncated, WrongKey, key_of_tex
 from voiceprints.errors import BackupHoldsFiles, BackupUnderWay, StorageFailed
 from voiceprints.models import DoomedRecording, Speaker, Utterance
 from voiceprints.stored import RESTORING
-from voiceprints.tables import DatabaseInUse, NotMigrated, OfOtherVersion, RestorationUnderWay
+from voiceprints.tables import DatabaseInUse, NotMigrated, OfOtherVersion
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -550,6 +561,10 @@ def killed(request, voices, elsewhere, settings):
     return content, files_in(elsewhere.folder)
 
 
+def without_mark(files):
+    return {path: content for path, content in files.items() if path != RESTORING}
+
+
 def has_tables():
     with connection.cursor() as cursor:
         cursor.execute(tables.HOW_MANY)
@@ -574,7 +589,7 @@ def test_one_that_fails_where_an_earlier_one_was_killed_leaves_its_files_and_say
         with pytest.raises(OfOtherVersion) as refused:
             restored(newer)
         assert refused.value.__notes__ == [restored_files.FILES_LEFT]
-        assert files_in(elsewhere.folder) == left
+        assert without_mark(files_in(elsewhere.folder)) == without_mark(left)
         restored(content)
 
 
@@ -599,6 +614,20 @@ def test_a_full_disk_for_temporary_files_is_named(voices, elsewhere, recordings_
     with elsewhere(), no_file_longer_than(LARGE_BYTES), pytest.raises(CommandError) as full:
         call_command("restore", str(backup), "--key-file", str(key_file))
     assert str(full.value) == f"{tempfile.gettempdir()}: File too large; nothing was restored"
+
+
+def test_a_full_disk_for_secrets_is_named_and_none_of_them_is_lost(to_restore, elsewhere, settings, tmp_path):
+    folder = tmp_path / "secrets"
+    folder.mkdir()
+    secret = folder / "secret-key"
+    settings.SECRET_FILES = {"OPENVPR_SECRET_KEY": secret}
+    with small_disk(folder, "8k"), elsewhere():
+        secret.write_text("another")
+        with pytest.raises(CommandError) as full:
+            call_command(*to_restore)
+        assert str(full.value) == f"{folder}/.secret-key.restored: No space left on device; nothing was restored"
+        assert files_in(folder) == dict.fromkeys(["secret-key", "secret-key.before-restoration"], b"another")
+        assert is_untouched(elsewhere)
 
 
 @pytest.mark.usefixtures("voices")
@@ -626,7 +655,8 @@ def test_two_restorations_at_once_are_one_too_many_until_the_first_has_undone_al
     content, newer, undo = made(), of_version_9(), restored_files.Storing.undo
 
     def another(storing):
-        with pytest.raises(RestorationUnderWay):
+        said = rf"^another backup is being restored \(restoration on .+, process {os.getpid()}, since .+\); try again"
+        with pytest.raises(backup_lock.RestorationUnderWay, match=said):
             restored(content)
         return undo(storing)
 
@@ -871,6 +901,46 @@ def test_tables_that_somebody_else_makes_meanwhile_are_no_success(elsewhere, fre
         with pytest.raises(DatabaseFailed):
             restored(content)
         assert files_in(elsewhere.folder) == {}
+
+
+@pytest.mark.parametrize("moment", ["before anything", "after everything"])
+def test_ctrl_c_before_and_after_it_all_says_what_has_become_of_it(moment, to_restore, elsewhere, ctrl_c, monkeypatch):
+    def pressed_as_it_is_closed():
+        with path_list.path_list() as paths:
+            yield paths
+        ctrl_c()
+
+    if moment == "before anything":
+        monkeypatch.setattr(restoring, "refuse_unsafe_database", ctrl_c)
+    else:
+        monkeypatch.setattr(restored_files, "path_list", contextmanager(pressed_as_it_is_closed))
+    with elsewhere():
+        with pytest.raises(CommandError) as ended:
+            call_command(*to_restore)
+        assert ended.value.returncode == STOPPED
+        said = restored_files.TABLES_TELL if has_tables() else "nothing was restored"
+        assert str(ended.value) == f"stopped; {said}"
+        assert has_tables() == (moment == "after everything")
+
+
+@pytest.mark.usefixtures("voices")
+@pytest.mark.parametrize("other", ["is still at it", "is over"])
+def test_who_is_stopped_removes_no_file_that_another_restoration_has_made_its_own(other, elsewhere, ctrl_c):
+    """As into the bucket of another database."""
+    content, stored = made(), {}
+
+    def another(done):
+        if done == 4:
+            stored.update(files_in(elsewhere.folder))
+            with restored_files.storing():
+                if other == "is still at it":
+                    ctrl_c()
+            ctrl_c()
+
+    with elsewhere():
+        with pytest.raises(restored_files.Interrupted, match=restored_files.FILES_LEFT):
+            restoring.restore(io.BytesIO(content), KEY, another)
+        assert files_in(elsewhere.folder).items() >= without_mark(stored).items()
 
 
 def lost(*_):
