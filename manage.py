@@ -4,6 +4,7 @@
 import os
 import signal
 import sys
+import threading
 import time
 from math import inf
 from typing import Any
@@ -14,6 +15,7 @@ from django.core.management import execute_from_command_line
 from django.db import OperationalError
 
 ECHO_SECONDS = 1
+AGAIN_SECONDS = 0.05
 
 
 def in_words(error: OperationalError) -> str:
@@ -27,16 +29,26 @@ class AsByCtrlC:
 
     def __init__(self) -> None:
         self.heard: dict[int, float] = {}
+        self.last = signal.SIGINT
 
     def __call__(self, which: int, _: Any) -> None:
         now = time.monotonic()
         if now - self.heard.get(which, -inf) < ECHO_SECONDS:
             return
-        self.heard[which] = now
+        self.heard[which], self.last = now, signal.Signals(which)
         if signal.getsignal(signal.SIGINT) in {self, signal.SIG_IGN}:
             raise KeyboardInterrupt
         # Who measures hears it between two recordings only.
         signal.raise_signal(signal.SIGINT)
+
+    def passed_over(self, error: "sys.UnraisableHookArgs") -> None:
+        """By a finalizer, which passes over whatever it is interrupted by. Then it is told again."""
+        if issubclass(error.exc_type, KeyboardInterrupt):
+            self.heard.clear()
+            main = threading.main_thread().ident
+            threading.Timer(AGAIN_SECONDS, signal.pthread_kill, [main, self.last]).start()
+        else:
+            sys.__unraisablehook__(error)
 
 
 def hear_of_stops() -> None:
@@ -45,6 +57,7 @@ def hear_of_stops() -> None:
     for which in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(which) is not signal.SIG_IGN:
             signal.signal(which, stop)
+    sys.unraisablehook = stop.passed_over
 
 
 if __name__ == "__main__":

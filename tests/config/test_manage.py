@@ -74,6 +74,34 @@ def test_whoever_is_told_to_stop_later_or_otherwise_hears_it_again(first, then, 
     assert (ended.returncode, ended.stdout) == (130, "heard again\n")
 
 
+IN_A_FINALIZER = """
+import os, signal, time, weakref
+
+class Thing: pass
+
+thing = Thing()
+weakref.finalize(thing, os.kill, os.getpid(), signal.{told})
+try:
+    del thing
+    time.sleep(5)
+except KeyboardInterrupt:
+    print("undone")
+    raise
+"""
+
+
+@pytest.mark.parametrize(("told", "ignored"), [("SIGINT", ""), ("SIGTERM", "INT")])
+def test_whoever_is_told_to_stop_while_a_finalizer_runs_hears_of_it_after_that(told, ignored):
+    ended = shell(IN_A_FINALIZER.format(told=told), ignored)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "undone\n", "")
+
+
+def test_what_else_fails_in_a_finalizer_is_told():
+    ended = shell("import weakref; thing = {1}; weakref.finalize(thing, int, 'x'); del thing; print('went on')")
+    assert (ended.returncode, ended.stdout) == (0, "went on\n")
+    assert ended.stderr.endswith("ValueError: invalid literal for int() with base 10: 'x'\n")
+
+
 LISTENS_ITSELF = """
 import os, signal
 signal.signal(signal.SIGINT, lambda *_: print("heard in its own way"))
