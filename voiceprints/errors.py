@@ -177,8 +177,8 @@ class StorageFailed(VoiceprintError):
     """The recording could not be written or read."""
 
     @classmethod
-    def by(cls, error: Exception) -> StorageFailed:
-        return cls(in_words(error))
+    def by(cls, error: Exception, what: str = "the storage of recordings") -> StorageFailed:
+        return cls(f"{what}: {in_words(error)}")
 
 
 class FilesInHand(StorageFailed):

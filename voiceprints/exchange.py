@@ -105,7 +105,7 @@ def _scratch_file() -> Iterator[IO[bytes]]:
         with tempfile.TemporaryFile() as file:
             yield cast(IO[bytes], file)
     except OSError as error:
-        raise StorageFailed.by(error) from error
+        raise StorageFailed.by(error, "a temporary file") from error
 
 
 @dataclass

@@ -83,8 +83,7 @@ class Storing:
 
     def mark(self) -> None:
         """Raises StorageFailed."""
-        if self._over_leftovers:
-            recordings.remove_file(RESTORING)
+        recordings.remove_file(RESTORING)
         recordings.write_file(RESTORING, ContentFile(self._mark))
 
     def listed(self, sections: Iterator[Section | Reached]) -> Iterator[Content]:
@@ -190,11 +189,10 @@ def contents(sections: Iterator[Section | Reached]) -> Iterator[Content]:
 def _has_leftovers() -> bool:
     """Of a restoration that was killed. Raises StorageInUse, StorageFailed."""
     with recordings.reading(RESTORING):
-        if storages["recordings"].exists(RESTORING):
-            return True
-        if _any_file():
+        files = _any_file()
+        if files and not storages["recordings"].exists(RESTORING):
             raise StorageInUse
-    return False
+    return files
 
 
 def _any_file(folder: str = "") -> bool:
@@ -202,7 +200,7 @@ def _any_file(folder: str = "") -> bool:
         folders, files = storages["recordings"].listdir(folder)
     except FileNotFoundError:
         return False
-    return bool(files) or any(_any_file(posixpath.join(folder, name)) for name in folders)
+    return bool({*files} - {RESTORING}) or any(_any_file(posixpath.join(folder, name)) for name in folders)
 
 
 def _settle(files: Storing, error: BaseException) -> Outcome:

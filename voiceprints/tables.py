@@ -17,7 +17,7 @@ from django.db import Error as DatabaseFailed
 from django.db import connection, transaction
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.recorder import MigrationRecorder
-from psycopg import sql
+from psycopg import Copy, sql
 
 from tenants.context import acting_as_platform
 from voiceprints.errors import VoiceprintError
@@ -137,7 +137,7 @@ def tables() -> list[Table]:
 
 def rows_of(table: Table) -> Generator[bytes, None, None]:
     """As PostgreSQL's COPY tells them: one line each, many in a piece."""
-    with connection.cursor() as cursor, cursor.copy(table.copy("TO STDOUT")) as copy:
+    with _copying(table, "TO STDOUT") as copy:
         gathered = bytearray()
         for line in copy:
             gathered += line
@@ -228,9 +228,16 @@ def filling(wanted: Sequence[Table]) -> Iterator[None]:
 
 
 def fill(table: Table, pieces: Iterable[bytes]) -> None:
-    with connection.cursor() as cursor, cursor.copy(table.copy("FROM STDIN")) as copy:
+    with _copying(table, "FROM STDIN") as copy:
         for piece in pieces:
             copy.write(piece)
+
+
+@contextmanager
+def _copying(table: Table, direction: str) -> Iterator[Copy]:
+    """Its errors are Django's, as those of all else."""
+    with connection.wrap_database_errors, connection.cursor() as cursor, cursor.copy(table.copy(direction)) as copy:
+        yield copy
 
 
 def go_on_counting(reached: dict[str, int]) -> None:

@@ -594,6 +594,32 @@ def test_one_that_fails_where_an_earlier_one_was_killed_leaves_its_files_and_say
 
 
 @pytest.mark.usefixtures("voices")
+def test_a_mark_alone_is_nothing_that_is_left(elsewhere):
+    newer = of_version_9()
+    with elsewhere():
+        recordings.write([RESTORING], [b"of one that was killed before it stored anything"])
+        with pytest.raises(OfOtherVersion) as refused:
+            restored(newer)
+        assert refused.value.__notes__ == ["nothing was restored"]
+        assert is_untouched(elsewhere)
+
+
+def test_what_the_database_refuses_of_a_row_is_said_in_one_line(to_restore, elsewhere, monkeypatch):
+    """As that its disk is full."""
+    make = tables.make_tables
+
+    def with_a_rule_of_its_own(*about):
+        make(*about)
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER TABLE tenants_tenant ADD CHECK (slug <> 'acme')")
+
+    monkeypatch.setattr(tables, "make_tables", with_a_rule_of_its_own)
+    with elsewhere(), pytest.raises(CommandError) as refused:
+        call_command(*to_restore)
+    assert re.fullmatch('new row .* violates check constraint ".*"; nothing was restored', str(refused.value))
+
+
+@pytest.mark.usefixtures("voices")
 def test_a_disk_that_is_full_leaves_nothing_and_says_so(elsewhere):
     content = made()
 
@@ -831,12 +857,13 @@ def test_ctrl_c_in_the_last_moment_comes_too_late(moment, to_restore, elsewhere,
     with elsewhere():
         connection.ensure_connection()
         where, name = (connection, "commit") if moment == "commit" else (recordings, "remove_file")
-        does, said = getattr(where, name), io.StringIO()
+        does, said, is_stored = getattr(where, name), io.StringIO(), some_files_in(elsewhere.folder)
 
         def interrupted(*about):
             does(*about)
-            monkeypatch.undo()
-            ctrl_c()
+            if is_stored():
+                monkeypatch.undo()
+                ctrl_c()
 
         monkeypatch.setattr(where, name, interrupted)
         with pytest.raises(CommandError, match=ALL_RESTORED):

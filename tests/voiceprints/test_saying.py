@@ -104,7 +104,8 @@ def test_an_export_that_cannot_be_read_is_not_said_of_the_file_that_was_to_be_wr
     opens = Disk._open
     monkeypatch.setattr(Disk, "_open", lambda *about: Broken(opens(*about)))
     wanted = tmp_path / "wanted"
-    assert refusal("export_library", "acme", LIBRARY.org_id, wanted, "--tag-id", LIBRARY.tag_id) == "Input/output error"
+    said = refusal("export_library", "acme", LIBRARY.org_id, wanted, "--tag-id", LIBRARY.tag_id)
+    assert said == "the storage of recordings: Input/output error"
 
 
 @pytest.mark.parametrize("listed", [True, False])
