@@ -42,9 +42,9 @@ class AsByCtrlC:
         signal.raise_signal(signal.SIGINT)
 
     def passed_over(self, error: "sys.UnraisableHookArgs") -> None:
-        """By a finalizer, which passes over whatever it is interrupted by. Then it is told again."""
+        """By a finalizer, which goes on whatever it is interrupted by. So it is told again."""
         if issubclass(error.exc_type, KeyboardInterrupt):
-            self.heard.clear()
+            self.heard.pop(self.last, None)
             main = threading.main_thread().ident
             threading.Timer(AGAIN_SECONDS, signal.pthread_kill, [main, self.last]).start()
         else:
