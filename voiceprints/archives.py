@@ -59,7 +59,7 @@ def opened(file: IO[bytes], *, limit_bytes: int) -> Iterator[Archive]:
         except BROKEN as error:
             raise ArchiveRefused("broken") from error
         except OSError as error:
-            raise StorageFailed.by(error, "a temporary file") from error
+            raise StorageFailed.by(error, "the archive or a temporary file") from error
         yield archive
 
 
@@ -156,7 +156,7 @@ class Archive:
         except BROKEN as error:
             raise ArchiveRefused("broken", member=name) from error
         except OSError as error:
-            raise StorageFailed.by(error, "a temporary file") from error
+            raise StorageFailed.by(error, "the archive or a temporary file") from error
 
     def _opened(self, name: str) -> IO[bytes]:
         member = self._members.get(fit_name(name))

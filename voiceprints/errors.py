@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 import unicodedata
 from collections.abc import Sequence
 from datetime import datetime
+
+from voiceprints.naming import without_paths
 
 
 class VoiceprintError(Exception):
@@ -167,18 +168,12 @@ class EngineUnreachable(VoiceprintError):
     """The broker between us and the workers does not answer."""
 
 
-def in_words(error: Exception) -> str:
-    """Without paths, of which the text of an error may be full."""
-    number = getattr(error, "errno", None)
-    return os.strerror(number) if number else type(error).__name__
-
-
 class StorageFailed(VoiceprintError):
     """The recording could not be written or read."""
 
     @classmethod
     def by(cls, error: Exception, what: str = "the storage of recordings") -> StorageFailed:
-        return cls(f"{what}: {in_words(error)}")
+        return cls(f"{what}: {without_paths(error)}")
 
 
 class FilesInHand(StorageFailed):

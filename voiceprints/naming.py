@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,6 +32,12 @@ def written(opened: IO[AnyStr], file: Path) -> Iterator[IO[AnyStr]]:
             yield opened
         finally:
             opened.close()
+
+
+def without_paths(error: Exception) -> str:
+    """What is the matter, where nobody may read of which file."""
+    number = getattr(error, "errno", None)
+    return os.strerror(number) if number else type(error).__name__
 
 
 class Named(io.FileIO):

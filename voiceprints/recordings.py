@@ -33,9 +33,10 @@ from tenants.locks import LOOK_AGAIN_SECONDS
 from tenants.models import Tenant
 from voiceprints import backup_lock, jobs
 from voiceprints.bucket import Bucket
-from voiceprints.errors import BackupHoldsFiles, FilesAwaited, FilesInHand, StorageFailed, in_words
+from voiceprints.errors import BackupHoldsFiles, FilesAwaited, FilesInHand, StorageFailed
 from voiceprints.inserting import Deed, insert
 from voiceprints.models import DoomedRecording
+from voiceprints.naming import without_paths
 
 logger = logging.getLogger(__name__)
 
@@ -362,6 +363,6 @@ def remove_file(path: str) -> bool:
     try:
         storages["recordings"].delete(path)
     except STORAGE_FAILURES as error:
-        logger.warning("a recording could not be removed: %s", in_words(error))
+        logger.warning("a recording could not be removed: %s", without_paths(error))
         return False
     return True

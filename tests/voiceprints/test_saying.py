@@ -124,11 +124,14 @@ def test_a_standard_input_that_cannot_be_read_is_named(tmp_path, key_file, monke
     assert said == "standard input: Input/output error"
 
 
-def test_what_follows_the_first_line_is_no_part_of_a_key(tmp_path, key_file):
-    key_file.write_text(key_file.read_text().rstrip("\n") + "\n" + 5000 * "of somebody else")
-    assert refusal("backup", "verify", tmp_path / "absent", "--key-file", key_file).endswith(
-        "No such file or directory"
+def test_what_follows_the_first_line_is_no_part_of_a_passphrase_and_spoils_a_key(tmp_path, key_file):
+    absent, passphrase = tmp_path / "absent", tmp_path / "passphrase"
+    passphrase.write_text("correct horse battery\n" + 5000 * TEXT)
+    assert (
+        refusal("backup", "verify", absent, "--passphrase-file", passphrase) == f"{absent}: No such file or directory"
     )
+    key_file.write_text(key_file.read_text() + new_key())
+    assert refusal("backup", "verify", absent, "--key-file", key_file).startswith("a key file holds 32 bytes in base64")
 
 
 def test_a_failure_that_the_operating_system_does_not_number_keeps_its_words():

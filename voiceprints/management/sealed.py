@@ -20,7 +20,7 @@ from voiceprints.management.saying import words_of
 from voiceprints.naming import Named
 
 PIPE: Final = Path("-")
-LONGEST_KEY_CHARACTERS: Final = 4096
+LONGEST_KEY_FILE_CHARACTERS: Final = 1_000_000
 
 
 def add_key(parser: CommandParser) -> None:
@@ -33,19 +33,19 @@ def key_of(key_file: Path | None, passphrase_file: Path | None, *, new: bool = F
     """Raises CommandError."""
     with one_line(key_file or passphrase_file):
         if key_file:
-            return key_of_text(_first_line_of(key_file))
+            return key_of_text(_read(key_file))
         if passphrase_file:
-            return key_of_passphrase(_first_line_of(passphrase_file))
+            return key_of_passphrase(_read(passphrase_file).partition("\n")[0])
         return key_of_passphrase(_asked(new))
 
 
-def _first_line_of(file: Path) -> str:
-    """Of what may also be a pipe, or a device that never ends. Raises CommandError."""
+def _read(file: Path) -> str:
+    """It may also be a pipe, or a device that never ends. Raises CommandError."""
     with file.open() as opened:
-        line = opened.readline(LONGEST_KEY_CHARACTERS + 1)
-    if len(line) > LONGEST_KEY_CHARACTERS:
+        text = opened.read(LONGEST_KEY_FILE_CHARACTERS + 1)
+    if len(text) > LONGEST_KEY_FILE_CHARACTERS:
         raise CommandError(f"{file}: this is too long for a key or passphrase")
-    return line.rstrip("\n")
+    return text
 
 
 def _asked(new: bool) -> str:
