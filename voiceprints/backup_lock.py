@@ -35,7 +35,8 @@ AND (classid::bigint << 32 | objid::bigint) = hashtextextended(%s, 0)
 
 class RestorationUnderWay(VoiceprintError):
     def __init__(self, other: object) -> None:
-        super().__init__(f"another backup is being restored ({other}); try again when that is over")
+        by = f" ({other})" if other else ""
+        super().__init__(f"another backup is being restored{by}; try again when that is over")
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ def one_restoration() -> Iterator[None]:
 
 
 def holder(deed: str = "backup") -> Holder | None:
-    """None while no backup is being made."""
+    """None while nobody has that lock."""
     with connection.cursor() as cursor:
         cursor.execute(HOLDER, [deed])
         found = cursor.fetchone()

@@ -1,7 +1,7 @@
 """Files of a backup on their way back: stored before the transaction of their rows is committed, and gone if it fails.
 
 A restoration whose process is killed leaves a mark beside the files it has stored, by which the next one knows that
-they are its own to replace. Then the mark is that one's: nobody removes files where another's mark is, or none.
+they are its own to replace. That one puts a mark of its own in its place, and nobody whose mark is gone removes files.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from voiceprints.backups import LARGE_BYTES
 from voiceprints.errors import StorageFailed, VoiceprintError
 from voiceprints.naming import naming
 from voiceprints.path_list import PathList, path_list
-from voiceprints.stored import RESTORING
+from voiceprints.stored import RESTORING, is_stored
 
 NOTHING: Final = "nothing was restored"
 FILES_LEFT: Final = "nothing was restored, but files are left, which the next restoration writes over"
@@ -42,7 +42,7 @@ class StorageInUse(VoiceprintError):
 
 
 class Interrupted(KeyboardInterrupt):
-    """By Ctrl-C, once it had begun. The text says what has become of it."""
+    """By Ctrl-C. The text says what has become of it."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,15 @@ class Content:
     path: str
     file: IO[bytes]
     bytes: int
+
+
+@dataclass(frozen=True)
+class Top:
+    """Of the storage. `marks`: of restorations, which are no other files."""
+
+    folders: list[str]
+    files: list[str]
+    marks: list[str]
 
 
 @dataclass(frozen=True)
@@ -77,14 +86,20 @@ class Storing:
     """
 
     def __init__(self, paths: PathList, *, over_leftovers: bool) -> None:
-        self._paths, self._over_leftovers, self._mark = paths, over_leftovers, uuid.uuid4().hex.encode()
+        self._paths, self._over_leftovers, self._mark = paths, over_leftovers, f"{RESTORING}{uuid.uuid4().hex}"
         self._writing, self._under_way, self._over = threading.Condition(), 0, False
         self.transaction, self.ctrl_c_too_late = "", False
 
     def mark(self) -> None:
-        """Raises StorageFailed."""
-        recordings.remove_file(RESTORING)
-        recordings.write_file(RESTORING, ContentFile(self._mark))
+        """In the place of earlier marks. Raises StorageFailed."""
+        earlier = _at_the_top().marks
+        recordings.write_file(self._mark, ContentFile(b""))
+        for mark in earlier:
+            recordings.remove_file(mark)
+
+    def unmark(self) -> bool:
+        """Whether it is gone."""
+        return recordings.remove_file(self._mark)
 
     def listed(self, sections: Iterator[Section | Reached]) -> Iterator[Content]:
         """Raises OSError."""
@@ -107,17 +122,19 @@ class Storing:
         with self._writing:
             self._over = True
             self._writing.wait_for(lambda: not self._under_way)
-        if not self._is_marked():
-            return not self._paths
-        removed = [recordings.remove_file(path) for path in self._paths]
+        gone = True
+        for path in self._paths:
+            if not self._is_marked():
+                return False
+            gone &= recordings.remove_file(path)
         # Which files of an earlier one are left, nobody knows but by the mark.
-        return all(removed) and not self._over_leftovers and recordings.remove_file(RESTORING)
+        return gone and not self._over_leftovers and self.unmark()
 
     def _is_marked(self) -> bool:
         """Whether what is here is still this restoration's, and no later one's."""
         try:
-            return recordings.read(RESTORING) == self._mark
-        except (FileNotFoundError, StorageFailed):
+            return is_stored(self._mark)
+        except StorageFailed:
             return False
 
     @contextmanager
@@ -151,13 +168,14 @@ def storing() -> Iterator[Storing]:
 
     Raises StorageInUse, StorageFailed, Interrupted. A note of other errors says what has become of it.
     """
-    over_leftovers = _has_leftovers()
+    with saying_when_interrupted(NOTHING):
+        over_leftovers = _has_leftovers()
     with path_list() as paths:
         files = Storing(paths, over_leftovers=over_leftovers)
         try:
             files.mark()
             yield files
-            recordings.remove_file(RESTORING)
+            files.unmark()
         except BaseException as error:
             outcome = _settle(files, error)
             if outcome.committed and (outcome.by_ctrl_c or isinstance(error, DatabaseFailed)):
@@ -188,19 +206,33 @@ def contents(sections: Iterator[Section | Reached]) -> Iterator[Content]:
 
 def _has_leftovers() -> bool:
     """Of a restoration that was killed. Raises StorageInUse, StorageFailed."""
-    with recordings.reading(RESTORING):
-        files = _any_file()
-        if files and not storages["recordings"].exists(RESTORING):
-            raise StorageInUse
-    return files
+    top = _at_the_top()
+    with recordings.reading("the list of files"):
+        others = bool(top.files) or any(map(_any_file, top.folders))
+    if others and not top.marks:
+        raise StorageInUse
+    return others
 
 
-def _any_file(folder: str = "") -> bool:
+def _at_the_top() -> Top:
+    """Raises StorageFailed."""
+    with recordings.reading("the list of files"):
+        folders, files = _listed("")
+    marks = [name for name in files if name.startswith(RESTORING)]
+    return Top(folders, [name for name in files if name not in marks], marks)
+
+
+def _any_file(folder: str) -> bool:
+    folders, files = _listed(folder)
+    return bool(files) or any(_any_file(posixpath.join(folder, name)) for name in folders)
+
+
+def _listed(folder: str) -> tuple[list[str], list[str]]:
+    """Folders and files in it."""
     try:
-        folders, files = storages["recordings"].listdir(folder)
+        return storages["recordings"].listdir(folder)
     except FileNotFoundError:
-        return False
-    return bool({*files} - {RESTORING}) or any(_any_file(posixpath.join(folder, name)) for name in folders)
+        return [], []
 
 
 def _settle(files: Storing, error: BaseException) -> Outcome:
@@ -209,7 +241,7 @@ def _settle(files: Storing, error: BaseException) -> Outcome:
     try:
         committed = _is_committed(files.transaction)
         if committed:
-            recordings.remove_file(RESTORING)
+            files.unmark()
         elif committed is False:
             undone = files.undo()
     except KeyboardInterrupt:

@@ -109,7 +109,7 @@ def restore(source: IO[bytes], key: Key, progress: Callable[[int], object]) -> R
                 note(None, Action.BACKUP_RESTORED, created=head.created, version=head.version)
             _write_secrets(head.secrets)
             files.transaction = tables.this_transaction()
-    return Restored(head.created, head.version, backup.contents, differing, files.ctrl_c_too_late)
+        return Restored(head.created, head.version, backup.contents, differing, files.ctrl_c_too_late)
 
 
 def look_over() -> Found:

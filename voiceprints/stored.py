@@ -15,8 +15,8 @@ from voiceprints.disk import Disk
 from voiceprints.recordings import reading
 
 PAGE: Final = 500
-RESTORING: Final = "a-restoration-was-broken-off"
-"""A mark beside the files of an installation that is being made from a backup, by which the next try knows them."""
+RESTORING: Final = "a-restoration-was-broken-off-"
+"""So begins a mark beside the files of an installation that is being made from a backup; the rest is 32 hex digits."""
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ YOUNGEST: Final = timedelta(days=1)
 ASKED_AT_ONCE: Final = 8
 REMOVED_AT_ONCE: Final = 10
 OUR_NAMES: Final = re.compile(
-    r"[^/]+/\d{8}/[0-9a-f-]{36}\.flac|" + JOB_FILES + r"/tenant-\d+/[0-9a-f]{32}(\.\w+)*|" + RESTORING
+    r"[^/]+/\d{8}/[0-9a-f-]{36}\.flac|" + JOB_FILES + r"/tenant-\d+/[0-9a-f]{32}(\.\w+)*|" + RESTORING + r"[0-9a-f]{32}"
 )
 
 

@@ -562,7 +562,11 @@ def killed(request, voices, elsewhere, settings):
 
 
 def without_mark(files):
-    return {path: content for path, content in files.items() if path != RESTORING}
+    return {path: content for path, content in files.items() if path not in marks(files)}
+
+
+def marks(files):
+    return [path for path in files if path.startswith(RESTORING)]
 
 
 def has_tables():
@@ -573,7 +577,7 @@ def has_tables():
 
 def test_a_restoration_that_is_killed_leaves_no_installation_and_can_be_done_again(killed, elsewhere):
     content, left = killed
-    assert RESTORING in left
+    assert len(marks(left)) == 1
     with elsewhere():
         assert not has_tables()
         restored(content)
@@ -583,21 +587,11 @@ def test_a_restoration_that_is_killed_leaves_no_installation_and_can_be_done_aga
         assert answers("acme")[0][0] == SUSAN
 
 
-def test_one_that_fails_where_an_earlier_one_was_killed_leaves_its_files_and_says_so(killed, elsewhere):
-    newer, (content, left) = of_version_9(), killed
-    with elsewhere():
-        with pytest.raises(OfOtherVersion) as refused:
-            restored(newer)
-        assert refused.value.__notes__ == [restored_files.FILES_LEFT]
-        assert without_mark(files_in(elsewhere.folder)) == without_mark(left)
-        restored(content)
-
-
 @pytest.mark.usefixtures("voices")
 def test_a_mark_alone_is_nothing_that_is_left(elsewhere):
     newer = of_version_9()
     with elsewhere():
-        recordings.write([RESTORING], [b"of one that was killed before it stored anything"])
+        recordings.write([RESTORING + 32 * "0"], [b""])
         with pytest.raises(OfOtherVersion) as refused:
             restored(newer)
         assert refused.value.__notes__ == ["nothing was restored"]
@@ -617,6 +611,22 @@ def test_what_the_database_refuses_of_a_row_is_said_in_one_line(to_restore, else
     with elsewhere(), pytest.raises(CommandError) as refused:
         call_command(*to_restore)
     assert re.fullmatch('new row .* violates check constraint ".*"; nothing was restored', str(refused.value))
+
+
+@pytest.mark.parametrize("why", ["its mark cannot be written", "it fails"])
+def test_what_an_earlier_one_has_left_stays_marked(why, killed, elsewhere, monkeypatch):
+    content, left = killed
+    newer = of_version_9()
+    if why == "its mark cannot be written":
+        monkeypatch.setattr(Disk, "_save", resists)
+    with elsewhere():
+        with pytest.raises((StorageFailed, OfOtherVersion)) as failed:
+            restored(newer)
+        assert failed.value.__notes__ == [restored_files.FILES_LEFT]
+        assert without_mark(files_in(elsewhere.folder)) == without_mark(left)
+        assert len(marks(files_in(elsewhere.folder))) == 1
+        monkeypatch.undo()
+        restored(content)
 
 
 @pytest.mark.usefixtures("voices")
@@ -869,7 +879,7 @@ def test_ctrl_c_in_the_last_moment_comes_too_late(moment, to_restore, elsewhere,
         with pytest.raises(CommandError, match=ALL_RESTORED):
             call_command(*to_restore, stdout=said)
         assert json.loads(said.getvalue())["files"] == 4
-        assert RESTORING not in files_in(elsewhere.folder)
+        assert not marks(files_in(elsewhere.folder))
         assert len(files_in(elsewhere.folder)) == 4
         assert answers("acme")[0][0] == SUSAN
 
@@ -911,7 +921,7 @@ def test_who_is_stopped_again_while_files_are_removed_is_told_that_some_are_left
         with stopped_when(some_files_in(elsewhere.folder)) as said:
             call_command("restore", str(pipe), "--key-file", str(tmp_path / "key"))
         assert said == ["stopped; nothing was restored, but files are left, which the next restoration writes over"]
-        assert RESTORING in files_in(elsewhere.folder)
+        assert len(marks(files_in(elsewhere.folder))) == 1
 
 
 @pytest.mark.usefixtures("voices")
@@ -930,7 +940,7 @@ def test_tables_that_somebody_else_makes_meanwhile_are_no_success(elsewhere, fre
         assert files_in(elsewhere.folder) == {}
 
 
-@pytest.mark.parametrize("moment", ["before anything", "after everything"])
+@pytest.mark.parametrize("moment", ["before anything", "before a file", "after everything"])
 def test_ctrl_c_before_and_after_it_all_says_what_has_become_of_it(moment, to_restore, elsewhere, ctrl_c, monkeypatch):
     def pressed_as_it_is_closed():
         with path_list.path_list() as paths:
@@ -939,6 +949,8 @@ def test_ctrl_c_before_and_after_it_all_says_what_has_become_of_it(moment, to_re
 
     if moment == "before anything":
         monkeypatch.setattr(restoring, "refuse_unsafe_database", ctrl_c)
+    elif moment == "before a file":
+        monkeypatch.setattr(Disk, "listdir", ctrl_c)
     else:
         monkeypatch.setattr(restored_files, "path_list", contextmanager(pressed_as_it_is_closed))
     with elsewhere():
@@ -951,23 +963,38 @@ def test_ctrl_c_before_and_after_it_all_says_what_has_become_of_it(moment, to_re
 
 
 @pytest.mark.usefixtures("voices")
-@pytest.mark.parametrize("other", ["is still at it", "is over"])
-def test_who_is_stopped_removes_no_file_that_another_restoration_has_made_its_own(other, elsewhere, ctrl_c):
+@pytest.mark.parametrize("other", ["is still at it", "is over", "begins later"])
+def test_who_is_stopped_removes_no_file_that_another_restoration_made_its_own(other, elsewhere, ctrl_c, monkeypatch):
     """As into the bucket of another database."""
-    content, stored = made(), {}
+    content, stored, removes = made(), {}, recordings.remove_file
 
-    def another(done):
-        if done == 4:
-            stored.update(files_in(elsewhere.folder))
-            with restored_files.storing():
-                if other == "is still at it":
-                    ctrl_c()
-            ctrl_c()
+    def removed_one(path):
+        monkeypatch.undo()
+        gone = removes(path)
+        another()
+        return gone
+
+    def another():
+        stored.update(files_in(elsewhere.folder))
+        with restored_files.storing():
+            if other == "is still at it":
+                ctrl_c()
+
+    def stops(done):
+        if done < 4:
+            return
+        if other == "begins later":
+            monkeypatch.setattr(recordings, "remove_file", removed_one)
+        else:
+            another()
+        ctrl_c()
 
     with elsewhere():
         with pytest.raises(restored_files.Interrupted, match=restored_files.FILES_LEFT):
-            restoring.restore(io.BytesIO(content), KEY, another)
-        assert files_in(elsewhere.folder).items() >= without_mark(stored).items()
+            restoring.restore(io.BytesIO(content), KEY, stops)
+        kept = without_mark(stored)
+        assert len(kept) == (3 if other == "begins later" else 4)
+        assert files_in(elsewhere.folder).items() >= kept.items()
 
 
 def lost(*_):
@@ -993,7 +1020,8 @@ def test_where_nobody_says_whether_it_was_committed_everything_stays(
         begins = "stopped" if pressed else "the server closed the connection"
         assert str(ended.value) == f"{begins}; {restored_files.TABLES_TELL}"
         assert ended.value.returncode == (STOPPED if pressed else 1)
-        assert len(files_in(elsewhere.folder)) == 4 + len([RESTORING])
+        kept = files_in(elsewhere.folder)
+        assert (len(without_mark(kept)), len(marks(kept))) == (4, 1)
 
 
 @pytest.mark.usefixtures("voices")
@@ -1023,7 +1051,7 @@ def test_who_presses_ctrl_c_again_while_files_are_stored_leaves_none(elsewhere, 
     pools, shut_down = [], backups.ThreadPoolExecutor.shutdown
 
     def slowly(path, file):
-        if path != RESTORING:
+        if not marks([path]):
             assert end.wait(30)
         store(path, file)
 
@@ -1052,4 +1080,4 @@ def test_files_that_are_left_of_a_restoration_that_failed_are_told_of(
     with elsewhere():
         with pytest.raises(CommandError, match=f"^the backup ends too early, .*; {restored_files.FILES_LEFT}$"):
             call_command("restore", str(tmp_path / "cut"), "--key-file", str(key_file))
-        assert RESTORING in files_in(elsewhere.folder)
+        assert len(marks(files_in(elsewhere.folder))) == 1

@@ -117,9 +117,9 @@ def test_a_file_without_a_row_is_found_and_goes_after_a_week(enrolled, recording
 
 
 def test_the_mark_of_a_restoration_goes_once_there_are_tables(enrolled, recordings_folder):
-    stray(RESTORING)
+    mark = stray(RESTORING + 32 * "0")
     sweep()
-    assert findings() == [("stray", RESTORING)]
+    assert findings() == [("stray", mark)]
     assert sweep(timedelta(days=10)).removed == 1
     assert on_disk(recordings_folder) == sorted(enrolled)
 
