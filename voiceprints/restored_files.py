@@ -41,6 +41,11 @@ class StorageInUse(VoiceprintError):
         super().__init__("a backup is restored into an empty storage only; there are files where recordings go")
 
 
+class StorageTaken(VoiceprintError):
+    def __init__(self) -> None:
+        super().__init__("another restoration has begun in this storage")
+
+
 class Interrupted(KeyboardInterrupt):
     """By Ctrl-C. The text says what has become of it."""
 
@@ -54,7 +59,7 @@ class Content:
 
 @dataclass(frozen=True)
 class Top:
-    """Of the storage. `marks`: of restorations, which are no other files."""
+    """Of the storage. `files`: without the `marks` of restorations."""
 
     folders: list[str]
     files: list[str]
@@ -124,18 +129,21 @@ class Storing:
             self._writing.wait_for(lambda: not self._under_way)
         gone = True
         for path in self._paths:
-            if not self._is_marked():
+            try:
+                self.must_be_marked()
+            except StorageTaken:
                 return False
-            gone &= recordings.remove_file(path)
+            except StorageFailed:
+                gone = False
+            else:
+                gone &= recordings.remove_file(path)
         # Which files of an earlier one are left, nobody knows but by the mark.
         return gone and not self._over_leftovers and self.unmark()
 
-    def _is_marked(self) -> bool:
-        """Whether what is here is still this restoration's, and no later one's."""
-        try:
-            return is_stored(self._mark)
-        except StorageFailed:
-            return False
+    def must_be_marked(self) -> None:
+        """Otherwise what is here is a later restoration's. Raises StorageTaken, StorageFailed."""
+        if not is_stored(self._mark):
+            raise StorageTaken
 
     @contextmanager
     def _counted(self) -> Iterator[None]:
@@ -166,11 +174,12 @@ def saying_when_interrupted(words: str) -> Iterator[None]:
 def storing() -> Iterator[Storing]:
     """Into an empty storage, which it is again when the block fails, unless that has committed all the same.
 
-    Raises StorageInUse, StorageFailed, Interrupted. A note of other errors says what has become of it.
+    Raises StorageInUse, StorageTaken, StorageFailed, Interrupted. A note of other errors says what has become of it.
     """
-    with saying_when_interrupted(NOTHING):
-        over_leftovers = _has_leftovers()
-    with path_list() as paths:
+    with ExitStack() as closing:
+        with saying_when_interrupted(NOTHING):
+            over_leftovers = _has_leftovers()
+            paths = closing.enter_context(path_list())
         files = Storing(paths, over_leftovers=over_leftovers)
         try:
             files.mark()
@@ -207,8 +216,7 @@ def contents(sections: Iterator[Section | Reached]) -> Iterator[Content]:
 def _has_leftovers() -> bool:
     """Of a restoration that was killed. Raises StorageInUse, StorageFailed."""
     top = _at_the_top()
-    with recordings.reading("the list of files"):
-        others = bool(top.files) or any(map(_any_file, top.folders))
+    others = bool(top.files) or any(map(_any_file, top.folders))
     if others and not top.marks:
         raise StorageInUse
     return others
@@ -216,8 +224,7 @@ def _has_leftovers() -> bool:
 
 def _at_the_top() -> Top:
     """Raises StorageFailed."""
-    with recordings.reading("the list of files"):
-        folders, files = _listed("")
+    folders, files = _listed("")
     marks = [name for name in files if name.startswith(RESTORING)]
     return Top(folders, [name for name in files if name not in marks], marks)
 
@@ -228,9 +235,10 @@ def _any_file(folder: str) -> bool:
 
 
 def _listed(folder: str) -> tuple[list[str], list[str]]:
-    """Folders and files in it."""
+    """Folders and files in it. Raises StorageFailed."""
     try:
-        return storages["recordings"].listdir(folder)
+        with recordings.reading(folder):
+            return storages["recordings"].listdir(folder)
     except FileNotFoundError:
         return [], []
 

@@ -89,8 +89,8 @@ def restore(source: IO[bytes], key: Key, progress: Callable[[int], object]) -> R
 
     Once it has begun, a note of what it fails with says what has become of it.
 
-    Raises Unreadable, RestorationUnderWay, DatabaseInUse, StorageInUse, OtherFieldKeys, OfOtherVersion, OtherTables,
-    StorageFailed, ImproperlyConfigured, OSError, the errors of the database, and Interrupted by Ctrl-C.
+    Raises Unreadable, RestorationUnderWay, DatabaseInUse, StorageInUse, StorageTaken, StorageFailed, OtherFieldKeys,
+    OfOtherVersion, OtherTables, ImproperlyConfigured, OSError, the errors of the database, and Interrupted by Ctrl-C.
     """
     with saying_when_interrupted(TABLES_TELL), ExitStack() as until_it_is_over:
         with saying_when_interrupted(NOTHING):
@@ -108,6 +108,7 @@ def restore(source: IO[bytes], key: Key, progress: Callable[[int], object]) -> R
             with acting_as_platform():
                 note(None, Action.BACKUP_RESTORED, created=head.created, version=head.version)
             _write_secrets(head.secrets)
+            files.must_be_marked()
             files.transaction = tables.this_transaction()
         return Restored(head.created, head.version, backup.contents, differing, files.ctrl_c_too_late)
 

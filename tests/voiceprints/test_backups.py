@@ -997,6 +997,23 @@ def test_who_is_stopped_removes_no_file_that_another_restoration_made_its_own(ot
         assert files_in(elsewhere.folder).items() >= kept.items()
 
 
+@pytest.mark.usefixtures("voices")
+def test_whose_storage_another_restoration_has_taken_restores_nothing(elsewhere):
+    """That one might be stopped, and remove what it has stored of the same files."""
+    content = made()
+
+    def another(done):
+        if done == 4:
+            with restored_files.storing():
+                pass
+
+    with elsewhere():
+        with pytest.raises(restored_files.StorageTaken) as refused:
+            restoring.restore(io.BytesIO(content), KEY, another)
+        assert refused.value.__notes__ == [restored_files.FILES_LEFT]
+        assert not has_tables()
+
+
 def lost(*_):
     raise OperationalError("the server closed the connection")
 

@@ -23,6 +23,7 @@ from voiceprints.encrypted_files import key_of_passphrase
 from voiceprints.errors import RecordingNotFound, StorageFailed
 from voiceprints.models import DoomedRecording
 from voiceprints.serving import recording_response
+from voiceprints.stored import RESTORING
 
 __all__ = ["fresh_database"]
 
@@ -172,14 +173,39 @@ def test_a_backup_goes_out_of_one_bucket_and_into_another(acme, s3, settings, fr
     server, bucket = s3
     services.enroll(acme, LIBRARY, SUSAN, [audio(SUSAN, number) for number in (1, 2, 3)])
     whole, backup = {key: played(key) for key in objects(bucket)}, made()
-    endpoint = "http://{}:{}".format(*server.get_host_and_port())
-    another = boto3.resource("s3", endpoint_url=endpoint).Bucket(f"another-{uuid.uuid4()}")
-    another.create()
-    settings.STORAGES = settings.STORAGES | {"recordings": s3_recordings(another.name, endpoint)}
+    another = another_bucket(server, settings)
     with in_database(fresh_database):
         restoring.restore(backup, KEY, lambda done: None)
         assert {key: played(key) for key in objects(another)} == whole
         assert len(whole) == 3
+
+
+@pytest.mark.parametrize("earlier", [True, False], ids=["after one that was killed", "at first"])
+def test_a_restoration_into_a_bucket_that_fails_can_be_done_again(earlier, acme, s3, settings, fresh_database):
+    server, bucket = s3
+    services.enroll(acme, LIBRARY, SUSAN, [audio(SUSAN, number) for number in (1, 2, 3)])
+    whole, backup = {key: played(key) for key in objects(bucket)}, made()
+    another = another_bucket(server, settings)
+    if earlier:
+        for name in (f"{RESTORING}{32 * '0'}", next(iter(whole))):
+            another.put_object(Key=name, Body=b"")
+    with in_database(fresh_database):
+        with pytest.raises(ZeroDivisionError) as failed:
+            restoring.restore(backup, KEY, lambda done: done // 0)
+        said = restored_files.FILES_LEFT if earlier else "nothing was restored"
+        assert failed.value.__notes__ == [said]
+        assert [key.startswith(RESTORING) for key in objects(another)] == ([True] if earlier else [])
+        backup.seek(0)
+        restoring.restore(backup, KEY, lambda done: None)
+        assert {key: played(key) for key in objects(another)} == whole
+
+
+def another_bucket(server, settings):
+    endpoint = "http://{}:{}".format(*server.get_host_and_port())
+    bucket = boto3.resource("s3", endpoint_url=endpoint).Bucket(f"another-{uuid.uuid4()}")
+    bucket.create()
+    settings.STORAGES = settings.STORAGES | {"recordings": s3_recordings(bucket.name, endpoint)}
+    return bucket
 
 
 def test_a_bucket_that_is_in_use_is_left_alone(acme, s3, fresh_database):

@@ -18,8 +18,9 @@ from tests.cast import LIBRARY, SUSAN, audio
 from tests.full_disk import no_file_longer_than
 from voiceprints import services
 from voiceprints.disk import Disk
-from voiceprints.encrypted_files import new_key
+from voiceprints.encrypted_files import key_of_passphrase, new_key
 from voiceprints.management.saying import words_of
+from voiceprints.management.sealed import key_of
 from voiceprints.naming import naming
 
 TEXT = "of somebody else"
@@ -124,14 +125,16 @@ def test_a_standard_input_that_cannot_be_read_is_named(tmp_path, key_file, monke
     assert said == "standard input: Input/output error"
 
 
-def test_what_follows_the_first_line_is_no_part_of_a_passphrase_and_spoils_a_key(tmp_path, key_file):
-    absent, passphrase = tmp_path / "absent", tmp_path / "passphrase"
+def test_what_follows_the_first_line_is_no_part_of_a_passphrase(tmp_path):
+    passphrase = tmp_path / "passphrase"
     passphrase.write_text("correct horse battery\n" + 5000 * TEXT)
-    assert (
-        refusal("backup", "verify", absent, "--passphrase-file", passphrase) == f"{absent}: No such file or directory"
-    )
+    assert key_of(None, passphrase) == key_of_passphrase("correct horse battery")
+
+
+def test_a_key_file_holds_a_key_and_nothing_else(tmp_path, key_file):
     key_file.write_text(key_file.read_text() + new_key())
-    assert refusal("backup", "verify", absent, "--key-file", key_file).startswith("a key file holds 32 bytes in base64")
+    said = "a key file holds 32 bytes in base64"
+    assert refusal("backup", "verify", tmp_path / "absent", "--key-file", key_file).startswith(said)
 
 
 def test_a_failure_that_the_operating_system_does_not_number_keeps_its_words():
