@@ -544,7 +544,7 @@ def in_a_process_of_its_own(deed):
     return os.waitpid(child, 0)[1]
 
 
-@pytest.fixture(params=["the third file", "SET CONSTRAINTS ALL IMMEDIATE; "])
+@pytest.fixture
 def killed(request, voices, elsewhere, settings):
     """A restoration; the whole content of the backup, and the files that were left."""
     content, where = made(), request.param
@@ -575,6 +575,7 @@ def has_tables():
         return cursor.fetchone() != (0,)
 
 
+@pytest.mark.parametrize("killed", ["the third file", "SET CONSTRAINTS ALL IMMEDIATE; "], indirect=True)
 def test_a_restoration_that_is_killed_leaves_no_installation_and_can_be_done_again(killed, elsewhere):
     content, left = killed
     assert len(marks(left)) == 1
@@ -613,6 +614,7 @@ def test_what_the_database_refuses_of_a_row_is_said_in_one_line(to_restore, else
     assert re.fullmatch('new row .* violates check constraint ".*"; nothing was restored', str(refused.value))
 
 
+@pytest.mark.parametrize("killed", ["the third file"], indirect=True)
 @pytest.mark.parametrize("why", ["its mark cannot be written", "it fails"])
 def test_what_an_earlier_one_has_left_stays_marked(why, killed, elsewhere, monkeypatch):
     content, left = killed
