@@ -236,15 +236,24 @@ def owned_by(number, data, monkeypatch):
     monkeypatch.setattr(Path, "stat", stat_of)
 
 
-def test_the_account_that_is_made_for_a_database_of_ours_gets_its_number(short_home, without_account, monkeypatch):
+@pytest.fixture
+def of_nobody(short_home, without_account, monkeypatch):
+    """A database whose account there is not."""
     data = database_of(embedded.POSTGRES_VERSION, short_home)
     monkeypatch.setattr(embedded.settings, "HOME", short_home)
     owned_by(UNKNOWN, data, monkeypatch)
+    return data
+
+
+def test_a_database_of_nobody_is_another_programs_unless_its_secret_is_here(of_nobody):
     with pytest.raises(ImproperlyConfigured, match="of another account"):
-        embedded._refuse_what_is_somebodys(data)
+        embedded._refuse_what_is_somebodys(of_nobody)
     embedded._superuser_password()
-    embedded._refuse_what_is_somebodys(data)
-    embedded._hand_over(data)
+    embedded._refuse_what_is_somebodys(of_nobody)
+
+
+def test_the_account_that_is_made_for_a_database_that_is_there_gets_its_number(of_nobody, without_account):
+    embedded._hand_over(of_nobody)
     (command,) = without_account
     assert command[:3] == ["useradd", "--uid", str(UNKNOWN)]
 

@@ -30,9 +30,8 @@ from tenants.context import acting_as, acting_as_platform
 from tenants.models import AuditEvent, Tenant
 from tests.cast import KEN, LIBRARY, SUSAN, WEI, audio
 from tests.ctrl_c import STOPPED, stopped_when
-from tests.disks import small_disk
+from tests.disks import no_file_longer_than, small_disk
 from tests.fresh import files_in, fresh_database, in_database, keep_recordings_in
-from tests.full_disk import no_file_longer_than
 from voiceprints import (
     backup_lock,
     backups,

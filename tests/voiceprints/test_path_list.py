@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from tests.full_disk import no_file_longer_than
+from tests.disks import no_file_longer_than
 from voiceprints.path_list import path_list
 
 PATHS = [f"acme/2026/{number:02}.flac" for number in range(20)]

@@ -15,7 +15,7 @@ from django.core.files.base import File
 from django.core.management import CommandError, call_command
 
 from tests.cast import LIBRARY, SUSAN, audio
-from tests.full_disk import no_file_longer_than
+from tests.disks import no_file_longer_than
 from voiceprints import services
 from voiceprints.disk import Disk
 from voiceprints.encrypted_files import key_of_passphrase, new_key
