@@ -6,7 +6,6 @@ they are its own to replace. That one puts a mark of its own in its place, and n
 
 from __future__ import annotations
 
-import posixpath
 import tempfile
 import threading
 import uuid
@@ -27,7 +26,7 @@ from voiceprints.backups import LARGE_BYTES
 from voiceprints.errors import StorageFailed, VoiceprintError
 from voiceprints.naming import naming
 from voiceprints.path_list import PathList, path_list
-from voiceprints.stored import RESTORING, is_stored
+from voiceprints.stored import RESTORING, is_stored, stored_files
 
 NOTHING: Final = "nothing was restored"
 FILES_LEFT: Final = "nothing was restored, but files are left, which the next restoration writes over"
@@ -55,15 +54,6 @@ class Content:
     path: str
     file: IO[bytes]
     bytes: int
-
-
-@dataclass(frozen=True)
-class Top:
-    """Of the storage. `files`: without the `marks` of restorations."""
-
-    folders: list[str]
-    files: list[str]
-    marks: list[str]
 
 
 @dataclass(frozen=True)
@@ -97,7 +87,7 @@ class Storing:
 
     def mark(self) -> None:
         """In the place of earlier marks. Raises StorageFailed."""
-        earlier = _at_the_top().marks
+        earlier = _marks()
         recordings.write_file(self._mark, ContentFile(b""))
         for mark in earlier:
             recordings.remove_file(mark)
@@ -215,32 +205,20 @@ def contents(sections: Iterator[Section | Reached]) -> Iterator[Content]:
 
 def _has_leftovers() -> bool:
     """Of a restoration that was killed. Raises StorageInUse, StorageFailed."""
-    top = _at_the_top()
-    others = bool(top.files) or any(map(_any_file, top.folders))
-    if others and not top.marks:
+    others = any(not file.path.startswith(RESTORING) for file in stored_files())
+    if others and not _marks():
         raise StorageInUse
     return others
 
 
-def _at_the_top() -> Top:
-    """Raises StorageFailed."""
-    folders, files = _listed("")
-    marks = [name for name in files if name.startswith(RESTORING)]
-    return Top(folders, [name for name in files if name not in marks], marks)
-
-
-def _any_file(folder: str) -> bool:
-    folders, files = _listed(folder)
-    return bool(files) or any(_any_file(posixpath.join(folder, name)) for name in folders)
-
-
-def _listed(folder: str) -> tuple[list[str], list[str]]:
-    """Folders and files in it. Raises StorageFailed."""
+def _marks() -> list[str]:
+    """Of restorations. Raises StorageFailed."""
     try:
-        with recordings.reading(folder):
-            return storages["recordings"].listdir(folder)
+        with recordings.reading("the marks"):
+            _, files = storages["recordings"].listdir("")
     except FileNotFoundError:
-        return [], []
+        return []
+    return [name for name in files if name.startswith(RESTORING)]
 
 
 def _settle(files: Storing, error: BaseException) -> Outcome:

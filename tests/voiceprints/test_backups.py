@@ -951,7 +951,7 @@ def test_ctrl_c_before_and_after_it_all_says_what_has_become_of_it(moment, to_re
     if moment == "before anything":
         monkeypatch.setattr(restoring, "refuse_unsafe_database", ctrl_c)
     elif moment == "before a file":
-        monkeypatch.setattr(Disk, "listdir", ctrl_c)
+        monkeypatch.setattr(restored_files, "stored_files", ctrl_c)
     else:
         monkeypatch.setattr(restored_files, "path_list", contextmanager(pressed_as_it_is_closed))
     with elsewhere():
